@@ -1,0 +1,28 @@
+// The Python module nbcore._core: thin bindings, one file per layer. No numerics here.
+#include "python/module.hpp"
+
+#include "base/error.hpp"
+
+namespace py = pybind11;
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "C++ core of nbcore; use it through the Python package";
+  py::register_exception_translator([](std::exception_ptr p) {
+    const auto raise = [](const char* name, const std::exception& e) {
+      py::set_error(py::module_::import("nbcore.errors").attr(name), e.what());
+    };
+    try {
+      if (p) std::rethrow_exception(p);
+    } catch (const nbcore::SpeciesError& e) {
+      raise("SpeciesError", e);
+    } catch (const nbcore::InputError& e) {
+      raise("InputError", e);
+    } catch (const nbcore::ModelFileError& e) {
+      raise("ModelFileError", e);
+    } catch (const nbcore::NumericsError& e) {
+      raise("NumericsError", e);
+    } catch (const nbcore::Error& e) {
+      raise("Error", e);
+    }
+  });
+}

@@ -1,0 +1,12 @@
+// What the binding files share.
+#pragma once
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+namespace nbcore::python {
+
+/// A C-contiguous array of doubles; NumPy converts what is not.
+using Doubles = pybind11::array_t<double, pybind11::array::c_style | pybind11::array::forcecast>;
+
+}  // namespace nbcore::python
