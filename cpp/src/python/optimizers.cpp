@@ -1,0 +1,104 @@
+// nbcore.train.SGD and nbcore.train.Adam.
+#include "train/optimizers.hpp"
+
+#include "base/error.hpp"
+#include "python/module.hpp"
+
+namespace py = pybind11;
+
+namespace nbcore::python {
+namespace {
+
+/// The caller's own memory: a converted copy would be updated and thrown away.
+std::span<double> in_place(py::array& parameters) {
+  if (!py::isinstance<py::array_t<double, py::array::c_style>>(parameters) || !parameters.writeable()) {
+    throw py::type_error("parameters must be a writable, contiguous array of float64: it is changed in place");
+  }
+  return {static_cast<double*>(parameters.mutable_data()), static_cast<std::size_t>(parameters.size())};
+}
+
+template <class Optimizer> void step(Optimizer& optimizer, py::array parameters, const Doubles& gradient) {
+  const auto theta = in_place(parameters);
+  optimizer.step(theta, {gradient.data(), static_cast<std::size_t>(gradient.size())});
+}
+
+auto to_numpy(const std::vector<double>& v) {
+  return py::array_t<double>(static_cast<py::ssize_t>(v.size()), v.data());
+}
+
+/// The array `name` of a state; InputError if it is missing.
+std::vector<double> from_state(const py::dict& state, const char* name) {
+  if (!state.contains(name)) throw InputError(message("state: no entry \"", name, "\""));
+  const auto a = py::cast<Doubles>(state[name]);
+  return {a.data(), a.data() + a.size()};
+}
+
+void same_length(const std::vector<double>& a, const std::vector<double>& b) {
+  if (a.size() != b.size()) throw InputError(message("state: moments of ", a.size(), " and ", b.size(), " numbers"));
+}
+
+}  // namespace
+
+void bind_optimizers(py::module_& m) {
+  const char* step_doc = "One step, in place on `parameters` (n,) float64, along `gradient` (n,).";
+
+  py::class_<Sgd>(
+      m, "SGD",
+      R"(Stochastic gradient descent with momentum: u <- momentum u + (g + weight_decay theta), theta <- theta - lr u.
+
+Polyak 1964. Example:
+
+    optimizer = nbcore.train.SGD(lr=1e-3, momentum=0.9)
+    loss, gradient = nbcore.train.loss_and_gradient(potential, structures)
+    optimizer.step(potential.parameters, gradient))")
+      .def(py::init<double, double, double>(), py::arg("lr"), py::arg("momentum") = 0.0, py::arg("weight_decay") = 0.0)
+      .def("step", &step<Sgd>, py::arg("parameters"), py::arg("gradient"), step_doc)
+      .def_readwrite("lr", &Sgd::lr, "Step length; may be changed between steps.")
+      .def(
+          "state", [](const Sgd& s) { return py::dict(py::arg("velocity") = to_numpy(s.velocity)); },
+          "All that a later run needs to go on with the same bits, as a dict of arrays.")
+      .def(
+          "load_state", [](Sgd& s, const py::dict& state) { s.velocity = from_state(state, "velocity"); },
+          py::arg("state"), "Goes on from what `state()` gave.");
+
+  py::class_<Adam>(m, "Adam",
+                   R"(Adam, AMSGrad (amsgrad=True) and AdamW (decoupled=True).
+
+m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2, theta <- theta - lr m' / (sqrt(v') + eps), where the primes
+divide by 1 - beta^t and AMSGrad takes the largest v so far. Kingma and Ba, arXiv:1412.6980; Reddi, Kale and Kumar,
+arXiv:1904.09237; Loshchilov and Hutter, arXiv:1711.05101. Example:
+
+    optimizer = nbcore.train.Adam(lr=0.01, amsgrad=True)
+    loss, gradient = nbcore.train.loss_and_gradient(potential, structures)
+    optimizer.step(potential.parameters, gradient))")
+      .def(py::init([](double lr, std::pair<double, double> betas, double eps, double weight_decay, bool amsgrad,
+                       bool decoupled) {
+             return Adam(lr, betas.first, betas.second, eps, weight_decay, amsgrad, decoupled);
+           }),
+           py::arg("lr") = 0.001, py::arg("betas") = std::pair(0.9, 0.999), py::arg("eps") = 1e-8,
+           py::arg("weight_decay") = 0.0, py::arg("amsgrad") = false, py::arg("decoupled") = false)
+      .def("step", &step<Adam>, py::arg("parameters"), py::arg("gradient"), step_doc)
+      .def_readwrite("lr", &Adam::lr, "Step length; may be changed between steps.")
+      .def(
+          "state",
+          [](const Adam& a) {
+            return py::dict(py::arg("first_moment") = to_numpy(a.first), py::arg("second_moment") = to_numpy(a.second),
+                            py::arg("largest_second_moment") = to_numpy(a.peak),
+                            py::arg("steps") = py::array_t<double>(1, std::vector{double(a.steps)}.data()));
+          },
+          "All that a later run needs to go on with the same bits, as a dict of arrays.")
+      .def(
+          "load_state",
+          [](Adam& a, const py::dict& state) {
+            auto first = from_state(state, "first_moment"), second = from_state(state, "second_moment");
+            auto peak = from_state(state, "largest_second_moment"), steps = from_state(state, "steps");
+            same_length(first, second);
+            if (a.amsgrad) same_length(first, peak);
+            if (steps.size() != 1) throw InputError("state: steps must be one number");
+            a.first = std::move(first), a.second = std::move(second), a.peak = std::move(peak);
+            a.steps = static_cast<std::int64_t>(steps[0]);
+          },
+          py::arg("state"), "Goes on from what `state()` gave.");
+}
+
+}  // namespace nbcore::python
