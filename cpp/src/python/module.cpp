@@ -1,6 +1,8 @@
 // The Python module nbcore._core: thin bindings, one file per layer. No numerics here.
 #include "python/module.hpp"
 
+#include <cerrno>
+
 #include "base/error.hpp"
 
 namespace py = pybind11;
@@ -21,8 +23,12 @@ PYBIND11_MODULE(_core, m) {
       raise("ModelFileError", e);
     } catch (const nbcore::NumericsError& e) {
       raise("NumericsError", e);
+    } catch (const nbcore::IoError& e) {  // OSError picks FileNotFoundError, PermissionError, ... by the number
+      errno = e.code;
+      PyErr_SetFromErrnoWithFilename(PyExc_OSError, e.path.c_str());
     } catch (const nbcore::Error& e) {
       raise("Error", e);
     }
   });
+  nbcore::python::bind_neighbours(m);
 }

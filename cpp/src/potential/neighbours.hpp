@@ -1,0 +1,32 @@
+// Who is near whom: all pairs of atoms, images included, closer than a cutoff.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/vec3.hpp"
+
+namespace nbcore {
+
+/// The neighbours of all atoms as compressed rows: those of parent i stand at first[i] ... first[i + 1] - 1.
+struct NeighbourList {
+  std::vector<std::int64_t> first;                 ///< n + 1 offsets
+  std::vector<std::int32_t> child;                 ///< index of the neighbour
+  std::vector<std::array<std::int32_t, 3>> shift;  ///< its image: how many cell vectors it is moved by
+  std::vector<Vec3> vector;                        ///< r_child + shift * cell - r_parent
+};
+
+/// All (parent, child, shift) with |r_child + shift * cell - r_parent| < cutoff, strictly; both directions of a pair,
+/// an atom's own images too, itself not. Sorted by parent, child and shift, the same for every run. A pair is counted
+/// from both sides or from none, and its two vectors are each other's negatives to the last bit.
+///
+/// Any cell (triclinic, left-handed, smaller than the cutoff), any mixture of boundary conditions, atoms anywhere. The
+/// cell's vectors along directions that are not periodic are ignored. Lengths in one unit of the caller's choice.
+///
+/// Throws NonFiniteError (positions, cell), CellError (singular, zero along a periodic direction, far too small or too
+/// large for the cutoff), InputError (cutoff), OverlapError (two atoms closer than r_min).
+NeighbourList neighbours(std::span<const Vec3> positions, const Mat3& cell, std::array<bool, 3> pbc, double cutoff,
+                         double r_min = 1e-3);
+
+}  // namespace nbcore

@@ -1,0 +1,56 @@
+#include "potential/neighbours.hpp"
+
+#include <cstring>
+
+#include "python/arguments.hpp"
+#include "python/module.hpp"
+
+namespace py = pybind11;
+
+namespace nbcore::python {
+
+void bind_neighbours(py::module_& m) {
+  m.def(
+      "neighbours",
+      [](const py::object& positions, const py::object& cell, const py::object& pbc, double cutoff, double r_min) {
+        const auto r = vectors(positions);
+        const auto a = cell_matrix(cell);
+        const auto periodic = boundary(pbc);
+        NeighbourList list;
+        {
+          py::gil_scoped_release release;
+          list = nbcore::neighbours(r, a, periodic, cutoff, r_min);
+        }
+        const auto n = static_cast<py::ssize_t>(list.child.size());
+        std::vector<std::int64_t> parent(list.child.size());
+        for (std::size_t i = 0; i < r.size(); ++i)
+          std::fill(parent.begin() + list.first[i], parent.begin() + list.first[i + 1], static_cast<std::int64_t>(i));
+        std::vector<std::int64_t> child(list.child.begin(), list.child.end());
+        py::array_t<std::int32_t> shift({n, py::ssize_t{3}});
+        py::array_t<double> vector({n, py::ssize_t{3}});
+        if (n > 0) {
+          std::memcpy(shift.mutable_data(), list.shift.data(), list.shift.size() * sizeof(list.shift[0]));
+          std::memcpy(vector.mutable_data(), list.vector.data(), list.vector.size() * sizeof(list.vector[0]));
+        }
+        return py::make_tuple(to_numpy(std::move(parent), {n}), to_numpy(std::move(child), {n}), shift, vector);
+      },
+      py::arg("positions"), py::arg("cell"), py::arg("pbc"), py::arg("cutoff"), py::arg("r_min") = 1e-3,
+      R"(All pairs of atoms, images included, closer than the cutoff.
+
+Pair e says that atom child[e], moved by shift[e] @ cell, lies at vector[e] from atom parent[e]:
+
+    vector = positions[child] + shift @ cell - positions[parent],  |vector| < cutoff
+
+Both directions of a pair are listed, sorted by parent, child and shift. Cell vectors of directions that are not
+periodic are ignored.
+
+positions (N, 3), cell (3, 3) with vectors as rows or None, pbc one or three booleans, cutoff: lengths in Angstrom.
+Returns parent (E,), child (E,), shift (E, 3), vector (E, 3).
+Raises InputError (shapes, NaN, singular cell, cutoff) and NumericsError (two atoms closer than r_min).
+
+>>> parent, child, shift, vector = neighbours([[0, 0, 0]], [[2, 0, 0], [0, 2, 0], [0, 0, 2]], True, 2.1)
+>>> len(parent)
+6)");
+}
+
+}  // namespace nbcore::python
