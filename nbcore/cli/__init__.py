@@ -1,0 +1,165 @@
+"""The command `nbcore`: finds the verb, and turns every error into one block and an exit code.
+
+Exit codes: 0 good, 2 usage, 3 data, 4 model or checkpoint, 5 numerics, 6 files, 130 and 143 after a signal.
+A verb is a module nbcore/cli/VERB.py with `add_parser(subparsers)` and `run(args) -> exit code`; it imports what it needs
+inside `run`, so that help is fast and a missing extra is a message.
+"""
+
+import argparse
+import difflib
+import importlib
+import importlib.util
+import os
+import sys
+
+from nbcore import errors
+from nbcore.cli import console
+
+VERBS = {
+    "init": "read data, write a commented train.toml that fits it",
+    "data": "what is in these files; gather, convert, split them",
+    "train": "train a potential, or continue what was interrupted",
+    "evaluate": "errors of a model on data, as tables",
+    "md": "molecular dynamics with a model",
+    "relax": "relax atoms, optionally the cell",
+    "inspect": "what a model is, where it comes from, what it costs",
+    "verify": "physics checks of a model, pass or fail",
+    "plot": "the plots of a run again",
+    "bench": "speed of this machine and build",
+}
+EXAMPLES = {
+    "init": "nbcore init my_data/*.xyz runs/*/OUTCAR",
+    "train": "nbcore train train.toml",
+    "evaluate": "nbcore evaluate acac/acac.nbcore test_*.xyz",
+}
+EXTRAS = ("ase", "rich", "msgspec", "matplotlib", "scipy", "tomli")
+EXIT_CODES = [
+    (errors.ModelFileError, 4),
+    (errors.CheckpointError, 4),
+    (errors.NumericsError, 5),
+    (errors.InputError, 3),
+    (errors.Error, 1),
+    (OSError, 6),
+]
+
+
+class UsageError(errors.Error):
+    """A command line that does not fit."""
+
+    exit_code = 2
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with errors in the form of every other error."""
+
+    def error(self, message):
+        raise UsageError(f"{message[0].lower()}{message[1:]}\nSee  {self.prog} --help")
+
+
+def verbs():
+    """The verbs this installation has, in the order of the help text."""
+    return [verb for verb in VERBS if importlib.util.find_spec(f"nbcore.cli.{verb}")]
+
+
+def help_text() -> str:
+    """The one screen of `nbcore --help`."""
+    here = verbs()
+    lines = ["usage: nbcore VERB ...        nbcore VERB --help says more", ""]
+    lines += ["Interatomic potentials from energies, forces and stresses.", ""]
+    lines += [f"  {verb:<10}{VERBS[verb]}" for verb in here]
+    lines += ["", "  --version   --quiet (errors only)   --traceback (for developers)", ""]
+    lines += ["exit codes: 0 good, 2 usage, 3 data, 4 model, 5 numerics, 6 files", ""]
+    return "\n".join(lines + [f"  {line}" for verb, line in EXAMPLES.items() if verb in here])
+
+
+def version() -> str:
+    """Release of the installed package."""
+    from importlib import metadata
+
+    try:
+        return metadata.version("nbcore")
+    except metadata.PackageNotFoundError:  # the source tree, built in place
+        import nbcore
+
+        return getattr(nbcore, "__version__", "(source tree)")
+
+
+def parse(argv):
+    """Arguments -> (verb, namespace); (None, None) where the answer was already printed."""
+    first = next((a for a in argv if not a.startswith("-")), None)
+    options = argv[: argv.index(first)] if first else argv
+    if "--version" in options:
+        print(f"nbcore {version()}")
+        return None, None
+    if {"--help", "-h"} & set(options) or not argv:
+        print(help_text())
+        return None, None
+    if first is None:
+        raise UsageError(f"{argv[0]}: no such option.\nSee  nbcore --help")
+    if first not in verbs():
+        near = difflib.get_close_matches(first, verbs(), 1)
+        hint = f" Did you mean {near[0]}?" if near else f" There are: {', '.join(verbs())}."
+        raise UsageError(f"{first}: no such verb.{hint}")
+    parser = Parser(prog="nbcore", add_help=False)
+    subparsers = parser.add_subparsers(dest="verb", parser_class=Parser)
+    module = importlib.import_module(f"nbcore.cli.{first}")
+    module.add_parser(subparsers)
+    for p in (parser, *subparsers.choices.values()):
+        default = False if p is parser else argparse.SUPPRESS
+        for name, text in (("--quiet", "print errors only"), ("--traceback", "show where an error arose")):
+            if name not in p._option_string_actions:
+                p.add_argument(name, action="store_true", default=default, help=text)
+    return module, parser.parse_args(argv)
+
+
+def missing_extras(verb, error):
+    """The message for a package that a plain install leaves out, or None if `error` is about something else."""
+    if (error.name or "").partition(".")[0] not in EXTRAS:
+        return None
+    here = [e for e in EXTRAS if e != "tomli" or sys.version_info < (3, 11)]
+    absent = [e for e in here if importlib.util.find_spec(e) is None] or [error.name]
+    listed = " and ".join(filter(None, [", ".join(absent[:-1]), absent[-1]]))
+    return f"`nbcore {verb}` needs {listed}, which a plain install leaves out: pip install 'nbcore[train]'"
+
+
+def os_error_text(error: OSError) -> str:
+    """ "FILE: No such file or directory" from the parts the system gives; the plain text otherwise."""
+    if error.filename is None or error.strerror is None:
+        return str(error)
+    return f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}"
+
+
+def main(argv=None) -> int:
+    """Runs one command and returns its exit code; never raises for what a user can do wrong.
+
+    >>> main(["data", "absent.xyz"])
+    6
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    traceback = "--traceback" in argv
+    verb = next((a for a in argv if not a.startswith("-")), "")
+    try:
+        module, args = parse(argv)
+        code = 0 if module is None else module.run(args) or 0
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # `nbcore data ... | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        console.error("interrupted.")
+        return 130
+    except SystemExit as e:  # argparse after --help
+        return e.code if isinstance(e.code, int) else 0
+    except ImportError as e:
+        text = missing_extras(verb, e)
+        if text is None or traceback:
+            raise
+        console.error(text)
+        return 2
+    except (errors.Error, OSError, MemoryError) as e:
+        if traceback:
+            raise
+        text = os_error_text(e) if isinstance(e, OSError) else str(e) or type(e).__name__
+        console.error(text)
+        return getattr(e, "exit_code", None) or next((code for kind, code in EXIT_CODES if isinstance(e, kind)), 1)

@@ -1,0 +1,434 @@
+"""train.toml: its keys, types, ranges and defaults, read with messages a person can use and written with comments.
+
+Each key stands here once, as a field with its type, range, default and comment; `load` reads a file into a `Config`,
+`write_config` writes one. Three keys are needed: name, data.train and model.cutoff.
+"""
+
+import difflib
+import json
+import math
+import os
+import re
+from glob import has_magic
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import msgspec
+
+from nbcore.data import units
+from nbcore.errors import InputError
+
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10
+    import tomli as tomllib
+
+
+class ConfigError(InputError):
+    """A configuration that does not fit; the message names file, table and key."""
+
+    exit_code = 2
+
+
+def _(type_, comment="", **limits):
+    """A key's type with its range, and the comment that `write_config` puts beside it."""
+    ranged = Annotated[type_, msgspec.Meta(**limits)] if limits else type_
+    return Annotated[ranged, msgspec.Meta(description=comment)]
+
+
+def _optional(comment="", **limits):
+    """A count that may be left out."""
+    return _(Annotated[int, msgspec.Meta(**limits)] | None, comment)
+
+
+Files = str | list[str]
+Positive = dict(gt=0)
+NotNegative = dict(ge=0)
+
+
+class Table(msgspec.Struct, forbid_unknown_fields=True):
+    """A table of train.toml."""
+
+
+class About(Table):
+    """What goes into the model about its making."""
+
+    description: _(str) = ""
+    reference: _(str, "level of theory: the question every later user asks") = ""
+    author: _(str) = ""
+    licence: _(str) = ""
+    cite: _(str, "a DOI, for you and for the data") = ""
+
+
+class Data(Table, kw_only=True):
+    """Files, keys and units."""
+
+    train: _(Files, "a file, a glob or a list; everything ASE reads, also .gz .xz .bz2")
+    valid: _(float | str | list[str], "a fraction of train (random, by seed), or files") = 0.1
+    test: _(Files, "never used to choose anything; evaluated once, after training") = []
+    energy_key: _(str, "auto: REF_energy, energy; two candidates are an error that lists them") = "auto"
+    forces_key: _(str, 'auto: REF_forces, forces, force; "none": there are no forces') = "auto"
+    stress_key: _(str, 'auto: REF_stress, stress or a virial; "none": not used') = "auto"
+    virial_key: _(str, "instead of stress_key: stress = -virial / volume") = ""
+    energy_kind: _(Literal["auto", "free", "zero"], "auto: free where a file has both and they differ") = "auto"
+    energy_unit: _(Literal[tuple(units.ENERGY)], "converted once, and said so") = "eV"
+    length_unit: _(Literal[tuple(units.LENGTH)], "forces are in energy_unit/length_unit") = "Angstrom"
+    stress_unit: _(Literal[tuple(units.PRESSURE)]) = "eV/Angstrom^3"
+    stress_sign: _(Literal["tension", "pressure"], "what is positive; tension as in ASE") = "tension"
+    missing: _(
+        Literal["error", "mask"], "mask: frames that lack a label other frames have count for the others only"
+    ) = "error"
+    E0s: _(
+        str | dict[str, float], 'auto: isolated atoms if the data holds one of each, else "fit"; or { H = -13.6 }'
+    ) = "auto"
+    isolated_atoms: _(Files, "only if they are in files of their own; else one-atom frames are found") = []
+    config_type_weights: _(dict[str, Annotated[float, msgspec.Meta(ge=0)]], "weight in the loss") = msgspec.field(
+        default_factory=lambda: {"Default": 1.0}
+    )
+
+
+class Model(Table, kw_only=True):
+    """The network; what is None is filled in by `size`."""
+
+    preset: _(str, "`nbcore init --list-presets`") = "nbody"
+    size: _(Literal["small", "medium", "large"], "fills in what is not written below") = "medium"
+    cutoff: _(float, "Angstrom", **Positive)
+    levels: _optional("how often atoms look at their neighbours: range = levels x cutoff", ge=1, le=8) = None
+    channels: _optional("", ge=1) = None
+    l_harmonics: _optional("angular detail of a neighbourhood", ge=0, le=10) = None
+    l_states: _optional("angular detail of what atoms tell each other: 0 faster, 2 more accurate", ge=0, le=10) = None
+    correlation: _optional("neighbours per product: 3 is four-body per level", ge=1, le=4) = None
+    n_radial: _optional("radial functions", ge=1) = None
+
+
+class Loss(Table):
+    """Weights of energy, forces and stress."""
+
+    kind: _(Literal["l2", "l1", "huber"]) = "l2"
+    huber_delta: _(float, "eV/atom, eV/Angstrom", **Positive) = 0.01
+    energy_weight: _(float, "on energy per atom", **NotNegative) = 1.0
+    forces_weight: _(float, "on components", **NotNegative) = 100.0
+    stress_weight: _(float, "eV/Angstrom^3; used where there are labels", **NotNegative) = 1.0
+
+
+class Training(Table):
+    """The loop."""
+
+    max_epochs: _(int, "", ge=1) = 800
+    max_time: _(
+        str, '"3h45m": stop in time, saved, and still a usable model', pattern=r"^(\d+h)?(\d+m(in)?)?(\d+s)?$"
+    ) = ""
+    batch_size: _(int, "structures", ge=1) = 5
+    optimizer: _(Literal["amsgrad", "adam", "adamw", "sgd"]) = "amsgrad"
+    lr: _(float, "", **Positive) = 0.01
+    schedule: _(Literal["plateau", "cosine", "constant"]) = "plateau"
+    warmup_epochs: _(int, "", ge=0) = 0
+    weight_decay: _(float, "", **NotNegative) = 5e-7
+    ema_decay: _(float, "the averaged weights are the model; 0 switches it off", ge=0, lt=1) = 0.99
+    clip_grad: _(float, "largest norm of the gradient; 0 switches it off", **NotNegative) = 10.0
+    patience: _(int, "epochs without a better valid loss", ge=1) = 200
+    checkpoint_minutes: _(float, "and at every end, signal or stop", **Positive) = 5.0
+    threads: _(Literal["auto"] | Annotated[int, msgspec.Meta(ge=1)], "auto: the cores this process may use") = "auto"
+
+
+class StageTwo(Table):
+    """The last part of the training: energies come down, forces stay."""
+
+    start: _(float, "fraction of max_epochs; 1.0 switches it off", ge=0, le=1) = 0.8
+    energy_weight: _(float, "", **NotNegative) = 1000.0
+    lr: _(float, "", **Positive) = 0.001
+
+
+class Config(Table, kw_only=True):
+    """train.toml; `folder` is where its relative paths begin."""
+
+    name: _(str, "output folder and model file: NAME/NAME.nbcore", pattern=r"^[^/\\]+$")
+    seed: _(int, "initial weights, shuffling, random split: same seed, same bits", ge=0) = 1
+    about: About = msgspec.field(default_factory=About)
+    data: Data
+    model: Model
+    loss: Loss = msgspec.field(default_factory=Loss)
+    training: Training = msgspec.field(default_factory=Training)
+    stage_two: StageTwo = msgspec.field(default_factory=StageTwo)
+    folder: str = ""
+
+    def paths(self, files: Files) -> list[str]:
+        """File names or globs as written in the configuration -> the same, from its folder."""
+        return [os.path.join(self.folder, f) for f in ([files] if isinstance(files, str) else files)]
+
+
+TABLES = {"about": About, "data": Data, "model": Model, "loss": Loss, "training": Training, "stage_two": StageTwo}
+
+SIZES = {
+    "small": dict(levels=2, channels=32, l_harmonics=2, l_states=0, correlation=2, n_radial=8),
+    "medium": dict(levels=2, channels=64, l_harmonics=3, l_states=1, correlation=3, n_radial=8),
+    "large": dict(levels=2, channels=128, l_harmonics=3, l_states=2, correlation=3, n_radial=10),
+}
+
+# The words of other codes: recognised in messages, not accepted.
+FOREIGN = {
+    "r_max": ("cutoff", "MACE and NequIP"),
+    "cutoff_radius": ("cutoff", "other codes"),
+    "rcut": ("cutoff", "PACE and DeePMD"),
+    "dist_hard_max": ("cutoff", "hippynn"),
+    "num_channels": ("channels", "MACE"),
+    "num_features": ("channels", "NequIP"),
+    "n_features": ("channels", "hippynn"),
+    "hidden_irreps": ("channels and l_states", "MACE"),
+    "multiplicity": ("channels", "other codes"),
+    "num_interactions": ("levels", "MACE"),
+    "num_layers": ("levels", "NequIP"),
+    "n_interaction_layers": ("levels", "hippynn"),
+    "max_ell": ("l_harmonics", "MACE"),
+    "lmax": ("l_harmonics", "other codes"),
+    "max_L": ("l_states", "MACE"),
+    "l_max": ("l_states", "NequIP"),
+    "body_order": ("correlation", "other codes, where it is one more"),
+    "num_radial_basis": ("n_radial", "MACE"),
+    "num_bessels": ("n_radial", "NequIP"),
+    "n_sensitivities": ("n_radial", "hippynn"),
+    "nradmax": ("n_radial", "PACE"),
+    "per_type_energy_shifts": ("E0s", "NequIP"),
+    "reference_energy": ("E0s", "PACE"),
+    "train_file": ("train", "MACE"),
+    "valid_file": ("valid", "MACE"),
+    "valid_fraction": ("valid", "MACE"),
+    "test_file": ("test", "MACE"),
+    "virials_key": ("virial_key", "MACE"),
+    "kappa": ("energy_weight and forces_weight", "PACE"),
+    "loss_coeffs": ("energy_weight and forces_weight", "NequIP"),
+    "learning_rate": ("lr", "other codes"),
+    "max_num_epochs": ("max_epochs", "MACE"),
+    "swa": ("stage_two", "MACE"),
+    "start_swa": ("start", "MACE"),
+    "swa_energy_weight": ("energy_weight", "MACE"),
+}
+
+
+def model_options(model: Model) -> dict[str, int]:
+    """The sizes of the network with `size` filled in: levels, channels, l_harmonics, l_states, correlation, n_radial."""
+    written = {name: getattr(model, name) for name in SIZES[model.size]}
+    return {**SIZES[model.size], **{name: value for name, value in written.items() if value is not None}}
+
+
+def load(path, overrides=()) -> Config:
+    """Reads train.toml; `overrides` are "training.max_epochs=50" (a list) or {"training.max_epochs": 50}.
+
+    Raises ConfigError for what does not fit, FileNotFoundError for an absent file.
+
+    >>> load("train.toml", ["training.max_epochs=50"]).training.max_epochs
+    50
+    """
+    path = Path(path)
+    try:
+        content = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise ConfigError(f"{path}: not a TOML file: {e}") from None
+    pairs = overrides.items() if isinstance(overrides, dict) else map(_split_override, overrides)
+    for key, value in pairs:
+        _override(content, key, value)
+    return from_dict(content, str(path), str(path.parent))
+
+
+def from_dict(content: dict[str, Any], origin: str = "configuration", folder: str = "") -> Config:
+    """A Config from nested dictionaries; `origin` begins the messages, `folder` is where relative paths begin."""
+    _check_keys(content, origin)
+    try:
+        config = msgspec.convert({**content, "folder": folder}, Config)
+    except msgspec.ValidationError as e:
+        raise ConfigError(_readable(str(e), content, origin)) from None
+    _check_values(config, origin)
+    return config
+
+
+def _split_override(text: str):
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {text}: expected KEY=VALUE, for example --set training.max_epochs=50")
+    try:
+        return key.strip(), tomllib.loads(f"v = {value}")["v"]
+    except tomllib.TOMLDecodeError:  # a bare word
+        return key.strip(), value.strip()
+
+
+def _override(content, key, value):
+    table, _, name = key.rpartition(".")
+    if table and table not in TABLES:
+        raise ConfigError(f"--set {key}: no such table. There are: {', '.join(TABLES)}.")
+    if not table and name not in ("name", "seed"):
+        owners = [f"{t}.{name}" for t, struct in TABLES.items() if name in struct.__struct_fields__]
+        raise ConfigError(f"--set {key}: no such key." + (f" Did you mean {' or '.join(owners)}?" if owners else ""))
+    (content.setdefault(table, {}) if table else content)[name] = value
+
+
+def _check_keys(content, origin):
+    top = [f for f in Config.__struct_fields__ if f != "folder"]
+    for key in content:
+        if key not in top:
+            raise ConfigError(f"{origin}: {key}: {_no_such_key(key, top)}")
+    for table, struct in TABLES.items():
+        keys = content.get(table, {})
+        if not isinstance(keys, dict):
+            raise ConfigError(f"{origin}: {table} is a table: write [{table}] and its keys below.")
+        for key in keys:
+            if key not in struct.__struct_fields__:
+                raise ConfigError(f"{origin}: [{table}] {key}: {_no_such_key(key, struct.__struct_fields__)}")
+    for table, key, meant in ((None, "name", "my_potential"), ("data", "train", "train.xyz"), ("model", "cutoff", 5.0)):
+        if key not in (content.get(table, {}) if table else content):
+            where = f" under [{table}]" if table else " at the top"
+            raise ConfigError(f"{origin}: {key} is needed: write  {key} = {_toml(meant)} {where}.")
+
+
+def _no_such_key(key, known):
+    if key in FOREIGN:
+        word, code = FOREIGN[key]
+        return f"no such key. Did you mean {word}? ({key} in {code})"
+    near = difflib.get_close_matches(key, known, 1, 0.6)
+    if near:
+        return f"no such key. Did you mean {near[0]}?"
+    owners = [table for table, struct in TABLES.items() if key in struct.__struct_fields__]
+    return f"no such key. It belongs under [{owners[0]}]." if owners else f"no such key. There are: {', '.join(known)}."
+
+
+def _readable(message, content, origin):
+    """msgspec's "Expected `int` >= 1 - at `$.model.levels`" in the words of the file."""
+    what, _, where = message.partition(" - at `$.")
+    keys = re.sub(r"\[[^.]*", "", where.rstrip("`")).split(".")
+    value = content
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else value
+    struct = TABLES.get(keys[0], Config)
+    expected = _expectation(struct, keys[-1]) or what
+    place = f"[{keys[0]}] {'.'.join(keys[1:])}" if keys[0] in TABLES and len(keys) > 1 else ".".join(keys)
+    return f"{origin}: {place}: expected {expected}, got {_toml(value)}."
+
+
+def _expectation(struct, name):
+    """What a key takes, in words: "a number > 0", "one of "l2", "l1", "huber"", "an integer >= 1"."""
+    field = next((f for f in msgspec.structs.fields(struct) if f.name == name), None)
+    if field is None:
+        return None
+    info = msgspec.inspect.type_info(field.type)
+    while isinstance(info, msgspec.inspect.Metadata):
+        info = info.type
+    return " or ".join(filter(None, map(_kind_in_words, getattr(info, "types", [info]))))
+
+
+def _kind_in_words(info):
+    while isinstance(info, msgspec.inspect.Metadata):
+        info = info.type
+    match info:
+        case msgspec.inspect.LiteralType():
+            values = ", ".join(_toml(v) for v in info.values)
+            return values if len(info.values) == 1 else f"one of {values}"
+        case msgspec.inspect.IntType() | msgspec.inspect.FloatType():
+            noun = "an integer" if isinstance(info, msgspec.inspect.IntType) else "a number"
+            signs = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
+            limits = [f"{sign} {getattr(info, k):g}" for k, sign in signs if getattr(info, k) is not None]
+            return " ".join([noun, " and ".join(limits)]).strip()
+        case msgspec.inspect.StrType():
+            return {None: "a text", r"^[^/\\]+$": "a name without slashes"}.get(info.pattern, 'a time such as "3h45m"')
+        case msgspec.inspect.ListType():
+            return "a list"
+        case msgspec.inspect.DictType():
+            return "a table { KEY = number }"
+    return ""
+
+
+def _check_values(config, origin):
+    def wrong(table, key, message):
+        raise ConfigError(f"{origin}: [{table}] {key}: {message}")
+
+    for table in TABLES:
+        part = getattr(config, table)
+        for key in part.__struct_fields__:
+            value = getattr(part, key)
+            numbers = value.values() if isinstance(value, dict) else [value]
+            for number in numbers:
+                if isinstance(number, float) and not math.isfinite(number):
+                    wrong(table, key, f"expected a finite number, got {number}.")
+    data = config.data
+    if isinstance(data.valid, float) and not 0 < data.valid < 1:
+        wrong("data", "valid", f"expected a fraction between 0 and 1, or files, got {data.valid:g}.")
+    if isinstance(data.E0s, str) and data.E0s not in ("auto", "isolated", "fit"):
+        wrong("data", "E0s", f'expected "auto", "isolated", "fit" or a table {{ H = -13.6 }}, got {_toml(data.E0s)}.')
+    if data.virial_key and data.stress_key not in ("auto", "none"):
+        wrong("data", "virial_key", "give stress_key or virial_key, not both.")
+    if not data.train:
+        wrong("data", "train", "no files.")
+
+
+def write_config(config: Config, path) -> None:
+    """Writes every key with its value and a comment, paths relative to the new file, in one step."""
+    from nbcore.files import replacing
+
+    with replacing(path, "w") as f:
+        f.write(config_text(config, Path(path).parent))
+
+
+def config_text(config: Config, folder=None) -> str:
+    """The text of train.toml; paths are made relative to `folder` where it is given."""
+    lines = _key_lines(config, ["name", "seed"])
+    filled = msgspec.structs.replace(config.model, **model_options(config.model))
+    for table in TABLES:
+        part = filled if table == "model" else getattr(config, table)
+        if table == "data" and folder is not None:
+            part = _moved(part, config.folder, folder)
+        lines += ["", f"[{table}]", *_key_lines(part, part.__struct_fields__)]
+    return "\n".join(lines) + "\n"
+
+
+def _key_lines(part, names):
+    comments = {f.name: _comment(f) for f in msgspec.structs.fields(part) if f.name in names}
+    optional = {"virial_key": "", "isolated_atoms": []}
+    lines = []
+    for name in names:
+        value = getattr(part, name)
+        if value is None or (name in optional and value == optional[name]):
+            continue
+        text = f"{name} = {_toml(value)}"
+        lines.append(f"{text:<36} # {comments[name]}" if comments[name] else text)
+    return lines
+
+
+def _comment(field):
+    """The comment of a key; where it takes one of a few words, the others come first."""
+    type_, *_, meta = get_args(field.type)
+    others = [_toml(v) for v in get_args(type_) if v != field.default] if get_origin(type_) is Literal else []
+    return "; ".join(filter(None, [", ".join(others), meta.description]))
+
+
+def _moved(data, old, new):
+    def move(files):
+        if isinstance(files, list):
+            return [move(f) for f in files]
+        if not isinstance(files, str) or os.path.isabs(files):
+            return files
+        head = files
+        while has_magic(head):
+            head = os.path.dirname(head)
+        tail = files[len(head) :].lstrip("/")
+        return os.path.join(os.path.relpath(os.path.join(old or ".", head), new), tail).rstrip("/")
+
+    return msgspec.structs.replace(
+        data, **{key: move(getattr(data, key)) for key in ("train", "valid", "test", "isolated_atoms")}
+    )
+
+
+def _toml(value) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return json.dumps(value, ensure_ascii=False)  # TOML basic strings escape as JSON does
+        case list() | tuple():
+            return "[" + ", ".join(map(_toml, value)) + "]"
+        case dict():
+            return "{ " + ", ".join(f"{_toml_key(k)} = {_toml(v)}" for k, v in value.items()) + " }"
+        case float():
+            return repr(value)
+    return str(value)
+
+
+def _toml_key(key):
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)

@@ -1,0 +1,138 @@
+"""One labelled structure and a list of them, in eV and Angstrom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass
+class Structure:
+    """Atoms with their reference labels; a label that is None does not exist.
+
+    positions (N, 3) Å; numbers (N,) atomic numbers; cell (3, 3) Å, rows are the lattice vectors, or None; pbc (3,) bool;
+    energy eV, total; forces (N, 3) eV/Å, -dE/dr; stress (3, 3) eV/Å^3, (1/V) dE/d(strain), tension positive as in ASE;
+    file, frame (from 0) and line (from 1) say where it was read.
+
+    >>> Structure(np.zeros((1, 3)), np.array([1])).formula
+    'H'
+    """
+
+    positions: np.ndarray
+    numbers: np.ndarray
+    cell: np.ndarray | None = None
+    pbc: np.ndarray = field(default_factory=lambda: np.zeros(3, dtype=bool))
+    energy: float | None = None
+    forces: np.ndarray | None = None
+    stress: np.ndarray | None = None
+    config_type: str = "Default"
+    weight: float = 1.0
+    file: str = ""
+    frame: int = 0
+    line: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def symbols(self) -> list[str]:
+        """Chemical symbols, one per atom."""
+        return _symbols(self.numbers)
+
+    @property
+    def formula(self) -> str:
+        """Chemical formula in Hill order (C and H first), for example C5H8O2."""
+        counts = composition(self)
+        first = [s for s in ("C", "H") if s in counts] if "C" in counts else []
+        order = first + sorted(set(counts) - set(first))
+        return "".join(s + (str(counts[s]) if counts[s] > 1 else "") for s in order)
+
+    @property
+    def periodic(self) -> bool:
+        """True if it repeats in all three directions: only then a stress is defined."""
+        return bool(np.all(self.pbc))
+
+    @property
+    def where(self) -> str:
+        """Where it was read, for messages: "water.xyz, frame 17 (line 1446)"."""
+        return location(self.file, self.frame, self.line)
+
+    def to_ase(self):
+        """The same structure as ase.Atoms, labels in a SinglePointCalculator (stress in Voigt order)."""
+        from ase import Atoms
+        from ase.calculators.singlepoint import SinglePointCalculator
+        from ase.stress import full_3x3_to_voigt_6_stress
+
+        atoms = Atoms(numbers=self.numbers, positions=self.positions, cell=self.cell, pbc=self.pbc)
+        atoms.info["config_type"] = self.config_type
+        labels = dict(energy=self.energy, forces=self.forces)
+        labels["stress"] = None if self.stress is None else full_3x3_to_voigt_6_stress(self.stress)
+        labels = {name: value for name, value in labels.items() if value is not None}
+        if labels:
+            atoms.calc = SinglePointCalculator(atoms, **labels)
+        return atoms
+
+
+class Structures(Sequence):
+    """A list of structures; slices and sums of it are Structures again.
+
+    `isolated` holds the one-atom frames that were set apart for the E0s, `reading` what the reader assumed
+    (see `nbcore.data.read`); both stay with every slice.
+
+    >>> data[:450].species
+    ['H', 'C', 'O']
+    """
+
+    def __init__(self, structures: Iterable[Structure] = (), isolated=(), reading=None, name: str = ""):
+        self._structures = list(structures)
+        self.isolated = list(isolated)
+        self.reading = reading
+        self.name = name
+
+    def __len__(self) -> int:
+        return len(self._structures)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return self._like(self._structures[index])
+        if isinstance(index, (list, tuple, np.ndarray)):
+            return self._like([self._structures[i] for i in np.asarray(index, dtype=int)])
+        return self._structures[index]
+
+    def __add__(self, other: Structures) -> Structures:
+        if not isinstance(other, Structures):
+            return NotImplemented
+        isolated = self.isolated + [s for s in other.isolated if not any(s is mine for mine in self.isolated)]
+        return Structures([*self, *other], isolated, self.reading or other.reading, self.name or other.name)
+
+    def __repr__(self) -> str:
+        return f"Structures({len(self)} structures, {' '.join(self.species) or 'no elements'})"
+
+    def _like(self, structures) -> Structures:
+        return Structures(structures, self.isolated, self.reading, self.name)
+
+    @property
+    def species(self) -> list[str]:
+        """Elements that occur, sorted by atomic number."""
+        if not self._structures:
+            return []
+        return _symbols(np.unique(np.concatenate([s.numbers for s in self._structures])))
+
+
+def composition(structure: Structure) -> dict[str, int]:
+    """How many atoms of each element: {"C": 5, "H": 8, "O": 2}, by atomic number."""
+    numbers, counts = np.unique(structure.numbers, return_counts=True)
+    return dict(zip(_symbols(numbers), counts.tolist(), strict=True))
+
+
+def location(file: str, frame: int, line: int | None = None) -> str:
+    """ "FILE, frame K (line L)": frames count from 0 as in Python and ASE, lines from 1 as in editors."""
+    return f"{file}, frame {frame}" + (f" (line {line})" if line is not None else "")
+
+
+def _symbols(numbers) -> list[str]:
+    from ase.data import chemical_symbols
+
+    return [chemical_symbols[int(z)] for z in numbers]
