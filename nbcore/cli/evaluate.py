@@ -1,0 +1,210 @@
+"""`nbcore evaluate MODEL DATA...`: errors of a model on data: tables, JSON, plots, and the predictions themselves."""
+
+import json
+import time
+from pathlib import Path
+
+from nbcore.cli import console
+from nbcore.errors import Error, InputError
+
+CHUNK_ATOMS = 2000  # structures are handed over in portions of about so many atoms
+
+
+def add_parser(subparsers):
+    """The options of `nbcore evaluate`."""
+    from nbcore.cli.data import add_reading_options
+
+    p = subparsers.add_parser(
+        "evaluate",
+        help="errors of a model on data",
+        description="Errors of a model on labelled data, predicted minus reference: one row per file. RMSE and MAE "
+        "over structures, force components, six stress components; eV and Å, tables in meV and GPa.",
+    )
+    p.add_argument("model", metavar="MODEL", help="model file (.nbcore)")
+    p.add_argument("data", metavar="DATA", nargs="+", help="files or globs, in any format ASE reads")
+    p.add_argument("--output", metavar="PATH", help="write the predictions: a folder, or one file that ends in .xyz")
+    p.add_argument("--plot", action="store_true", help="parity.png and errors.png, in the folder of --output (here)")
+    p.add_argument("--json", action="store_true", help="print one JSON object, in eV and Å, and nothing else")
+    p.add_argument("--by", choices=["config_type"], help="split the rows by config_type")
+    p.add_argument("--worst", type=int, default=5, metavar="N", help="how many of the worst structures to list (5)")
+    p.add_argument("--threads", type=int, metavar="N", help="at most so many (the cores this process may use)")
+    add_reading_options(p)
+
+
+def run(args):
+    """Reads, predicts, prints, writes."""
+    from nbcore import Potential, data
+    from nbcore.cli.data import reading_options
+    from nbcore.evaluate import Errors, errors
+
+    potential = Potential.load(args.model)
+    read = data.read(args.data, **reading_options(args))
+    structures = [*read, *read.isolated]
+    if not structures:
+        raise InputError(f"{' '.join(args.data)}: no structures.")
+    files = list(dict.fromkeys(s.file for s in structures))
+    structures.sort(key=lambda s: (files.index(s.file), s.frame))
+    quiet = args.quiet or args.json
+    begin = time.monotonic()
+    predictions = predict(potential, structures, args.threads, quiet)
+    seconds = time.monotonic() - begin
+
+    shortest = potential.description.get("shortest_distances")
+    sets = []  # (name, structures, predictions) of each file
+    for f, name in zip(files, distinct(files), strict=True):
+        mine = [k for k, s in enumerate(structures) if s.file == f]
+        sets.append((name, [structures[k] for k in mine], [predictions[k] for k in mine]))
+    rows = [errors(*s, shortest) for s in sets]
+    total = Errors.pooled("all", rows)
+    if args.json:
+        per_file = {f: e.as_dict() for f, e in zip(files, rows, strict=True)}
+        by_type = {t: e.as_dict() for t, e in total.by_config_type.items()} if args.by else {}
+        print(json.dumps({**total.as_dict(), "files": per_file, **({"config_types": by_type} if by_type else {})}))
+    elif not args.quiet:
+        print_errors(args, potential, rows, total)
+        n, threads = total.n_atoms, args.threads or threads_here()
+        time_line = f"{n} atoms in {seconds:.2g} s, {1e6 * seconds / max(n, 1):.0f} µs/atom"
+        say("speed", f"{time_line}, {threads} thread{'s' * (threads > 1)}, float64")
+    written = write_predictions(args.output, sets) if args.output else []
+    if args.plot:
+        written += plot(plot_folder(args.output), sets, potential.E0s)
+    if written and not quiet:
+        print()
+        print(console.block("  ".join(map(str, written)), "", "  "))
+    return 0
+
+
+def threads_here():
+    """How many threads are used if nothing is said."""
+    import nbcore
+
+    return nbcore.threads()
+
+
+def distinct(files):
+    """Names for the rows: the file without folder and suffix, or the whole path where two would be called the same."""
+    from nbcore.tables import stem
+
+    stems = [stem(f) for f in files]
+    return [s if stems.count(s) == 1 else str(f) for s, f in zip(stems, files, strict=True)]
+
+
+def predict(potential, structures, threads=None, quiet=True):
+    """The results of the potential for all structures; an error names the structure it belongs to."""
+    from nbcore.cli.progress import Progress
+
+    results, portion, atoms = [], [], 0
+    with Progress(len(structures), lambda done: f"{done} of {len(structures)} structures", quiet=quiet) as progress:
+        for k, s in enumerate(structures):
+            portion.append(s)
+            atoms += len(s.numbers)
+            if atoms >= CHUNK_ATOMS or k + 1 == len(structures):
+                results += _portion(potential, portion, threads)
+                progress(len(results))
+                portion, atoms = [], 0
+    return results
+
+
+def _portion(potential, structures, threads):
+    """compute_many; after an error one by one, to say which structure it was."""
+    arguments = [(s.positions, s.numbers, s.cell, s.pbc) for s in structures]
+    try:
+        return potential.compute_many(arguments, threads=threads)
+    except Error:
+        for s, (positions, numbers, cell, pbc) in zip(structures, arguments, strict=True):
+            try:
+                potential.compute(positions, numbers, cell=cell, pbc=pbc, threads=threads)
+            except Error as e:
+                raise type(e)(f"{s.where}: {e}") from None
+        raise
+
+
+# ---- on the screen ----
+
+
+def say(head, text):
+    """One entry below the table, wrapped to the terminal."""
+    print(console.block(text, f"  {head:<20}", 22 * " "))
+
+
+def print_errors(args, potential, rows, total):
+    """The model in a line, the table, what stands out."""
+    from nbcore import tables
+    from nbcore.cli.inspect import one_line
+
+    screen = console.terminal()
+    print(console.block(one_line(args.model, potential), "", "  "))
+    print()
+    shown = [part for e in rows for part in e.by_config_type.values()] if args.by else rows
+    screen.print(tables.table([*shown, total] if len(shown) > 1 else shown, screen.width))
+    print()
+    if element := tables.by_element(total):
+        say("forces, by element", f"RMSE meV/Å   {element}")
+    for k, line in enumerate(tables.worst(total, args.worst)):
+        say("worst structures" if k == 0 else "", line)
+    if total.outside:
+        counts = [f"{e.outside} of {e.n_structures} in {e.name}" for e in rows if e.outside]
+        say("outside train", f"{', '.join(counts)}   (a pair closer than any such pair in train)")
+    for remark in tables.offsets(rows):
+        console.remark(remark)
+
+
+# ---- files ----
+
+
+def write_predictions(output, sets):
+    """One extended-XYZ file per set in a folder, or all of it in one file; returns the paths."""
+    output = Path(output)
+    if output.suffix in (".xyz", ".extxyz"):
+        return [
+            write_frames(
+                output, [pair for _, structures, results in sets for pair in zip(structures, results, strict=True)]
+            )
+        ]
+    output.mkdir(parents=True, exist_ok=True)
+    names = [name.replace("/", "_").lstrip("._") for name, _, _ in sets]
+    return [
+        write_frames(output / f"{name}.xyz", zip(structures, results, strict=True))
+        for name, (_, structures, results) in zip(names, sets, strict=True)
+    ]
+
+
+def write_frames(path, frames):
+    """Labels as REF_energy, REF_forces, REF_stress; predictions as nbcore_energy, nbcore_energies and so on."""
+    from ase import Atoms
+    from ase.io import write
+
+    from nbcore.files import replacing
+
+    with replacing(path, "w") as f:
+        for s, r in frames:
+            atoms = Atoms(s.numbers, positions=s.positions, cell=s.cell, pbc=s.pbc)
+            atoms.info["config_type"] = s.config_type
+            for name, value in (("REF_energy", s.energy), ("nbcore_energy", r.energy)):
+                if value is not None:
+                    atoms.info[name] = float(value)
+            for name, value in (("REF_stress", s.stress), ("nbcore_stress", r.stress)):
+                if value is not None:
+                    atoms.info[name] = value
+            for name, value in (("REF_forces", s.forces), ("nbcore_forces", r.forces), ("nbcore_energies", r.energies)):
+                if value is not None:
+                    atoms.arrays[name] = value
+            write(f, atoms, format="extxyz")
+    return path
+
+
+def plot_folder(output):
+    """Where the plots go: the folder of --output, or here."""
+    if output is None:
+        return Path(".")
+    return Path(output).parent if Path(output).suffix in (".xyz", ".extxyz") else Path(output)
+
+
+def plot(folder, sets, E0s):
+    """parity.png and errors.png; returns the paths."""
+    from nbcore import plots
+
+    folder.mkdir(parents=True, exist_ok=True)
+    plots.parity(folder / "parity.png", sets, E0s)
+    plots.errors(folder / "errors.png", sets)
+    return [folder / "parity.png", folder / "errors.png"]

@@ -1,0 +1,173 @@
+"""`nbcore inspect MODEL`: what a model is, where it comes from, what it costs, how to cite it."""
+
+import json
+import os
+import time
+
+from nbcore.cli import console
+
+PAPER = (
+    "R. Kondor, N-body Networks: a Covariant Hierarchical Neural Network Architecture for Learning Atomic Potentials, "
+    "arXiv:1803.01588 (2018)"
+)
+NEIGHBOURS = 28  # of the crystal on which the cost is measured
+OPTIONS = {  # of the presets, in words; those not here are shown as they are
+    "levels": "levels",
+    "channels": "channels",
+    "l_harmonics": "harmonics l<=",
+    "l_states": "states l<=",
+    "correlation": "correlation",
+    "n_radial": "radial functions",
+    "parity": "parity",
+}
+
+
+def add_parser(subparsers):
+    """The options of `nbcore inspect`."""
+    p = subparsers.add_parser(
+        "inspect",
+        help="what a model is",
+        description="What a model is, where it comes from, what it costs, how to cite it.",
+    )
+    p.add_argument("model", metavar="MODEL", help="model file (.nbcore)")
+    p.add_argument("--parameters", action="store_true", help="every group of parameters: name, shape, number, size")
+    p.add_argument("--json", action="store_true", help="everything as one JSON object")
+
+
+def one_line(path, potential):
+    """A model in a line: "acac: nbody medium, C H O, cutoff 5.0 Å, trained on 450 structures (PBE-D3)"."""
+    from nbcore.tables import stem
+
+    d = potential.description
+    words = [" ".join(filter(None, (d.get("preset"), (d.get("options") or {}).get("size"))))]
+    words += [" ".join(potential.species), f"cutoff {potential.cutoff:.1f} Å"]
+    training, about = d.get("training") or {}, d.get("about") or {}
+    if training.get("n_train"):
+        words.append(f"trained on {training['n_train']} structures")
+    reference = f" ({about['reference']})" if about.get("reference") else ""
+    return f"{stem(path).removesuffix('.nbcore')}: {', '.join(filter(None, words))}{reference}"
+
+
+def run(args):
+    """Prints what is in the model file, and how fast it is here."""
+    from nbcore import Potential
+
+    potential = Potential.load(args.model)
+    facts = gather(args.model, potential)
+    if args.json:
+        print(json.dumps(facts, indent=2, ensure_ascii=False))
+        return 0
+    print_facts(args.model, potential, facts)
+    if args.parameters:
+        print()
+        print(console.block("parameters: name, shape, number, root mean square", "", "  "))
+        for g in facts["parameter_groups"]:
+            shape = " x ".join(map(str, g["shape"])) or "1"
+            print(f"  {g['name']:<36} {shape:>16} {g['number']:>9} {g['rms']:>11.3e}")
+    return 0
+
+
+def gather(path, potential):
+    """Everything that is printed, as one JSON-able dict."""
+    import numpy as np
+
+    from nbcore import files
+
+    theta = potential.parameters
+    groups = []
+    for name, (where, shape) in potential.parameter_slices.items():
+        part = theta[where]
+        rms = float(np.sqrt(np.mean(part**2))) if len(part) else 0.0
+        groups.append({"name": name, "shape": list(shape), "number": len(part), "rms": rms})
+    return {
+        "file": str(path),
+        "bytes": os.path.getsize(path),
+        "sha256": files.sha256(path),
+        "n_parameters": len(theta),
+        "receptive_field": potential.levels * potential.cutoff,
+        "cost": measure(potential),
+        "parameter_groups": groups,
+        **potential.description,
+    }
+
+
+def measure(potential):
+    """Seconds per atom for energy and forces, one thread, on a crystal of the model's elements with 28 neighbours."""
+    import numpy as np
+
+    n = 6
+    spacing = potential.cutoff * (4 * np.pi / 3 / NEIGHBOURS) ** (1 / 3)
+    grid = np.stack(np.meshgrid(*[np.arange(n)] * 3, indexing="ij"), -1).reshape(-1, 3)
+    positions = spacing * (grid + np.random.default_rng(0).uniform(-0.1, 0.1, grid.shape))
+    species = [potential.species[k % len(potential.species)] for k in grid.sum(axis=1)]
+    best = np.inf
+    for _ in range(3):
+        begin = time.perf_counter()
+        potential.compute(positions, species, cell=spacing * n * np.eye(3), pbc=True, threads=1)
+        best = min(best, time.perf_counter() - begin)
+    return {
+        "seconds_per_atom": best / len(positions),
+        "neighbours": NEIGHBOURS,
+        "threads": 1,
+        "n_atoms": len(positions),
+    }
+
+
+def print_facts(path, potential, facts):
+    """One entry after the other, wrapped to the terminal."""
+
+    def say(head, text):
+        if text:
+            print(console.block(str(text), f"  {head:<14}", 16 * " "))
+
+    d = facts
+    about, training = d.get("about") or {}, d.get("training") or {}
+    print(f"{os.path.basename(path)}   {facts['bytes'] / 1000:.0f} kB, {facts['n_parameters']} parameters")
+    say("preset", d.get("preset"))
+    say("elements", " ".join(potential.species))
+    levels = potential.levels
+    field = f"{facts['receptive_field']:g} Å"
+    say("cutoff", f"{potential.cutoff:g} Å, {levels} level{'s' * (levels > 1)}: receptive field {field}")
+    options = d.get("options") or {}
+    words = [
+        (f"{OPTIONS[k]}{v}" if OPTIONS[k].endswith("=") else f"{OPTIONS[k]} {v}") if k in OPTIONS else f"{k} {v}"
+        for k, v in options.items()
+        if v not in (None, "", [], {}) and k not in ("species", "cutoff", "E0s")
+    ]
+    say("network", ", ".join(words))
+    say("E0", "   ".join(f"{s} {e:.4f}" for s, e in (d.get("E0s") or {}).items()) + " eV")
+    say(
+        "shortest",
+        "   ".join(f"{p} {r:.3f}" for p, r in (d.get("shortest_distances") or {}).items())
+        and "   ".join(f"{p} {r:.3f}" for p, r in d["shortest_distances"].items()) + " Å in train",
+    )
+    for head in ("description", "reference", "author", "licence"):
+        say(head, about.get(head))
+    listed = [f"{f['name']} ({f['n']})" for f in training.get("files") or []]
+    counts = f"{training['n_train']} train + {training.get('n_valid', 0)} valid" if training.get("n_train") else ""
+    say("trained on", "; ".join(filter(None, (", ".join(listed), counts))))
+    for name, e in (d.get("errors") or {}).items():
+        say(f"errors, {name}", error_words(e))
+    cost = facts["cost"]
+    micro = 1e6 * cost["seconds_per_atom"]
+    say(
+        "cost", f"{micro:.0f} µs/atom for energy and forces, one thread, {cost['neighbours']} neighbours (measured now)"
+    )
+    say("units", "eV, Å; stress = (1/V) dE/d(strain), tension positive")
+    say("versions", ", ".join(f"{k} {v}" for k, v in (d.get("versions") or {}).items()))
+    say("SHA-256", facts["sha256"])
+    say("cite", about.get("cite"))
+    say("", PAPER) if about.get("cite") else say("cite", PAPER)
+
+
+def error_words(e):
+    """The errors of one set in a line."""
+    words = [f"{e['n_structures']} structures"]
+    for key, factor, text in (
+        ("energy_rmse_per_atom", 1e3, "energy {:.2f} meV/atom"),
+        ("forces_rmse", 1e3, "forces {:.1f} meV/Å"),
+        ("stress_rmse", 160.21766208, "stress {:.3f} GPa"),
+    ):
+        if e.get(key) is not None:
+            words.append(text.format(factor * e[key]))
+    return ", ".join(words) + " (RMSE)"

@@ -1,0 +1,227 @@
+"""`nbcore md MODEL STRUCTURE`: molecular dynamics in a folder that the same command continues."""
+
+import argparse
+import contextlib
+import os
+import re
+import signal
+
+from nbcore.cli import UsageError, console
+from nbcore.errors import Error, InputError
+
+FEMTOSECONDS = {"": 1.0, "fs": 1.0, "ps": 1e3, "ns": 1e6}
+EXPLAIN = """\
+Writes trajectory.xyz (extended XYZ), md.log (energies and temperature) and state.npz into the folder; the same command
+continues an interrupted run, with the same bits as one that was never interrupted, and a longer --time extends a
+finished one. Velocities are drawn from the Maxwell-Boltzmann distribution, without a total momentum."""
+
+
+def duration(text):
+    """A time in fs from words like 10ps, "0.5 fs", 1ns; a bare number is in fs.
+
+    >>> duration("10ps")
+    10000.0
+    """
+    match = re.fullmatch(r"\s*([0-9.]+(?:[eE][-+]?[0-9]+)?)\s*([a-z]*)\s*", text)
+    try:
+        value = float(match[1]) * FEMTOSECONDS[match[2]]
+    except (TypeError, ValueError, KeyError):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time; write it as 10ps or 0.5fs.") from None
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r}: a time must be more than 0.")
+    return value
+
+
+def add_parser(subparsers):
+    """The options of `nbcore md`."""
+    p = subparsers.add_parser(
+        "md", help="molecular dynamics", description="Molecular dynamics with a model: NVE or Langevin.", epilog=EXPLAIN
+    )
+    p.add_argument("model", metavar="MODEL", help="model file (.nbcore)")
+    p.add_argument(
+        "structure", metavar="STRUCTURE", help="where to start: any file ASE reads; FILE@3 is its frame 3 (last)"
+    )
+    p.add_argument("--time", type=duration, default=10e3, metavar="T", help="length, as 10ps or 500fs (10ps)")
+    p.add_argument("--timestep", type=duration, default=0.5, metavar="T", help="as 0.5fs (0.5fs)")
+    p.add_argument(
+        "--temperature", type=float, default=300.0, metavar="K", help="of the bath and at the start, K (300)"
+    )
+    ensemble = p.add_mutually_exclusive_group()
+    ensemble.add_argument("--nve", action="store_true", help="constant energy")
+    ensemble.add_argument(
+        "--langevin", type=float, nargs="?", const=10.0, default=10.0, metavar="FRICTION",
+        help="constant temperature (default), friction in 1/ps (10)",
+    )  # fmt: skip
+    p.add_argument("--seed", type=int, default=1, help="of velocities and thermostat (1)")
+    p.add_argument("--output", metavar="DIR", help="folder (STRUCTURE_md)")
+    p.add_argument("--every", type=int, default=100, metavar="N", help="steps between frames of the trajectory (100)")
+    p.add_argument("--log-every", type=int, default=10, metavar="N", help="steps between lines of the log (10)")
+    p.add_argument("--threads", type=int, metavar="N", help="at most so many (the cores this process may use)")
+    p.add_argument("--restart", action="store_true", help="begin again; the old folder is kept as DIR.1")
+
+
+def run(args):
+    """Simulates, reports, and returns the exit code."""
+    import time
+    from pathlib import Path
+
+    from nbcore import Potential, files, md
+    from nbcore.ase import NBCoreCalculator
+    from nbcore.cli.progress import Progress
+    from nbcore.tables import stem
+
+    settings = md.Settings(
+        ensemble="nve" if args.nve else "langevin",
+        temperature=args.temperature,
+        timestep=args.timestep,
+        friction=args.langevin,
+        seed=args.seed,
+        every=args.every,
+        log_every=args.log_every,
+    )
+    steps = round(args.time / args.timestep)
+    if steps < 1:
+        raise UsageError(f"--time {amount(args.time)} is shorter than one step of {amount(args.timestep)}.")
+    model, potential = files.sha256(args.model), Potential.load(args.model)
+    atoms, frame = read_structure(args.structure)
+    atoms.calc = NBCoreCalculator(args.model, threads=args.threads)
+    try:
+        atoms.get_potential_energy()
+    except Error as e:
+        raise type(e)(f"{args.structure} ({frame}): {e}") from None
+    folder = Path(args.output or f"{stem(args.structure.partition('@')[0])}_md")
+    if args.restart and (folder / md.STATE).exists():
+        with files.lock(folder):
+            pass  # not while it is running
+        console.remark(f"The old run is kept as {files.set_aside(folder)}/.")
+    begun = md.load_state(folder)
+    first = begun["step"] if begun else 0
+    if first > steps:
+        raise UsageError(
+            f"{folder}/ is at {amount(first * args.timestep)} already, past --time {amount(args.time)}. "
+            "--restart begins again (the old run is kept)."
+        )
+    if not args.quiet:
+        print_plan(args, settings, steps, atoms, frame, folder, potential, begun)
+
+    start = time.monotonic()
+    label = lambda done: f"{done * args.timestep / 1e3:.3g} of {amount(args.time)}"  # noqa: E731
+    with signals() as stopped, Progress(steps, label, first, args.quiet) as progress:
+        step = md.simulate(atoms, settings, steps, folder, model, progress, stop=lambda: bool(stopped))
+    if stopped and step < steps:
+        done = amount(step * args.timestep)
+        console.remark(f"Stopped at {done} of {amount(args.time)}. Saved in {folder}/. The same command continues.")
+        return 128 + stopped[0]
+    print_result(settings, atoms, folder, potential, (time.monotonic() - start) / max(step - first, 1), args.quiet)
+    return 0
+
+
+@contextlib.contextmanager
+def signals():
+    """Collects SIGINT and SIGTERM in a list, so that a step is finished and saved; a second one ends at once."""
+    received = []
+
+    def receive(number, _):
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    before = {s: signal.signal(s, receive) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for s, handler in before.items():
+            signal.signal(s, handler)
+
+
+def read_structure(name):
+    """FILE or FILE@FRAME -> ase.Atoms (elements, positions, cell, masses, nothing else) and words for the frame."""
+    import ase.io
+    import numpy as np
+    from ase import Atoms
+
+    path, at, index = (name, "", "") if os.path.exists(name) else name.rpartition("@")
+    if not at:
+        path = name
+    if at and not re.fullmatch(r"-?\d+", index):
+        raise InputError(f"{name}: the frame after @ must be an integer, got {index!r}.")
+    try:
+        read = ase.io.read(path, index=int(index) if at else -1, do_not_split_by_at_sign=True)
+    except OSError:
+        raise
+    except IndexError:
+        raise InputError(f"{path} has no frame {index}." if at else f"{path} holds no structure.") from None
+    except Exception as e:  # ASE's readers raise whatever their parsers raise
+        raise InputError(f"{path}: not readable as a structure ({type(e).__name__}: {e}).") from None
+    if not len(read):
+        raise InputError(f"{path}: the structure has no atoms.")
+    if not np.isfinite(read.positions).all():
+        raise InputError(f"{path}: a position is not finite.")
+    atoms = Atoms(read.numbers, positions=read.positions, cell=read.cell, pbc=read.pbc)
+    if read.has("masses"):
+        atoms.set_masses(read.get_masses())
+    return atoms, f"frame {index}" if at else "last frame"
+
+
+def say(head, text):
+    """One entry of the plan, wrapped to the terminal."""
+    print(console.block(text, f"{head:<11}", 11 * " "))
+
+
+def print_plan(args, settings, steps, atoms, frame, folder, potential, begun):
+    """The lines before the progress: what is run, and what was assumed."""
+    import nbcore
+    from nbcore.cli.inspect import one_line
+
+    info, threads = nbcore.build_info(), args.threads or nbcore.threads()
+    print(f"nbcore {info['version']}   {threads} thread{'s' * (threads > 1)}   {info['isa']}   -> {folder}/")
+    say("Model", one_line(args.model, potential))
+    periodic = " ".join("FT"[int(p)] for p in atoms.pbc)
+    cell = f"periodic {periodic}, {atoms.get_volume():.1f} Å^3" if atoms.pbc.any() else "not periodic"
+    formula = atoms.get_chemical_formula("hill")
+    say("Structure", f"{args.structure} ({frame}): {formula}, {len(atoms)} atom{'s' * (len(atoms) > 1)}, {cell}")
+    bath = f"Langevin, {settings.temperature:g} K, friction {settings.friction:g} per ps"
+    bath = "NVE" if settings.ensemble == "nve" else bath
+    say("Dynamics", f"{bath}; {amount(steps * settings.timestep)} = {steps} steps of {settings.timestep:g} fs")
+    if begun:
+        say("Continuing", f"at {amount(begun['step'] * settings.timestep)}")
+    else:
+        say("Start", f"velocities drawn at {settings.temperature:g} K (seed {settings.seed}), no total momentum")
+
+
+def print_result(settings, atoms, folder, potential, seconds, quiet):
+    """Temperature, conservation of energy, speed, files; what lies outside the training data."""
+    import ase.io
+
+    from nbcore import md
+    from nbcore.evaluate import closer_than
+
+    _, fs, epot, _, etot, kelvin = md.read_log(folder)
+    frames = list(ase.io.iread(folder / md.TRAJECTORY, index=":"))
+    if not quiet:
+        print(f"\n  temperature    {kelvin.mean():.1f} K, standard deviation {kelvin.std():.1f} K")
+        print(f"  potential      {epot.mean():.4f} eV, standard deviation {epot.std():.4f} eV")
+        if settings.ensemble == "nve" and len(fs) > 2:
+            slope, rms = md.drift(fs / 1e3, 1e3 * etot / len(atoms))
+            print(f"  total energy   drift {slope:+.1e} meV/atom/ps, rms {rms:.1e} meV/atom about it")
+        print(f"  speed          {1e3 * seconds:.2f} ms a step, {86.4e-3 * settings.timestep / seconds:.3g} ns a day")
+    shortest = potential.description.get("shortest_distances")
+    closer = [p for p in (closer_than(a, shortest) for a in frames) if p] if shortest else []
+    if closer:
+        console.remark(
+            f"{len(closer)} of {len(frames)} frames have a pair closer than any such pair in train (the closest: "
+            f"{min(closer, key=lambda p: p.distance)}). Expect larger errors there; add such structures to the data."
+        )
+    if not quiet:
+        print(f"\n{folder / md.TRAJECTORY}   {len(frames)} frames: positions, momenta, energy, forces; Å, eV")
+        print(f"{folder / md.LOG}   time, energies, temperature every {amount(settings.log_every * settings.timestep)}")
+
+
+def amount(fs):
+    """A time in fs for people: "500 fs", "10 ps", "1.25 ns".
+
+    >>> amount(12500)
+    '12.5 ps'
+    """
+    size, unit = next(((size, unit) for size, unit in ((1e6, "ns"), (1e3, "ps")) if fs >= size), (1, "fs"))
+    return f"{fs / size:.10g} {unit}"

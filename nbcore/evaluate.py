@@ -1,0 +1,265 @@
+"""Errors of predictions against labels: numbers, the table of `nbcore evaluate`, remarks.
+
+An error is predicted minus reference. Energies are compared per structure and per atom, forces over components, stress
+over its six independent components; what is not labelled does not count. Units: eV, Angstrom; tables in meV and GPa.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from ase.data import chemical_symbols
+
+from nbcore import _core
+
+GPA = 160.21766208  # GPa in one eV/Angstrom^3
+VOIGT = ([0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1])  # xx yy zz yz xz xy
+
+
+class Prediction(NamedTuple):
+    """What a potential says of one structure: eV, eV/Angstrom (N, 3), eV/Angstrom^3 (3, 3) or None."""
+
+    energy: float
+    forces: np.ndarray
+    stress: np.ndarray | None = None
+
+
+class Pair(NamedTuple):
+    """Two atoms of a structure (indices from 0), their elements ("C-H") and distance in Angstrom."""
+
+    name: str
+    distance: float
+    first: int
+    second: int
+
+    def __str__(self):
+        return f"{self.name} {self.distance:.2f} Å"
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One structure and its errors; None where it has no label."""
+
+    structure: Any
+    energy: float | None  # eV
+    forces: np.ndarray | None  # (N, 3) eV/Angstrom
+    stress: np.ndarray | None  # (6,) eV/Angstrom^3
+    closer: Pair | None  # the pair that is closer than any such pair in training, the worst if there are several
+
+
+def errors(name, structures, predictions, shortest_distances=None):
+    """Compares predictions with the labels of the structures.
+
+    predictions: one object with `energy`, `forces`, `stress` per structure (Prediction, the results of compute_many).
+    shortest_distances: {"C-H": Angstrom} of the training data (`potential.description`), to name what lies outside.
+
+    >>> errors("test", structures, potential.compute_many(structures)).forces_rmse
+    """
+    cases = []
+    for s, p in zip(structures, predictions, strict=True):
+        cases.append(
+            Case(
+                structure=s,
+                energy=None if s.energy is None else p.energy - s.energy,
+                forces=None if s.forces is None else np.asarray(p.forces) - s.forces,
+                stress=None if s.stress is None or p.stress is None else (np.asarray(p.stress) - s.stress)[VOIGT],
+                closer=closer_than(s, shortest_distances) if shortest_distances else None,
+            )
+        )
+    return Errors(name, cases, bool(shortest_distances))
+
+
+class Errors:
+    """Errors of a set of structures; every figure is None where nothing is labelled."""
+
+    def __init__(self, name, cases, knows_training=False):
+        self.name, self.cases, self.knows_training = name, list(cases), knows_training
+
+    @classmethod
+    def pooled(cls, name, several):
+        """All structures of several sets as one."""
+        return cls(name, [c for e in several for c in e.cases], all(e.knows_training for e in several))
+
+    def _over(self, of):
+        """The cases that have a label of this kind."""
+        return [c for c in self.cases if getattr(c, of) is not None]
+
+    def _pooled(self, of):
+        return np.concatenate([np.ravel(getattr(c, of)) for c in self._over(of)] or [np.empty(0)])
+
+    n_structures = property(lambda self: len(self.cases))
+    n_atoms = property(lambda self: sum(len(c.structure.numbers) for c in self.cases))
+
+    # ---- energies ----
+    @cached_property
+    def _energy_atoms(self):
+        return np.array([len(c.structure.numbers) for c in self._over("energy")], float)
+
+    energy_rmse = property(lambda self: rmse(self._pooled("energy")))
+    energy_mae = property(lambda self: mae(self._pooled("energy")))
+    energy_rmse_per_atom = property(lambda self: rmse(self._pooled("energy") / self._energy_atoms))
+    energy_mae_per_atom = property(lambda self: mae(self._pooled("energy") / self._energy_atoms))
+
+    @cached_property
+    def offset(self):
+        """The constant in the energy errors as Offset, if there is one; None if not.
+
+        It is what least squares finds as a sum over the elements of a structure: another code, other energies of
+        isolated atoms. Recognised where it makes up more than nine tenths of the mean squared error.
+        """
+        cases, errors = self._over("energy"), self._pooled("energy")
+        elements = sorted({z for c in cases for z in c.structure.numbers})
+        counts = np.array([[np.count_nonzero(c.structure.numbers == z) for z in elements] for c in cases], float)
+        if len(cases) < 3:
+            return None
+        fit, _, rank, _ = np.linalg.lstsq(counts, errors, rcond=1e-10)
+        rest = errors - counts @ fit
+        free = len(cases) - rank
+        if free < max(2, len(cases) // 2) or rmse(errors / self._energy_atoms) < 1e-3:
+            return None
+        if rmse(errors) < 3 * rmse(rest) * np.sqrt(len(cases) / free):
+            return None
+        determined = rank == len(elements)
+        return Offset(
+            per_atom=float(np.mean(errors / self._energy_atoms)),
+            per_structure=float(np.mean(errors)) if (counts == counts[0]).all() else None,
+            per_element={chemical_symbols[z]: float(e) for z, e in zip(elements, fit, strict=True)}
+            if determined
+            else None,
+            rmse=rmse(rest),
+            rmse_per_atom=rmse(rest / self._energy_atoms),
+        )
+
+    # ---- forces ----
+    forces_rmse = property(lambda self: rmse(self._pooled("forces")))
+    forces_mae = property(lambda self: mae(self._pooled("forces")))
+    forces_max = property(lambda self: float(np.abs(f).max()) if len(f := self._pooled("forces")) else None)
+
+    @property
+    def forces_percent(self):
+        """RMSE in per cent of the root mean square of the reference forces."""
+        reference = [np.ravel(c.structure.forces) for c in self._over("forces")]
+        size = rmse(np.concatenate(reference)) if reference else None
+        return 100 * self.forces_rmse / size if size else None
+
+    @property
+    def by_element(self):
+        """{symbol: RMSE of the force components on atoms of this element}."""
+        if not self._over("forces"):
+            return {}
+        numbers = np.concatenate([c.structure.numbers for c in self._over("forces")])
+        forces = self._pooled("forces").reshape(-1, 3)
+        return {chemical_symbols[z]: rmse(forces[numbers == z]) for z in np.unique(numbers)}
+
+    # ---- stress ----
+    stress_rmse = property(lambda self: rmse(self._pooled("stress")))
+    stress_mae = property(lambda self: mae(self._pooled("stress")))
+
+    # ---- which structures ----
+    @property
+    def by_config_type(self):
+        """{config_type: Errors}, in the order in which the types appear."""
+        types = dict.fromkeys(c.structure.config_type for c in self.cases)
+        return {t: self._part(t, lambda c, t=t: c.structure.config_type == t) for t in types}
+
+    def _part(self, name, wanted):
+        return Errors(f"{self.name} {name}", filter(wanted, self.cases), self.knows_training)
+
+    @property
+    def outside(self):
+        """How many structures have a pair closer than any such pair in training; None if training is not known."""
+        return sum(c.closer is not None for c in self.cases) if self.knows_training else None
+
+    def worst(self, n):
+        """The n cases with the largest error of a force component; those without forces follow, by energy per atom."""
+
+        def size(c):
+            if c.forces is not None and c.forces.size:
+                return 1, np.abs(c.forces).max()
+            return 0, abs(c.energy) / max(len(c.structure.numbers), 1)
+
+        return sorted((c for c in self.cases if c.forces is not None or c.energy is not None), key=size, reverse=True)[
+            :n
+        ]
+
+    def as_dict(self):
+        """All figures under their names, in eV and Angstrom, for JSON and for the model file."""
+        names = ["n_structures", "energy_rmse", "energy_mae", "energy_rmse_per_atom", "energy_mae_per_atom"]
+        names += ["forces_rmse", "forces_mae", "forces_max", "forces_percent", "stress_rmse", "stress_mae"]
+        result = {name: getattr(self, name) for name in names}
+        result["forces_rmse_by_element"] = self.by_element
+        result["outside_train"] = self.outside
+        result["energy_offset"] = self.offset and self.offset._asdict()
+        return result
+
+
+class Offset(NamedTuple):
+    """A constant in the energies (eV), and the errors without it; None where it is not determined."""
+
+    per_atom: float
+    per_structure: float | None
+    per_element: dict | None
+    rmse: float
+    rmse_per_atom: float
+
+    def __str__(self):
+        if self.per_structure is not None:
+            return f"{self.per_structure:+.4f} eV per structure"
+        if self.per_element is not None:
+            return ", ".join(f"{s} {e:+.4f}" for s, e in self.per_element.items()) + " eV per atom"
+        return f"{self.per_atom:+.4f} eV per atom"
+
+
+def rmse(errors):
+    """Root mean square; None of nothing."""
+    return float(np.sqrt(np.mean(np.square(errors)))) if np.size(errors) else None
+
+
+def mae(errors):
+    """Mean absolute value; None of nothing."""
+    return float(np.mean(np.abs(errors))) if np.size(errors) else None
+
+
+# ---- distances ----
+
+
+def neighbours(structure, cutoff):
+    """All pairs within the cutoff, both directions: first, second (indices) and distance (Angstrom)."""
+    cell = None if structure.cell is None else np.asarray(structure.cell)
+    first, second, _, vector = _core.neighbours(structure.positions, cell, structure.pbc, cutoff)
+    return first, second, np.linalg.norm(vector, axis=1)
+
+
+def pairs(structure, cutoff):
+    """The shortest pair of each two elements within the cutoff: {"H-C": Pair}, the lighter element first."""
+    first, second, distance = neighbours(structure, cutoff)
+    numbers = np.asarray(structure.numbers)
+    shortest = {}
+    for k in np.argsort(distance, kind="stable"):
+        i, j = sorted((int(first[k]), int(second[k])), key=lambda a: (numbers[a], a))
+        name = f"{chemical_symbols[numbers[i]]}-{chemical_symbols[numbers[j]]}"
+        shortest.setdefault(name, Pair(name, float(distance[k]), i, j))
+    return shortest
+
+
+def closer_than(structure, shortest_distances):
+    """The pair that is closer than any such pair in training, the worst by ratio if there are several; else None."""
+    known = {frozenset(name.split("-")): d for name, d in shortest_distances.items()}
+
+    def ratio(pair):
+        return pair.distance / known.get(frozenset(pair.name.split("-")), np.inf)
+
+    found = [p for p in pairs(structure, max(known.values())).values() if ratio(p) < 1]
+    return min(found, key=ratio, default=None)
+
+
+def nearest(structure, atom, cutoff=4.0):
+    """The pair of one atom and its nearest neighbour; None if there is none within the cutoff."""
+    first, second, distance = neighbours(structure, cutoff)
+    mine = np.flatnonzero(first == atom)
+    if not len(mine):
+        return None
+    k = mine[np.argmin(distance[mine])]
+    symbols = [chemical_symbols[structure.numbers[a]] for a in (atom, second[k])]
+    return Pair("-".join(symbols), float(distance[k]), int(atom), int(second[k]))
