@@ -135,9 +135,8 @@ std::vector<double> real_clebsch_gordan(int l1, int l2, int l3) {
       for (int m1 : {-k1, k1})
         for (int m2 : {-k2, k2})
           for (int m3 : {-k3, k3}) {
-            const int turns = quarter_turns(m1, k1) + quarter_turns(m2, k2) + 4 - quarter_turns(m3, k3);
-            if ((turns - odd) % 2 == 0)
-              C[(std::size_t(m1 + l1) * n2 + m2 + l2) * n3 + m3 + l3] = (turns - odd) % 4 == 0 ? c : -c;
+            const int turns = quarter_turns(m3, k3) - quarter_turns(m1, k1) - quarter_turns(m2, k2) - odd + 16;
+            if (turns % 2 == 0) C[(std::size_t(m1 + l1) * n2 + m2 + l2) * n3 + m3 + l3] = turns % 4 == 0 ? c : -c;
           }
     }
   return C;

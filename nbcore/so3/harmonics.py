@@ -1,0 +1,144 @@
+"""Spherical and solid harmonics, real and complex, and the unitary matrix between the two."""
+# ruff: noqa: E741 (l is the name of angular momentum)
+
+import numpy as np
+
+from nbcore import _core
+from nbcore.so3.checks import angular_momentum, real_array
+
+
+def spherical_harmonics(l_max, vectors, gradient=False):
+    """Real spherical harmonics Y_lm of the directions of vectors.
+
+    Orthonormal, the integral of Y_lm Y_l'm' over the sphere is delta_ll' delta_mm'; no Condon-Shortley sign, so
+    Y_00 = 1 / sqrt(4 pi) and Y_1 = sqrt(3 / 4 pi) (y, z, x) / r. Evaluated as polynomials in x, y, z: all directions
+    are alike, the poles too. Error at most 2e-15 (l + 1) of the largest |Y_lm|.
+
+    Parameters
+    ----------
+    l_max : int, 0 to 50
+    vectors : (..., 3), of any length but zero
+    gradient : bool
+        also return dY_lm(r / |r|) / dr, in 1 / (unit of `vectors`)
+
+    Returns
+    -------
+    Y : (..., (l_max + 1)^2), (l, m) at l l + l + m
+    dY : (..., 3, (l_max + 1)^2), if `gradient`
+
+    Raises
+    ------
+    InputError : l_max outside 0..50; a zero vector; NaN or Inf; last axis not 3
+    TypeError : l_max is not an integer, vectors are not real numbers
+
+    >>> spherical_harmonics(1, [0.0, 0.0, 2.0]).round(6)
+    array([0.282095, 0.      , 0.488603, 0.      ])
+    >>> Y, dY = spherical_harmonics(3, [[1.0, 2.0, 3.0]] * 5, gradient=True)
+    >>> Y.shape, dY.shape
+    ((5, 16), (5, 3, 16))
+    """
+    return _harmonics(_core.spherical_harmonics, "spherical_harmonics", l_max, vectors, gradient)
+
+
+def solid_harmonics(l_max, vectors, gradient=False):
+    """Real solid harmonics S_lm(r) = r^l Y_lm(r), homogeneous polynomials of degree l in x, y, z.
+
+    Parameters
+    ----------
+    l_max : int, 0 to 50
+    vectors : (..., 3), zero allowed
+    gradient : bool
+        also return dS_lm / dr
+
+    Returns
+    -------
+    S : (..., (l_max + 1)^2), (l, m) at l l + l + m, in (unit of `vectors`)^l
+    dS : (..., 3, (l_max + 1)^2), if `gradient`
+
+    Raises
+    ------
+    InputError : l_max outside 0..50; NaN or Inf; r^l_max above 1e300; last axis not 3
+    TypeError : l_max is not an integer, vectors are not real numbers
+
+    >>> S, dS = solid_harmonics(1, [1.0, 2.0, 3.0], gradient=True)
+    >>> (S / S[0]).round(6)
+    array([1.      , 3.464102, 5.196152, 1.732051])
+    >>> dS[2].round(6)  # d/dz
+    array([0.      , 0.      , 0.488603, 0.      ])
+    """
+    return _harmonics(_core.solid_harmonics, "solid_harmonics", l_max, vectors, gradient)
+
+
+def complex_spherical_harmonics(l_max, vectors):
+    """Complex spherical harmonics of the directions of vectors, with Condon-Shortley phase: Y_l,-m = (-1)^m conj Y_lm.
+
+    Y_11 = -sqrt(3 / 8 pi) (x + i y) / r: the harmonics of SciPy's `sph_harm_y` and of the paper. Arguments, order and
+    errors as `spherical_harmonics`.
+
+    Returns
+    -------
+    Y : (..., (l_max + 1)^2), complex
+
+    >>> complex_spherical_harmonics(1, [1.0, 2.0, 2.0])[[1, 3]].round(6)  # m = -1 and 1
+    array([ 0.115165-0.230329j, -0.115165-0.230329j])
+    """
+    real = spherical_harmonics(l_max, vectors)
+    result = real.astype(np.complex128)
+    for l in range(1, l_max + 1):
+        zero = l * l + l  # m = 0; then m = 1..l and, counted downwards, m = -1..-l
+        positive, negative = np.s_[..., zero + 1 : zero + l + 1], np.s_[..., zero - 1 : zero - l - 1 : -1]
+        upper = (real[positive] + 1j * real[negative]) * np.sqrt(0.5)
+        result[positive] = (-1.0) ** np.arange(1, l + 1) * upper
+        result[negative] = upper.conj()
+    return result
+
+
+def complex_to_real(l):
+    """The unitary U with Y_real = U Y_complex for one l; rows are real m, columns complex m, both -l..l.
+
+    For m > 0: Y_real,m = ((-1)^m Y_m + Y_-m) / sqrt(2) and Y_real,-m = i (Y_-m - (-1)^m Y_m) / sqrt(2); for m = 0
+    they agree.
+
+    Parameters
+    ----------
+    l : int, 0 to 50
+
+    Returns
+    -------
+    U : (2l + 1, 2l + 1), complex
+
+    >>> complex_to_real(1).round(3)
+    array([[ 0.   +0.707j,  0.   +0.j   ,  0.   +0.707j],
+           [ 0.   +0.j   ,  1.   +0.j   ,  0.   +0.j   ],
+           [ 0.707+0.j   ,  0.   +0.j   , -0.707+0.j   ]])
+    """
+    l = angular_momentum("complex_to_real", "l", l)
+    U = np.zeros((2 * l + 1, 2 * l + 1), dtype=np.complex128)
+    U[l, l] = 1
+    half = np.sqrt(0.5)
+    for m in range(1, l + 1):
+        sign = (-1) ** m
+        U[l + m, l + m], U[l + m, l - m] = sign * half, half
+        U[l - m, l + m], U[l - m, l - m] = -1j * sign * half, 1j * half
+    return U
+
+
+def real_to_complex(l):
+    """The unitary with Y_complex = real_to_complex(l) Y_real: the inverse (conjugate transpose) of
+    `complex_to_real(l)`.
+
+    >>> U = real_to_complex(2)
+    >>> bool(np.allclose(U @ complex_to_real(2), np.eye(5)))
+    True
+    """
+    return complex_to_real(angular_momentum("real_to_complex", "l", l)).conj().T
+
+
+def _harmonics(kernel, where, l_max, vectors, gradient):
+    l_max = angular_momentum(where, "l_max", l_max)
+    vectors = real_array(where, "vectors", vectors, (3,))
+    shape, n_lm = vectors.shape[:-1], (l_max + 1) ** 2
+    result = kernel(l_max, vectors.reshape(-1, 3), bool(gradient))
+    if gradient:
+        return result[0].reshape(*shape, n_lm), result[1].reshape(*shape, 3, n_lm)
+    return result.reshape(*shape, n_lm)

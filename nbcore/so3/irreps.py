@@ -1,0 +1,225 @@
+"""Irreps: which angular momenta a state is made of, and how often. What Kondor (2018) calls the type of a state."""
+# ruff: noqa: E741 (l is the name of angular momentum)
+
+import operator
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from nbcore.errors import InputError
+from nbcore.so3.checks import angular_momentum, l_supported
+
+
+class Irrep(NamedTuple):
+    """One entry of `Irreps`: `multiplicity` channels of angular momentum l.
+
+    parity is the sign under inversion, +1 (even, "e") or -1 (odd, "o"); None if only rotations count (SO(3)).
+    Harmonics Y_l of vectors have parity (-1)^l.
+    """
+
+    l: int
+    parity: int | None
+    multiplicity: int
+
+    @property
+    def dim(self):
+        """(2l + 1) multiplicity"""
+        return (2 * self.l + 1) * self.multiplicity
+
+    def product(self, other):
+        """The (l, parity) in the product of two irreps: l = |l1 - l2|..l1 + l2, parities multiplied."""
+        parity = None if self.parity is None else self.parity * other.parity
+        return [(l, parity) for l in range(abs(self.l - other.l), self.l + other.l + 1)]
+
+    def __str__(self):
+        return f"{self.multiplicity}x{self.l}{_letters[self.parity]}"
+
+
+_letters = {1: "e", -1: "o", None: ""}
+_parities = {letter: parity for parity, letter in _letters.items()}
+
+
+class Irreps(tuple):
+    """A sequence of `Irrep`: the type of a state.
+
+    With parities (O(3)) it is written "64x0e + 64x1o", without (SO(3)) "64x0 + 64x1"; the two do not mix. Entries
+    keep their order and may repeat; those of multiplicity 0 are left out. Immutable, hashable.
+
+    A state of type `irreps` is an array (..., irreps.dim): entry after entry, each a matrix [2l + 1][multiplicity] in
+    C order (the paper's F_l, m = -l..l along the rows, channels along the columns). `parts` and `join` go between the
+    two.
+
+    Parameters
+    ----------
+    irreps : str, Irreps, or iterable of (l, parity, multiplicity)
+
+    Raises
+    ------
+    InputError : text that is no list of irreps; l outside 0..50; a multiplicity that is negative or not an integer; a
+    parity
+        other than 1, -1, None; entries with and without parity
+
+    >>> irreps = Irreps("8x0e + 4x1o")
+    >>> irreps.dim, irreps.l_max, irreps[1]
+    (20, 1, Irrep(l=1, parity=-1, multiplicity=4))
+    >>> Irreps([(1, None, 2)])
+    Irreps('2x1')
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, irreps=()):
+        if isinstance(irreps, cls):
+            return irreps
+        entries = _parse(irreps) if isinstance(irreps, str) else irreps
+        self = super().__new__(cls, [irrep for irrep in map(_checked, entries) if irrep.multiplicity > 0])
+        if len({irrep.parity is None for irrep in self}) > 1:
+            raise InputError(f"Irreps: entries with and without parity do not mix: {self}")
+        return self
+
+    @classmethod
+    def from_type(cls, multiplicities):
+        """The SO(3) type (tau_0, tau_1, ..., tau_L) of the paper: tau_l channels of angular momentum l.
+
+        >>> Irreps.from_type((4, 0, 2))
+        Irreps('4x0 + 2x2')
+        """
+        return cls((l, None, multiplicity) for l, multiplicity in enumerate(multiplicities))
+
+    @classmethod
+    def harmonics(cls, l_max):
+        """Of harmonics Y_00 .. Y_LL of a vector: one channel of each l with parity (-1)^l.
+
+        >>> Irreps.harmonics(2)
+        Irreps('1x0e + 1x1o + 1x2e')
+        """
+        return cls((l, (-1) ** l, 1) for l in range(angular_momentum("Irreps.harmonics", "l_max", l_max) + 1))
+
+    @property
+    def type(self):
+        """(tau_0, ..., tau_L): the multiplicity of each l, parities together."""
+        return tuple(sum(irrep.multiplicity for irrep in self if irrep.l == l) for l in range(self.l_max + 1))
+
+    @property
+    def dim(self):
+        """Numbers in a state: the sum of (2l + 1) multiplicity."""
+        return sum(irrep.dim for irrep in self)
+
+    @property
+    def l_max(self):
+        """The largest l; -1 if there is none."""
+        return max((irrep.l for irrep in self), default=-1)
+
+    @property
+    def has_parity(self):
+        """Whether this is a type of O(3), "1x1o", rather than of SO(3), "1x1"."""
+        return any(irrep.parity is not None for irrep in self)
+
+    def __add__(self, other):
+        """The direct sum: the entries of both, one after the other."""
+        return Irreps((*self, *Irreps(other)))
+
+    def product(self, other, l_max=None):
+        """The type of the Clebsch-Gordan product of all channels with all channels, cut at l_max.
+
+        kappa_l = sum over l1, l2 of tau_l1 tau'_l2 [|l1 - l2| <= l <= l1 + l2], and likewise with parities. Sorted by
+        l, even before odd, each (l, parity) once.
+
+        >>> Irreps.from_type((1, 1, 1, 1)).product(Irreps.from_type((0, 1))).type
+        (1, 3, 3, 2, 1)
+        >>> Irreps("2x0e + 1x1o").product("1x1o", l_max=1)
+        Irreps('1x0e + 1x1e + 2x1o')
+        """
+        other = Irreps(other)
+        if self and other and self.has_parity != other.has_parity:
+            raise InputError(f"Irreps.product: one factor has parities, the other has not: {self} and {other}")
+        limit = None if l_max is None else angular_momentum("Irreps.product", "l_max", l_max)
+        if limit is None and self and other and self.l_max + other.l_max > l_supported:
+            raise InputError(
+                f"Irreps.product: l reaches {self.l_max + other.l_max}, supported are 0 to {l_supported}; give l_max"
+            )
+        entries = [
+            (l, parity, a.multiplicity * b.multiplicity)
+            for a in self
+            for b in other
+            for l, parity in a.product(b)
+            if limit is None or l <= limit
+        ]
+        return Irreps(entries).simplified()
+
+    def simplified(self):
+        """The same irreps sorted by l, even before odd, each (l, parity) once with the sum of its multiplicities.
+
+        >>> Irreps("1x1o + 2x0e + 3x1o").simplified()
+        Irreps('2x0e + 4x1o')
+        """
+        total = {}
+        for l, parity, multiplicity in self:
+            total[l, parity] = total.get((l, parity), 0) + multiplicity
+        order = sorted(total, key=lambda irrep: (irrep[0], -(irrep[1] or 0)))
+        return Irreps((l, parity, total[l, parity]) for l, parity in order)
+
+    def parts(self, x):
+        """The matrices F_l of a state x (..., dim): a list of arrays (..., 2l + 1, multiplicity), one for each entry.
+
+        >>> [part.shape for part in Irreps("8x0e + 4x1o").parts(np.zeros((10, 20)))]
+        [(10, 1, 8), (10, 3, 4)]
+        """
+        x = np.asarray(x)
+        if x.shape[-1:] != (self.dim,):
+            raise InputError(
+                f"Irreps.parts: the last axis of x must have length {self.dim} ({self}), got shape {x.shape}"
+            )
+        ends = np.cumsum([irrep.dim for irrep in self], dtype=int)
+        return [
+            x[..., end - irrep.dim : end].reshape(*x.shape[:-1], 2 * irrep.l + 1, irrep.multiplicity)
+            for irrep, end in zip(self, ends, strict=True)
+        ]
+
+    def join(self, parts):
+        """The state (..., dim) of a list of arrays (..., 2l + 1, multiplicity); the inverse of `parts`."""
+        shapes = [np.shape(part)[-2:] for part in parts]
+        expected = [(2 * irrep.l + 1, irrep.multiplicity) for irrep in self]
+        if shapes != expected:
+            raise InputError(f"Irreps.join: parts of {self} must end in the shapes {expected}, got {shapes}")
+        if not self:
+            return np.zeros(0)
+        return np.concatenate([np.reshape(part, (*np.shape(part)[:-2], -1)) for part in parts], axis=-1)
+
+    def __str__(self):
+        return " + ".join(map(str, self))
+
+    def __repr__(self):
+        return f"Irreps({str(self)!r})"
+
+
+def _parse(text):
+    if not text.strip():
+        return []
+    entries = []
+    for piece in text.split("+"):
+        match = re.fullmatch(r"\s*(?:(-?\d+)\s*x\s*)?(\d+)([eo]?)\s*", piece)
+        if match is None:
+            raise InputError(f"Irreps: expected entries such as 64x0e or 64x1, got {piece.strip()!r} in {text!r}")
+        multiplicity, l, letter = match.groups()
+        entries.append((int(l), _parities[letter], int(multiplicity or 1)))
+    return entries
+
+
+def _checked(entry):
+    try:
+        l, parity, multiplicity = entry
+    except (TypeError, ValueError):
+        raise InputError(f"Irreps: expected (l, parity, multiplicity), got {entry!r}") from None
+    try:
+        l, multiplicity = operator.index(l), operator.index(multiplicity)
+    except TypeError:
+        raise InputError(f"Irreps: l and multiplicity must be integers, got {entry!r}") from None
+    if multiplicity < 0:
+        raise InputError(f"Irreps: multiplicity must not be negative, got {multiplicity} for l = {l}")
+    if not 0 <= l <= l_supported:
+        raise InputError(f"Irreps: l must be 0 to {l_supported}, got {l}")
+    if parity not in _letters:
+        raise InputError(f"Irreps: parity must be 1, -1 or None, got {parity!r} for l = {l}")
+    return Irrep(l, parity, multiplicity)
