@@ -11,7 +11,9 @@ PYBIND11_MODULE(_core, m) {
   m.doc() = "C++ core of nbcore; use it through the Python package";
   py::register_exception_translator([](std::exception_ptr p) {
     const auto raise = [](const char* name, const std::exception& e) {
-      py::set_error(py::module_::import("nbcore.errors").attr(name), e.what());
+      const auto text =
+          py::reinterpret_steal<py::object>(PyUnicode_DecodeFSDefault(e.what()));  // paths may be any bytes
+      py::set_error(py::module_::import("nbcore.errors").attr(name), text);
     };
     try {
       if (p) std::rethrow_exception(p);
@@ -31,4 +33,5 @@ PYBIND11_MODULE(_core, m) {
     }
   });
   nbcore::python::bind_neighbours(m);
+  nbcore::python::bind_model_file(m);
 }

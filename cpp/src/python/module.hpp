@@ -10,5 +10,6 @@ namespace nbcore::python {
 using Doubles = pybind11::array_t<double, pybind11::array::c_style | pybind11::array::forcecast>;
 
 void bind_neighbours(pybind11::module_& m);
+void bind_model_file(pybind11::module_& m);
 
 }  // namespace nbcore::python

@@ -1,0 +1,61 @@
+#include "potential/model_file.hpp"
+
+#include <algorithm>
+
+#include "python/arguments.hpp"
+#include "python/module.hpp"
+
+namespace py = pybind11;
+
+namespace nbcore::python {
+namespace {
+
+std::string path_bytes(const py::object& path) {
+  return py::module_::import("os").attr("fsencode")(path).cast<std::string>();
+}
+
+}  // namespace
+
+void bind_model_file(py::module_& m) {
+  m.def(
+      "read_model_file",
+      [](const py::object& path) {
+        const std::string name = path_bytes(path);
+        ModelFile file;
+        {
+          py::gil_scoped_release release;
+          file = read_model_file(name);
+        }
+        py::dict tensors;
+        for (Tensor& tensor : file.tensors)
+          tensors[py::str(tensor.name)] =
+              to_numpy(std::move(tensor.data), std::vector<py::ssize_t>(tensor.shape.begin(), tensor.shape.end()));
+        return py::make_tuple(file.description, tensors);
+      },
+      py::arg("path"),
+      R"(Description (JSON text) and arrays (name -> float64 array) of a model file, checked to the last bit.
+
+Raises ModelFileError (not a model, damaged, of a newer release) and OSError (FileNotFoundError, ...).)");
+  m.def(
+      "write_model_file",
+      [](const py::object& path, const std::string& description, const py::dict& tensors) {
+        ModelFile file{description, {}};
+        for (const auto& [name, value] : tensors) {
+          if (!py::isinstance<py::str>(name)) throw py::type_error("the names of arrays must be str");
+          const std::string text = py::cast<std::string>(name);
+          const Doubles array = real_array(py::reinterpret_borrow<py::object>(value), text.c_str());
+          file.tensors.push_back(
+              {text, {array.shape(), array.shape() + array.ndim()}, {array.data(), array.data() + array.size()}});
+        }
+        const std::string where = path_bytes(path);
+        py::gil_scoped_release release;
+        write_model_file(where, file);
+      },
+      py::arg("path"), py::arg("description"), py::arg("tensors"),
+      R"(Writes a model file, whole or not at all; the same contents give the same bytes.
+
+description: a JSON object as text; tensors: dict name -> array of finite numbers.
+Raises InputError (description, names, NaN) and OSError.)");
+}
+
+}  // namespace nbcore::python
