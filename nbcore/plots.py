@@ -1,0 +1,220 @@
+"""The plots of a run and of an evaluation: parity, learning curve, errors. Each call writes one PNG, whole or not at all.
+
+Sets are (name, structures, predictions) as for `nbcore.evaluate.errors`; the one called "train" is drawn faint, behind.
+Light and dark carry the meaning, colour only helps, so that everything survives a grey printer.
+"""
+
+import numpy as np
+from ase.data import chemical_symbols
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from nbcore.evaluate import GPA, VOIGT, mae, neighbours, rmse
+from nbcore.files import replacing
+
+DPI = 150
+MANY = 5000  # points, from which a density is drawn
+FAINT = dict(color="0.78", linewidths=0)
+INK = ["#0b3c5d", "#d1495b", "#edae49", "#2e8b7a", "#7a5195", "#8a8a8a"]  # dark to light
+MARKERS = "osD^vP"
+
+
+def parity(path, sets, E0s) -> None:
+    """Predicted against reference: energy per atom without the E0s {symbol: eV}, forces, stress where there is any.
+
+    >>> parity("parity.png", [("test", structures, predictions)], potential.E0s)
+    """
+    panels = [
+        ("energy", "energy − E0", "eV/atom", lambda s, p: _energies(s, p, E0s)),
+        ("forces", "force components", "eV/Å", _forces),
+        ("stress", "stress components", "GPa", _stress),
+    ]
+    drawn = []
+    for _, words, unit, pairs in panels:
+        points = {name: _gather(structures, predictions, pairs) for name, structures, predictions in sets}
+        points = {name: xy for name, xy in points.items() if len(xy)}
+        if points:
+            drawn.append((words, unit, points))
+    figure, axes = _figure(len(drawn), 3.7)
+    for ax, (words, unit, points) in zip(axes, drawn, strict=True):
+        _parity_panel(ax, words, unit, points)
+    _save(figure, path)
+
+
+def _parity_panel(ax, words, unit, points):
+    everything = np.concatenate(list(points.values()))
+    low, high = everything.min(), everything.max()
+    margin = 0.04 * (high - low) or 1.0
+    limits = (low - margin, high + margin)
+    front = {name: xy for name, xy in points.items() if name != "train"} or points
+    if "train" in points and front is not points:
+        ax.scatter(*points["train"].T, s=6, rasterized=True, label="train", zorder=1, **FAINT)
+    ax.plot(limits, limits, color="0.35", lw=0.8, zorder=3)
+    _points(ax, front, extent=(*limits, *limits))
+    scale, milli = (1e3, "m") if unit.startswith("eV") else (1.0, "")
+    lines = [
+        f"{name}  RMSE {scale * rmse(xy[:, 1] - xy[:, 0]):.3g}, MAE {scale * mae(xy[:, 1] - xy[:, 0]):.3g}, n {len(xy)}"
+        for name, xy in points.items()
+    ]
+    words_in_panel = "\n".join([*lines, f"errors in {milli}{unit}"])
+    box = dict(facecolor="white", alpha=0.8, edgecolor="none", pad=1.5)
+    ax.text(0.03, 0.97, words_in_panel, transform=ax.transAxes, va="top", fontsize=6.5, bbox=box, zorder=4)
+    ax.set(xlim=limits, ylim=limits, xlabel=f"reference {words}, {unit}", ylabel=f"predicted {words}, {unit}")
+    ax.set_aspect("equal")
+    ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.yaxis.set_major_locator(MaxNLocator(5))
+    ax.legend(loc="lower right", fontsize=6.5, frameon=False, handletextpad=0.1)
+
+
+def errors(path, sets, E0s=None) -> None:
+    """Force errors of atoms: against the force, by element, against the distance to the nearest neighbour.
+
+    Of all sets but "train" if there are others. Without forces: the energy error per atom against the energy without E0s.
+    """
+    sets = [s for s in sets if s[0] != "train"] or list(sets)
+    labelled = [(name, *_atoms(structures, predictions)) for name, structures, predictions in sets]
+    labelled = [entry for entry in labelled if len(entry[1])]
+    if not labelled:
+        return _energy_errors(path, sets, E0s or {})
+    figure, (by_force, by_element, by_distance) = _figure(3, 3.7)
+    _points(by_force, {name: np.c_[f, df] for name, f, df, *_ in labelled}, log_y=True)
+    by_force.set(xlabel="|reference force|, eV/Å", ylabel="|force error|, meV/Å")
+    _points(by_distance, {name: np.c_[d, df][np.isfinite(d)] for name, f, df, d, _ in labelled}, log_y=True)
+    by_distance.set(xlabel="distance to the nearest neighbour, Å", ylabel="|force error|, meV/Å")
+
+    numbers = np.concatenate([z for *_, z in labelled])
+    size = np.concatenate([df for _, _, df, *_ in labelled])
+    positive = size[size > 0]
+    bins = np.geomspace(max(positive.min(), positive.max() * 1e-4), positive.max(), 25) if len(positive) else 10
+    for k, z in enumerate(np.unique(numbers)):
+        style = dict(histtype="step", color=INK[k % len(INK)], linestyle=("-", "--", ":", "-.")[k % 4], lw=1.3)
+        n = np.count_nonzero(numbers == z)
+        by_element.hist(size[numbers == z], bins, weights=np.full(n, 100 / n), label=chemical_symbols[z], **style)
+    by_element.set(xlabel="|force error|, meV/Å", ylabel="atoms of the element, %")
+    for axis in (by_force.yaxis, by_distance.yaxis, by_element.xaxis):
+        _logarithmic(axis)
+    by_element.legend(fontsize=7, frameon=False)
+    by_force.legend(fontsize=6.5, frameon=False, loc="lower right", handletextpad=0.1)
+    _save(figure, path)
+
+
+def _energy_errors(path, sets, E0s):
+    figure, (ax,) = _figure(1, 3.7)
+    points = {name: _gather(s, p, lambda s, p: _energies(s, p, E0s)) for name, s, p in sets}
+    _points(ax, {name: np.c_[xy[:, 0], 1e3 * (xy[:, 1] - xy[:, 0])] for name, xy in points.items() if len(xy)})
+    ax.set(xlabel="reference energy − E0, eV/atom", ylabel="energy error, meV/atom")
+    _save(figure, path)
+
+
+def learning_curve(path, history, best_epoch=None, stage_two_epoch=None) -> None:
+    """Energy and force error (and stress) of train and valid against the epoch; history: the rows of history.csv."""
+    kinds = [
+        ("energy", "energy RMSE, meV/atom", 1e3),
+        ("forces", "force RMSE, meV/Å", 1e3),
+        ("stress", "stress RMSE, GPa", GPA),
+    ]
+    kinds = [k for k in kinds if any(row[f"{k[0]}_train"] is not None for row in history)]
+    figure, axes = _figure(len(kinds), 3.4)
+    epochs = [row["epoch"] for row in history]
+    for ax, (kind, label, factor) in zip(axes, kinds, strict=True):
+        for name, style in (("train", dict(color="0.6", lw=1.0)), ("valid", dict(color=INK[0], lw=1.4))):
+            values = [row[f"{kind}_{name}"] for row in history]
+            if any(v is not None for v in values):
+                errors = [np.nan if v is None else factor * v for v in values]
+                ax.plot(epochs, errors, label=name, marker="o" if len(epochs) < 12 else None, ms=3, **style)
+        if stage_two_epoch:
+            ax.axvline(stage_two_epoch + 0.5, color="0.3", lw=0.8, ls="--", label="stage two")
+        if best_epoch:
+            ax.axvline(best_epoch, color=INK[1], lw=0.9, ls=":", label=f"best, epoch {best_epoch}")
+        ax.set(xlabel="epoch", ylabel=label)
+        _logarithmic(ax.yaxis)
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        ax.grid(True, which="both", color="0.92", lw=0.5)
+        ax.set_axisbelow(True)
+    axes[0].legend(fontsize=7, frameon=False)
+    _save(figure, path)
+
+
+# ---- what is drawn ----
+
+
+def _gather(structures, predictions, pairs):
+    """(n, 2) array of reference and prediction over all labelled structures."""
+    found = [xy for s, p in zip(structures, predictions, strict=True) if (xy := pairs(s, p)) is not None]
+    return np.concatenate([np.reshape(xy, (-1, 2)) for xy in found]) if found else np.empty((0, 2))
+
+
+def _energies(s, p, E0s):
+    if s.energy is None:
+        return None
+    free = sum(E0s.get(symbol, 0.0) for symbol in s.symbols)
+    return np.array([s.energy - free, p.energy - free]) / len(s.numbers)
+
+
+def _forces(s, p):
+    return None if s.forces is None else np.c_[np.ravel(s.forces), np.ravel(p.forces)]
+
+
+def _stress(s, p):
+    return None if s.stress is None or p.stress is None else GPA * np.c_[s.stress[VOIGT], np.asarray(p.stress)[VOIGT]]
+
+
+def _atoms(structures, predictions, cutoff=4.0):
+    """Per atom with a force label: |F| eV/Å, |error of F| meV/Å, nearest neighbour Å (inf beyond the cutoff), number."""
+    rows = [(np.empty(0), np.empty(0), np.empty(0), np.empty(0, int))]
+    for s, p in zip(structures, predictions, strict=True):
+        if s.forces is None:
+            continue
+        nearest = np.full(len(s.numbers), np.inf)
+        first, _, distance = neighbours(s, cutoff)
+        np.minimum.at(nearest, first, distance)
+        size, error = np.linalg.norm(s.forces, axis=1), 1e3 * np.linalg.norm(p.forces - s.forces, axis=1)
+        rows.append((size, error, nearest, np.asarray(s.numbers)))
+    return [np.concatenate(column) for column in zip(*rows, strict=True)]
+
+
+# ---- how ----
+
+
+def _figure(n_panels, side):
+    figure = Figure(figsize=(side * n_panels, side), dpi=DPI, layout="constrained")
+    axes = figure.subplots(1, n_panels, squeeze=False)[0]
+    for ax in axes:
+        ax.tick_params(labelsize=7.5)
+        ax.xaxis.label.set_size(8.5)
+        ax.yaxis.label.set_size(8.5)
+    return figure, axes
+
+
+def _logarithmic(axis):
+    """A logarithmic axis with plain numbers: 1, 2, 5, 10, ..."""
+    (axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale)("log")
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _points(ax, sets, log_y=False, extent=None):
+    """Points of several sets {name: (n, 2)}; a density by colour where there are many."""
+    n = sum(map(len, sets.values()))
+    if n > MANY:
+        xy = np.concatenate(list(sets.values()))
+        if log_y:
+            xy = xy[xy[:, 1] > 0]
+        scales = dict(yscale="log") if log_y else dict(extent=extent)
+        drawn = ax.hexbin(
+            *xy.T, gridsize=70, cmap="viridis_r", norm=LogNorm(), mincnt=1, linewidths=0.1, zorder=2, **scales
+        )
+        bar = ax.figure.colorbar(drawn, ax=ax, shrink=0.7, pad=0.02)
+        bar.ax.tick_params(labelsize=6.5)
+        bar.set_label("points: " + ", ".join(sets), fontsize=6.5)
+        return
+    for k, (name, xy) in enumerate(sets.items()):
+        style = dict(color=INK[k % len(INK)], marker=MARKERS[k % len(MARKERS)])
+        ax.scatter(*xy.T, s=7, alpha=0.75, linewidths=0, label=name, zorder=2, **style)
+
+
+def _save(figure, path):
+    with replacing(path) as f:
+        figure.savefig(f, format="png")

@@ -1,0 +1,13 @@
+"""Training: read data, fit a potential, or take loss and gradient and bring your own optimizer."""
+
+from nbcore.data import read
+from nbcore.train.fit import Fit, fit
+from nbcore.train.objective import Loss, loss_and_gradient, objective
+from nbcore.train.optimizers import SGD, Adam
+from nbcore.train.settings import Settings, StageTwo
+from nbcore.train.training_set import TrainingSet, calibrate
+
+__all__ = [
+    "SGD", "Adam", "Fit", "Loss", "Settings", "StageTwo", "TrainingSet", "calibrate", "fit", "loss_and_gradient",
+    "objective", "read",
+]  # fmt: skip

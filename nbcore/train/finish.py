@@ -1,0 +1,99 @@
+"""The end of a training: errors on all sets, remarks, plots, report, the finished model, what to do next."""
+
+from nbcore import evaluate, plots, report, tables
+from nbcore.train.display import duration, hanging
+from nbcore.train.training_set import TrainingSet
+
+
+def finish(trainer, data, job, display, run, reason, elapsed) -> dict:
+    """Evaluates the best parameters (already in the potential) once on every set; returns {set name: Errors}.
+
+    With a RunFolder the model file gets its final header, and plots and report are made.
+    """
+    potential = trainer.potential
+    predictions = {"train": predict(trainer.train_set, job)}
+    if trainer.valid_set is not None:
+        predictions["valid"] = predict(trainer.valid_set, job)
+    for name, structures in data.tests.items():
+        predictions[name] = predict(TrainingSet(potential, structures), job)
+    structures = {"train": data.train, "valid": data.valid, **data.tests}
+    distances = data.shortest_distances or None
+    errors = {name: evaluate.errors(name, structures[name], p, distances) for name, p in predictions.items()}
+    rows = list(errors.values())
+    potential.description["errors"] = {name: e.as_dict() for name, e in errors.items()}
+
+    display.print(f"\n{_best(trainer, job, reason)}", lambda width: tables.table(rows, width, short=True), "")
+    # an offset that train has too is an unfinished training, not another code
+    tests = [errors[name] for name in data.tests if not errors["train"].offset]
+    remarks = [*tables.remarks(tests), *filter(None, [_overfitting(errors)])]
+    for remark in remarks:
+        display.remark(remark)
+    if run is None:
+        return errors
+
+    potential.save(str(run.model))
+    folder = run.folder / "plots"
+    folder.mkdir(exist_ok=True)
+    sets = [(name, structures[name], p) for name, p in predictions.items()]
+    stage_two = trainer.stage_epoch if trainer.stage == 2 and trainer.stage_epoch else None
+    plots.learning_curve(folder / "learning_curve.png", trainer.history, trainer.best_epoch, stage_two)
+    plots.parity(folder / "parity.png", sets, potential.E0s)
+    plots.errors(folder / "errors.png", sets, potential.E0s)
+    summary = [f"{trainer.epoch} epochs in {duration(elapsed)}; {_best(trainer, job, reason)}"]
+    report.write(run.folder / "report.html", potential, rows, data.lines, remarks, summary, run.folder)
+    display.print(*_files(run))
+    return errors
+
+
+def predict(training_set, job):
+    """Predictions of a whole TrainingSet, one evaluate.Prediction per structure."""
+    result = training_set.predict(threads=job.threads)
+    return [evaluate.Prediction(*p) for p in zip(result.energies, result.forces, result.stress, strict=True)]
+
+
+def _best(trainer, job, reason):
+    words = f"Best: epoch {trainer.best_epoch}."
+    if reason == "time":
+        return f"{words} Stopped by max_time at epoch {trainer.epoch} of {trainer.settings.max_epochs}. {job.start}"
+    if trainer.epoch < trainer.settings.max_epochs:
+        return f"{words} Stopped at epoch {trainer.epoch}: no better for {trainer.settings.patience} epochs (patience)."
+    return words
+
+
+def _overfitting(errors):
+    """What the distance between train and valid says about the next step."""
+    if "valid" not in errors:
+        return None
+    for figure, sign, unit in (("forces_rmse", "F", "meV/Å"), ("energy_rmse_per_atom", "E", "meV/atom")):
+        train, valid = (getattr(errors[name], figure) for name in ("train", "valid"))
+        if train and valid:
+            break
+    else:
+        return None
+    if valid < 1.2 * train:
+        advice = "no overfitting; more epochs or a larger model may still help."
+    elif valid < 2 * train:
+        advice = "little overfitting; more data would help more than a larger model."
+    else:
+        advice = "overfitting; more data would help, a larger model would not."
+    return f"train {sign} {1e3 * train:.1f} against valid {1e3 * valid:.1f} {unit}: {advice}"
+
+
+def _files(run):
+    """What lies where, and what to type next."""
+    from nbcore.cli import verbs
+
+    size = f"{run.model.stat().st_size / 1000:.0f} kB"
+    listed = {
+        str(run.model): f"the potential ({size}; energy, forces, stress; eV, Å)",
+        str(run.folder / "report.html"): "errors, plots, settings: read this first",
+    }
+    left = max(map(len, listed)) + 3
+    lines = ["", *(hanging(f"{path:<{left}}", what) for path, what in listed.items())]
+    following = {
+        "md": f"nbcore md {run.model} start.xyz --temperature 300 --time 10ps",
+        "verify": f"nbcore verify {run.model}",
+        "inspect": f"nbcore inspect {run.model}",
+    }
+    commands = [command for verb, command in following.items() if verb in verbs()]
+    return lines + [hanging(f"{'Next:' if k == 0 else '':<7}", command) for k, command in enumerate(commands)]

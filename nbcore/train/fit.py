@@ -1,0 +1,204 @@
+"""`fit`: from a potential and structures to a trained potential, with the loop, the display and the files of `nbcore train`."""
+
+import contextlib
+import hashlib
+import math
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from nbcore.data import Structures, reference_energies
+from nbcore.errors import InputError
+from nbcore.train.display import Display, about
+from nbcore.train.finish import finish
+from nbcore.train.loop import loop
+from nbcore.train.plan import measure, model_lines, plan_line
+from nbcore.train.run_folder import open_run
+from nbcore.train.settings import Settings
+from nbcore.train.trainer import SPLIT, Trainer, generator
+from nbcore.train.training_set import TrainingSet, calibrate
+
+
+@dataclass
+class Fit:
+    """What a training leaves: `potential` is the best on validation data, `history` a list of rows, one per epoch."""
+
+    history: list[dict]
+    potential: object
+    best_epoch: int
+    errors: dict = field(default_factory=dict)
+
+    def __repr__(self):
+        return f"Fit({len(self.history)} epochs, best {self.best_epoch})"
+
+
+@dataclass
+class Data:
+    """The structures of a training and what the model file says of them."""
+
+    train: Structures
+    valid: Structures
+    tests: dict[str, Structures] = field(default_factory=dict)
+    files: list[dict] = field(default_factory=list)  # name, n, sha256
+    shortest_distances: dict[str, float] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)  # what the report says of them
+
+
+@dataclass
+class Job:
+    """How a training is carried out: nothing here decides its bits."""
+
+    name: str = "potential"
+    folder: Path | None = None
+    threads: int | None = None
+    max_seconds: float = math.inf
+    checkpoint_seconds: float = 300.0
+    size: str = ""
+    start: str = "The same command continues."
+
+
+def fit(
+    potential, structures, valid=0.1, *, test=None, folder=None, threads=None, max_time=None, checkpoint_minutes=5.0,
+    restart=False, quiet=False, **settings,
+) -> Fit:  # fmt: skip
+    """Trains `potential` in place on labelled structures and returns Fit(history, potential).
+
+    valid: a fraction of the structures (random, by seed; 0 for none) or Structures of their own; it chooses the best
+    epoch. test: {name: Structures}, evaluated once at the end. folder: a run folder as `nbcore train` makes it, with
+    checkpoints, history.csv, plots and report; the same call continues a run that was interrupted; restart begins again.
+    max_time in seconds; further keywords as under [training] (Settings): max_epochs, batch_size, lr, loss=Loss(...), ...
+    Units eV and Angstrom. A new potential gets its scales, and E0s if it has none, from the training data.
+
+    Ctrl-C finishes the step under way, leaves the best parameters in the potential and raises KeyboardInterrupt.
+    Raises InputError, CheckpointError, NumericsError (loss not finite).
+
+    >>> data = nbcore.train.read("train_300K.xyz")
+    >>> potential = nbcore.presets.nbody(species=data.species, cutoff=5.0, channels=64)
+    >>> nbcore.train.fit(potential, data, valid=0.1, max_epochs=200).history[-1]["forces_valid"]
+    """
+    settings = Settings(**settings)
+    train, valid = split(structures, valid, settings.seed)
+    name = Path(folder).name if folder else "potential"
+    data = Data(train, valid, dict(test or {}))
+    job = Job(name, folder, threads, max_time or math.inf, 60 * checkpoint_minutes, start="The same call continues.")
+    with contextlib.ExitStack() as stack:
+        run = stack.enter_context(open_run(folder, name, restart)) if folder else None
+        log = run.folder / "train.log" if run else None
+        display = stack.enter_context(Display(quiet, log))
+        if not trained(potential) and not any(potential.E0s.values()):
+            energies = reference_energies(structures)
+            potential.E0s = energies.energies
+            for remark in energies.remarks:
+                display.remark(remark)
+        identities = {"config": settings.flat(), "data": fingerprints({"train": train, "valid": valid})}
+        result, reason = carry_out(potential, data, settings, job, display, run, identities)
+    if isinstance(reason, int):
+        signal.raise_signal(reason)
+    return result
+
+
+def trained(potential) -> bool:
+    """True for a potential that carries the marks of a training: it keeps its scales and E0s."""
+    return bool(potential.description.get("training"))
+
+
+def split(structures, valid, seed):
+    """(train, valid): Structures as given, or a random fraction cut off by seed, the rest in its order."""
+    structures = as_structures(structures)
+    if not isinstance(valid, (int, float)):
+        return structures, as_structures(valid)
+    if not 0 <= valid < 1:
+        raise InputError(f"valid must be a fraction in [0, 1) or structures, got {valid!r}")
+    n_valid = max(1, round(valid * len(structures))) if valid else 0
+    if n_valid >= len(structures):
+        raise InputError(
+            f"{len(structures)} structures are too few to cut validation data from; give valid=0 or more data"
+        )
+    chosen = np.sort(generator(seed, SPLIT).permutation(len(structures))[:n_valid])
+    rest = np.setdiff1d(np.arange(len(structures)), chosen)
+    return structures[rest], structures[chosen]
+
+
+def as_structures(structures):
+    """Structures of any sequence of them."""
+    return structures if isinstance(structures, Structures) else Structures(structures)
+
+
+def fingerprints(sets) -> dict:
+    """{"train: structures": n, "train: SHA-256": digest} of everything in the structures that a training sees."""
+    found = {}
+    for name, structures in sets.items():
+        digest = hashlib.sha256()
+        for s in structures:
+            for part in (s.numbers, s.positions, s.cell, s.pbc, s.energy, s.forces, s.stress, s.weight):
+                content = b"none" if part is None else np.ascontiguousarray(part, dtype=float).tobytes()
+                digest.update(len(content).to_bytes(8, "little") + content)
+        found |= {f"{name}: structures": len(structures), f"{name}: SHA-256": digest.hexdigest()[:16]}
+    return found
+
+
+def carry_out(potential, data, settings, job, display, run=None, identities=None):
+    """Trains to the end, or until a signal or the time limit; returns (Fit, reason) as `loop` gives it.
+
+    run: an open RunFolder or None; what it holds is continued, after `identities` have been compared.
+    """
+    if not len(data.train):
+        raise InputError("no structure to train on")
+    fresh = not trained(potential)
+    if fresh:
+        calibrate(potential, data.train)
+    train_set = TrainingSet(potential, data.train)
+    trainer = Trainer(train_set, TrainingSet(potential, data.valid) if len(data.valid) else None, settings, job.threads)
+    describe(potential, data, settings, job)
+    elapsed = 0.0
+    if run and run.begun:
+        run.check("config", identities["config"], "train.toml" if job.size else "this call")
+        run.check("data", identities["data"], "the data now")
+        elapsed = run.resume(trainer)
+        if run.remark:
+            display.remark(run.remark)
+        display.print(
+            f"Continuing {run.folder}/last.ckpt: epoch {trainer.epoch} of {settings.max_epochs}, {about(elapsed)} so far."
+        )
+    else:
+        cost = measure(trainer)
+        display.section("Model", *model_lines(potential, cost, job.size))
+        display.section("Plan", plan_line(trainer, cost))
+        if run:
+            run.begin(trainer, identities)
+    if run:
+        run.rewrite_history(trainer.history)
+    try:
+        if not trainer.finished:
+            display.epochs_begin(any(s.stress is not None for s in data.train))
+        reason, elapsed = loop(trainer, display, run, identities, elapsed, job.max_seconds, job.checkpoint_seconds)
+    finally:
+        trainer.parameters[:] = trainer.best
+    if isinstance(reason, int):
+        display.print(_stopped(trainer, run, job))
+        return Fit(trainer.history, potential, trainer.best_epoch), reason
+    errors = finish(trainer, data, job, display, run, reason, elapsed)
+    return Fit(trainer.history, potential, trainer.best_epoch, errors), reason
+
+
+def _stopped(trainer, run, job):
+    where = f"\nStopped at epoch {trainer.epoch}."
+    if run is None:
+        return f"{where} The potential holds epoch {trainer.best_epoch}, the best so far."
+    held = f"; {run.model} holds epoch {trainer.best_epoch}, the best so far" if trainer.best_epoch else ""
+    return f"{where} Saved {run.folder}/last.ckpt{held}.\n{job.start}"
+
+
+def describe(potential, data, settings, job) -> None:
+    """Writes into the model's description where it comes from; no times, so the same training gives the same file."""
+    potential.description["training"] = {
+        "name": job.name,
+        "files": data.files,
+        "n_train": len(data.train),
+        "n_valid": len(data.valid),
+        "settings": settings.flat(),
+    }
+    potential.description["shortest_distances"] = data.shortest_distances
+    potential.description["seeds"] = {"seed": settings.seed}

@@ -1,0 +1,161 @@
+"""The loop around the trainer: epochs on the screen, checkpoints, signals, the clock."""
+
+import math
+import signal
+import threading
+import time
+from collections import deque
+
+from nbcore.errors import NumericsError
+from nbcore.train.display import WIDE, scientific
+
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+class Signals:
+    """A block in which SIGINT, SIGTERM and SIGHUP are noted, not obeyed: the step under way is finished first.
+
+    After the first signal the old handlers are back: a second one is obeyed at once.
+    """
+
+    def __enter__(self):
+        self.caught, self._old = None, {}
+        if threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                if signal.getsignal(number) is not signal.SIG_IGN:  # nohup keeps its promise
+                    self._old[number] = signal.signal(number, self._note)
+        return self
+
+    def _note(self, number, _frame):
+        self.caught = number
+        self.__exit__()
+
+    def __exit__(self, *_):
+        while self._old:
+            signal.signal(*self._old.popitem())
+
+
+class Clock:
+    """Seconds of the whole run over all continuations, and an honest guess of what is left."""
+
+    def __init__(self, elapsed=0.0):
+        self._before, self._start = elapsed, time.monotonic()
+        self._epochs = deque(maxlen=20)  # (time, progress) at the ends of the last epochs
+
+    @property
+    def here(self) -> float:
+        """Seconds in this process."""
+        return time.monotonic() - self._start
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of the run."""
+        return self._before + self.here
+
+    def epoch_ended(self, progress) -> None:
+        """Takes note; validation is part of an epoch."""
+        self._epochs.append((self.here, progress))
+
+    def left(self, progress, total):
+        """Seconds until `total` epochs are done, from the last epochs; None before the first has ended."""
+        if len(self._epochs) < 2:
+            return None
+        (t0, p0), (t1, p1) = self._epochs[0], self._epochs[-1]
+        return (total - progress) * (t1 - t0) / (p1 - p0)
+
+
+def loop(trainer, display, folder=None, identities=None, elapsed=0.0, max_seconds=math.inf, checkpoint_seconds=300.0):
+    """Trains to the end and returns (reason, seconds): reason is "finished", "time" (max_seconds) or a signal's number.
+
+    folder: a RunFolder for checkpoints, model and history, or None. Raises NumericsError with the last good checkpoint.
+    """
+    clock, saved = Clock(elapsed), time.monotonic()
+    clock.epoch_ended(trainer.progress)
+    reason = "finished"
+
+    def save():
+        nonlocal saved
+        if folder is not None:
+            folder.save(trainer, identities, clock.elapsed)
+            saved = time.monotonic()
+
+    with Signals() as signals:
+        while not trainer.finished:
+            stage = trainer.stage
+            try:
+                row = trainer.step()
+            except NumericsError as e:
+                display.end_progress()
+                raise NumericsError(f"{_sentence(e)} {_last_good(folder)}Try a smaller lr.") from e
+            if row is not None:
+                clock.epoch_ended(trainer.progress)
+                if folder is not None:
+                    folder.append_history(trainer.history)
+                if worth_a_row(row["epoch"], trainer.settings.max_epochs) or trainer.stage != stage or trainer.finished:
+                    display.epoch(row, clock.elapsed)
+                if trainer.stage != stage:
+                    display.print(_stage_two(trainer))
+            display.progress(trainer.progress, trainer.settings.max_epochs, _best(trainer), _left(clock, trainer))
+            if signals.caught:
+                reason = signals.caught
+                break
+            if clock.here >= max_seconds and not trainer.finished:
+                reason = "time"
+                break
+            if time.monotonic() - saved >= checkpoint_seconds:
+                save()
+        display.end_progress()
+        save()
+    return reason, clock.elapsed
+
+
+def worth_a_row(epoch, max_epochs) -> bool:
+    """1, 2, 5, 10, 20, 50, ... and every twentieth part of the run; all of them are in history.csv."""
+    leading = epoch / 10 ** int(math.log10(epoch))
+    return leading in (1, 2, 5) or epoch % math.ceil(max_epochs / 20) == 0 or epoch == max_epochs
+
+
+def _left(clock, trainer):
+    return clock.left(trainer.progress, trainer.settings.max_epochs)
+
+
+def _best(trainer):
+    """valid F 21.4 (best 20.9, epoch 208), in meV/Å; energies where there are no forces."""
+    if not trainer.history:
+        return "first epoch"
+    row = trainer.history[-1]
+    for kind, sign in (("forces", "F"), ("energy", "E")):
+        for name in ("valid", "train"):
+            if row[f"{kind}_{name}"] is not None:
+                break
+        else:
+            continue
+        words = f"{name} {sign} {1e3 * row[f'{kind}_{name}']:.1f}"
+        if trainer.best_epoch:
+            best = trainer.history[trainer.best_epoch - 1][f"{kind}_{name}"]
+            words += f" (best {1e3 * best:.1f}, epoch {trainer.best_epoch})"
+        return words
+    return ""
+
+
+def _stage_two(trainer):
+    one, two = trainer.settings.loss.energy_weight, trainer.settings.stage_two
+    why = (
+        ""
+        if trainer.epoch == trainer.settings.stage_two_epoch
+        else f" (no better for {trainer.settings.patience} epochs)"
+    )
+    return lambda width: (
+        f"{trainer.epoch:>{7 if width >= WIDE else 5}}    stage two: energy weight {one:g} -> {two.energy_weight:g}, lr {scientific(two.lr, 1)}{why}"
+    )
+
+
+def _sentence(error):
+    text = str(error)
+    return text if text.endswith(".") else text + "."
+
+
+def _last_good(folder):
+    if folder is None or folder.saved_epoch is None:
+        return ""
+    return f"Last good checkpoint: epoch {folder.saved_epoch:.4g}. "

@@ -1,0 +1,30 @@
+"""Loss and gradient for people who bring their own optimizer."""
+
+import numpy as np
+
+from nbcore.train.training_set import Loss, TrainingSet
+
+
+def loss_and_gradient(potential, structures, loss: Loss | None = None, threads: int | None = None):
+    """(loss, gradient): the mean loss of the structures and its exact gradient (n_parameters,) at the present parameters.
+
+    >>> loss, g = loss_and_gradient(pot, data[:5])                    # doctest: +SKIP
+    """
+    result = TrainingSet(potential, structures).loss_and_gradient(None, loss, threads)
+    return result.loss, result.gradient
+
+
+def objective(potential, structures, loss: Loss | None = None, threads: int | None = None):
+    """A function theta -> (loss, gradient) for scipy.optimize.minimize(..., jac=True); it sets the potential's parameters.
+
+    >>> fun = objective(pot, data)                                                             # doctest: +SKIP
+    >>> scipy.optimize.minimize(fun, pot.parameters.copy(), jac=True, method="L-BFGS-B")       # doctest: +SKIP
+    """
+    training_set = TrainingSet(potential, structures)
+
+    def value_and_gradient(theta):
+        potential.parameters[:] = theta
+        result = training_set.loss_and_gradient(None, loss, threads)
+        return result.loss, np.array(result.gradient)
+
+    return value_and_gradient

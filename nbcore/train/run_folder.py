@@ -1,0 +1,125 @@
+"""The folder of a run: lock, checkpoints, history.csv, the model; what is needed to go on after any interruption."""
+
+import contextlib
+import math
+import shutil
+from pathlib import Path
+
+from nbcore import files
+from nbcore.errors import CheckpointError
+from nbcore.train import checkpoint
+
+ROOM = 20 * 2**20  # bytes for model, plots, report and log
+
+
+@contextlib.contextmanager
+def open_run(folder, name, restart=False):
+    """Locks `folder` (made where it is missing) for the length of the block and gives the RunFolder.
+
+    restart: an older run is kept as FOLDER.1 (.2, ...) and a new one begins.
+    Raises CheckpointError (exit code 6) when another process is using the folder.
+    """
+    folder = Path(folder)
+    if restart and folder.exists():
+        with files.lock(folder):
+            files.set_aside(folder)
+    with files.lock(folder):
+        checkpoint.remove_strays(folder)
+        yield RunFolder(folder, name)
+
+
+class RunFolder:
+    """A run folder that is locked by this process."""
+
+    def __init__(self, folder, name):
+        self.folder, self.name = Path(folder), name
+        self.saved_epoch = None  # epochs (with fractions) in the checkpoint on disk
+        self.found = checkpoint.read(self.folder)
+
+    @property
+    def model(self) -> Path:
+        """The model file."""
+        return self.folder / f"{self.name}.nbcore"
+
+    @property
+    def begun(self) -> bool:
+        """True if there is a run to continue."""
+        return self.found is not None
+
+    @property
+    def remark(self):
+        """What to say about a damaged checkpoint, or None."""
+        return self.found[2] if self.found else None
+
+    def check(self, kind, identity, where) -> None:
+        """CheckpointError if the run in the folder was made with other settings or data; `where` says what is compared."""
+        if not self.begun:
+            return
+        difference = checkpoint.first_difference(self.found[1][kind], identity)
+        if difference:
+            key, old, new = difference
+            raise CheckpointError(
+                f"{self.folder / checkpoint.LAST} was made with {_said(key, old)}; {where} says {_said('', new)}.\n"
+                f"--restart begins again (the old run is kept as {self.folder}.1/); undo the change to continue."
+            )
+
+    def resume(self, trainer) -> float:
+        """Puts the trainer where the checkpoint was made; returns the seconds that the run has taken so far."""
+        arrays, plain, _ = self.found
+        trainer.load_state(arrays, plain["trainer"])
+        self.saved_epoch = trainer.progress
+        return plain["elapsed"]
+
+    def begin(self, trainer, identities) -> None:
+        """Before the first step: writes what will be written again and again, so that a full disk is met now."""
+        self.save(trainer, identities, elapsed=0.0)
+        size = (self.folder / checkpoint.LAST).stat().st_size
+        needed, free = 2 * size + ROOM, shutil.disk_usage(self.folder).free
+        if free < needed:
+            raise OSError(28, f"needs {needed // 2**20} MB of free disk, has {free // 2**20} MB", str(self.folder))
+
+    def save(self, trainer, identities, elapsed) -> None:
+        """The model as it is best so far, and a checkpoint; after an OSError the previous checkpoint stands."""
+        try:
+            if trainer.best_epoch:
+                about = trainer.potential.description.setdefault("training", {})
+                about |= {"epochs": trainer.epoch, "best_epoch": trainer.best_epoch}
+                with trainer.using(trainer.best):
+                    trainer.potential.save(str(self.model))
+            arrays, plain = trainer.state()
+            checkpoint.write(self.folder, arrays, {"trainer": plain, "elapsed": elapsed, **identities})
+        except OSError as e:
+            e.filename = e.filename or str(self.folder / checkpoint.LAST)
+            raise
+        self.saved_epoch = trainer.progress
+
+    # ---- history.csv: a row per epoch, the same file for a run that was interrupted ----
+
+    def rewrite_history(self, history) -> None:
+        """The whole file anew: rows after the checkpoint that is continued are dropped."""
+        with files.replacing(self.folder / "history.csv", "w") as f:
+            f.write("".join(map(_csv_line, [history[0], *(row.values() for row in history)])) if history else "")
+
+    def append_history(self, history) -> None:
+        """The newest row."""
+        path = self.folder / "history.csv"
+        try:
+            with open(path, "a", encoding="utf-8") as f:
+                if len(history) == 1:
+                    f.write(_csv_line(history[0]))
+                f.write(_csv_line(history[-1].values()))
+        except OSError as e:
+            e.filename = e.filename or str(path)
+            raise
+
+
+def _csv_line(values):
+    return ",".join("" if v is None else str(v) for v in values) + "\n"
+
+
+def _said(key, value):
+    """`model.channels = 64`, as it would stand in train.toml."""
+    text = "nothing" if value is None else f'"{value}"' if isinstance(value, str) else str(value)
+    if isinstance(value, float) and math.isfinite(value):
+        text = f"{value:g}"
+    return f"{key} = {text}" if key else text

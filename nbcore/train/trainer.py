@@ -1,0 +1,204 @@
+"""The numerics of a training: steps, epochs, averages, stages, the best so far. No file, no screen, no clock.
+
+Its state is all that decides the bits of the rest of the run, so a run that was saved and taken up again at any step ends
+where an uninterrupted one does.
+"""
+
+import contextlib
+import dataclasses
+import math
+
+import numpy as np
+
+from nbcore.errors import NumericsError
+from nbcore.train.measures import Sums, loss_of
+from nbcore.train.optimizers import SGD, Adam
+from nbcore.train.schedule import make_schedule
+
+SPLIT, SHUFFLE = 0, 1  # independent random streams of one seed
+
+
+def generator(seed, stream):
+    """The seeded NumPy Generator of one purpose; PCG64 by name, because a default may change."""
+    return np.random.Generator(np.random.PCG64([seed, stream]))
+
+
+def make_optimizer(settings):
+    """The optimizer that [training] names."""
+    if settings.optimizer == "sgd":
+        return SGD(settings.lr, momentum=0.9, weight_decay=settings.weight_decay)
+    return Adam(
+        settings.lr,
+        weight_decay=settings.weight_decay,
+        amsgrad=settings.optimizer == "amsgrad",
+        decoupled=settings.optimizer == "adamw",
+    )
+
+
+class Trainer:
+    """Trains the potential of `train_set` in place, step by step.
+
+    train_set, valid_set: TrainingSet, the second may be None (then the loss in training chooses the best).
+    While it runs, `potential.parameters` are the raw ones; `average` (EMA) is what is validated, `best` what is kept.
+    Raises NumericsError, naming epoch, step and structures, when the loss is not finite.
+
+    >>> trainer = Trainer(TrainingSet(potential, data[:90]), TrainingSet(potential, data[90:]), Settings(max_epochs=10))
+    >>> while not trainer.finished:
+    ...     row = trainer.step()
+    """
+
+    def __init__(self, train_set, valid_set, settings, threads=None):
+        self.train_set, self.valid_set, self.settings, self.threads = train_set, valid_set, settings, threads
+        self.potential = train_set.potential
+        self.parameters = self.potential.parameters
+        self.n_train = len(train_set.structures)
+        self.steps_per_epoch = math.ceil(self.n_train / settings.batch_size)
+        self.random = generator(settings.seed, SHUFFLE)
+        self.order, self.position, self.sums = self.random.permutation(self.n_train), 0, Sums()
+        self.epoch, self.steps = 0, 0  # finished ones
+        self.optimizer = make_optimizer(settings)
+        self.average = self.parameters.copy()
+        self.stage, self.stage_epoch, self.stage_steps = 1, 0, 0  # which, begun after which epoch, steps within
+        self.schedule = make_schedule(settings, 1, self.steps_per_epoch)
+        self.best, self.best_epoch, self.best_loss = self.parameters.copy(), 0, math.inf
+        self.waiting = 0  # epochs since the best
+        self.history = []
+        if settings.stage_two_epoch == 0:
+            self._begin_stage_two()
+
+    @property
+    def loss(self):
+        """The Loss of this stage."""
+        if self.stage == 1:
+            return self.settings.loss
+        return dataclasses.replace(self.settings.loss, energy_weight=self.settings.stage_two.energy_weight)
+
+    @property
+    def out_of_patience(self) -> bool:
+        """True after `patience` epochs without a better validation loss."""
+        return self.waiting >= self.settings.patience
+
+    @property
+    def finished(self) -> bool:
+        """True if no epoch is left."""
+        return self.epoch >= self.settings.max_epochs or self.out_of_patience
+
+    @property
+    def progress(self) -> float:
+        """Epochs done, with the fraction of the one under way."""
+        return self.epoch + self.position / self.n_train
+
+    def step(self):
+        """One batch; after the last of an epoch the row of the history (a dict), else None."""
+        batch = self.order[self.position : self.position + self.settings.batch_size]
+        result = self._loss_and_gradient(batch)
+        self.sums.add([self.train_set.structures[i] for i in batch], result, result.loss)
+        self.optimizer.lr = self.schedule.rate(self.stage_steps)
+        self.optimizer.step(self.parameters, result.gradient)
+        self.steps, self.stage_steps = self.steps + 1, self.stage_steps + 1
+        decay = min(self.settings.ema_decay, (1 + self.steps) / (10 + self.steps))
+        self.average += (1 - decay) * (self.parameters - self.average)
+        self.position += len(batch)
+        return self._end_epoch() if self.position >= self.n_train else None
+
+    def _loss_and_gradient(self, batch):
+        """Loss and clipped gradient of a batch, both finite."""
+        try:
+            result = self.train_set.loss_and_gradient(batch, self.loss, self.threads)
+        except NumericsError as e:
+            raise NumericsError(f"{self._not_finite(batch)}: {e}") from e
+        # np.sum adds in a fixed order; a BLAS norm may depend on the number of threads
+        norm = math.sqrt(np.sum(np.square(result.gradient)))
+        if not (math.isfinite(result.loss) and math.isfinite(norm)):
+            raise NumericsError(self._not_finite(batch))
+        if norm > self.settings.clip_grad > 0:
+            result.gradient *= self.settings.clip_grad / norm
+        return result
+
+    def _not_finite(self, batch):
+        frames = {}
+        for s in (self.train_set.structures[i] for i in batch):
+            frames.setdefault(s.file, []).append(s.frame)
+        where = "; ".join(f"{', '.join(map(str, sorted(f)))} of {name or 'the data'}" for name, f in frames.items())
+        step = self.position // self.settings.batch_size + 1
+        return f"loss is not finite at epoch {self.epoch + 1}, step {step} (structures {where})"
+
+    def _end_epoch(self):
+        """Validates, takes note of the best, moves on to the next epoch or stage; returns the row of the history."""
+        self.epoch += 1
+        train, valid = self.sums.means(), self.validate()
+        row = {"epoch": self.epoch, "stage": self.stage, "lr": self.optimizer.lr}
+        row |= {f"{name}_train": value for name, value in train.items()}
+        row |= {f"{name}_valid": value for name, value in valid.items()}
+        self.history.append(row)
+
+        criterion = train["loss"] if valid["loss"] is None else valid["loss"]
+        if not math.isfinite(criterion):
+            raise NumericsError(f"loss is not finite on the validation data after epoch {self.epoch}")
+        self.waiting += 1
+        if criterion < self.best_loss:
+            self.best, self.best_epoch, self.best_loss, self.waiting = self.average.copy(), self.epoch, criterion, 0
+        self.schedule.observe(criterion)
+
+        s = self.settings
+        if self.stage == 1 and s.has_stage_two and (self.epoch >= s.stage_two_epoch or self.out_of_patience):
+            self._begin_stage_two()
+        self.order, self.position, self.sums = self.random.permutation(self.n_train), 0, Sums()
+        return row
+
+    def _begin_stage_two(self):
+        """Another loss and another rate: losses of stage one are no measure any more, so its best counts no longer."""
+        self.stage, self.stage_epoch, self.stage_steps = 2, self.epoch, 0
+        self.schedule = make_schedule(self.settings, 2, self.steps_per_epoch)
+        self.best_loss, self.waiting = math.inf, 0
+
+    def validate(self) -> dict:
+        """Loss and errors of the averaged parameters on the validation data, as Sums.means."""
+        sums = Sums()
+        if self.valid_set is not None:
+            with self.using(self.average):
+                result = self.valid_set.predict(threads=self.threads)
+            structures = self.valid_set.structures
+            sums.add(structures, result, loss_of(structures, result, self.loss))
+        return sums.means()
+
+    @contextlib.contextmanager
+    def using(self, parameters):
+        """A block in which the potential has other parameters; afterwards it has its own again, bit for bit."""
+        own = self.parameters.copy()
+        self.parameters[:] = parameters
+        try:
+            yield
+        finally:
+            self.parameters[:] = own
+
+    # ---- saving and going on ----
+
+    PLAIN = ("epoch", "steps", "position", "stage", "stage_epoch", "stage_steps", "best_epoch", "best_loss", "waiting")
+
+    def state(self):
+        """(arrays, plain): NumPy arrays by name, and what JSON can hold."""
+        arrays = dict(parameters=self.parameters.copy(), average=self.average, best=self.best, order=self.order)
+        arrays |= {f"optimizer.{name}": value for name, value in self.optimizer.state().items()}
+        plain = {name: getattr(self, name) for name in self.PLAIN}
+        plain |= dict(
+            history=list(self.history),
+            random=self.random.bit_generator.state,
+            schedule=self.schedule.state(),
+            sums=self.sums.values,
+        )
+        return arrays, plain
+
+    def load_state(self, arrays, plain) -> None:
+        """Goes on from what `state()` gave, with the same bits."""
+        self.parameters[:] = arrays["parameters"]
+        self.average, self.best, self.order = arrays["average"].copy(), arrays["best"].copy(), arrays["order"]
+        optimizer = {n.removeprefix("optimizer."): a for n, a in arrays.items() if n.startswith("optimizer.")}
+        self.optimizer.load_state(optimizer)
+        for name in self.PLAIN:
+            setattr(self, name, plain[name])
+        self.history = list(plain["history"])
+        self.random.bit_generator.state = plain["random"]
+        self.schedule = make_schedule(self.settings, self.stage, self.steps_per_epoch)
+        self.schedule.load_state(plain["schedule"])
+        self.sums = Sums(plain["sums"])

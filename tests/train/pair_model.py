@@ -1,0 +1,88 @@
+"""A potential that is linear in its parameters, in NumPy: what a training needs of a potential, with exact gradients.
+
+E = sum over pairs within the cutoff of sum_k theta_k phi_k(r), phi_k(r) = exp(-2 (r - c_k)^2) - exp(-2 (cutoff - c_k)^2).
+"""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+
+from nbcore.data import Structure, Structures
+from nbcore.train.measures import loss_of
+from nbcore.train.objective import Loss
+
+
+class PairModel:
+    species, cutoff, levels = ["H", "C"], 4.0, 1
+
+    def __init__(self, n=6, seed=1):
+        self.parameters = 0.1 * np.random.default_rng(seed).normal(size=n)
+        self.centres = np.linspace(0.8, 3.2, n)
+        self.E0s = {"H": -1.0, "C": -2.0}
+        self.description = {"preset": "pair", "options": {}}
+
+    def features(self, s):
+        """(A, B): energies A @ theta, forces B @ theta, of one structure."""
+        n, i, j = len(s.numbers), *np.triu_indices(len(s.numbers), 1)
+        vector = s.positions[j] - s.positions[i]
+        r = np.linalg.norm(vector, axis=1)
+        i, j, vector, r = (x[r < self.cutoff] for x in (i, j, vector, r))
+        x = r[:, None] - self.centres
+        phi = np.exp(-2 * x**2) - np.exp(-2 * (self.cutoff - self.centres) ** 2)
+        slope = -4 * x * np.exp(-2 * x**2)
+        pull = slope[:, None, :] * (vector / r[:, None])[:, :, None]
+        forces = np.zeros((n, 3, len(self.centres)))
+        np.add.at(forces, i, pull)
+        np.add.at(forces, j, -pull)
+        return phi.sum(axis=0), forces
+
+    def save(self, path):
+        content = {"parameters": self.parameters.tolist(), "description": self.description}
+        with open(path, "w") as f:
+            json.dump(content, f)
+
+
+class PairTrainingSet:
+    def __init__(self, potential, structures):
+        self.potential, self.structures = potential, structures
+        self.features = [potential.features(s) for s in structures]
+
+    def predict(self, indices=None, threads=None):
+        theta = self.potential.parameters
+        chosen = range(len(self.structures)) if indices is None else indices
+        free = [sum(self.potential.E0s[x] for x in self.structures[i].symbols) for i in chosen]
+        energies = [float(self.features[i][0] @ theta) + e for i, e in zip(chosen, free, strict=True)]
+        return SimpleNamespace(
+            energies=energies, forces=[self.features[i][1] @ theta for i in chosen], stress=[None] * len(energies)
+        )
+
+    def loss_and_gradient(self, indices, loss, threads=None):
+        result = self.predict(indices)
+        structures = [self.structures[i] for i in indices]
+        result.loss, result.gradient = loss_of(structures, result, loss), np.zeros_like(self.potential.parameters)
+        for k, i in enumerate(indices):
+            s, (a, b) = structures[k], self.features[i]
+            n = len(s.numbers)
+            result.gradient += 2 * loss.energy_weight * (result.energies[k] - s.energy) / n**2 * a / len(indices)
+            of_forces = np.einsum("ic,icp->p", result.forces[k] - s.forces, b)
+            result.gradient += 2 * loss.forces_weight / (3 * n) * of_forces / len(indices)
+        return result
+
+
+def molecules(n, seed=0, hidden=None):
+    """n random clusters of 5 atoms, labelled by another PairModel: the training can reach zero error."""
+    rng = np.random.default_rng(seed)
+    corners = 1.5 * np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1.0]])
+    model = hidden or PairModel(seed=99)
+    structures = []
+    for k in range(n):
+        s = Structure(corners + 0.15 * rng.normal(size=(5, 3)), np.array([6, 6, 1, 1, 1]), file="made.xyz", frame=k)
+        structures.append(s)
+    labels = PairTrainingSet(model, structures).predict()
+    for s, energy, forces in zip(structures, labels.energies, labels.forces, strict=True):
+        s.energy, s.forces = energy, forces
+    return Structures(structures)
+
+
+__all__ = ["Loss", "PairModel", "PairTrainingSet", "molecules"]

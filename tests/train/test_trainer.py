@@ -1,0 +1,212 @@
+"""The numerics of a training, on a potential that is linear in its parameters."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from pair_model import Loss, PairModel, PairTrainingSet, molecules
+
+from nbcore.errors import NumericsError
+from nbcore.train import checkpoint
+from nbcore.train.measures import Sums, loss_of
+from nbcore.train.settings import Settings, StageTwo
+from nbcore.train.trainer import Trainer
+
+DATA = molecules(23)
+FAST = Settings(max_epochs=6, batch_size=4, lr=0.02, stage_two=StageTwo(0.5, 100.0, 0.005), warmup_epochs=1)
+
+
+def trainer(settings=FAST, data=DATA, n_valid=5, model=None):
+    model = model or PairModel()
+    train, valid = PairTrainingSet(model, data[n_valid:]), PairTrainingSet(model, data[:n_valid]) if n_valid else None
+    return Trainer(train, valid, settings)
+
+
+def finish(t):
+    while not t.finished:
+        t.step()
+    return t
+
+
+def same(a, b):
+    """Bit for bit the same state."""
+    (arrays, plain), (other_arrays, other_plain) = a.state(), b.state()
+    return plain == other_plain and all(np.array_equal(v, other_arrays[k]) for k, v in arrays.items())
+
+
+@pytest.mark.parametrize("optimizer", ["amsgrad", "adam", "adamw", "sgd"])
+def test_interrupted_at_any_step_it_ends_with_the_same_bits(optimizer):
+    settings = dataclasses.replace(FAST, optimizer=optimizer, lr=0.002)
+    whole = finish(trainer(settings))
+    t = trainer(settings)
+    while not t.finished:
+        # what a checkpoint on disk would hold, into a new process
+        arrays, plain = checkpoint.decode(checkpoint.encode(*t.state()), "memory")
+        t = trainer(settings)
+        t.load_state(arrays, plain)
+        t.step()
+    assert same(whole, t)
+    assert len(whole.history) == 6 and whole.stage == 2
+
+
+def test_ten_epochs_are_five_and_five():
+    settings = dataclasses.replace(FAST, stage_two=StageTwo(1.0), max_epochs=10)
+    whole = finish(trainer(settings))
+    first = finish(trainer(dataclasses.replace(settings, max_epochs=5)))
+    second = trainer(settings)
+    second.load_state(*first.state())
+    assert same(whole, finish(second))
+
+
+def test_same_seed_same_bits_other_seed_other_order():
+    one, two = finish(trainer()), finish(trainer())
+    assert same(one, two)
+    other = finish(trainer(dataclasses.replace(FAST, seed=2)))
+    assert not np.array_equal(one.parameters, other.parameters)
+
+
+def test_every_structure_is_seen_once_an_epoch():
+    t, seen = trainer(dataclasses.replace(FAST, max_epochs=2)), []
+    inner = t.train_set.loss_and_gradient
+
+    def watch(indices, loss, threads=None):
+        seen.append(list(indices))
+        return inner(indices, loss)
+
+    t.train_set.loss_and_gradient = watch
+    finish(t)
+    assert [len(b) for b in seen] == [4, 4, 4, 4, 2] * 2
+    first, second = sum(seen[:5], []), sum(seen[5:], [])
+    assert sorted(first) == sorted(second) == list(range(18)) and first != second
+
+
+def test_average_is_the_weighted_sum_of_the_path():
+    t = trainer(dataclasses.replace(FAST, ema_decay=0.7))
+    path = [t.parameters.copy()]
+    for _ in range(12):
+        t.step()
+        path.append(t.parameters.copy())
+    decays = [min(0.7, (1 + k) / (10 + k)) for k in range(1, 13)]
+    weights = [np.prod(decays)] + [(1 - decays[k]) * np.prod(decays[k + 1 :]) for k in range(12)]
+    assert sum(weights) == pytest.approx(1)
+    assert np.allclose(t.average, np.tensordot(weights, path, 1), rtol=1e-12)
+    raw = finish(trainer(dataclasses.replace(FAST, ema_decay=0.0)))
+    assert np.allclose(raw.average, raw.parameters, rtol=1e-12)
+
+
+def test_validation_uses_the_average_and_leaves_the_raw_parameters():
+    t = trainer()
+    for _ in range(5):
+        row = t.step()
+    raw = t.parameters.copy()
+    assert row["epoch"] == 1 and not np.array_equal(raw, t.average)
+    model = PairModel()
+    model.parameters[:] = t.average
+    result = PairTrainingSet(model, DATA[:5]).predict()
+    errors = np.concatenate([f - s.forces for f, s in zip(result.forces, DATA[:5], strict=True)])
+    assert row["forces_valid"] == pytest.approx(np.sqrt(np.mean(errors**2)), rel=1e-12)
+    assert row["loss_valid"] == pytest.approx(loss_of(DATA[:5], result, FAST.loss), rel=1e-12)
+    assert np.array_equal(t.parameters, raw)
+
+
+def test_best_is_the_average_of_the_epoch_with_the_lowest_validation_loss():
+    t = trainer(dataclasses.replace(FAST, lr=0.2, max_epochs=15, stage_two=StageTwo(1.0)))
+    averages = [None]
+    while not t.finished:
+        if t.step():
+            averages.append(t.average.copy())
+    losses = [row["loss_valid"] for row in t.history]
+    assert t.best_epoch == 1 + int(np.argmin(losses)) and t.best_loss == min(losses)
+    assert np.array_equal(t.best, averages[t.best_epoch])
+
+
+def test_stage_two_changes_weight_and_rate_and_starts_its_own_best():
+    t = finish(trainer(dataclasses.replace(FAST, schedule="constant", warmup_epochs=0)))
+    assert [row["stage"] for row in t.history] == [1, 1, 1, 2, 2, 2]
+    assert [row["lr"] for row in t.history] == [0.02] * 3 + [0.005] * 3
+    assert t.loss.energy_weight == 100 and t.best_epoch > 3
+
+
+def test_patience_brings_stage_two_forward_and_ends_it():
+    settings = dataclasses.replace(
+        FAST, max_epochs=100, patience=2, schedule="constant", lr=1e-30, stage_two=StageTwo(0.5, 10, 1e-30)
+    )
+    t = trainer(settings)
+    t.validate = lambda: {"loss": 1.0, "energy": 1.0, "forces": 1.0, "stress": None}
+    finish(t)
+    assert [row["stage"] for row in t.history] == [1, 1, 1, 2, 2, 2]
+
+
+def test_stage_two_from_the_beginning():
+    t = trainer(dataclasses.replace(FAST, stage_two=StageTwo(0.0, 50.0, 0.01)))
+    assert t.stage == 2 and t.loss.energy_weight == 50.0
+
+
+def test_without_validation_the_training_loss_chooses():
+    t = finish(trainer(n_valid=0))
+    assert all(row["loss_valid"] is None for row in t.history) and t.best_epoch > 3
+
+
+def test_gradient_is_clipped_to_its_norm():
+    t = trainer(dataclasses.replace(FAST, optimizer="sgd", clip_grad=0.01, weight_decay=0.0, warmup_epochs=0))
+    before = t.parameters.copy()
+    t.step()
+    assert np.linalg.norm(t.parameters - before) == pytest.approx(FAST.lr * 0.01)
+    free = trainer(dataclasses.replace(FAST, optimizer="sgd", clip_grad=0.0, weight_decay=0.0, warmup_epochs=0))
+    free.step()
+    assert np.linalg.norm(free.parameters - before) > FAST.lr * 0.02
+
+
+def test_a_planted_potential_is_found():
+    settings = Settings(
+        max_epochs=400, batch_size=5, lr=0.05, schedule="cosine", ema_decay=0.9, weight_decay=0.0, clip_grad=0.0
+    )
+    t = finish(trainer(settings, molecules(40)))
+    spread = np.sqrt(np.mean(np.concatenate([s.forces for s in DATA]) ** 2))
+    assert t.history[-1]["forces_valid"] < 1e-4 * spread
+
+
+def test_not_finite_names_epoch_step_and_structures():
+    t = trainer()
+    for _ in range(7):
+        t.step()
+    before = t.parameters.copy()
+    bad = t.order[t.position : t.position + 4]
+    t.train_set.features[bad[0]][1][:] = np.nan
+    frames = ", ".join(str(k + 5) for k in sorted(bad))
+    with pytest.raises(NumericsError, match=rf"epoch 2, step 3 \(structures {frames} of made.xyz\)"):
+        t.step()
+    assert np.array_equal(t.parameters, before)
+
+
+@pytest.mark.parametrize("kind", ["l2", "l1", "huber"])
+def test_loss_is_the_formula_written_out(kind):
+    loss = Loss(kind=kind, huber_delta=0.05, energy_weight=2.0, forces_weight=3.0, stress_weight=5.0)
+    rng = np.random.default_rng(1)
+    structures = molecules(3)
+    structures[0].weight, structures[1].energy, structures[2].forces = 2.5, None, None
+    structures[0].stress = np.eye(3)
+    result = SimpleNamespace(
+        energies=list(rng.normal(size=3)),
+        forces=list(0.1 * rng.normal(size=(3, 5, 3))),
+        stress=[np.ones((3, 3)), None, None],
+    )
+
+    def rho(x):
+        return {"l2": x * x, "l1": abs(x), "huber": x * x if abs(x) <= 0.05 else 0.05 * (2 * abs(x) - 0.05)}[kind]
+
+    total = 0.0
+    for k, s in enumerate(structures):
+        part = 0.0
+        if s.energy is not None:
+            part += 2.0 * rho((result.energies[k] - s.energy) / 5)
+        if s.forces is not None:
+            part += 3.0 / 15 * sum(rho(x) for x in np.ravel(result.forces[k] - s.forces))
+        if s.stress is not None:
+            part += 5.0 / 9 * sum(rho(x) for x in np.ravel(result.stress[k] - s.stress))
+        total += s.weight * part
+    assert loss_of(structures, result, loss) == pytest.approx(total / 3, rel=1e-13)
+    sums = Sums()
+    sums.add(structures, result, 1.0)
+    assert sums.values["n_energy"] == 2 and sums.values["n_forces"] == 30 and sums.values["n_stress"] == 6
