@@ -1,0 +1,53 @@
+// Aligned memory that grows and is never given back before the end: the steady state allocates nothing.
+#pragma once
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <new>
+
+#include "base/lanes.hpp"
+
+namespace nbcore {
+
+/// n numbers on a 64-byte boundary. resize keeps nothing.
+template <class T> class Buffer {
+ public:
+  Buffer() = default;
+  explicit Buffer(std::size_t n) { resize(n); }
+  void resize(std::size_t n) {
+    size_ = n;
+    if (n <= capacity_) return;
+    data_.reset(static_cast<T*>(::operator new[](n * sizeof(T), std::align_val_t(64))));
+    capacity_ = n;
+  }
+  void clear() { std::memset(static_cast<void*>(data_.get()), 0, size_ * sizeof(T)); }
+  T* data() { return data_.get(); }
+  const T* data() const { return data_.get(); }
+  std::size_t size() const { return size_; }
+  std::size_t capacity() const { return capacity_; }
+  T& operator[](std::size_t k) { return data_.get()[k]; }
+  const T& operator[](std::size_t k) const { return data_.get()[k]; }
+
+ private:
+  struct Free {
+    void operator()(T* p) const { ::operator delete[](p, std::align_val_t(64)); }
+  };
+  std::unique_ptr<T[], Free> data_;
+  std::size_t size_ = 0, capacity_ = 0;
+};
+
+/// An array with a value plane and, when asked for, a tangent plane.
+template <class T> struct PlaneBuffer {
+  Buffer<T> value, dot;
+  void resize(std::size_t n, bool dual) {
+    value.resize(n);
+    if (dual) dot.resize(n);
+  }
+  void clear(bool dual) {
+    value.clear();
+    if (dual) dot.clear();
+  }
+  Planes<T> planes() { return {value.data(), dot.data()}; }
+};
+
+}  // namespace nbcore

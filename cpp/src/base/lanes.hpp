@@ -1,0 +1,247 @@
+// Lanes: what kernels are templates on.
+//
+//   Simd<Real>           one native register of channels (or of edges), a GCC/Clang vector
+//   Dual<Simd<Real>>     such a register with its tangent
+//
+// In memory, value and tangent lie in separate planes (Planes); a dual kernel touches both, a plain one only the first.
+// The scalars that multiply a lane (harmonics, radial functions) are Real or Dual<Real>; parameters never have a
+// tangent. Written with load, store, product and add_product, a kernel has one text for the plain and for the dual
+// sweep, and what has no tangent costs nothing: the types know it. Why duals: DESIGN, "the gradient of a force loss is
+// a tangent".
+#pragma once
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+#define NB_INLINE [[gnu::always_inline]] inline
+#define NB_UNROLL _Pragma("GCC unroll 64")  // for loops whose length is a constant of at most 64
+
+namespace nbcore {
+
+/// f(0) ... f(n-1), unrolled; n = 0 stands for a number known at run time only.
+template <int n, class F> NB_INLINE void repeat(int n_run, F f) {
+  if constexpr (n > 0) {
+  NB_UNROLL for (int k = 0; k < n; ++k) f(k);
+  } else {
+    for (int k = 0; k < n_run; ++k) f(k);
+  }
+}
+
+#if defined(__AVX512F__)
+inline constexpr int register_bytes = 64;
+#elif defined(__AVX__)
+inline constexpr int register_bytes = 32;
+#else
+inline constexpr int register_bytes = 16;
+#endif
+
+template <class Real> struct Register {
+  typedef Real type __attribute__((vector_size(register_bytes)));
+};
+template <class Real> using Simd = typename Register<Real>::type;
+template <class Real> inline constexpr int width = register_bytes / int(sizeof(Real));
+
+/// The smallest multiple of the register width that holds n numbers. Rows of channels are padded to 64 bytes.
+template <class Real> constexpr int padded(int n) {
+  constexpr int unit = 64 / int(sizeof(Real));
+  return (n + unit - 1) / unit * unit;
+}
+
+template <class T> struct Dual {
+  T value, dot;
+};
+
+template <class T> inline constexpr bool is_dual = false;
+template <class T> inline constexpr bool is_dual<Dual<T>> = true;
+
+template <class T> struct LaneTraits {
+  using Real = std::remove_cvref_t<decltype(std::declval<T&>()[0])>;
+  using Plain = T;
+  using Scalar = Real;
+};
+template <class T> struct LaneTraits<Dual<T>> : LaneTraits<T> {
+  using Scalar = Dual<typename LaneTraits<T>::Real>;
+};
+template <class Lane> using RealOf = typename LaneTraits<Lane>::Real;
+template <class Lane> using PlainOf = typename LaneTraits<Lane>::Plain;
+template <class Lane> using ScalarOf = typename LaneTraits<Lane>::Scalar;
+
+// ---- bilinear arithmetic: each of the products of a dual pair is one fused multiply-add of its own ----
+
+template <class T> NB_INLINE T value_of(T x) { return x; }
+template <class T> NB_INLINE T value_of(Dual<T> x) { return x.value; }
+
+/// sum += a b
+template <class S, class A, class B> NB_INLINE void add_product(S& sum, A a, B b) {
+  if constexpr (is_dual<S>) {
+    sum.value += value_of(a) * value_of(b);
+    if constexpr (is_dual<A>) sum.dot += a.dot * value_of(b);
+    if constexpr (is_dual<B>) sum.dot += value_of(a) * b.dot;
+  } else {
+    sum += a * b;
+  }
+}
+
+/// a b; dual if one of them is
+template <class A, class B> NB_INLINE auto product(A a, B b) {
+  if constexpr (is_dual<A> && is_dual<B>) {
+    auto dot = a.dot * b.value;
+    dot += a.value * b.dot;
+    return Dual<decltype(dot)>{a.value * b.value, dot};
+  } else if constexpr (is_dual<A>) {
+    return Dual<decltype(a.dot * b)>{a.value * b, a.dot * b};
+  } else if constexpr (is_dual<B>) {
+    return Dual<decltype(a * b.dot)>{a * b.value, a * b.dot};
+  } else {
+    return a * b;
+  }
+}
+
+/// What a pair contributes to the adjoint of a parameter. Plain: sum += a b. Dual: its tangent alone,
+/// sum += a_dot b + a b_dot, which is the share in the loss gradient; nobody wants the value plane.
+template <class S, class A, class B> NB_INLINE void add_gradient(S& sum, A a, B b) {
+  if constexpr (is_dual<A>) {
+    sum += a.dot * b.value;
+    sum += a.value * b.dot;
+  } else {
+    sum += a * b;
+  }
+}
+
+// ---- the other arithmetic of duals, for geometry: sums, differences, quotients, functions ----
+
+template <class T>
+concept Number = std::is_arithmetic_v<T>;
+
+template <class T> NB_INLINE Dual<T> operator+(Dual<T> a, Dual<T> b) { return {a.value + b.value, a.dot + b.dot}; }
+template <class T> NB_INLINE Dual<T> operator-(Dual<T> a, Dual<T> b) { return {a.value - b.value, a.dot - b.dot}; }
+template <class T> NB_INLINE Dual<T> operator-(Dual<T> a) { return {-a.value, -a.dot}; }
+template <class T> NB_INLINE Dual<T> operator*(Dual<T> a, Dual<T> b) { return product(a, b); }
+template <class T, Number S> NB_INLINE Dual<T> operator*(Dual<T> a, S c) { return {a.value * c, a.dot * c}; }
+template <class T, Number S> NB_INLINE Dual<T> operator*(S c, Dual<T> a) { return a * c; }
+template <class T, Number S> NB_INLINE Dual<T> operator+(Dual<T> a, S c) { return {a.value + c, a.dot}; }
+template <class T, Number S> NB_INLINE Dual<T> operator+(S c, Dual<T> a) { return a + c; }
+template <class T, Number S> NB_INLINE Dual<T> operator-(Dual<T> a, S c) { return {a.value - c, a.dot}; }
+template <class T, Number S> NB_INLINE Dual<T> operator-(S c, Dual<T> a) { return {c - a.value, -a.dot}; }
+template <class T> NB_INLINE Dual<T>& operator+=(Dual<T>& a, Dual<T> b) {
+  a.value += b.value, a.dot += b.dot;
+  return a;
+}
+
+/// f applied to every number of a register (or to a plain number)
+template <class T, class F> NB_INLINE T each(T x, F f) {
+  if constexpr (std::is_arithmetic_v<T>) {
+    return f(x);
+  } else {
+    T y;
+    for (int k = 0; k < int(sizeof(T) / sizeof(x[0])); ++k) y[k] = f(x[k]);
+    return y;
+  }
+}
+
+template <class T> NB_INLINE T reciprocal(T x) { return RealOf<T>(1) / x; }
+template <class T> NB_INLINE Dual<T> reciprocal(Dual<T> x) {
+  const T y = reciprocal(x.value);
+  return {y, -(y * y) * x.dot};
+}
+template <class T> NB_INLINE T square_root(T x) {
+  return each(x, [](auto a) { return std::sqrt(a); });
+}
+template <class T> NB_INLINE Dual<T> square_root(Dual<T> x) {
+  const T y = square_root(x.value);
+  return {y, x.dot * (RealOf<T>(0.5) / y)};
+}
+template <class T> NB_INLINE T exponential(T x) {
+  return each(x, [](auto a) { return std::exp(a); });
+}
+template <class T> NB_INLINE Dual<T> exponential(Dual<T> x) {
+  const T y = exponential(x.value);
+  return {y, y * x.dot};
+}
+template <class T> NB_INLINE T sine(T x) {
+  return each(x, [](auto a) { return std::sin(a); });
+}
+template <class T> NB_INLINE T cosine(T x) {
+  return each(x, [](auto a) { return std::cos(a); });
+}
+template <class T> NB_INLINE Dual<T> sine(Dual<T> x) { return {sine(x.value), cosine(x.value) * x.dot}; }
+template <class T> NB_INLINE Dual<T> cosine(Dual<T> x) { return {cosine(x.value), -sine(x.value) * x.dot}; }
+
+// ---- memory ----
+
+/// Where an array lies: its value plane and, for dual kernels, its tangent plane.
+template <class T> struct Planes {
+  T* value = nullptr;
+  T* dot = nullptr;
+  Planes operator+(std::ptrdiff_t k) const { return {value + k, dot ? dot + k : nullptr}; }
+};
+
+/// One register of channels at element k of an array of numbers; k keeps to the alignment of rows.
+template <class Lane, class Real> NB_INLINE Lane load(Planes<Real> x, std::ptrdiff_t k) {
+  using V = Simd<Real>;
+  if constexpr (is_dual<Lane>)
+    return {*reinterpret_cast<const V*>(x.value + k), *reinterpret_cast<const V*>(x.dot + k)};
+  else
+    return *reinterpret_cast<const V*>(x.value + k);
+}
+template <class Real> NB_INLINE void store(Planes<Real> x, std::ptrdiff_t k, Simd<Real> a) {
+  *reinterpret_cast<Simd<Real>*>(x.value + k) = a;
+}
+template <class Real> NB_INLINE void store(Planes<Real> x, std::ptrdiff_t k, Dual<Simd<Real>> a) {
+  *reinterpret_cast<Simd<Real>*>(x.value + k) = a.value;
+  *reinterpret_cast<Simd<Real>*>(x.dot + k) = a.dot;
+}
+
+/// One scalar that multiplies lanes: Real or Dual<Real>.
+template <class Scalar, class Real> NB_INLINE Scalar load_scalar(Planes<Real> x, std::ptrdiff_t k) {
+  if constexpr (is_dual<Scalar>)
+    return {x.value[k], x.dot[k]};
+  else
+    return x.value[k];
+}
+template <class Scalar, class Real> NB_INLINE void add_scalar(Planes<Real> x, std::ptrdiff_t k, Scalar a) {
+  if constexpr (is_dual<Scalar>)
+    x.value[k] += a.value, x.dot[k] += a.dot;
+  else
+    x.value[k] += a;
+}
+
+// ---- sums over the lanes of registers ----
+
+namespace detail {
+/// Lanes k and k^step of a are added into the lanes whose bit `step` is clear, those of b into the others.
+template <int step, class V, int... k> NB_INLINE V fold(V a, V b, std::integer_sequence<int, k...>) {
+  constexpr int n = sizeof...(k);
+  return __builtin_shufflevector(a, b, (k & step ? n + k : k)...) +
+         __builtin_shufflevector(a, b, (k & step ? n + (k ^ step) : (k ^ step))...);
+}
+template <int step, int w, class V> NB_INLINE void fold_all(V* x) {
+  constexpr auto lanes = std::make_integer_sequence<int, w>{};
+  if constexpr (step < w) {
+    NB_UNROLL for (int i = 0; i < w / step / 2; ++i) x[i] = fold<step>(x[2 * i], x[2 * i + 1], lanes);
+    fold_all<2 * step, w>(x);
+  }
+}
+}  // namespace detail
+
+/// The register whose lane i is the sum over the lanes of x[i], i = 0 .. width-1: a transposed reduction. Overwrites x.
+template <class V> NB_INLINE V transposed_sum(V* x) {
+  constexpr int w = sizeof(V) / sizeof(x[0][0]);
+  detail::fold_all<1, w>(x);
+  return x[0];
+}
+
+/// sums[i] += sum over the lanes of x[i], i < n. Registers up to the next multiple of the width must exist (as zeros).
+template <class Real> NB_INLINE void add_lane_sums(const Simd<Real>* x, int n, Real* sums) {
+  constexpr int w = width<Real>;
+  for (int i = 0; i < n; i += w) {
+    Simd<Real> group[w];
+    NB_UNROLL for (int k = 0; k < w; ++k) group[k] = x[i + k];
+    const Simd<Real> total = transposed_sum(group);
+    for (int k = 0; k < w && i + k < n; ++k) sums[i + k] += total[k];
+  }
+}
+
+}  // namespace nbcore

@@ -1,0 +1,98 @@
+// The zeroth-order gate of the first level (eq. 10 with leaves as children). Leaves carry their species alone, so the
+// sum is taken in the radial basis, whatever the number of channels:
+//
+//   A[i][lm][z n] = scale * sum over children j of species z of  Y_lm(r_ij) B_n(r_ij)
+//
+// Part l has n_species groups of n radial functions; a mix gate makes channels of them, once per atom. No parameters.
+#include "gates/gate.hpp"
+
+namespace nbcore {
+
+template <class Real> class Density : public GateOf<Density<Real>, Real> {
+  int l_max, radial;
+  Real scale;
+
+ public:
+  Density(const Json& spec, const std::vector<std::vector<Part>>& inputs, Surroundings& around) {
+    if (!inputs.empty()) throw InputError("gate density: its children are leaves; it takes no inputs");
+    l_max = option_in(spec, "l_max", 3, 0, max_l_network);
+    const int l_min = option_in(spec, "l_min", 0, 0, l_max);
+    const Radial basis = radial_option(spec);
+    radial = around.radial(basis);
+    scale = Real(option(spec, "scale", 1.0));
+    around.l_harmonics = std::max(around.l_harmonics, l_max);
+    for (int l = l_min; l <= l_max; ++l)
+      this->output.push_back({l, around.o3 ? (l % 2 ? -1 : 1) : 0, around.n_species, basis.n});
+  }
+
+  template <class Lane> void forward(Block<Real>& b) const {
+    using Scalar = ScalarOf<Lane>;
+    constexpr int w = width<Real>;
+    const Edges<Real>& e = *b.edges;
+    const int row = e.B_row(radial);
+    const Planes<Real> Y = const_cast<Edges<Real>&>(e).Y.planes(), B = const_cast<Edges<Real>&>(e).B[radial].planes();
+    for (int p = 0; p < b.output.layout->size(); ++p) {
+      const int l = (*b.output.layout)[p].l, stride = b.output.layout->row(p);
+      const Planes<Real> A = b.output.own(p);
+      for (int i = 0; i < b.n; ++i) {
+        const Planes<Real> A_i = A + std::ptrdiff_t(i) * (2 * l + 1) * stride;
+        for (int k = 0; k < (2 * l + 1) * stride; k += w) store(A_i, k, Lane{});
+        for (std::int64_t q = b.first[i]; q < b.first[i + 1]; ++q)
+          for (int m = 0; m <= 2 * l; ++m) {
+            const Scalar y = product(scale, load_scalar<Scalar>(Y, q * e.Y_row + l * l + m));
+            const Planes<Real> sum = A_i + (m * stride + b.child_species[q] * row);
+            for (int n = 0; n < row; n += w) {
+              Lane a = load<Lane>(sum, n);
+              add_product(a, y, load<Lane>(B, q * row + n));
+              store(sum, n, a);
+            }
+          }
+      }
+    }
+  }
+
+  template <class Lane, Want want> void adjoint(Block<Real>& b) const {
+    if constexpr (want.edges) {
+      using V = Simd<Real>;
+      using Scalar = ScalarOf<Lane>;
+      constexpr int w = width<Real>;
+      Edges<Real>& e = *b.edges;
+      const int row = e.B_row(radial);
+      const Planes<Real> Y = e.Y.planes(), B = e.B[radial].planes(), Y_bar = e.Y_bar.planes(),
+                         B_bar = e.B_bar[radial].planes();
+      for (int p = 0; p < b.output.layout->size(); ++p) {
+        const int l = (*b.output.layout)[p].l, stride = b.output.layout->row(p);
+        const Planes<Real> A_bar = b.output.own_bar(p);
+        for (int i = 0; i < b.n; ++i)
+          for (std::int64_t q = b.first[i]; q < b.first[i + 1]; ++q) {
+            const Planes<Real> A_q = A_bar + (std::ptrdiff_t(i) * (2 * l + 1) * stride + b.child_species[q] * row);
+            V value[2 * max_l_network + 1 + w] = {},
+                                            dot[2 * max_l_network + 1 + w] = {};  // Y_bar, not yet summed over lanes
+            for (int n = 0; n < row; n += w) {
+              const Lane B_n = load<Lane>(B, q * row + n);
+              Lane B_sum = load<Lane>(B_bar, q * row + n);
+              for (int m = 0; m <= 2 * l; ++m) {
+                const Lane a = product(scale, load<Lane>(A_q, m * stride + n));
+                add_product(B_sum, load_scalar<Scalar>(Y, q * e.Y_row + l * l + m), a);
+                const Lane y = product(a, B_n);
+                value[m] += value_of(y);
+                if constexpr (is_dual<Lane>) dot[m] += y.dot;
+              }
+              store(B_bar, q * row + n, B_sum);
+            }
+            add_lane_sums<Real>(value, 2 * l + 1, Y_bar.value + q * e.Y_row + l * l);
+            if constexpr (is_dual<Lane>) add_lane_sums<Real>(dot, 2 * l + 1, Y_bar.dot + q * e.Y_row + l * l);
+          }
+      }
+    }
+  }
+};
+
+NB_GATE(Density, "density",
+        "Aggregation of leaves in the radial basis: A[z n] = sum_j Y_lm(r_ij) B_n(r_ij), children of species z", R"({
+  "l_max": {"type": "int", "default": 3, "doc": "largest l of the harmonics"},
+  "l_min": {"type": "int", "default": 0, "doc": "smallest l of the harmonics"},
+  "radial": {"type": "radial", "default": {}, "doc": "radial basis"},
+  "scale": {"type": "float", "default": 1.0, "doc": "factor of the sum, one over the usual number of neighbours, say"}})")
+
+}  // namespace nbcore

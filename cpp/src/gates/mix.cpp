@@ -1,0 +1,142 @@
+// Proposition 1: the only linear maps that commute with rotations mix channels, one matrix per part.
+//
+//   out^l[i] = sum over inputs of  F^l[i] W^l          W^l [inputs' channels][channels], optionally one per species of
+//   the node
+//
+// Weights are scaled by 1/sqrt(number of incoming channels), so that outputs have the size of the inputs.
+#include "gates/gate.hpp"
+#include "ops/mixing.hpp"
+
+namespace nbcore {
+
+template <class Real> class Mix : public GateOf<Mix<Real>, Real> {
+  struct Product {  // one input part into one output part
+    int input, part, out, K, N;
+    std::ptrdiff_t W;  // place in the packed weights of class 0; in the copies lies the transpose
+    bool first;        // the first to write its output
+  };
+  std::vector<Product> products;
+  int n_classes;
+  std::ptrdiff_t class_size = 0;  // packed weights of one class
+
+ public:
+  Mix(const Json& spec, const std::vector<std::vector<Part>>& inputs, Surroundings& around) {
+    if (inputs.empty()) throw InputError("gate mix: needs at least one input");
+    const int channels = option_in(spec, "channels", 64, 1, 4096),
+              l_max = option_in(spec, "l_max", max_l_network, 0, max_l_network);
+    const std::string share = option<std::string>(spec, "share", "all");
+    if (share != "all" && share != "species")
+      throw InputError(message("gate mix: share must be \"all\" or \"species\", got \"", share, "\""));
+    n_classes = share == "species" ? around.n_species : 1;
+
+    std::map<std::pair<int, int>, int> outputs;  // (l, parity) -> incoming channels
+    for (const auto& parts : inputs)
+      for (const Part& p : parts)
+        if (p.l <= l_max) outputs[{p.l, p.parity}] += p.channels();
+    if (outputs.empty()) throw InputError("gate mix: no input part has l <= l_max");
+
+    std::int64_t index = 0;
+    for (const auto& [type, fan_in] : outputs) {
+      const auto [l, parity] = type;
+      this->output.push_back({l, parity, 1, channels});
+      this->parameters.push_back({"W" + std::to_string(l) +
+                                      (parity == 0  ? ""
+                                       : parity > 0 ? "e"
+                                                    : "o"),
+                                  {n_classes, fan_in, channels}});
+      const double scale = 1 / std::sqrt(double(fan_in));
+      int k_before = 0;
+      bool first = true;
+      for (int input = 0; input < int(inputs.size()); ++input) {
+        const Layout<Real> layout(inputs[input]);
+        for (int part = 0; part < layout.size(); ++part) {
+          if (layout[part].l != l || layout[part].parity != parity) continue;
+          const Product p{input,      part, int(this->output.size()) - 1, layout.row(part), padded<Real>(channels),
+                          class_size, first};
+          class_size += std::ptrdiff_t(p.K) * p.N;
+          products.push_back(p), first = false;
+          this->packing.resize(class_size), this->copies.resize(class_size);
+          for (int k = 0; k < layout[part].channels(); ++k)
+            for (int n = 0; n < channels; ++n) {
+              const Packed w{index + std::int64_t(k_before + k) * channels + n, scale};
+              const int row = layout.position(part, k);
+              this->packing[p.W + packed_position<Real>(row, n, p.K, p.N)] = w;
+              this->copies[p.W + packed_position<Real>(n, row, p.N, p.K)] = w;
+            }
+          k_before += layout[part].channels();
+        }
+      }
+      index += std::int64_t(n_classes) * fan_in * channels;
+    }
+    // further classes: the same order, each with its own block [fan_in][channels] of every parameter
+    for (auto* order : {&this->packing, &this->copies}) {
+      order->resize(class_size * n_classes);
+      for (int c = 1; c < n_classes; ++c)
+        for (std::ptrdiff_t k = 0; k < class_size; ++k) (*order)[c * class_size + k] = of_class(c, (*order)[k]);
+    }
+  }
+
+  /// f(product, class, first row of the class in the block, rows)
+  template <class F> void each(Block<Real>& b, F f) const {
+    for (const Product& p : products) {
+      const int d = (*b.output.layout)[p.out].dim();
+      for (int c = 0; c < n_classes; ++c) {
+        const int from = n_classes == 1 ? 0 : b.species_first[c], to = n_classes == 1 ? b.n : b.species_first[c + 1];
+        if (to > from) f(p, c, std::ptrdiff_t(from) * d, std::ptrdiff_t(to - from) * d);
+      }
+    }
+  }
+
+  template <class Lane> void forward(Block<Real>& b) const {
+    each(b, [&](const Product& p, int c, std::ptrdiff_t row, std::ptrdiff_t rows) {
+      const Planes<Real> A = b.inputs[p.input].own(p.part) + row * p.K, C = b.output.own(p.out) + row * p.N;
+      const Real* W = b.weights + c * class_size + p.W;
+      const auto plane = [&](const Real* from, Real* to) {
+        if (p.first) mix<false>(from, p.K, W, to, p.N, rows, p.K, p.N);
+        else mix<true>(from, p.K, W, to, p.N, rows, p.K, p.N);
+      };
+      plane(A.value, C.value);
+      if constexpr (is_dual<Lane>) plane(A.dot, C.dot);
+    });
+  }
+
+  template <class Lane, Want want> void adjoint(Block<Real>& b) const {
+    each(b, [&](const Product& p, int c, std::ptrdiff_t row, std::ptrdiff_t rows) {
+      const Planes<Real> A = b.inputs[p.input].own(p.part) + row * p.K, C_bar = b.output.own_bar(p.out) + row * p.N;
+      const Planes<Real> A_bar = b.inputs[p.input].own_bar(p.part) + row * p.K;
+      const Real* W = b.copies + c * class_size + p.W;
+      mix<true>(C_bar.value, p.N, W, A_bar.value, p.K, rows, p.N, p.K);
+      if constexpr (is_dual<Lane>) mix<true>(C_bar.dot, p.N, W, A_bar.dot, p.K, rows, p.N, p.K);
+      if constexpr (want.parameters) {
+        Real* W_bar = b.weights_bar + c * class_size + p.W;
+        if constexpr (is_dual<Lane>) {
+          mix_gradient(A.dot, p.K, C_bar.value, p.N, W_bar, rows, p.K, p.N);
+          mix_gradient(A.value, p.K, C_bar.dot, p.N, W_bar, rows, p.K, p.N);
+        } else {
+          mix_gradient(A.value, p.K, C_bar.value, p.N, W_bar, rows, p.K, p.N);
+        }
+      }
+    });
+  }
+
+ private:
+  /// The weight of class c that corresponds to one of class 0
+  Packed of_class(int c, Packed w) const {
+    std::int64_t start = 0;
+    for (const ParameterInfo& p : this->parameters) {
+      if (w.index >= start && w.index < start + p.size()) {
+        w.index += c * p.shape[1] * p.shape[2];
+        break;
+      }
+      start += p.size();
+    }
+    return w;
+  }
+};
+
+NB_GATE(Mix, "mix", "Linear mixing of channels, one matrix per part (Proposition 1); several inputs are summed", R"({
+  "channels": {"type": "int", "default": 64, "doc": "channels of every output part"},
+  "l_max": {"type": "int", "default": 10, "doc": "input parts above are dropped"},
+  "share": {"type": "str", "default": "all", "doc": "all: one matrix for all nodes; species: one per species of the node"}})")
+
+}  // namespace nbcore

@@ -1,0 +1,159 @@
+// Forward and adjoint of one level of a network on one block. MD codes exchange states of ghosts between levels
+// forwards and their adjoints backwards; so does the potential for systems of several blocks, through SystemStates.
+#pragma once
+#include "network/graph.hpp"
+#include "network/network.hpp"
+
+namespace nbcore {
+
+/// What one thread needs to run blocks; grows to the largest block and is then never allocated again.
+template <class Real> struct Workspace {
+  std::vector<PlaneBuffer<Real>> x, bar;  // per slot, rows: the block's parents
+  Edges<Real> edges;
+  Scratch<Real> scratch;
+};
+
+/// Persistent slots of a system of several blocks.
+template <class Real> struct SystemStates {
+  std::vector<PlaneBuffer<Real>> x, bar;                 // per slot, rows: all atoms
+  std::vector<std::vector<PlaneBuffer<Real>>> halo_bar;  // [block][slot], rows: the block's halo
+};
+
+template <class Real> class Sweep {
+ public:
+  Sweep(const Network& network, const Graph& graph, const Buffer<Real>& packed, bool dual, SystemStates<Real>* system)
+      : network_(network),
+        engine_(network.engine<Real>()),
+        graph_(graph),
+        packed_(packed),
+        dual_(dual),
+        system_(system) {}
+
+  /// Harmonics and radial functions of a block. r_dot: tangents of the edge vectors [3][stride] for dual sweeps
+  void edges(const GraphBlock& block, const double* r_dot, Workspace<Real>& ws) const {
+    ws.edges.l_max = engine_.l_harmonics, ws.edges.radials = engine_.radials;
+    ws.edges.resize(block.n_edges(), dual_);
+    std::copy(block.r.begin(), block.r.end(), ws.edges.r.value.data());
+    if (dual_) std::copy(r_dot, r_dot + block.r.size(), ws.edges.r.dot.data());
+    dual_ ? edges_forward<true>(ws.edges) : edges_forward<false>(ws.edges);
+  }
+  /// ws.edges.r_bar from what the adjoints of the levels left in the edges
+  void edges_back(Workspace<Real>& ws) const { dual_ ? edges_adjoint<true>(ws.edges) : edges_adjoint<false>(ws.edges); }
+
+  /// All gates of a level; scratch slots of the level are kept in ws for the adjoint.
+  void forward(int level, int block_index, Workspace<Real>& ws) const {
+    const GraphBlock& block = graph_.blocks[block_index];
+    ws.x.resize(engine_.steps.size()), ws.bar.resize(engine_.steps.size());
+    for (const auto& step : engine_.steps) {
+      if (step.level != level) continue;
+      if (!outside(step.output)) ws.x[step.output].resize(engine_.layouts[step.output].node_size() * block.n, dual_);
+      Block<Real> view = bind(step, block_index, ws);
+      step.gate->forward(dual_, view);
+    }
+  }
+  /// Zero adjoints for everything this level writes to; then the caller seeds the readouts.
+  void clear(int level, int block_index, Workspace<Real>& ws) const {
+    const GraphBlock& block = graph_.blocks[block_index];
+    for (const auto& step : engine_.steps) {
+      if (step.level != level) continue;
+      if (!outside(step.output)) {
+        ws.bar[step.output].resize(engine_.layouts[step.output].node_size() * block.n, dual_);
+        ws.bar[step.output].clear(dual_);
+      }
+      for (int input : step.inputs)
+        if (outside(input) && network_.slots()[input].level < level) {
+          PlaneBuffer<Real>& halo = system_->halo_bar[block_index][input];
+          halo.resize(engine_.layouts[input].node_size() * block.halo.size(), dual_);
+          halo.clear(dual_);
+        }
+    }
+  }
+  /// The gates of a level in reverse. weights_bar: adjoint of the packed weights, or null
+  void adjoint(int level, int block_index, Want want, Real* weights_bar, Workspace<Real>& ws) const {
+    for (auto step = engine_.steps.rbegin(); step != engine_.steps.rend(); ++step) {
+      if (step->level != level) continue;
+      Block<Real> view = bind(*step, block_index, ws);
+      view.weights_bar = weights_bar ? weights_bar + step->weights : nullptr;
+      step->gate->adjoint(dual_, want, view);
+    }
+  }
+  /// The state of a slot as the gates of `level` see it
+  State<Real> state(int slot, int level, int block_index, Workspace<Real>& ws) const {
+    const GraphBlock& block = graph_.blocks[block_index];
+    State<Real> s;
+    s.layout = &engine_.layouts[slot];
+    if (!outside(slot)) {
+      s.x = ws.x[slot].planes(), s.bar = ws.bar[slot].planes(), s.rows = s.bar_rows = block.n;
+      return s;
+    }
+    s.x = system_->x[slot].planes(), s.rows = graph_.n_atoms, s.node = block.first;
+    if (network_.slots()[slot].level == level)
+      s.bar = system_->bar[slot].planes(), s.bar_rows = graph_.n_atoms, s.bar_node = block.first;
+    else s.bar = system_->halo_bar[block_index][slot].planes(), s.bar_rows = int(block.halo.size());
+    return s;
+  }
+  /// After the adjoint of a level on all blocks: the adjoint of atom k's states, summed over the blocks that wrote to
+  /// it.
+  void gather(int level, int atom) const {
+    for (int slot = 0; slot < int(network_.slots().size()); ++slot) {
+      if (!outside(slot) || network_.slots()[slot].level >= level || !read_in(level, slot)) continue;
+      const Layout<Real>& layout = engine_.layouts[slot];
+      for (int p = 0; p < layout.size(); ++p) {
+        const std::ptrdiff_t size = std::ptrdiff_t(layout[p].dim()) * layout.row(p);
+        const Planes<Real> to = system_->bar[slot].planes() + layout.offset(p, graph_.n_atoms) + atom * size;
+        for (std::int64_t k = graph_.writer_first[atom]; k < graph_.writer_first[atom + 1]; ++k) {
+          const auto [b, row] = graph_.writers[k];
+          const Planes<Real> from =
+              system_->halo_bar[b][slot].planes() + layout.offset(p, int(graph_.blocks[b].halo.size())) + row * size;
+          for (std::ptrdiff_t i = 0; i < size; ++i) to.value[i] += from.value[i];
+          if (dual_)
+            for (std::ptrdiff_t i = 0; i < size; ++i) to.dot[i] += from.dot[i];
+        }
+      }
+    }
+  }
+  /// Room for the persistent slots of the whole system, adjoints zero
+  void prepare_system() const {
+    const std::size_t n = engine_.steps.size();
+    system_->x.resize(n), system_->bar.resize(n), system_->halo_bar.resize(graph_.blocks.size());
+    for (auto& b : system_->halo_bar) b.resize(n);
+    for (std::size_t slot = 0; slot < n; ++slot)
+      if (outside(int(slot))) {
+        system_->x[slot].resize(engine_.layouts[slot].node_size() * graph_.n_atoms, dual_);
+        system_->bar[slot].resize(engine_.layouts[slot].node_size() * graph_.n_atoms, dual_);
+        system_->bar[slot].clear(dual_);
+      }
+  }
+
+ private:
+  bool outside(int slot) const { return system_ && network_.slots()[slot].persistent; }
+  bool read_in(int level, int slot) const {
+    for (const auto& step : engine_.steps)
+      if (step.level == level && std::find(step.inputs.begin(), step.inputs.end(), slot) != step.inputs.end())
+        return true;
+    return false;
+  }
+  Block<Real> bind(const typename Engine<Real>::Step& step, int block_index, Workspace<Real>& ws) const {
+    const GraphBlock& block = graph_.blocks[block_index];
+    Block<Real> b;
+    b.n = block.n, b.species_first = block.species_first.data(), b.n_species = graph_.n_species;
+    b.first = block.edge_first.data(), b.child = block.child.data(), b.child_species = block.child_species.data();
+    b.child_bar = system_ ? block.child_halo.data() : block.child.data();
+    b.edges = &ws.edges;
+    for (int input : step.inputs) b.inputs.push_back(state(input, step.level, block_index, ws));
+    b.output = state(step.output, step.level, block_index, ws);
+    b.weights = packed_.data() + step.weights, b.copies = packed_.data() + engine_.n_weights + step.copies;
+    ws.scratch.reset();
+    b.scratch = &ws.scratch;
+    return b;
+  }
+
+  const Network& network_;
+  const Engine<Real>& engine_;
+  const Graph& graph_;
+  const Buffer<Real>& packed_;
+  bool dual_;
+  SystemStates<Real>* system_;
+};
+
+}  // namespace nbcore

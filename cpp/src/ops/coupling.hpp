@@ -1,0 +1,87 @@
+// The Clebsch-Gordan coefficients of all paths of a gate, as the fused kernels like them: Y is the same for all
+// channels, so
+//
+//   M_p[m3][m1] = sum_m2 C_p[m1][m2][m3] Y[m2]        once per edge
+//
+// for the paths p = (part of the state, l2, part of the output), and the adjoint Y_bar from M_bar. Paths are sorted by
+// l2.
+#pragma once
+#include <vector>
+
+#include "base/buffer.hpp"
+#include "base/lanes.hpp"
+#include "so3/clebsch_gordan.hpp"
+
+namespace nbcore {
+
+struct Path {
+  int part1, l1, l2, l3;    // part1: part of the state
+  int part3 = 0, slot = 0;  // where it goes: part of the output, group within it
+  int M = 0;                // first element of M_p[2l3+1][2l1+1] among those of an edge
+  int size() const { return (2 * l3 + 1) * (2 * l1 + 1); }
+};
+
+template <class Real> class Couplings {
+  using V = Simd<Real>;
+  static constexpr int w = width<Real>;
+  std::vector<int> start_;       // elements of M with l2: the registers start_[l2] .. start_[l2+1]-1
+  std::vector<Buffer<Real>> C_;  // [l2][m2][registers of M]
+  int l_max_ = 0;
+
+ public:
+  std::vector<Path> paths;
+
+  Couplings() = default;
+  /// Paths must come sorted by l2. C is multiplied by `scale`.
+  Couplings(std::vector<Path> sorted, int l_max, double scale) : l_max_(l_max), paths(std::move(sorted)) {
+    start_.push_back(0);
+    for (int l2 = 0; l2 <= l_max; ++l2) {
+      int end = start_.back() * w;
+      for (Path& p : paths)
+        if (p.l2 == l2) p.M = end, end += p.size();
+      start_.push_back((end + w - 1) / w);
+      const int n = (start_[l2 + 1] - start_[l2]) * w;
+      C_.emplace_back((2 * l2 + 1) * n), C_.back().clear();
+      for (const Path& p : paths) {
+        if (p.l2 != l2) continue;
+        const std::vector<double> C = so3::real_clebsch_gordan(p.l1, l2, p.l3);
+        const int d1 = 2 * p.l1 + 1, d2 = 2 * l2 + 1, d3 = 2 * p.l3 + 1;
+        for (int m1 = 0; m1 < d1; ++m1)
+          for (int m2 = 0; m2 < d2; ++m2)
+            for (int m3 = 0; m3 < d3; ++m3)
+              C_[l2][m2 * n + p.M - start_[l2] * w + m3 * d1 + m1] = Real(scale * C[(m1 * d2 + m2) * d3 + m3]);
+      }
+    }
+  }
+  /// Numbers in M of one edge, a multiple of the register width
+  int size() const { return start_.back() * w; }
+
+  /// M = C Y, one plane
+  void forward(const Real* Y, Real* M) const {
+    for (int l2 = 0; l2 <= l_max_; ++l2) {
+      const int n = start_[l2 + 1] - start_[l2];
+      const V* C = reinterpret_cast<const V*>(C_[l2].data());
+      for (int k = 0; k < n; ++k) {
+        V sum{};
+        for (int m2 = 0; m2 <= 2 * l2; ++m2) sum += C[m2 * n + k] * Y[l2 * l2 + m2];
+        *reinterpret_cast<V*>(M + (start_[l2] + k) * w) = sum;
+      }
+    }
+  }
+  /// Y_bar += C^T M_bar, one plane
+  void adjoint(const Real* M_bar, Real* Y_bar) const {
+    for (int l2 = 0; l2 <= l_max_; ++l2) {
+      const int n = start_[l2 + 1] - start_[l2];
+      const V* C = reinterpret_cast<const V*>(C_[l2].data());
+      V sum[2 * max_l + 1 + w] = {};
+      for (int k = 0; k < n; ++k) {
+        const V m = *reinterpret_cast<const V*>(M_bar + (start_[l2] + k) * w);
+        for (int m2 = 0; m2 <= 2 * l2; ++m2) sum[m2] += C[m2 * n + k] * m;
+      }
+      add_lane_sums<Real>(sum, 2 * l2 + 1, Y_bar + l2 * l2);
+    }
+  }
+  static constexpr int max_l = 10;
+};
+
+}  // namespace nbcore

@@ -1,0 +1,47 @@
+// The layout of a state: parts, each an array [node][2l+1][channel] with the channel contiguous and padded.
+#pragma once
+#include <cstddef>
+#include <vector>
+
+#include "base/lanes.hpp"
+
+namespace nbcore {
+
+/// One l-block of a state. Its channels are `groups` times `group` (a group per path or species); each group is padded
+/// by itself, so that kernels write whole registers. Parity is tracked where it is not 0 (SO(3) only).
+struct Part {
+  int l = 0, parity = 1;
+  int groups = 1, group = 1;
+  int channels() const { return groups * group; }
+  int dim() const { return 2 * l + 1; }
+};
+
+/// The parts of a state, and where they lie when n nodes are stored.
+template <class Real> class Layout {
+ public:
+  Layout() = default;
+  explicit Layout(std::vector<Part> parts) : parts_(std::move(parts)) {
+    for (const Part& p : parts_) {
+      before_.push_back(node_size_);
+      node_size_ += std::ptrdiff_t(p.dim()) * row(int(before_.size()) - 1);
+    }
+  }
+  int size() const { return int(parts_.size()); }
+  const Part& operator[](int p) const { return parts_[p]; }
+  const std::vector<Part>& parts() const { return parts_; }
+  /// Numbers in a row of channels of part p, padding included
+  int row(int p) const { return parts_[p].groups * padded<Real>(parts_[p].group); }
+  /// Where channel c of part p stands in its row
+  int position(int p, int c) const { return c / parts_[p].group * padded<Real>(parts_[p].group) + c % parts_[p].group; }
+  /// First element of part p when n nodes are stored
+  std::ptrdiff_t offset(int p, int n) const { return before_[p] * n; }
+  /// Numbers per node
+  std::ptrdiff_t node_size() const { return node_size_; }
+
+ private:
+  std::vector<Part> parts_;
+  std::vector<std::ptrdiff_t> before_;
+  std::ptrdiff_t node_size_ = 0;
+};
+
+}  // namespace nbcore

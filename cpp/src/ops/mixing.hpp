@@ -1,0 +1,104 @@
+// The equivariant linear layer is one tall matrix product per part,
+//
+//   forward   C[row][n] (+)= sum_k A[row][k] W[k][n]                rows = nodes x (2l+1), k and n = channels in and
+//   out adjoint   A_bar += C_bar W^T  (the same product with the packed transpose),   W_bar[k][n] += sum_row A[row][k]
+//   C_bar[row][n]
+//
+// Micro-kernel: 6 rows x 4 registers of columns (2 where there are only 16 registers), k in order, one FMA per term:
+// the bits of a row depend on that row alone, never on how many rows stand beside it. W is packed in strips,
+// [strip][K][registers].
+#pragma once
+#include "base/lanes.hpp"
+
+namespace nbcore {
+
+inline constexpr int mixing_rows = 6, mixing_registers = register_bytes == 64 ? 4 : 2;
+
+/// Place of W[k][n] in the packed matrix of K rows and N columns (N a multiple of the register width).
+template <class Real> std::ptrdiff_t packed_position(int k, int n, int K, int N) {
+  constexpr int w = width<Real>, strip = mixing_registers * w;
+  const int whole = N / strip * strip;
+  if (n < whole) return std::ptrdiff_t(n / strip) * strip * K + k * strip + n % strip;
+  return std::ptrdiff_t(n / w) * w * K + k * w + n % w;  // leftover strips of one register
+}
+
+namespace detail {
+
+template <int rows, int registers, bool accumulate, class Real>
+NB_INLINE void mixing_tile(const Real* A, std::ptrdiff_t lda, const Simd<Real>* W, Real* C, std::ptrdiff_t ldc, int K) {
+  using V = Simd<Real>;
+  V sum[rows][registers] = {};
+  if constexpr (accumulate) {
+  NB_UNROLL for (int i = 0; i < rows; ++i)
+      NB_UNROLL for (int j = 0; j < registers; ++j) sum[i][j] = *reinterpret_cast<const V*>(C + i * ldc + j * width<Real>);
+  }
+  for (int k = 0; k < K; ++k) {
+    NB_UNROLL for (int i = 0; i < rows; ++i)
+      NB_UNROLL for (int j = 0; j < registers; ++j) sum[i][j] += A[i * lda + k] * W[k * registers + j];
+  }
+  NB_UNROLL for (int i = 0; i < rows; ++i)
+    NB_UNROLL for (int j = 0; j < registers; ++j) *reinterpret_cast<V*>(C + i * ldc + j * width<Real>) = sum[i][j];
+}
+
+template <int registers, bool accumulate, int rows, class Real>
+[[gnu::noinline]] void mixing_strip(const Real* A, std::ptrdiff_t lda, const Simd<Real>* W, Real* C, std::ptrdiff_t ldc, std::ptrdiff_t n_rows, int K) {
+  std::ptrdiff_t i = 0;
+  for (; i + rows <= n_rows; i += rows) mixing_tile<rows, registers, accumulate>(A + i * lda, lda, W, C + i * ldc, ldc, K);
+  if constexpr (rows > 1)
+    if (i < n_rows) mixing_strip<registers, accumulate, rows - 1>(A + i * lda, lda, W, C + i * ldc, ldc, n_rows - i, K);
+}
+
+/// W_bar[k .. k+depth-1][registers of the strip] += sum over rows of A[row][k ..] C_bar[row][..]
+template <int depth, int registers, class Real>
+NB_INLINE void mixing_gradient_tile(const Real* A, std::ptrdiff_t lda, const Real* C_bar, std::ptrdiff_t ldc, Simd<Real>* W_bar, std::ptrdiff_t n_rows) {
+  using V = Simd<Real>;
+  V sum[depth][registers];
+  NB_UNROLL for (int i = 0; i < depth; ++i)
+    NB_UNROLL for (int j = 0; j < registers; ++j) sum[i][j] = W_bar[i * registers + j];
+  for (std::ptrdiff_t row = 0; row < n_rows; ++row) {
+    NB_UNROLL for (int j = 0; j < registers; ++j) {
+      const V c = *reinterpret_cast<const V*>(C_bar + row * ldc + j * width<Real>);
+      NB_UNROLL for (int i = 0; i < depth; ++i) sum[i][j] += A[row * lda + i] * c;
+    }
+  }
+  NB_UNROLL for (int i = 0; i < depth; ++i)
+    NB_UNROLL for (int j = 0; j < registers; ++j) W_bar[i * registers + j] = sum[i][j];
+}
+
+template <int registers, int depth, class Real>
+[[gnu::noinline]] void mixing_gradient_strip(const Real* A, std::ptrdiff_t lda, const Real* C_bar, std::ptrdiff_t ldc, Simd<Real>* W_bar, std::ptrdiff_t n_rows, int K) {
+  int k = 0;
+  for (; k + depth <= K; k += depth) mixing_gradient_tile<depth, registers>(A + k, lda, C_bar, ldc, W_bar + k * registers, n_rows);
+  if constexpr (depth > 1)
+    if (k < K) mixing_gradient_strip<registers, depth - 1>(A + k, lda, C_bar, ldc, W_bar + k * registers, n_rows, K - k);
+}
+
+/// f(first column, number of registers as a constant) for every strip of N columns
+template <class Real, class F> NB_INLINE void each_strip(int N, F f) {
+  constexpr int w = width<Real>;
+  int n = 0;
+  for (; n + mixing_registers * w <= N; n += mixing_registers * w) f(n, std::integral_constant<int, mixing_registers>{});
+  for (; n < N; n += w) f(n, std::integral_constant<int, 1>{});
+}
+
+}  // namespace detail
+
+/// C (+)= A W. A [n_rows][lda >= K], W packed, C [n_rows][ldc >= N], N a multiple of the register width.
+template <bool accumulate, class Real>
+void mix(const Real* A, std::ptrdiff_t lda, const Real* W, Real* C, std::ptrdiff_t ldc, std::ptrdiff_t n_rows, int K, int N) {
+  detail::each_strip<Real>(N, [&](int n, auto registers) {
+    const auto* strip = reinterpret_cast<const Simd<Real>*>(W + std::ptrdiff_t(n) * K);
+    detail::mixing_strip<registers, accumulate, mixing_rows>(A, lda, strip, C + n, ldc, n_rows, K);
+  });
+}
+
+/// W_bar += A^T C_bar, W_bar packed like W.
+template <class Real>
+void mix_gradient(const Real* A, std::ptrdiff_t lda, const Real* C_bar, std::ptrdiff_t ldc, Real* W_bar, std::ptrdiff_t n_rows, int K, int N) {
+  detail::each_strip<Real>(N, [&](int n, auto registers) {
+    auto* strip = reinterpret_cast<Simd<Real>*>(W_bar + std::ptrdiff_t(n) * K);
+    detail::mixing_gradient_strip<registers, mixing_rows>(A, lda, C_bar + n, ldc, strip, n_rows, K);
+  });
+}
+
+}  // namespace nbcore

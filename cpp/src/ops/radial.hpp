@@ -1,0 +1,133 @@
+// Radial bases: B_n(r) times a smooth envelope that takes every function to zero at the cutoff (SYSTEMS, A.2).
+//
+//   bessel            sqrt(2/rc) sin((n+1) pi r/rc) / r
+//   chebyshev         T_n(u), u = 2 r/rc - 1, or with `decay` > 0 the map u = 1 - 2 (exp(-decay (r/rc - 1)) -
+//   1)/(exp(decay) - 1),
+//                     which resolves short distances better
+//   gaussian          exp(-(r - mu_n)^2 / (2 d^2)), mu_n from 0 to rc at equal distances d
+//   inverse_gaussian  exp(-(1/r - k_n)^2 s^2 / 2), k_n from 1/rc to 1/r_min at equal distances, s = 2 N r_min
+//   inverse_power     r^(1-n): with the harmonics of the direction, the terms |r|^-s r of eq. (10), s = n
+//
+// Envelopes: polynomial 1 - (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) - p(p+1)/2 x^(p+2), x = r/rc (C2), cosine (C1), smooth (1
+// - x^2)^3 (C2).
+#pragma once
+#include <string>
+
+#include "base/lanes.hpp"
+
+namespace nbcore {
+
+enum class Basis { bessel, chebyshev, gaussian, inverse_gaussian, inverse_power };
+enum class Envelope { polynomial, cosine, smooth };
+
+struct Radial {
+  Basis basis = Basis::bessel;
+  int n = 8;
+  double cutoff = 5.0;
+  double decay = 0.0;  // chebyshev
+  double r_min = 0.8;  // inverse_gaussian
+  Envelope envelope = Envelope::polynomial;
+  int power = 6;  // polynomial
+
+  bool operator==(const Radial&) const = default;
+  /// Throws InputError where a number is out of range.
+  void check() const;
+};
+
+inline constexpr int max_radial = 32;
+
+Basis basis_from(const std::string& name);
+Envelope envelope_from(const std::string& name);
+
+/// A function and its derivative by r.
+template <class T> struct Slope {
+  T f, df;
+};
+
+template <class T> NB_INLINE Slope<T> envelope(const Radial& s, T r) {
+  const double c = 1 / s.cutoff;
+  const T x = r * c;
+  switch (s.envelope) {
+    case Envelope::polynomial: {
+      const double p = s.power;
+      T x_p1 = x;  // x^(p-1)
+      for (int k = 2; k < s.power; ++k) x_p1 = x_p1 * x;
+      const T x_p = x_p1 * x, one_x = 1.0 - x;
+      const T f = 1.0 + x_p * (x * (p * (p + 2)) + x * x * (-p * (p + 1) / 2) + (-(p + 1) * (p + 2) / 2));
+      return {f, x_p1 * one_x * one_x * (-p * (p + 1) * (p + 2) / 2 * c)};
+    }
+    case Envelope::cosine:
+      return {cosine(x * M_PI) * 0.5 + 0.5, sine(x * M_PI) * (-0.5 * M_PI * c)};
+    default: {
+      const T e = 1.0 - x * x;
+      return {e * e * e, x * e * e * (-6.0 * c)};
+    }
+  }
+}
+
+/// B[n] and dB[n] = dB_n/dr for n < s.n, envelope included. T: a register of doubles, dual or not.
+template <class T> void radial_functions(const Radial& s, T r, T* B, T* dB) {
+  const double c = 1 / s.cutoff;
+  const T zero = r * 0.0;
+  switch (s.basis) {
+    case Basis::bessel: {
+      const double norm = std::sqrt(2 * c), k = M_PI * c;
+      const T inverse = reciprocal(r), s1 = sine(r * k), c1 = cosine(r * k);
+      T sn = s1, cn = c1;  // sin and cos of (n+1) k r
+      for (int n = 0; n < s.n; ++n) {
+        B[n] = sn * inverse * norm;
+        dB[n] = (cn * (norm * k * (n + 1)) - B[n]) * inverse;
+        const T next = sn * c1 + cn * s1;
+        cn = cn * c1 - sn * s1, sn = next;
+      }
+      break;
+    }
+    case Basis::chebyshev: {
+      T u = r * (2 * c) - 1.0, du = zero + 2 * c;
+      if (s.decay > 0) {
+        const double scale = 2 / std::expm1(s.decay);
+        const T e = exponential((r * c - 1.0) * -s.decay);
+        u = 1.0 - (e - 1.0) * scale, du = e * (scale * s.decay * c);
+      }
+      B[0] = zero + 1.0, dB[0] = zero;
+      if (s.n > 1) B[1] = u, dB[1] = du;
+      for (int n = 2; n < s.n; ++n) {
+        B[n] = u * B[n - 1] * 2.0 - B[n - 2];
+        dB[n] = (u * dB[n - 1] + du * B[n - 1]) * 2.0 - dB[n - 2];
+      }
+      break;
+    }
+    case Basis::gaussian: {
+      const double d = s.cutoff / std::max(s.n - 1, 1), gamma = 1 / (d * d);
+      for (int n = 0; n < s.n; ++n) {
+        const T x = r - n * d;
+        B[n] = exponential(x * x * (-0.5 * gamma));
+        dB[n] = B[n] * x * -gamma;
+      }
+      break;
+    }
+    case Basis::inverse_gaussian: {
+      const T inverse = reciprocal(r);
+      const double width = 2 * s.n * s.r_min, step = (1 / s.r_min - c) / std::max(s.n - 1, 1);
+      for (int n = 0; n < s.n; ++n) {
+        const T x = inverse - (c + n * step);
+        B[n] = exponential(x * x * (-0.5 * width * width));
+        dB[n] = B[n] * x * inverse * inverse * (width * width);
+      }
+      break;
+    }
+    case Basis::inverse_power: {
+      const T inverse = reciprocal(r);
+      B[0] = r, dB[0] = zero + 1.0;
+      for (int n = 1; n < s.n; ++n) B[n] = B[n - 1] * inverse, dB[n] = B[n] * inverse * (1.0 - n);
+      break;
+    }
+  }
+  const Slope<T> e = envelope(s, r);
+  for (int n = 0; n < s.n; ++n) {
+    dB[n] = dB[n] * e.f + B[n] * e.df;
+    B[n] = B[n] * e.f;
+  }
+}
+
+}  // namespace nbcore

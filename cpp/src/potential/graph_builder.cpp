@@ -1,0 +1,123 @@
+#include "potential/graph_builder.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "potential/neighbours.hpp"
+
+namespace nbcore {
+
+namespace {
+
+/// Halves the atoms along the direction of their largest extent until blocks are small: compact and the same in every
+/// run.
+void bisect(std::span<std::int32_t> atoms, const std::vector<Vec3>& where, int max_block, std::vector<int>& sizes) {
+  if (int(atoms.size()) <= max_block) {
+    sizes.push_back(int(atoms.size()));
+    return;
+  }
+  int axis = 0;
+  double largest = -1;
+  for (int c = 0; c < 3; ++c) {
+    const auto [low, high] =
+        std::minmax_element(atoms.begin(), atoms.end(), [&](int a, int b) { return where[a][c] < where[b][c]; });
+    if (where[*high][c] - where[*low][c] > largest) largest = where[*high][c] - where[*low][c], axis = c;
+  }
+  const std::size_t half = atoms.size() / 2;
+  std::nth_element(atoms.begin(), atoms.begin() + half, atoms.end(),
+                   [&](int a, int b) { return std::pair(where[a][axis], a) < std::pair(where[b][axis], b); });
+  bisect(atoms.first(half), where, max_block, sizes);
+  bisect(atoms.subspan(half), where, max_block, sizes);
+}
+
+/// Positions moved into the cell, in lengths along its vectors, for blocks only.
+std::vector<Vec3> wrapped(const Structure& s) {
+  std::vector<Vec3> where = s.positions;
+  if (!(s.pbc[0] || s.pbc[1] || s.pbc[2])) return where;
+  const Mat3& c = s.cell;
+  const auto cross = [](const Vec3& a, const Vec3& b) {
+    return Vec3{a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]};
+  };
+  const auto dot = [](const Vec3& a, const Vec3& b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; };
+  const double volume = dot(c[0], cross(c[1], c[2]));
+  if (volume == 0) return where;  // a cell with free directions: unwrapped positions serve
+  for (Vec3& r : where) {
+    const Vec3 x = r;
+    for (int k = 0; k < 3; ++k) {
+      double f = dot(x, cross(c[(k + 1) % 3], c[(k + 2) % 3])) / volume;
+      if (s.pbc[k]) f -= std::floor(f);
+      r[k] = f * std::sqrt(dot(c[k], c[k]));
+    }
+  }
+  return where;
+}
+
+}  // namespace
+
+Graph build_graph(const Structure& s, std::span<const int> species, int n_species, double cutoff, double r_min,
+                  int max_block) {
+  const NeighbourList list = neighbours(s.positions, s.cell, s.pbc, cutoff, r_min);
+  Graph g;
+  g.n_atoms = int(s.positions.size()), g.n_species = n_species;
+  g.order.resize(g.n_atoms);
+  std::iota(g.order.begin(), g.order.end(), 0);
+  std::vector<int> sizes;
+  if (g.n_atoms <= max_block) sizes = {g.n_atoms};
+  else bisect(g.order, wrapped(s), max_block, sizes);
+
+  std::vector<std::int32_t> place(g.n_atoms);  // of the user's atoms in the graph
+  int first = 0;
+  for (int n : sizes) {
+    const auto begin = g.order.begin() + first;
+    std::sort(begin, begin + n, [&](int a, int b) { return std::pair(species[a], a) < std::pair(species[b], b); });
+    GraphBlock b;
+    b.first = first, b.n = n;
+    b.species_first.assign(n_species + 1, 0);
+    for (int k = 0; k < n; ++k) {
+      place[begin[k]] = first + k;
+      ++b.species_first[species[begin[k]] + 1];
+    }
+    std::partial_sum(b.species_first.begin(), b.species_first.end(), b.species_first.begin());
+    g.blocks.push_back(std::move(b));
+    first += n;
+  }
+
+  std::vector<std::int32_t> row(g.n_atoms, -1);  // of atoms in the halo of the block at hand
+  std::vector<std::int64_t> edges;
+  for (GraphBlock& b : g.blocks) {
+    b.edge_first = {0};
+    for (int k = 0; k < b.n; ++k)
+      b.edge_first.push_back(b.edge_first.back() + list.first[g.order[b.first + k] + 1] -
+                             list.first[g.order[b.first + k]]);
+    b.r.assign(3 * b.stride(), 1.0);
+    for (int k = 0; k < b.n; ++k) b.halo.push_back(b.first + k), row[b.first + k] = k;
+    for (int k = 0; k < b.n; ++k) {
+      const int i = g.order[b.first + k];
+      edges.resize(list.first[i + 1] - list.first[i]);
+      std::iota(edges.begin(), edges.end(), list.first[i]);
+      std::stable_sort(edges.begin(), edges.end(),
+                       [&](auto x, auto y) { return species[list.child[x]] < species[list.child[y]]; });
+      for (std::int64_t e : edges) {
+        const std::int32_t j = place[list.child[e]];
+        if (row[j] < 0) row[j] = int(b.halo.size()), b.halo.push_back(j);
+        const std::int64_t k_edge = std::int64_t(b.child.size());
+        for (int c = 0; c < 3; ++c) b.r[c * b.stride() + k_edge] = list.vector[e][c];
+        b.child.push_back(j), b.child_halo.push_back(row[j]), b.child_species.push_back(species[list.child[e]]);
+      }
+    }
+    for (std::int32_t j : b.halo) row[j] = -1;
+  }
+
+  g.writer_first.assign(g.n_atoms + 1, 0);
+  for (const GraphBlock& b : g.blocks)
+    for (std::int32_t j : b.halo) ++g.writer_first[j + 1];
+  std::partial_sum(g.writer_first.begin(), g.writer_first.end(), g.writer_first.begin());
+  g.writers.resize(g.writer_first.back());
+  std::vector<std::int64_t> next(g.writer_first.begin(), g.writer_first.end() - 1);
+  for (int b = 0; b < int(g.blocks.size()); ++b)
+    for (int k = 0; k < int(g.blocks[b].halo.size()); ++k) g.writers[next[g.blocks[b].halo[k]]++] = {b, k};
+  return g;
+}
+
+}  // namespace nbcore

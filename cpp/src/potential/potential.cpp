@@ -1,0 +1,236 @@
+#include "potential/potential.hpp"
+
+#include <cmath>
+
+#include "base/threads.hpp"
+#include "potential/model_file.hpp"
+
+namespace nbcore {
+
+namespace {
+constexpr int max_block = 32;  // parents of a block; systems up to twice as large are one block
+}
+
+Potential::Potential(const std::string& text) : description_(text) {
+  Json d;
+  try {
+    d = Json::parse(text);
+    for (const Json& s : d.at("species")) {
+      const int z = s.is_string() ? atomic_number(s.get<std::string>()) : s.get<int>();
+      if (z < 1 || z > 118) throw InputError(message("species: ", s.dump(), " is not an element"));
+      if (!species_.empty() && z <= species_.back())
+        throw InputError("species: atomic numbers must be given once each, ascending");
+      species_.push_back(z);
+    }
+    if (species_.empty()) throw InputError("species: at least one element is needed");
+    E0s_.assign(species_.size(), 0.0);
+    if (d.contains("E0s"))
+      for (const auto& [symbol, energy] : d["E0s"].items()) {
+        const auto found = std::find(species_.begin(), species_.end(), atomic_number(symbol));
+        if (found == species_.end()) throw InputError(message("E0s: ", symbol, " is not among the species"));
+        E0s_[found - species_.begin()] = energy.get<double>();
+      }
+    scale_ = d.value("scale", 1.0);
+    r_min_ = d.value("r_min", 0.1);
+    network_ = std::make_unique<Network>(d.at("program"), int(species_.size()));
+  } catch (const Json::exception& e) {
+    throw InputError(message("description of the potential: ", e.what()));
+  }
+  if (!std::isfinite(scale_) || !(r_min_ > 0))
+    throw InputError("description of the potential: scale must be finite, r_min positive");
+  cutoff_ = network_->cutoff();
+  parameters_.assign(network_->n_parameters(), 0.0);
+}
+
+void Potential::set_parameters(std::vector<double> parameters) {
+  if (std::int64_t(parameters.size()) != network_->n_parameters())
+    throw InputError(message("this potential has ", network_->n_parameters(), " parameters, got ", parameters.size()));
+  const std::lock_guard lock(guard_);
+  std::copy(parameters.begin(), parameters.end(), parameters_.begin());  // in place: views stay valid
+  packed_from_.clear();
+}
+
+std::vector<double>& Potential::expose_parameters() {
+  exposed_ = true;
+  return parameters_;
+}
+
+std::shared_ptr<Potential> Potential::load(const std::string& path) {
+  const ModelFile file = read_model_file(path);
+  try {
+    auto potential = std::make_shared<Potential>(file.description);
+    std::vector<double> parameters;
+    for (const ParameterSlice& slice : potential->network().parameters()) {
+      const auto found = std::find_if(file.tensors.begin(), file.tensors.end(),
+                                      [&](const Tensor& t) { return t.name == "parameters." + slice.name; });
+      if (found == file.tensors.end())
+        throw ModelFileError(message(path, ": the array parameters.", slice.name, " is missing"));
+      if (found->shape != slice.shape)
+        throw ModelFileError(
+            message(path, ": the array parameters.", slice.name, " has another shape than the program says"));
+      parameters.insert(parameters.end(), found->data.begin(), found->data.end());
+    }
+    potential->set_parameters(std::move(parameters));
+    return potential;
+  } catch (const InputError& e) {
+    throw ModelFileError(message(path, ": ", e.what()));
+  }
+}
+
+const Buffer<double>& Potential::packed() const {
+  const std::lock_guard lock(guard_);
+  if (packed_from_.size() != parameters_.size() || (exposed_ && packed_from_ != parameters_)) {
+    network_->engine<double>().pack(parameters_.data(), packed_);
+    packed_from_ = parameters_;
+  }
+  return packed_;
+}
+
+std::vector<int> Potential::species_of(const std::vector<int>& numbers) const {
+  std::vector<int> index(numbers.size());
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    const auto found = std::lower_bound(species_.begin(), species_.end(), numbers[i]);
+    if (found == species_.end() || *found != numbers[i]) {
+      std::string known;
+      for (int z : species_) known += (known.empty() ? "" : " ") + chemical_symbol(z);
+      throw SpeciesError(
+          message(chemical_symbol(numbers[i]), " (atom ", i, ") is not an element of this model (", known, ")"));
+    }
+    index[i] = int(found - species_.begin());
+  }
+  return index;
+}
+
+void add_edge_forces(const GraphBlock& block, const Edges<double>& edges, const std::vector<std::int32_t>& child,
+                     Vec3* forces, Mat3& virial) {
+  const std::int64_t stride = edges.stride();
+  const double *r = edges.r.value.data(),
+               *f = edges.r_bar.value.data();  // seeded with -1: f = -dE/dr, the force on the child
+  for (int i = 0; i < block.n; ++i)
+    for (std::int64_t e = block.edge_first[i]; e < block.edge_first[i + 1]; ++e)
+      for (int a = 0; a < 3; ++a) {
+        const double f_a = f[a * stride + e];
+        forces[i][a] -= f_a, forces[child[e]][a] += f_a;
+        for (int c = 0; c < 3; ++c) virial[a][c] += r[a * stride + e] * f[c * stride + e];
+      }
+}
+
+void Potential::evaluate_closed(const Graph& graph, Workspace<double>& ws, Result& result) const {
+  const Sweep<double> sweep(*network_, graph, packed(), false, nullptr);
+  const GraphBlock& block = graph.blocks[0];
+  sweep.edges(block, nullptr, ws);
+  for (int level = 1; level <= network_->levels(); ++level) sweep.forward(level, 0, ws);
+  for (int level = 1; level <= network_->levels(); ++level) sweep.clear(level, 0, ws);
+  std::vector<double> energies(block.n, 0.0);
+  for (int slot : network_->readout()) {
+    const State<double> e = sweep.state(slot, network_->levels(), 0, ws);
+    for (int i = 0; i < block.n; ++i) {
+      energies[i] += e.x.value[i * e.layout->row(0)];
+      e.bar.value[i * e.layout->row(0)] = -scale_;
+    }
+  }
+  ws.edges.clear_adjoints(false);
+  for (int level = network_->levels(); level >= 1; --level) sweep.adjoint(level, 0, Want{true, false}, nullptr, ws);
+  sweep.edges_back(ws);
+  std::vector<Vec3> forces(block.n, Vec3{});
+  add_edge_forces(block, ws.edges, block.child, forces.data(), result.virial);
+  for (int i = 0; i < block.n; ++i) {
+    result.energies[graph.order[i]] += scale_ * energies[i];
+    result.forces[graph.order[i]] = forces[i];
+  }
+}
+
+void Potential::evaluate_blocks(const Graph& graph, int threads, Result& result) const {
+  const int n_blocks = int(graph.blocks.size()), levels = network_->levels();
+  SystemStates<double> system;
+  const Sweep<double> sweep(*network_, graph, packed(), false, &system);
+  sweep.prepare_system();
+  std::vector<std::unique_ptr<Workspace<double>>> ws;
+  for (int t = 0; t < threads; ++t) ws.push_back(borrow());
+  std::vector<double> energies(graph.n_atoms, 0.0);
+  std::vector<std::vector<Vec3>> forces(n_blocks);
+  std::vector<Mat3> virials(n_blocks, Mat3{});
+
+  const auto forward = [&](int level, int b, Workspace<double>& w) {
+    sweep.edges(graph.blocks[b], nullptr, w);
+    sweep.forward(level, b, w);
+  };
+  const auto adjoint = [&](int level, int b, Workspace<double>& w) {
+    const GraphBlock& block = graph.blocks[b];
+    sweep.clear(level, b, w);
+    for (int slot : network_->readout()) {
+      if (network_->slots()[slot].level != level) continue;
+      const State<double> e = sweep.state(slot, level, b, w);
+      for (int i = 0; i < block.n; ++i) {
+        energies[block.first + i] += e.own(0).value[i * e.layout->row(0)];
+        e.own_bar(0).value[i * e.layout->row(0)] += -scale_;
+      }
+    }
+    w.edges.clear_adjoints(false);
+    sweep.adjoint(level, b, Want{true, false}, nullptr, w);
+    sweep.edges_back(w);
+    forces[b].resize(block.halo.size(), Vec3{});
+    add_edge_forces(block, w.edges, block.child_halo, forces[b].data(), virials[b]);
+  };
+  for (int level = 1; level < levels; ++level)
+    parallel_for(n_blocks, threads, [&](int b, int t) { forward(level, b, *ws[t]); });
+  for (int level = levels; level >= 1; --level) {
+    parallel_for(n_blocks, threads, [&](int b, int t) { forward(level, b, *ws[t]), adjoint(level, b, *ws[t]); });
+    parallel_for((graph.n_atoms + 63) / 64, threads, [&](int k, int) {
+      for (int atom = 64 * k; atom < std::min(64 * k + 64, graph.n_atoms); ++atom) sweep.gather(level, atom);
+    });
+  }
+  for (int atom = 0; atom < graph.n_atoms; ++atom) {
+    Vec3 sum{};
+    for (std::int64_t k = graph.writer_first[atom]; k < graph.writer_first[atom + 1]; ++k)
+      for (int a = 0; a < 3; ++a) sum[a] += forces[graph.writers[k].first][graph.writers[k].second][a];
+    result.forces[graph.order[atom]] = sum;
+    result.energies[graph.order[atom]] += scale_ * energies[atom];
+  }
+  for (const Mat3& v : virials)
+    for (int a = 0; a < 3; ++a)
+      for (int c = 0; c < 3; ++c) result.virial[a][c] += v[a][c];
+  for (auto& w : ws) give_back(std::move(w));
+}
+
+Result Potential::compute(const Structure& s, int threads) const {
+  const std::vector<int> species = species_of(s.numbers);
+  if (s.numbers.size() != s.positions.size())
+    throw InputError(message("positions and species must have the same length, got ", s.positions.size(), " and ",
+                             s.numbers.size()));
+  Result result;
+  result.forces.assign(s.positions.size(), Vec3{});
+  result.energies.resize(s.positions.size());
+  for (std::size_t i = 0; i < species.size(); ++i) result.energies[i] = E0s_[species[i]];
+  const bool one_block = int(s.positions.size()) <= 2 * max_block;
+  const Graph graph =
+      build_graph(s, species, int(species_.size()), cutoff_, r_min_, one_block ? 2 * max_block : max_block);
+  if (graph.n_atoms > 0) {
+    if (graph.closed()) {
+      auto ws = borrow();
+      evaluate_closed(graph, *ws, result);
+      give_back(std::move(ws));
+    } else {
+      evaluate_blocks(graph, std::max(threads, 1), result);
+    }
+  }
+  for (double e : result.energies) result.energy += e;
+  if (!std::isfinite(result.energy))
+    throw NumericsError("the energy is not finite: the parameters of the potential, or the structure, are out of hand");
+  return result;
+}
+
+std::unique_ptr<Workspace<double>> Potential::borrow() const {
+  const std::lock_guard lock(guard_);
+  if (idle_.empty()) return std::make_unique<Workspace<double>>();
+  auto ws = std::move(idle_.back());
+  idle_.pop_back();
+  return ws;
+}
+
+void Potential::give_back(std::unique_ptr<Workspace<double>> ws) const {
+  const std::lock_guard lock(guard_);
+  idle_.push_back(std::move(ws));
+}
+
+}  // namespace nbcore

@@ -1,0 +1,82 @@
+// The potential: E = sum over atoms of E0 + scale * readouts; forces -dE/dr; virial -dE/d(strain) = sum over edges of r
+// (x) f.
+#pragma once
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "network/sweep.hpp"
+#include "potential/graph_builder.hpp"
+
+namespace nbcore {
+
+struct Result {
+  double energy = 0;             // eV, E0 included
+  std::vector<Vec3> forces;      // eV/Angstrom
+  std::vector<double> energies;  // eV, per atom, E0 included
+  Mat3 virial{};                 // eV
+};
+
+class Potential {
+ public:
+  /// From a description (JSON): "species" (atomic numbers or symbols ascending), "program", "E0s" {symbol: eV}, "scale"
+  /// (eV).
+  explicit Potential(const std::string& description);
+  Potential(const Potential&) = delete;
+  Potential& operator=(const Potential&) = delete;
+
+  /// From a model file; ModelFileError if it is not one.
+  static std::shared_ptr<Potential> load(const std::string& path);
+
+  const std::string& description() const { return description_; }
+  const Network& network() const { return *network_; }
+  const std::vector<int>& species() const { return species_; }  // atomic numbers, ascending
+  double cutoff() const { return cutoff_; }
+  double r_min() const { return r_min_; }
+  std::vector<double>& E0s() { return E0s_; }
+  const std::vector<double>& E0s() const { return E0s_; }
+  double scale() const { return scale_; }
+  void set_scale(double scale) { scale_ = scale; }
+
+  const std::vector<double>& parameters() const { return parameters_; }
+  void set_parameters(std::vector<double> parameters);
+  /// For a caller who writes to the parameters whenever he likes (NumPy, an optimizer): from now on every evaluation
+  /// compares them with what was packed last.
+  std::vector<double>& expose_parameters();
+  /// Weights as the kernels want them, up to date.
+  const Buffer<double>& packed() const;
+
+  /// Index of each atom's element; SpeciesError names the first that is not known.
+  std::vector<int> species_of(const std::vector<int>& numbers) const;
+  /// The same bits for any number of threads. Thread-safe as long as nobody writes parameters.
+  Result compute(const Structure& s, int threads) const;
+
+ private:
+  void evaluate_closed(const Graph& graph, Workspace<double>& ws, Result& result) const;
+  void evaluate_blocks(const Graph& graph, int threads, Result& result) const;
+  std::unique_ptr<Workspace<double>> borrow() const;
+  void give_back(std::unique_ptr<Workspace<double>> ws) const;
+
+  std::string description_;
+  std::vector<int> species_;
+  std::vector<double> E0s_;
+  double cutoff_ = 0, r_min_ = 0.1, scale_ = 1;
+  std::unique_ptr<Network> network_;
+  std::vector<double> parameters_;
+  bool exposed_ = false;
+  mutable Buffer<double> packed_;
+  mutable std::vector<double> packed_from_;  // the parameters that packed_ was made of
+  mutable std::mutex guard_;
+  mutable std::vector<std::unique_ptr<Workspace<double>>> idle_;
+};
+
+/// Atomic number of a chemical symbol, 0 if there is none; symbol of an atomic number.
+int atomic_number(const std::string& symbol);
+std::string chemical_symbol(int number);
+
+/// virial += r (x) f over the edges of a block, f = ws.edges.r_bar; forces to the halo rows [halo][3].
+void add_edge_forces(const GraphBlock& block, const Edges<double>& edges, const std::vector<std::int32_t>& child,
+                     Vec3* forces, Mat3& virial);
+
+}  // namespace nbcore

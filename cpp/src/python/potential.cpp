@@ -1,0 +1,120 @@
+// Potential and build information for Python.
+#include "potential/potential.hpp"
+
+#include "base/error.hpp"
+#include "python/structures.hpp"
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+namespace py = pybind11;
+
+namespace nbcore::python {
+
+Structure structure_from(const Doubles& positions, const std::vector<int>& numbers, const Doubles& cell,
+                         const std::array<bool, 3>& pbc) {
+  if (positions.ndim() != 2 || positions.shape(1) != 3) {
+    std::string shape;
+    for (py::ssize_t k = 0; k < positions.ndim(); ++k) shape += (k ? ", " : "") + std::to_string(positions.shape(k));
+    throw InputError(message("positions must have shape (N, 3), got (", shape, ")"));
+  }
+  if (positions.shape(0) != py::ssize_t(numbers.size()))
+    throw InputError(message("positions must have shape (N, 3) with N = ", numbers.size(), " species, got (",
+                             positions.shape(0), ", 3)"));
+  if (cell.ndim() != 2 || cell.shape(0) != 3 || cell.shape(1) != 3)
+    throw InputError("cell must have shape (3, 3), rows are cell vectors");
+  Structure s;
+  s.positions.resize(numbers.size());
+  std::copy(positions.data(), positions.data() + positions.size(), numbers.empty() ? nullptr : s.positions[0].data());
+  s.numbers = numbers, s.pbc = pbc;
+  std::copy(cell.data(), cell.data() + 9, s.cell[0].data());
+  return s;
+}
+
+Doubles array_of(const std::vector<Vec3>& v) {
+  Doubles out({py::ssize_t(v.size()), py::ssize_t(3)});
+  if (!v.empty()) std::copy(v[0].data(), v[0].data() + 3 * v.size(), out.mutable_data());
+  return out;
+}
+
+Doubles array_of(const Mat3& m) {
+  Doubles out({3, 3});
+  std::copy(m[0].data(), m[0].data() + 9, out.mutable_data());
+  return out;
+}
+
+void bind_potential(py::module_& m) {
+  py::class_<Potential, std::shared_ptr<Potential>>(m, "Potential")
+      .def(py::init<const std::string&>())
+      .def_property_readonly("parameters",
+                             [](std::shared_ptr<Potential> self) {
+                               auto& p = self->expose_parameters();
+                               return py::array_t<double>(py::ssize_t(p.size()), p.data(), py::cast(self));
+                             })
+      .def_static("load", &Potential::load)
+      .def_property_readonly("description", &Potential::description)
+      .def("set_parameters", &Potential::set_parameters)
+      .def("slices",
+           [](const Potential& self) {
+             py::list out;
+             for (const ParameterSlice& s : self.network().parameters())
+               out.append(py::make_tuple(s.name, s.begin, s.shape, s.deviation));
+             return out;
+           })
+      .def("slots",
+           [](const Potential& self) {
+             py::list out;
+             for (const auto& s : self.network().slots()) {
+               py::list parts;
+               for (const Part& p : s.parts) parts.append(py::make_tuple(p.l, p.parity, p.channels()));
+               out.append(py::make_tuple(s.name, s.level, parts));
+             }
+             return out;
+           })
+      .def_property_readonly("levels", [](const Potential& self) { return self.network().levels(); })
+      .def_property_readonly("cutoff", &Potential::cutoff)
+      .def_property_readonly("r_min", &Potential::r_min)
+      .def_property_readonly("species", &Potential::species)
+      .def_property(
+          "E0s", [](Potential& self) { return self.E0s(); },
+          [](Potential& self, const std::vector<double>& E0s) {
+            if (E0s.size() != self.E0s().size()) throw InputError("E0s: one energy per species is needed");
+            self.E0s() = E0s;
+          })
+      .def_property("scale", &Potential::scale, &Potential::set_scale)
+      .def(
+          "compute",
+          [](const Potential& self, const Doubles& positions, const std::vector<int>& numbers, const Doubles& cell,
+             const std::array<bool, 3>& pbc, int threads) {
+            const Structure s = structure_from(positions, numbers, cell, pbc);
+            Result r;
+            {
+              py::gil_scoped_release nogil;
+              r = self.compute(s, threads);
+            }
+            return py::make_tuple(r.energy, array_of(r.forces), array_of(r.virial),
+                                  Doubles(py::ssize_t(r.energies.size()), r.energies.data()));
+          },
+          py::arg("positions"), py::arg("numbers"), py::arg("cell"), py::arg("pbc"), py::arg("threads"));
+
+  m.def("gate_types", [] {
+    py::dict out;
+    for (const auto& [name, type] : gate_types())
+      out[py::str(name)] = py::make_tuple(type.summary, type.options.dump());
+    return out;
+  });
+  m.def("build_info", [] {
+    py::dict d;
+    d["isa"] = register_bytes == 64 ? "AVX-512" : register_bytes == 32 ? "AVX2" : "128-bit vectors";
+    d["compiler"] = __VERSION__;
+#ifdef _OPENMP
+    d["openmp"] = true;
+#else
+    d["openmp"] = false;
+#endif
+    return d;
+  });
+}
+
+}  // namespace nbcore::python

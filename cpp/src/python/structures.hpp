@@ -1,0 +1,13 @@
+// Structures and results between NumPy and C++.
+#pragma once
+#include "potential/graph_builder.hpp"
+#include "python/module.hpp"
+
+namespace nbcore::python {
+
+Structure structure_from(const Doubles& positions, const std::vector<int>& numbers, const Doubles& cell,
+                         const std::array<bool, 3>& pbc);
+Doubles array_of(const std::vector<Vec3>& v);
+Doubles array_of(const Mat3& m);
+
+}  // namespace nbcore::python

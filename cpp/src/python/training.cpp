@@ -1,0 +1,76 @@
+// TrainingSet for Python.
+#include "train/training_set.hpp"
+
+#include "python/structures.hpp"
+
+namespace py = pybind11;
+
+namespace nbcore::python {
+
+namespace {
+
+Labels labels_from(const py::dict& d, std::size_t n, const Structure& s) {
+  Labels labels;
+  labels.weight = d["weight"].cast<double>();
+  if (!d["energy"].is_none()) labels.energy = d["energy"].cast<double>();
+  if (!d["forces"].is_none()) {
+    const Doubles f = d["forces"].cast<Doubles>();
+    if (f.ndim() != 2 || f.shape(0) != py::ssize_t(n) || f.shape(1) != 3)
+      throw py::value_error("forces must have shape (N, 3)");
+    labels.forces.resize(n);
+    if (n) std::copy(f.data(), f.data() + 3 * n, labels.forces[0].data());
+  }
+  if (!d["stress"].is_none()) {
+    const Doubles t = d["stress"].cast<Doubles>();
+    if (t.size() != 9) throw py::value_error("stress must have shape (3, 3)");
+    Mat3 stress;
+    std::copy(t.data(), t.data() + 9, stress[0].data());
+    labels.stress = stress;
+    const Mat3& c = s.cell;
+    labels.volume =
+        std::abs(c[0][0] * (c[1][1] * c[2][2] - c[1][2] * c[2][1]) - c[0][1] * (c[1][0] * c[2][2] - c[1][2] * c[2][0]) +
+                 c[0][2] * (c[1][0] * c[2][1] - c[1][1] * c[2][0]));
+  }
+  return labels;
+}
+
+}  // namespace
+
+void bind_training(py::module_& m) {
+  py::class_<TrainingSet>(m, "TrainingSet")
+      .def(py::init([](std::shared_ptr<Potential> potential, const std::vector<py::dict>& items) {
+        std::vector<Structure> structures;
+        std::vector<Labels> labels;
+        for (const py::dict& d : items) {
+          structures.push_back(structure_from(d["positions"].cast<Doubles>(), d["numbers"].cast<std::vector<int>>(),
+                                              d["cell"].cast<Doubles>(), d["pbc"].cast<std::array<bool, 3>>()));
+          labels.push_back(labels_from(d, structures.back().numbers.size(), structures.back()));
+        }
+        py::gil_scoped_release nogil;
+        return std::make_unique<TrainingSet>(potential, structures, std::move(labels));
+      }))
+      .def("__len__", &TrainingSet::size)
+      .def("average_neighbours", &TrainingSet::average_neighbours)
+      .def(
+          "evaluate",
+          [](TrainingSet& self, const std::vector<std::int64_t>& batch, const std::string& kind, double huber_delta,
+             double energy_weight, double forces_weight, double stress_weight, int threads,
+             std::optional<py::array_t<double, py::array::c_style>> gradient) {
+            const Loss loss{Loss::kind_from(kind), huber_delta, energy_weight, forces_weight, stress_weight};
+            double* g = gradient ? gradient->mutable_data() : nullptr;
+            TrainingSet::Evaluation e;
+            {
+              py::gil_scoped_release nogil;
+              e = self.evaluate(batch, loss, threads, g);
+            }
+            py::list forces, virials;
+            for (const auto& f : e.forces) forces.append(array_of(f));
+            for (const auto& v : e.virials) virials.append(array_of(v));
+            return py::make_tuple(e.loss, Doubles(py::ssize_t(e.energies.size()), e.energies.data()), forces, virials,
+                                  Doubles(py::ssize_t(e.losses.size()), e.losses.data()));
+          },
+          py::arg("batch"), py::arg("kind"), py::arg("huber_delta"), py::arg("energy_weight"), py::arg("forces_weight"),
+          py::arg("stress_weight"), py::arg("threads"), py::arg("gradient"));
+}
+
+}  // namespace nbcore::python

@@ -1,0 +1,49 @@
+// Structures with labels and their graphs, and the exact gradient of a loss on energies, forces and stresses.
+//
+// Per structure one plain sweep gives E, F and W; the loss gives a = dL/dE, v = dL/dF, S = dL/dW; one dual sweep with
+// edge tangents v_child - v_parent + S r and readout seeds (-1, a) leaves dL/d(parameters) in the tangents of the
+// weights' adjoints (DESIGN 5).
+#pragma once
+#include <memory>
+#include <span>
+
+#include "potential/potential.hpp"
+#include "train/loss.hpp"
+
+namespace nbcore {
+
+class TrainingSet {
+ public:
+  TrainingSet(std::shared_ptr<Potential> potential, const std::vector<Structure>& structures,
+              std::vector<Labels> labels);
+
+  struct Evaluation {
+    double loss = 0;
+    std::vector<double> energies;           // per structure, eV, E0 included
+    std::vector<std::vector<Vec3>> forces;  // eV/Angstrom
+    std::vector<Mat3> virials;              // eV
+    std::vector<double> losses;             // per structure, weight included
+  };
+  /// Loss of a batch, the mean over its structures. With a gradient (n_parameters numbers, overwritten) also
+  /// dL/d(parameters). The same bits for any number of threads: structure k of the batch goes into buffer k mod G,
+  /// buffers are summed pairwise.
+  Evaluation evaluate(std::span<const std::int64_t> batch, const Loss& loss, int threads, double* gradient);
+
+  std::size_t size() const { return graphs_.size(); }
+  /// Mean number of neighbours of an atom, over all structures
+  double average_neighbours() const;
+
+ private:
+  void structure(std::int64_t k, double weight, const Loss& loss, Workspace<double>& ws, double* weights_bar,
+                 Evaluation& out, std::size_t place) const;
+
+  static constexpr int n_buffers = 16;
+  std::shared_ptr<Potential> potential_;
+  std::vector<Graph> graphs_;
+  std::vector<Labels> labels_;
+  std::vector<double> E0_;  // per structure
+  std::vector<std::unique_ptr<Workspace<double>>> workspaces_;
+  std::vector<Buffer<double>> buffers_;
+};
+
+}  // namespace nbcore

@@ -1,0 +1,230 @@
+"""The potential: energies, forces, virials and stresses of structures from a trained (or random) network."""
+
+import copy
+import json
+from typing import NamedTuple
+
+import numpy as np
+
+from nbcore import _core
+from nbcore._threads import threads as number_of_threads
+from nbcore.errors import InputError
+from nbcore.species import atomic_numbers, symbols
+
+
+class Result(NamedTuple):
+    """What a potential says of a structure. All arrays are the caller's own."""
+
+    energy: float  #: eV, reference energies E0 included
+    forces: np.ndarray  #: (N, 3) eV/Angstrom, -dE/dr
+    virial: np.ndarray  #: (3, 3) eV, -dE/d(strain) = sum of r (x) f
+    stress: (
+        np.ndarray | None
+    )  #: (3, 3) eV/Angstrom^3, -virial/volume, tension positive; None unless periodic in three directions
+    energies: np.ndarray  #: (N,) eV per atom, E0 included
+
+
+class Potential:
+    """A potential: elements, a network (a program of gates) and its parameters.
+
+    Made by a preset, `nbcore.presets.nbody(...)`, or read from a file, `Potential.load(path)`.
+
+    description: dict with "species" (symbols), "program", and what else is to be kept with the model: preset and options,
+    E0s (eV per element), about, training, errors, shortest_distances.
+    seed: initial parameters are normal random numbers from it.
+
+    >>> import nbcore
+    >>> pot = nbcore.presets.nbody(species=["H", "O"], cutoff=4.0, channels=8)
+    >>> r = pot.compute([[0, 0, 0], [0, 0, 0.96], [0.93, 0, -0.24]], ["O", "H", "H"])
+    >>> r.forces.shape, r.stress is None
+    ((3, 3), True)
+    """
+
+    def __init__(self, description: dict, seed: int = 0):
+        self.description = copy.deepcopy(description)
+        self._core = _core.Potential(json.dumps(self.description))
+        self.initialize(seed)
+
+    def initialize(self, seed: int = 0) -> None:
+        """New random parameters, the same for the same seed."""
+        rng = np.random.default_rng(seed)
+        theta = self.parameters
+        for name, begin, shape, deviation in self._core.slices():
+            size = int(np.prod(shape))
+            theta[begin : begin + size] = deviation * rng.standard_normal(size)
+        self.description.setdefault("seeds", {})["parameters"] = seed
+
+    # ---- what it is ----
+
+    @property
+    def species(self) -> list[str]:
+        """Symbols of the elements, by atomic number."""
+        return symbols(self._core.species)
+
+    @property
+    def cutoff(self) -> float:
+        """Radius of a neighbourhood, Angstrom; the range of the potential is levels x cutoff."""
+        return self._core.cutoff
+
+    @property
+    def levels(self) -> int:
+        """How often atoms look at their neighbours."""
+        return self._core.levels
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """The flat parameter vector (n_parameters,), a view: what is written to it counts from the next evaluation on."""
+        return self._core.parameters
+
+    @property
+    def parameter_slices(self) -> dict:
+        """name -> (slice of the flat vector, shape)."""
+        return {
+            name: (slice(begin, begin + int(np.prod(shape))), tuple(shape))
+            for name, begin, shape, _ in self._core.slices()
+        }
+
+    @property
+    def E0s(self) -> dict[str, float]:
+        """Reference energy of each element, eV. Assign a dictionary to change them."""
+        return dict(zip(self.species, self._core.E0s, strict=True))
+
+    @E0s.setter
+    def E0s(self, energies: dict) -> None:
+        missing = [s for s in self.species if s not in energies]
+        if missing:
+            raise InputError(f"E0s: no energy for {' '.join(missing)}")
+        self._core.E0s = [float(energies[s]) for s in self.species]
+
+    @property
+    def scale(self) -> float:
+        """Factor of the network's energies, eV; the RMS of the training forces usually."""
+        return self._core.scale
+
+    @scale.setter
+    def scale(self, value: float) -> None:
+        self._core.scale = float(value)
+
+    def set_average_neighbours(self, average: float) -> None:
+        """Normalises sums over neighbours by their usual number; for presets only, before training."""
+        from nbcore import presets
+
+        preset, options = self.description.get("preset"), dict(self.description.get("options", {}))
+        if preset is None:
+            raise InputError("this potential was not made by a preset: set the scale of its gates in the program")
+        options["average_neighbours"] = float(average)
+        theta, E0s, scale = self.parameters.copy(), self.E0s, self.scale
+        self.description.update(options=options, program=presets.program(preset, self.species, **options))
+        self._core = _core.Potential(json.dumps(self.description))
+        self.E0s, self.scale = E0s, scale
+        self.parameters[:] = theta
+
+    def __repr__(self):
+        preset = self.description.get("preset", "own program")
+        return (
+            f"<nbcore.Potential {preset}: {' '.join(self.species)}, {self.levels} levels, cutoff {self.cutoff:g} Å, "
+            f"{len(self.parameters)} parameters>"
+        )
+
+    # ---- what it does ----
+
+    def compute(self, positions, species, cell=None, pbc=False, threads: int | None = None) -> Result:
+        """Energy, forces, virial, stress and energies per atom of one structure.
+
+        positions: (N, 3) Angstrom. species: N symbols or atomic numbers. cell: (3, 3), rows are the cell vectors in Angstrom.
+        pbc: one or three booleans. threads: see `nbcore.threads`; the result is the same to the last bit for any number.
+
+        Raises InputError (shapes, NaN, singular cell), SpeciesError (unknown element), NumericsError (atoms on top of each other),
+        TypeError (not numbers).
+        """
+        positions, numbers, cell, pbc = check_structure(positions, species, cell, pbc)
+        energy, forces, virial, energies = self._core.compute(positions, numbers, cell, pbc, number_of_threads(threads))
+        stress = -virial / abs(np.linalg.det(cell)) if all(pbc) else None
+        return Result(energy, forces, virial, stress, energies)
+
+    def compute_many(self, structures, threads: int | None = None) -> list[Result]:
+        """`compute` for each of a list of ase.Atoms, nbcore structures, or tuples (positions, species, cell, pbc), in order."""
+        results = []
+        for s in structures:
+            if hasattr(s, "get_positions"):
+                s = (s.get_positions(), s.numbers, s.cell[:], s.pbc)
+            elif hasattr(s, "positions"):
+                s = (s.positions, s.numbers, s.cell, s.pbc)
+            results.append(self.compute(*s, threads=threads))
+        return results
+
+    # ---- where it is kept ----
+
+    def save(self, path) -> None:
+        """Writes the model file: description, parameters, golden cases. Whole or not at all.
+
+        Raises OSError where the file cannot be written, InputError where parameters are not finite.
+        """
+        self.description["E0s"] = self.E0s
+        self.description["scale"] = self.scale
+        tensors = {
+            f"parameters.{name}": self.parameters[s].reshape(shape)
+            for name, (s, shape) in self.parameter_slices.items()
+        }
+        for k, (positions, numbers, cell, pbc) in enumerate(self._golden_structures()):
+            r = self.compute(positions, numbers, cell, pbc, threads=1)
+            case = dict(
+                positions=positions,
+                numbers=numbers,
+                cell=cell,
+                pbc=pbc,
+                energy=r.energy,
+                forces=r.forces,
+                virial=r.virial,
+            )
+            tensors |= {f"golden.{k}.{name}": np.asarray(value, dtype=float) for name, value in case.items()}
+        _core.write_model_file(str(path), json.dumps(self.description, sort_keys=True), tensors)
+
+    @classmethod
+    def load(cls, path) -> "Potential":
+        """A potential from its file. Raises ModelFileError (damaged, not a model, of a newer release) and OSError."""
+        self = cls.__new__(cls)
+        self._core = _core.Potential.load(str(path))
+        self.description = json.loads(self._core.description)
+        return self
+
+    def _golden_structures(self):
+        """A cluster and a crystal of all elements, on which any machine can check what it computes."""
+        numbers = np.array([atomic_numbers(self.species)[k % len(self.species)] for k in range(5)])
+        d = 0.45 * self.cutoff
+        corners = d * np.array([[0, 0, 0], [1, 0.1, 0], [0.2, 1, 0.1], [0.1, 0.3, 1.1], [1.2, 1, 0.9]])
+        yield corners, numbers, np.zeros((3, 3)), (False,) * 3
+        yield corners[:3], numbers[:3], d * np.array([[2.1, 0, 0], [0.3, 1.9, 0], [-0.2, 0.4, 2.3]]), (True,) * 3
+
+    def __reduce__(self):
+        return _restore, (self.description, self.parameters.copy(), self.E0s, self.scale)
+
+
+def _restore(description, parameters, E0s, scale):
+    potential = Potential(description)
+    potential.description = description
+    potential.parameters[:] = parameters
+    potential.E0s, potential.scale = E0s, scale
+    return potential
+
+
+def check_structure(positions, species, cell, pbc):
+    """The four as arrays of the right kind, or an error that says which is not."""
+    positions = _numbers("positions", positions)
+    if positions.size == 0 and positions.ndim < 2:
+        positions = positions.reshape(0, 3)
+    numbers = atomic_numbers(species)
+    cell = np.zeros((3, 3)) if cell is None else _numbers("cell", cell)
+    if cell.shape == (3,):
+        cell = np.diag(cell)
+    flags = np.asarray(pbc)
+    if flags.dtype.kind not in "biu" or flags.shape not in ((), (3,)):
+        raise InputError(f"pbc must be one or three booleans, got {pbc!r}")
+    return positions, numbers, cell, [bool(b) for b in np.broadcast_to(flags, 3)]
+
+
+def _numbers(name, array) -> np.ndarray:
+    array = np.asarray(array)
+    if array.dtype.kind not in "fiu" and array.size:
+        raise TypeError(f"{name} must be numbers, got {array.dtype}")
+    return np.ascontiguousarray(array, dtype=float)

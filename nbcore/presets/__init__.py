@@ -1,0 +1,22 @@
+"""Presets: architectures of the field as programs, lists of gates as data. None is a special code path."""
+
+from nbcore.presets.kondor import kondor, kondor_program
+from nbcore.presets.nbody import SIZES, nbody, nbody_program
+
+__all__ = ["PRESETS", "SIZES", "kondor", "nbody", "program"]
+
+#: name -> (what it is, function that makes a potential, function that makes its program)
+PRESETS = {
+    "nbody": ("symmetric products up to four-body per level, messages between levels: the default", nbody, nbody_program),
+    "kondor": ("N-body networks as in Kondor's paper: eqs. (10) and (11), inverse powers, no pointwise non-linearity",
+               kondor, kondor_program),
+}  # fmt: skip
+
+
+def program(preset: str, species, **options) -> dict:
+    """The program of a preset with these options."""
+    from nbcore.errors import InputError
+
+    if preset not in PRESETS:
+        raise InputError(f"preset {preset!r} is not known; there are {', '.join(PRESETS)}")
+    return PRESETS[preset][2](species, **options)

@@ -1,0 +1,93 @@
+"""The default preset: neighbourhoods of neighbourhoods with symmetric products, `levels` times."""
+
+import math
+
+from nbcore.errors import InputError
+from nbcore.potential import Potential
+from nbcore.species import atomic_numbers, symbols
+
+#: what `size` fills in
+SIZES = {
+    "small": {"channels": 32, "l_harmonics": 3, "l_states": 0},
+    "medium": {"channels": 64, "l_harmonics": 3, "l_states": 1},
+    "large": {"channels": 128, "l_harmonics": 3, "l_states": 2},
+}
+
+
+def nbody(
+    species,
+    cutoff: float,
+    channels: int = 64,
+    levels: int = 2,
+    l_harmonics: int = 3,
+    l_states: int = 1,
+    correlation: int = 3,
+    n_radial: int = 8,
+    parity: str = "o3",
+    average_neighbours: float = 12.0,
+    E0s: dict | None = None,
+    seed: int = 0,
+) -> Potential:
+    """A potential of the default architecture with random parameters.
+
+    Level k: A = sum over neighbours of R(r) Y(r) [psi of the neighbour], mixed to `channels`; symmetric products of A up to
+    `correlation` factors with weights per element; psi = mixed products + mixed psi of the level before. Each level adds to the
+    energy: linearly, the last through a small perceptron.
+
+    species: elements, symbols or atomic numbers. cutoff: Angstrom. channels: width. l_harmonics: angular detail of a
+    neighbourhood. l_states: of what atoms tell each other. correlation: neighbours per product (3 is four-body per level).
+    n_radial: radial functions. parity: "o3" (mirror images have equal energies) or "so3". average_neighbours: normalises
+    sums over neighbours. E0s: reference energies, eV. seed: of the parameters. Raises InputError for values out of range.
+
+    >>> nbody(species=["C", "H", "O"], cutoff=5.0, channels=16)
+    <nbcore.Potential nbody: H C O, 2 levels, cutoff 5 Å, 9536 parameters>
+    """
+    options = dict(cutoff=cutoff, channels=channels, levels=levels, l_harmonics=l_harmonics, l_states=l_states,
+                   correlation=correlation, n_radial=n_radial, parity=parity, average_neighbours=average_neighbours)  # fmt: skip
+    ordered = symbols(sorted(set(atomic_numbers(list(species)))))
+    description = {
+        "preset": "nbody", "options": options, "species": ordered, "cutoff": float(cutoff),
+        "E0s": {s: float((E0s or {}).get(s, 0.0)) for s in ordered}, "program": nbody_program(ordered, **options),
+    }  # fmt: skip
+    return Potential(description, seed)
+
+
+def nbody_program(
+    species, cutoff, channels, levels, l_harmonics, l_states, correlation, n_radial, parity, average_neighbours
+) -> dict:
+    """The list of gates of `nbody`, as data."""
+    if levels < 1:
+        raise InputError(f"levels must be at least 1, got {levels}")
+    radial = {"basis": "bessel", "n": n_radial, "cutoff": float(cutoff), "envelope": "polynomial", "power": 5}
+    scale = 1 / math.sqrt(max(average_neighbours, 1.0))
+    gates, readout = [], []
+    for level in range(1, levels + 1):
+        last = level == levels
+        before = f"psi{level - 1}"
+        l_out = 0 if last else l_states
+        if level == 1:
+            gates.append(dict(gate="density", name="sum1", l_max=l_harmonics, radial=radial, scale=scale))
+        else:
+            gates.append(dict(gate="zeroth_order", name=f"sum{level}", inputs=[before], l_max=l_harmonics, l_out=l_harmonics,
+                              radial=radial, scale=scale))  # fmt: skip
+        gates += [
+            dict(gate="mix", name=f"A{level}", inputs=[f"sum{level}"], channels=channels),
+            dict(gate="self_product", name=f"B{level}", inputs=[f"A{level}"], l_max=l_out, correlation=correlation),
+            dict(
+                gate="mix",
+                name=f"psi{level}",
+                inputs=[f"B{level}"] + [before] * (level > 1),
+                channels=channels,
+                l_max=l_out,
+            ),
+        ]
+        if last:
+            gates += [
+                dict(gate="mix", name="hidden", inputs=[f"psi{level}"], channels=16, l_max=0),
+                dict(gate="activation", name="activated", inputs=["hidden"]),
+                dict(gate="mix", name=f"energy{level}", inputs=["activated"], channels=1, l_max=0),
+            ]
+        else:
+            gates.append(dict(gate="mix", name=f"energy{level}", inputs=[f"psi{level}"], channels=1, l_max=0))
+        readout.append(f"energy{level}")
+    return {"parity": parity, "gates": gates, "readout": readout}
