@@ -17,7 +17,7 @@ from nbcore.cli.md import read_structure
 
 
 def trajectory(start, calculator, timestep, picoseconds, every):
-    """NVE from positions and momenta: times (ps) and total energies per atom (meV) every so many steps, the last atoms."""
+    """NVE from positions and momenta: times (ps), total energies per atom (meV) every so many steps, the last atoms."""
     atoms = start.copy()
     atoms.calc = calculator
     integrator = md.dynamics(atoms, md.Settings("nve", timestep=timestep), rng=None)

@@ -12,6 +12,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from nbcore import _core
+from nbcore.data.distances import pair_name
 
 GPA = 160.21766208  # GPa in one eV/Angstrom^3
 VOIGT = ([0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1])  # xx yy zz yz xz xy
@@ -26,12 +27,18 @@ class Prediction(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """Two atoms of a structure (indices from 0), their elements ("C-H") and distance in Angstrom."""
+    """Two atoms of a structure (indices from 0): elements in alphabetical order ("C-H"), distance in Angstrom."""
 
     name: str
     distance: float
     first: int
     second: int
+
+    @classmethod
+    def of(cls, numbers, i, j, distance):
+        """The pair of atoms i and j of a structure with these atomic numbers."""
+        i, j = sorted((int(i), int(j)), key=lambda a: (chemical_symbols[numbers[a]], a))
+        return cls(pair_name(chemical_symbols[numbers[i]], chemical_symbols[numbers[j]]), float(distance), i, j)
 
     def __str__(self):
         return f"{self.name} {self.distance:.2f} Å"
@@ -232,25 +239,23 @@ def neighbours(structure, cutoff):
 
 
 def pairs(structure, cutoff):
-    """The shortest pair of each two elements within the cutoff: {"H-C": Pair}, the lighter element first."""
+    """The shortest pair of each two elements within the cutoff: {"C-H": Pair}, elements in alphabetical order."""
     first, second, distance = neighbours(structure, cutoff)
     numbers = np.asarray(structure.numbers)
     shortest = {}
     for k in np.argsort(distance, kind="stable"):
-        i, j = sorted((int(first[k]), int(second[k])), key=lambda a: (numbers[a], a))
-        name = f"{chemical_symbols[numbers[i]]}-{chemical_symbols[numbers[j]]}"
-        shortest.setdefault(name, Pair(name, float(distance[k]), i, j))
+        pair = Pair.of(numbers, first[k], second[k], distance[k])
+        shortest.setdefault(pair.name, pair)
     return shortest
 
 
 def closer_than(structure, shortest_distances):
     """The pair that is closer than any such pair in training, the worst by ratio if there are several; else None."""
-    known = {frozenset(name.split("-")): d for name, d in shortest_distances.items()}
 
     def ratio(pair):
-        return pair.distance / known.get(frozenset(pair.name.split("-")), np.inf)
+        return pair.distance / shortest_distances.get(pair.name, np.inf)
 
-    found = [p for p in pairs(structure, max(known.values())).values() if ratio(p) < 1]
+    found = [p for p in pairs(structure, max(shortest_distances.values())).values() if ratio(p) < 1]
     return min(found, key=ratio, default=None)
 
 
@@ -261,5 +266,4 @@ def nearest(structure, atom, cutoff=4.0):
     if not len(mine):
         return None
     k = mine[np.argmin(distance[mine])]
-    symbols = [chemical_symbols[structure.numbers[a]] for a in (atom, second[k])]
-    return Pair("-".join(symbols), float(distance[k]), int(atom), int(second[k]))
+    return Pair.of(structure.numbers, atom, second[k], distance[k])

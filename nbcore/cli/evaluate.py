@@ -91,16 +91,16 @@ def distinct(files):
 
 def predict(potential, structures, threads=None, quiet=True):
     """The results of the potential for all structures; an error names the structure it belongs to."""
-    from nbcore.cli.progress import Progress
+    from nbcore.cli.progress import progress
 
     results, portion, atoms = [], [], 0
-    with Progress(len(structures), lambda done: f"{done} of {len(structures)} structures", quiet=quiet) as progress:
+    with progress(len(structures), lambda done: "structures", quiet=quiet) as tick:
         for k, s in enumerate(structures):
             portion.append(s)
             atoms += len(s.numbers)
             if atoms >= CHUNK_ATOMS or k + 1 == len(structures):
                 results += _portion(potential, portion, threads)
-                progress(len(results))
+                tick(len(results))
                 portion, atoms = [], 0
     return results
 
@@ -206,5 +206,5 @@ def plot(folder, sets, E0s):
 
     folder.mkdir(parents=True, exist_ok=True)
     plots.parity(folder / "parity.png", sets, E0s)
-    plots.errors(folder / "errors.png", sets)
+    plots.errors(folder / "errors.png", sets, E0s)
     return [folder / "parity.png", folder / "errors.png"]

@@ -67,7 +67,7 @@ def run(args):
 
     from nbcore import Potential, files, md
     from nbcore.ase import NBCoreCalculator
-    from nbcore.cli.progress import Progress
+    from nbcore.cli.progress import progress
     from nbcore.tables import stem
 
     settings = md.Settings(
@@ -105,9 +105,8 @@ def run(args):
         print_plan(args, settings, steps, atoms, frame, folder, potential, begun)
 
     start = time.monotonic()
-    label = lambda done: f"{done * args.timestep / 1e3:.3g} of {amount(args.time)}"  # noqa: E731
-    with signals() as stopped, Progress(steps, label, first, args.quiet) as progress:
-        step = md.simulate(atoms, settings, steps, folder, model, progress, stop=lambda: bool(stopped))
+    with signals() as stopped, progress(steps, lambda k: amount(k * args.timestep), first, args.quiet) as tick:
+        step = md.simulate(atoms, settings, steps, folder, model, tick, stop=lambda: bool(stopped))
     if stopped and step < steps:
         done = amount(step * args.timestep)
         console.remark(f"Stopped at {done} of {amount(args.time)}. Saved in {folder}/. The same command continues.")
@@ -203,7 +202,7 @@ def print_result(settings, atoms, folder, potential, seconds, quiet):
         print(f"  potential      {epot.mean():.4f} eV, standard deviation {epot.std():.4f} eV")
         if settings.ensemble == "nve" and len(fs) > 2:
             slope, rms = md.drift(fs / 1e3, 1e3 * etot / len(atoms))
-            print(f"  total energy   drift {slope:+.1e} meV/atom/ps, rms {rms:.1e} meV/atom about it")
+            print(f"  total energy   drift {slope:+.2g} meV/atom/ps, rms {rms:.2g} meV/atom about it")
         print(f"  speed          {1e3 * seconds:.2f} ms a step, {86.4e-3 * settings.timestep / seconds:.3g} ns a day")
     shortest = potential.description.get("shortest_distances")
     closer = [p for p in (closer_than(a, shortest) for a in frames) if p] if shortest else []
