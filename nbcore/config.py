@@ -4,18 +4,17 @@ Each key stands here once, as a field with its type, range, default and comment;
 `write_config` writes one. Three keys are needed: name, data.train and model.cutoff.
 """
 
-import difflib
-import json
+import inspect
 import math
 import os
-import re
 from glob import has_magic
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 
-from nbcore.data import units
+from nbcore.config_messages import no_such_key, readable
+from nbcore.config_values import to_toml
 from nbcore.errors import InputError
 
 try:
@@ -71,9 +70,10 @@ class Data(Table, kw_only=True):
     stress_key: _(str, 'auto: REF_stress, stress or a virial; "none": not used') = "auto"
     virial_key: _(str, "instead of stress_key: stress = -virial / volume") = ""
     energy_kind: _(Literal["auto", "free", "zero"], "auto: free where a file has both and they differ") = "auto"
-    energy_unit: _(Literal[tuple(units.ENERGY)], "converted once, and said so") = "eV"
-    length_unit: _(Literal[tuple(units.LENGTH)], "forces are in energy_unit/length_unit") = "Angstrom"
-    stress_unit: _(Literal[tuple(units.PRESSURE)]) = "eV/Angstrom^3"
+    energy_unit: _(Literal["eV", "Hartree", "Ry", "kcal/mol", "kJ/mol"], "converted once, and said so") = "eV"
+    length_unit: _(Literal["Angstrom", "Bohr"], "of positions and cell") = "Angstrom"
+    forces_unit: _(str, 'auto: energy_unit/length_unit; else for example "Hartree/Bohr"') = "auto"
+    stress_unit: _(Literal["eV/Angstrom^3", "GPa", "kbar", "bar", "Hartree/Bohr^3", "Ry/Bohr^3"]) = "eV/Angstrom^3"
     stress_sign: _(Literal["tension", "pressure"], "what is positive; tension as in ASE") = "tension"
     missing: _(
         Literal["error", "mask"], "mask: frames that lack a label other frames have count for the others only"
@@ -99,6 +99,7 @@ class Model(Table, kw_only=True):
     l_states: _optional("angular detail of what atoms tell each other: 0 faster, 2 more accurate", ge=0, le=10) = None
     correlation: _optional("neighbours per product: 3 is four-body per level", ge=1, le=4) = None
     n_radial: _optional("radial functions", ge=1) = None
+    parity: _(Literal["o3", "so3"] | None, "o3: mirror images have the same energy") = None
 
 
 class Loss(Table):
@@ -159,56 +160,27 @@ class Config(Table, kw_only=True):
 
 TABLES = {"about": About, "data": Data, "model": Model, "loss": Loss, "training": Training, "stage_two": StageTwo}
 
-SIZES = {
-    "small": dict(levels=2, channels=32, l_harmonics=2, l_states=0, correlation=2, n_radial=8),
-    "medium": dict(levels=2, channels=64, l_harmonics=3, l_states=1, correlation=3, n_radial=8),
-    "large": dict(levels=2, channels=128, l_harmonics=3, l_states=2, correlation=3, n_radial=10),
-}
 
-# The words of other codes: recognised in messages, not accepted.
-FOREIGN = {
-    "r_max": ("cutoff", "MACE and NequIP"),
-    "cutoff_radius": ("cutoff", "other codes"),
-    "rcut": ("cutoff", "PACE and DeePMD"),
-    "dist_hard_max": ("cutoff", "hippynn"),
-    "num_channels": ("channels", "MACE"),
-    "num_features": ("channels", "NequIP"),
-    "n_features": ("channels", "hippynn"),
-    "hidden_irreps": ("channels and l_states", "MACE"),
-    "multiplicity": ("channels", "other codes"),
-    "num_interactions": ("levels", "MACE"),
-    "num_layers": ("levels", "NequIP"),
-    "n_interaction_layers": ("levels", "hippynn"),
-    "max_ell": ("l_harmonics", "MACE"),
-    "lmax": ("l_harmonics", "other codes"),
-    "max_L": ("l_states", "MACE"),
-    "l_max": ("l_states", "NequIP"),
-    "body_order": ("correlation", "other codes, where it is one more"),
-    "num_radial_basis": ("n_radial", "MACE"),
-    "num_bessels": ("n_radial", "NequIP"),
-    "n_sensitivities": ("n_radial", "hippynn"),
-    "nradmax": ("n_radial", "PACE"),
-    "per_type_energy_shifts": ("E0s", "NequIP"),
-    "reference_energy": ("E0s", "PACE"),
-    "train_file": ("train", "MACE"),
-    "valid_file": ("valid", "MACE"),
-    "valid_fraction": ("valid", "MACE"),
-    "test_file": ("test", "MACE"),
-    "virials_key": ("virial_key", "MACE"),
-    "kappa": ("energy_weight and forces_weight", "PACE"),
-    "loss_coeffs": ("energy_weight and forces_weight", "NequIP"),
-    "learning_rate": ("lr", "other codes"),
-    "max_num_epochs": ("max_epochs", "MACE"),
-    "swa": ("stage_two", "MACE"),
-    "start_swa": ("start", "MACE"),
-    "swa_energy_weight": ("energy_weight", "MACE"),
-}
+def model_options(model: Model) -> dict[str, Any]:
+    """What the preset's function takes beside species: cutoff, levels, channels, ..., with `size` filled in.
 
+    Raises ConfigError for an unknown preset, or a key that the preset does not have.
+    """
+    from nbcore import presets
 
-def model_options(model: Model) -> dict[str, int]:
-    """The sizes of the network with `size` filled in: levels, channels, l_harmonics, l_states, correlation, n_radial."""
-    written = {name: getattr(model, name) for name in SIZES[model.size]}
-    return {**SIZES[model.size], **{name: value for name, value in written.items() if value is not None}}
+    if model.preset not in presets.PRESETS:
+        raise ConfigError(
+            f"[model] preset: {to_toml(model.preset)} is not known. There are: {', '.join(presets.PRESETS)}."
+        )
+    parameters = inspect.signature(presets.PRESETS[model.preset][1]).parameters
+    keys = [f for f in Model.__struct_fields__ if f not in ("preset", "size")]
+    written = {key: getattr(model, key) for key in keys if getattr(model, key) is not None}
+    for key in written:
+        if key not in parameters:
+            raise ConfigError(f"[model] {key}: the preset {model.preset} has no such key.")
+    defaults = {key: parameters[key].default for key in keys if key in parameters}
+    sizes = presets.SIZES[model.size] if model.preset == "nbody" else {}
+    return {**defaults, **sizes, **written}
 
 
 def load(path, overrides=()) -> Config:
@@ -236,8 +208,12 @@ def from_dict(content: dict[str, Any], origin: str = "configuration", folder: st
     try:
         config = msgspec.convert({**content, "folder": folder}, Config)
     except msgspec.ValidationError as e:
-        raise ConfigError(_readable(str(e), content, origin)) from None
+        raise ConfigError(readable(str(e), content, origin, TABLES, Config)) from None
     _check_values(config, origin)
+    try:
+        model_options(config.model)
+    except ConfigError as e:
+        raise ConfigError(f"{origin}: {e}") from None
     return config
 
 
@@ -265,74 +241,18 @@ def _check_keys(content, origin):
     top = [f for f in Config.__struct_fields__ if f != "folder"]
     for key in content:
         if key not in top:
-            raise ConfigError(f"{origin}: {key}: {_no_such_key(key, top)}")
+            raise ConfigError(f"{origin}: {key}: {no_such_key(key, top, TABLES)}")
     for table, struct in TABLES.items():
         keys = content.get(table, {})
         if not isinstance(keys, dict):
             raise ConfigError(f"{origin}: {table} is a table: write [{table}] and its keys below.")
         for key in keys:
             if key not in struct.__struct_fields__:
-                raise ConfigError(f"{origin}: [{table}] {key}: {_no_such_key(key, struct.__struct_fields__)}")
+                raise ConfigError(f"{origin}: [{table}] {key}: {no_such_key(key, struct.__struct_fields__, TABLES)}")
     for table, key, meant in ((None, "name", "my_potential"), ("data", "train", "train.xyz"), ("model", "cutoff", 5.0)):
         if key not in (content.get(table, {}) if table else content):
             where = f" under [{table}]" if table else " at the top"
-            raise ConfigError(f"{origin}: {key} is needed: write  {key} = {_toml(meant)} {where}.")
-
-
-def _no_such_key(key, known):
-    if key in FOREIGN:
-        word, code = FOREIGN[key]
-        return f"no such key. Did you mean {word}? ({key} in {code})"
-    near = difflib.get_close_matches(key, known, 1, 0.6)
-    if near:
-        return f"no such key. Did you mean {near[0]}?"
-    owners = [table for table, struct in TABLES.items() if key in struct.__struct_fields__]
-    return f"no such key. It belongs under [{owners[0]}]." if owners else f"no such key. There are: {', '.join(known)}."
-
-
-def _readable(message, content, origin):
-    """msgspec's "Expected `int` >= 1 - at `$.model.levels`" in the words of the file."""
-    what, _, where = message.partition(" - at `$.")
-    keys = re.sub(r"\[[^.]*", "", where.rstrip("`")).split(".")
-    value = content
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else value
-    struct = TABLES.get(keys[0], Config)
-    expected = _expectation(struct, keys[-1]) or what
-    place = f"[{keys[0]}] {'.'.join(keys[1:])}" if keys[0] in TABLES and len(keys) > 1 else ".".join(keys)
-    return f"{origin}: {place}: expected {expected}, got {_toml(value)}."
-
-
-def _expectation(struct, name):
-    """What a key takes, in words: "a number > 0", "one of "l2", "l1", "huber"", "an integer >= 1"."""
-    field = next((f for f in msgspec.structs.fields(struct) if f.name == name), None)
-    if field is None:
-        return None
-    info = msgspec.inspect.type_info(field.type)
-    while isinstance(info, msgspec.inspect.Metadata):
-        info = info.type
-    return " or ".join(filter(None, map(_kind_in_words, getattr(info, "types", [info]))))
-
-
-def _kind_in_words(info):
-    while isinstance(info, msgspec.inspect.Metadata):
-        info = info.type
-    match info:
-        case msgspec.inspect.LiteralType():
-            values = ", ".join(_toml(v) for v in info.values)
-            return values if len(info.values) == 1 else f"one of {values}"
-        case msgspec.inspect.IntType() | msgspec.inspect.FloatType():
-            noun = "an integer" if isinstance(info, msgspec.inspect.IntType) else "a number"
-            signs = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
-            limits = [f"{sign} {getattr(info, k):g}" for k, sign in signs if getattr(info, k) is not None]
-            return " ".join([noun, " and ".join(limits)]).strip()
-        case msgspec.inspect.StrType():
-            return {None: "a text", r"^[^/\\]+$": "a name without slashes"}.get(info.pattern, 'a time such as "3h45m"')
-        case msgspec.inspect.ListType():
-            return "a list"
-        case msgspec.inspect.DictType():
-            return "a table { KEY = number }"
-    return ""
+            raise ConfigError(f"{origin}: {key} is needed: write  {key} = {to_toml(meant)} {where}.")
 
 
 def _check_values(config, origin):
@@ -351,7 +271,7 @@ def _check_values(config, origin):
     if isinstance(data.valid, float) and not 0 < data.valid < 1:
         wrong("data", "valid", f"expected a fraction between 0 and 1, or files, got {data.valid:g}.")
     if isinstance(data.E0s, str) and data.E0s not in ("auto", "isolated", "fit"):
-        wrong("data", "E0s", f'expected "auto", "isolated", "fit" or a table {{ H = -13.6 }}, got {_toml(data.E0s)}.')
+        wrong("data", "E0s", f'expected "auto", "isolated", "fit" or a table {{ H = -13.6 }}, got {to_toml(data.E0s)}.')
     if data.virial_key and data.stress_key not in ("auto", "none"):
         wrong("data", "virial_key", "give stress_key or virial_key, not both.")
     if not data.train:
@@ -386,7 +306,7 @@ def _key_lines(part, names):
         value = getattr(part, name)
         if value is None or (name in optional and value == optional[name]):
             continue
-        text = f"{name} = {_toml(value)}"
+        text = f"{name} = {to_toml(value)}"
         lines.append(f"{text:<36} # {comments[name]}" if comments[name] else text)
     return lines
 
@@ -394,7 +314,7 @@ def _key_lines(part, names):
 def _comment(field):
     """The comment of a key; where it takes one of a few words, the others come first."""
     type_, *_, meta = get_args(field.type)
-    others = [_toml(v) for v in get_args(type_) if v != field.default] if get_origin(type_) is Literal else []
+    others = [to_toml(v) for v in get_args(type_) if v != field.default] if get_origin(type_) is Literal else []
     return "; ".join(filter(None, [", ".join(others), meta.description]))
 
 
@@ -413,22 +333,3 @@ def _moved(data, old, new):
     return msgspec.structs.replace(
         data, **{key: move(getattr(data, key)) for key in ("train", "valid", "test", "isolated_atoms")}
     )
-
-
-def _toml(value) -> str:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case str():
-            return json.dumps(value, ensure_ascii=False)  # TOML basic strings escape as JSON does
-        case list() | tuple():
-            return "[" + ", ".join(map(_toml, value)) + "]"
-        case dict():
-            return "{ " + ", ".join(f"{_toml_key(k)} = {_toml(v)}" for k, v in value.items()) + " }"
-        case float():
-            return repr(value)
-    return str(value)
-
-
-def _toml_key(key):
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)

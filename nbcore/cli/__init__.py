@@ -1,8 +1,8 @@
 """The command `nbcore`: finds the verb, and turns every error into one block and an exit code.
 
 Exit codes: 0 good, 2 usage, 3 data, 4 model or checkpoint, 5 numerics, 6 files, 130 and 143 after a signal.
-A verb is a module nbcore/cli/VERB.py with `add_parser(subparsers)` and `run(args) -> exit code`; it imports what it needs
-inside `run`, so that help is fast and a missing extra is a message.
+A verb is a module nbcore/cli/VERB.py with `add_parser(subparsers)` and `run(args) -> exit code`; it imports what it
+needs inside `run`, so that help is fast and a missing extra is a message.
 """
 
 import argparse

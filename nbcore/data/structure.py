@@ -12,9 +12,9 @@ import numpy as np
 class Structure:
     """Atoms with their reference labels; a label that is None does not exist.
 
-    positions (N, 3) Å; numbers (N,) atomic numbers; cell (3, 3) Å, rows are the lattice vectors, or None; pbc (3,) bool;
-    energy eV, total; forces (N, 3) eV/Å, -dE/dr; stress (3, 3) eV/Å^3, (1/V) dE/d(strain), tension positive as in ASE;
-    file, frame (from 0) and line (from 1) say where it was read.
+    positions (N, 3) Å; numbers (N,) atomic numbers; cell (3, 3) Å, rows are the lattice vectors, or None;
+    pbc (3,) bool; energy eV, total; forces (N, 3) eV/Å, -dE/dr; stress (3, 3) eV/Å^3, (1/V) dE/d(strain), tension
+    positive as in ASE; file, frame (from 0) and line (from 1) say where it was read.
 
     >>> Structure(np.zeros((1, 3)), np.array([1])).formula
     'H'

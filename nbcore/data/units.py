@@ -2,6 +2,8 @@
 
 from ase import units as _ase
 
+from nbcore.errors import InputError
+
 ENERGY = {
     "eV": 1.0,
     "Hartree": _ase.Hartree,
@@ -18,3 +20,19 @@ PRESSURE = {
     "Hartree/Bohr^3": _ase.Hartree / _ase.Bohr**3,
     "Ry/Bohr^3": _ase.Rydberg / _ase.Bohr**3,
 }
+
+
+def forces_unit(text: str, energy: str, length: str) -> float:
+    """How many eV/Å one unit of force is; "auto" is `energy`/`length`, else "Hartree/Bohr" and the like.
+
+    >>> forces_unit("auto", "Hartree", "Bohr") == forces_unit("Hartree/Bohr", "eV", "Angstrom")
+    True
+    """
+    if text == "auto":
+        return ENERGY[energy] / LENGTH[length]
+    head, _, tail = text.rpartition("/")
+    if head not in ENERGY or tail not in LENGTH:
+        raise InputError(
+            f"forces_unit: expected ENERGY/LENGTH with {', '.join(ENERGY)} and {', '.join(LENGTH)}, got {text!r}."
+        )
+    return ENERGY[head] / LENGTH[tail]

@@ -1,0 +1,184 @@
+"""`nbcore init DATA...`: reads data and writes a commented train.toml that fits it."""
+
+import os
+import re
+import sys
+
+from nbcore.cli import console
+from nbcore.cli.data import add_reader_options, reader_options
+
+ROLES = (("test", r"test"), ("valid", r"val(id(ation)?)?"), ("isolated", r"iso(lated)?|atoms|E0s?"))
+STEPS = 72000  # gradient steps that a default training has
+PER_EPOCH = 100  # steps in an epoch, about
+
+
+def add_parser(subparsers):
+    parser = subparsers.add_parser(
+        "init",
+        help="read data, write a commented train.toml that fits it",
+        description="Reads data of every format ASE reads, says what is wrong with it, and writes a commented "
+        "train.toml that fits it. Files called test... and valid... become those sets; isolated atoms are found.",
+        epilog="nbcore init my_data/*.xyz 'runs/*/OUTCAR'",
+    )
+    parser.add_argument("files", nargs="*", metavar="DATA", help="files or quoted globs")
+    parser.add_argument("--output", metavar="FILE", default="train.toml", help="file to write (default train.toml)")
+    parser.add_argument("--name", help="of the potential and its folder (default: from the data)")
+    parser.add_argument("--preset", default="nbody", help="architecture (default nbody)")
+    parser.add_argument("--list-presets", action="store_true", help="list the architectures and their sizes, and stop")
+    parser.add_argument("--force", action="store_true", help="overwrite an existing file")
+    add_reader_options(parser)
+
+
+def run(args) -> int:
+    from nbcore.cli import UsageError
+
+    if args.list_presets:
+        return _list_presets()
+    if not args.files:
+        raise UsageError("init: no DATA given.\nSee  nbcore init --help")
+    if os.path.exists(args.output) and not args.force:
+        raise FileExistsError(f"{args.output} exists already; --force overwrites it, --output writes another file.")
+    from nbcore import config as configuration
+    from nbcore import data
+
+    options = reader_options(args)
+    sets = _sort(data.expand(args.files), options)
+    train, remarks = _read_train(sets, options)
+    result = data.audit(train, cutoff=None)
+    values, assumed = _fit(args, sets, train, result, options)
+    config = configuration.from_dict(values, args.output, os.path.dirname(args.output))
+    result.cutoff, result.neighbours = config.model.cutoff, data.neighbours_per_atom(train, config.model.cutoff)
+    configuration.write_config(config, args.output)
+    if not args.quiet:
+        print(data.audit_text(result, console.width()))
+        print()
+        print("Assumed")
+        for text in assumed:
+            print(console.block(text, "  ", "    "))
+        for text in dict.fromkeys([*remarks, *result.remarks]):
+            console.remark(text)
+        print(f"\nwrote {args.output}.  Next:  nbcore train {args.output}", file=sys.stderr)
+    return 0
+
+
+def _list_presets():
+    from nbcore import presets
+
+    for name, (text, *_) in presets.PRESETS.items():
+        print(console.block(text, f"  {name:<10}", " " * 12))
+    print("\nsizes of nbody")
+    for size, options in presets.SIZES.items():
+        print(f"  {size:<10}" + "   ".join(f"{key} {value}" for key, value in options.items()))
+    return 0
+
+
+def _sort(files, options):
+    """Files by their role: what their names say, and isolated atoms by what is in them."""
+    sets = {"train": [], "valid": [], "test": [], "isolated": []}
+    for file in files:
+        words = re.split(r"[^A-Za-z0-9]+|(?<=[a-z])(?=[A-Z])", os.path.basename(file).partition(".")[0])
+        role = next((r for r, p in ROLES if any(re.fullmatch(p, w, re.IGNORECASE) for w in words)), "train")
+        if role == "isolated" and not _only_isolated(file, options):
+            role = "train"
+        sets[role].append(file)
+    if not sets["train"]:
+        sets["train"], sets["test"] = sets["test"], []
+    return sets
+
+
+def _only_isolated(file, options):
+    from nbcore import data
+
+    read = data.read(file, require=(), missing="mask", **options)
+    return not len(read) and bool(read.isolated)
+
+
+def _read_train(sets, options):
+    """The training data and remarks; labels that only some frames have are accepted here, and said."""
+    from nbcore import data
+    from nbcore.errors import InputError
+
+    files = sets["train"]
+    train = data.read(files, isolated_atoms=sets["isolated"], missing="mask", **options)
+    if not len(train):
+        raise InputError(f"{files[0]}: only isolated atoms in it, nothing to train on.")
+    return train, train.reading.remarks
+
+
+def _fit(args, sets, train, result, options):
+    """The tables of train.toml for this data, and what was assumed, in words."""
+    cutoff, why = _cutoff(train, result)
+    batch = min(32, max(1, -(-len(train) * (1 if sets["valid"] else 9) // (10 * PER_EPOCH))))
+    steps = max(1, round(0.9 * len(train) / batch))
+    epochs = min(2000, max(50, _round(STEPS / steps)))
+    fraction = 0.2 if len(train) < 50 else 0.1 if len(train) < 10000 else 0.05
+    name = args.name or _name(sets["train"])
+    here = os.path.dirname(args.output) or "."
+    relative = {role: [os.path.relpath(f, here) for f in files] for role, files in sets.items()}
+    table = {"train": _one(relative["train"]), "valid": _one(relative["valid"]) if relative["valid"] else fraction}
+    table |= {"test": relative["test"], **options}
+    if relative["isolated"]:
+        table["isolated_atoms"] = _one(relative["isolated"])
+    if train.reading.missing:
+        table["missing"] = "mask"
+    if len(train) < 2 and not relative["valid"]:
+        table["valid"] = _one(relative["train"])
+    values = {
+        "name": name,
+        "about": {"description": _description(result)},
+        "data": table,
+        "model": {"preset": args.preset, "cutoff": cutoff},
+        "training": {"max_epochs": epochs, "batch_size": batch, "patience": max(20, epochs // 4)},
+    }
+    assumed = [f'name "{name}"', f"cutoff {cutoff:g} Å: {why}"]
+    assumed.append(
+        f"valid: {relative['valid'] and ', '.join(relative['valid']) or f'{fraction:.0%} of train, at random'}"
+    )
+    if relative["test"]:
+        assumed.append(f"test: {', '.join(relative['test'])} (by name; used once, after training)")
+    source = {"isolated": "from the isolated atoms", "fit": "fitted, no isolated atom of each element in the data"}
+    assumed.append(f"E0s: {source[result.E0.source]}")
+    assumed.append(f"batch_size {batch}, max_epochs {epochs}: about {round(steps * epochs, -3)} steps")
+    if train.reading.missing:
+        assumed.append('missing = "mask": some frames lack a label; they count for the others')
+    return values, assumed
+
+
+def _round(number):
+    """To one digit: 817 -> 800."""
+    return int(float(f"{number:.1g}"))
+
+
+def _cutoff(train, result):
+    """A cutoff with enough neighbours: 5 Å; 4.5 to 6 Å in crystals and liquids, for 40 or more."""
+    from nbcore import data
+
+    if not result.periodic:
+        return 5.0, "usual for molecules"
+    for cutoff in (4.5, 5.0, 5.5, 6.0):
+        count = data.neighbours_per_atom(train, cutoff)
+        if count >= 40:
+            break
+    return cutoff, f"{count:.0f} neighbours per atom"
+
+
+def _description(result):
+    what = next(iter(result.formulas)) if len(result.formulas) == 1 else " ".join(result.species)
+    return f"{what}, {result.n} structures"
+
+
+def _one(files):
+    return files[0] if len(files) == 1 else files
+
+
+def _name(files):
+    """A name from the data: the file's without words like train, else the folder's."""
+    stem = os.path.basename(files[0]).partition(".")[0]
+    words = [w for w in re.split(r"[^A-Za-z0-9]+", stem) if w]
+    told = [
+        w for w in words if not re.fullmatch(r"(?i)train(ing)?|data(set)?|all|test|\d+K?|OUTCAR|pos|frc|vasprun", w)
+    ]
+    if told and len(told) == len(words) or (told and not re.match(r"(?i)train|data|all", stem)):
+        return "_".join(told)
+    folder = os.path.basename(os.path.dirname(os.path.abspath(files[0])))
+    return re.sub(r"[^\w.-]+", "_", folder).strip("._") or "potential"

@@ -1,0 +1,220 @@
+"""What is in a data set, and what is wrong with it: counts, ranges, distances, duplicates, outliers, units."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nbcore import _core
+from nbcore.data import distances
+from nbcore.data.files import Bar
+from nbcore.data.reference_energies import ReferenceEnergies, reference_energies
+from nbcore.data.structure import Structures
+from nbcore.data.units_check import nearest_factor, radii_sum, unit_remarks
+from nbcore.errors import InputError
+
+NET_FORCE = 0.005  # eV/Å per atom, above which it is worth a remark
+SAMPLE = 200  # structures in which neighbours are counted
+
+
+@dataclass
+class Audit:
+    """The figures of a data set; energies eV, lengths Å. Where nothing could be said a field is None or empty."""
+
+    files: list = field(default_factory=list)  # (name, structures, isolated atoms, role)
+    keys: dict[str, list[str]] = field(default_factory=dict)
+    without: dict[str, int] = field(default_factory=dict)
+    labelled: dict[str, int] = field(default_factory=dict)
+    n: int = 0
+    formulas: Counter = field(default_factory=Counter)
+    species: list[str] = field(default_factory=list)
+    atoms: tuple[int, int] = (0, 0)
+    periodic: int = 0
+    cutoff: float | None = None
+    neighbours: float | None = None
+    E0: ReferenceEnergies | None = None
+    binding: float | None = None  # mean, eV/atom
+    spread: float | None = None  # standard deviation, eV/atom
+    spread_per_structure: float | None = None  # the same in eV, where all have the same composition
+    forces_rms: float | None = None
+    forces_max: tuple[float, str] | None = None
+    net_force: tuple[float, str] | None = None
+    stress_rms: float | None = None
+    shortest: dict[str, tuple[float, str]] = field(default_factory=dict)
+    duplicates: list[tuple[str, str, float | None]] = field(default_factory=list)  # where, where, energies differ by
+    shared: dict[tuple[str, str], int] = field(default_factory=dict)  # (set, set) -> structures in both
+    outliers: int = 0
+    remarks: list[str] = field(default_factory=list)
+
+    def shortest_distances(self) -> dict[str, float]:
+        """{"C-H": 0.999, ...}: what the model file keeps to tell when a structure is outside its data."""
+        return {pair: d for pair, (d, _) in self.shortest.items()}
+
+
+def audit(data, test=None, cutoff: float | None = None, E0: ReferenceEnergies | None = None, roles=None) -> Audit:
+    """Looks through data: Structures, or {"train": ..., "valid": ...}; test: {name: Structures} is looked at for
+    duplicates only, and not for anything that could choose a setting. roles: file -> what it became, for the screen.
+
+    >>> audit(read("train.xyz"), cutoff=5.0).shortest["C-H"]
+    (0.999, 'train.xyz, frame 12 (line 205)')
+    """
+    sets = {"data": data} if isinstance(data, Structures) else dict(data)
+    main = sum(list(sets.values())[1:], list(sets.values())[0])
+    result = Audit(n=len(main), cutoff=cutoff)
+    _describe(result, [*sets.values(), *(test or {}).values()], main, roles or {})
+    everything = [(name, s) for name, part in {**sets, **(test or {})}.items() for s in part]
+    prints, shortest = [], []
+    with Bar("checking", len(everything)) as bar:
+        for k, (_, structure) in enumerate(everything):
+            found = distances.pairs(structure)
+            prints.append(distances.fingerprint(structure, found))
+            if k < len(main):
+                shortest.append(distances.shortest(structure, found))
+            bar.advance(1)
+    _distances(result, main, shortest)
+    _duplicates(result, everything, prints)
+    _energies(result, main, E0)
+    _forces(result, main)
+    if cutoff is not None and len(main):
+        result.neighbours = neighbours_per_atom(main, cutoff)
+    result.remarks += unit_remarks(main, shortest)
+    return result
+
+
+def neighbours_per_atom(structures, cutoff: float) -> float:
+    """Mean number of neighbours within `cutoff`, over a sample of the structures."""
+    chosen = structures[:: max(1, len(structures) // SAMPLE)]
+    counts = [len(_core.neighbours(s.positions, s.cell, s.pbc, cutoff, r_min=0.0)[0]) for s in chosen]
+    return sum(counts) / sum(map(len, chosen))
+
+
+def _describe(result, parts, main, roles):
+    seen = set()
+    for part in parts:
+        for f in part.reading.files if part.reading else []:
+            if f.name not in seen:
+                seen.add(f.name)
+                result.files.append((f.name, f.count, f.isolated, roles.get(f.name, "")))
+                for label, key in f.keys.items():
+                    names = result.keys.setdefault(label, [])
+                    names += [key] if key not in names else []
+    for label in ("energy", "forces", "stress"):
+        result.labelled[label] = sum(getattr(s, label) is not None for s in main)
+    result.formulas = Counter(s.formula for s in main)
+    result.species = main.species
+    sizes = [len(s) for s in main]
+    result.atoms = (min(sizes, default=0), max(sizes, default=0))
+    result.periodic = sum(s.periodic for s in main)
+
+
+def _distances(result, main, shortest):
+    for structure, one in zip(main, shortest, strict=True):
+        for pair, d in one.items():
+            if pair not in result.shortest or d < result.shortest[pair][0]:
+                result.shortest[pair] = (d, structure.where)
+    result.shortest = dict(sorted(result.shortest.items(), key=lambda item: item[1][0]))
+    for pair, (d, where) in result.shortest.items():
+        if d < 0.4 * radii_sum(pair):
+            result.remarks.append(f"{where}: {pair} {d:.3f} Å apart, far below any bond. Is this structure meant?")
+
+
+def _duplicates(result, everything, prints):
+    structures = [s for _, s in everything]
+    largest, first = (0.0, "", ""), None
+    for one, two in distances.duplicates(structures, prints):
+        a, b = structures[one], structures[two]
+        differ = None if a.energy is None or b.energy is None else abs(a.energy - b.energy)
+        result.duplicates.append((a.where, b.where, differ))
+        sets = (everything[one][0], everything[two][0])
+        first = first or ((a.where, b.where) if sets[0] == sets[1] else None)
+        if sets[0] != sets[1]:
+            result.shared[sets] = result.shared.get(sets, 0) + 1
+        largest = max(largest, (differ or 0.0, a.where, b.where))
+    within = len(result.duplicates) - sum(result.shared.values())
+    if within:
+        are = "structure is" if within == 1 else "structures are"
+        result.remarks.append(
+            f"{within} {are} there twice, up to rotation and order of atoms (the first: {first[0]} and {first[1]})."
+        )
+    for (one, two), count in result.shared.items():
+        fate = "errors on it will look better than they are. Remove them there."
+        result.remarks.append(f"{count} structure{'s' * (count > 1)} of {two} also in {one}: {fate}")
+    if largest[0] > 1e-3:
+        result.remarks.append(
+            f"The same structure with different energies, by up to {1000 * largest[0]:.3g} meV ({largest[1]} and "
+            f"{largest[2]}): no model can fit both. Were both computed with the same settings?"
+        )
+
+
+def _energies(result, main, E0):
+    labelled = [s for s in main if s.energy is not None]
+    if not labelled:
+        return
+    if E0 is None:
+        try:
+            E0 = reference_energies(main)
+        except InputError as e:
+            result.remarks.append(str(e))
+            E0 = reference_energies(main, "fit")
+        result.remarks += E0.remarks
+    result.E0 = E0
+    binding = np.array([(s.energy - sum(E0.energies[x] for x in s.symbols)) / len(s) for s in labelled])
+    result.binding, result.spread = float(binding.mean()), float(binding.std())
+    if len(result.formulas) == 1:
+        result.spread_per_structure = float(np.std([s.energy for s in labelled]))
+    _energy_outliers(result, labelled)
+
+
+def _energy_outliers(result, labelled):
+    """Energies per atom far from what their composition gives: robust fit (least absolute deviations), robust scale."""
+    if len(labelled) < 5:
+        return
+    numbers = np.unique(np.concatenate([s.numbers for s in labelled]))
+    fractions = np.array([[np.count_nonzero(s.numbers == z) / len(s) for z in numbers] for s in labelled])
+    per_atom = np.array([s.energy / len(s) for s in labelled])
+    weight = np.ones(len(labelled))
+    for _ in range(30):
+        solution = np.linalg.lstsq(fractions * weight[:, None], per_atom * weight, rcond=1e-10)[0]
+        residual = per_atom - fractions @ solution
+        weight = 1.0 / np.sqrt(np.maximum(np.abs(residual), 1e-6 * max(1.0, np.abs(per_atom).max())))
+    scale = max(1.4826 * np.median(np.abs(residual)), 1e-4)
+    far = np.flatnonzero(np.abs(residual) > 25 * scale)
+    if not len(far) or len(far) > 0.2 * len(labelled):
+        return
+    result.outliers += len(far)
+    worst = labelled[far[np.argmax(np.abs(residual[far]))]]
+    usual = (fractions @ solution)[far[np.argmax(np.abs(residual[far]))]]
+    ratio = abs(worst.energy / len(worst) / usual)
+    near = nearest_factor(ratio, 0.1) if ratio > 0 and not 0.9 < ratio < 1.1 else None
+    hint = f" Was its energy in another unit, {near[0]}?  (factor {near[1]})" if near else ""
+    result.remarks.append(
+        f"{len(far)} energ{'y is' if len(far) == 1 else 'ies are'} far from the others, the farthest "
+        f"{worst.energy / len(worst):.4f} eV/atom where {usual:.4f} is usual ({worst.where}).{hint}"
+    )
+
+
+def _forces(result, main):
+    labelled = [s for s in main if s.forces is not None]
+    if labelled:
+        largest = [np.abs(s.forces).max() for s in labelled]
+        net = [np.linalg.norm(s.forces.sum(axis=0)) for s in labelled]
+        result.forces_rms = float(np.sqrt(np.mean(np.concatenate([s.forces.ravel() for s in labelled]) ** 2)))
+        result.forces_max = (float(max(largest)), labelled[int(np.argmax(largest))].where)
+        result.net_force = (float(max(net)), labelled[int(np.argmax(net))].where)
+        extreme = np.flatnonzero(np.array(largest) > max(30.0, 20 * result.forces_rms))
+        if len(extreme) and len(extreme) < 0.2 * len(labelled):
+            result.outliers += len(extreme)
+            result.remarks.append(
+                f"{len(extreme)} structure{'s' * (len(extreme) > 1)} with forces above "
+                f"{max(30.0, 20 * result.forces_rms):.0f} eV/Å, the largest {result.forces_max[0]:.1f} "
+                f"({result.forces_max[1]}). Did the calculation converge?"
+            )
+        if result.net_force[0] > NET_FORCE * len(labelled[int(np.argmax(net))]):
+            result.remarks.append(
+                f"Forces do not add up to zero: net force up to {result.net_force[0]:.2g} eV/Å "
+                f"({result.net_force[1]}). "
+                "A potential's forces always do; looser convergence, or an outer field, leaves this as error."
+            )
+    stressed = [s.stress for s in main if s.stress is not None]
+    if stressed:
+        result.stress_rms = float(np.sqrt(np.mean(np.array(stressed) ** 2)))

@@ -1,0 +1,257 @@
+"""From ASE's frames to labels in eV and Angstrom: which keys, which energy, which units, and what is missing."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from nbcore.data import units
+from nbcore.data.extxyz import finite
+from nbcore.data.structure import Structure, location
+from nbcore.errors import InputError
+
+CANDIDATES = {
+    "energy": ("REF_energy", "energy"),
+    "forces": ("REF_forces", "forces", "force"),
+    "stress": ("REF_stress", "stress"),
+    "virial": ("REF_virial", "REF_virials", "virial", "virials"),
+}
+FREE = {"REF_energy": "REF_free_energy", "energy": "free_energy"}
+NOT_LABELS = {"numbers", "positions", "symbols", "initial_magmoms", "initial_charges", "momenta", "tags", "masses"}
+ASYMMETRY = 1e-3  # of the largest component: more than rounding in the last digit does
+CONSISTENCY = 1e-6  # relative, of stress and virial in one frame
+ROUNDING = 1e-8  # eV/Å^3: what eight printed decimals leave open
+
+
+@dataclass
+class Frame:
+    """A frame as ASE gave it, its `values` by key; `keyed`: keys and units are the user's (extended XYZ, databases)."""
+
+    atoms: Atoms
+    values: dict[str, Any]
+    file: str
+    number: int
+    line: int | None
+    keyed: bool
+
+    @classmethod
+    def of(cls, atoms: Atoms, file: str, number: int, line: int | None = None, keyed: bool = False):
+        arrays = {key: value for key, value in atoms.arrays.items() if key not in NOT_LABELS}
+        results = {k: v for k, v in getattr(atoms.calc, "results", {}).items() if v is not None}
+        return cls(atoms, {**atoms.info, **arrays, **results}, file, number, line, keyed)
+
+    @property
+    def where(self) -> str:
+        return location(self.file, self.number, self.line)
+
+
+@dataclass
+class Options:
+    """How labels are found and converted: the keys of [data] in train.toml, same names, same defaults."""
+
+    energy_key: str = "auto"
+    forces_key: str = "auto"
+    stress_key: str = "auto"
+    virial_key: str = ""
+    energy_kind: str = "auto"
+    energy_unit: str = "eV"
+    length_unit: str = "Angstrom"
+    forces_unit: str = "auto"
+    stress_unit: str = "eV/Angstrom^3"
+    stress_sign: str = "tension"
+    missing: str = "error"
+
+    def __post_init__(self):
+        choices = {
+            "energy_kind": ("auto", "free", "zero"),
+            "energy_unit": units.ENERGY,
+            "length_unit": units.LENGTH,
+            "stress_unit": units.PRESSURE,
+            "stress_sign": ("tension", "pressure"),
+            "missing": ("error", "mask"),
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise InputError(f"{name}: expected one of {', '.join(allowed)}, got {getattr(self, name)!r}.")
+        units.forces_unit(self.forces_unit, self.energy_unit, self.length_unit)
+        if self.virial_key and self.stress_key not in ("auto", "none"):
+            raise InputError("Give stress_key or virial_key, not both.")
+
+    def asked(self, label: str) -> str:
+        """The key the user wrote for a label: "auto", "none" or a name."""
+        if label == "virial":
+            return self.virial_key or ("auto" if self.stress_key == "auto" else "none")
+        if label == "stress" and self.virial_key:
+            return "none"
+        return getattr(self, f"{label}_key")
+
+
+@dataclass
+class Keys:
+    """The keys that one file's labels are under, and by how much its two kinds of energy differ (eV/atom)."""
+
+    energy: str | None = None
+    forces: str | None = None
+    stress: str | None = None
+    virial: str | None = None
+    kinds_differ: float = 0.0
+    unused: Counter = field(default_factory=Counter)
+
+
+def find_keys(frames: list[Frame], options: Options) -> Keys:
+    """Decides once per file which keys hold the labels.
+
+    Raises InputError that lists them where two candidates exist.
+    """
+    counts = Counter(key for frame in frames for key in frame.values)
+    keys = Keys()
+    for label, candidates in CANDIDATES.items():
+        asked = options.asked(label)
+        if asked == "none":
+            continue
+        if asked != "auto" and frames[0].keyed:
+            setattr(keys, label, asked if counts[asked] else None)
+            continue
+        found = [c for c in candidates if counts[c]]
+        if len(found) > 1:
+            lines = "  or  ".join(f'{label}_key = "{c}"' for c in found)
+            raise InputError(
+                f"{frames[0].file}: two candidates for the {label}: "
+                f"{', '.join(f'{c} ({counts[c]} frames)' for c in found)}.\nWrite  {lines}  under [data]."
+            )
+        setattr(keys, label, found[0] if found else None)
+    if options.energy_key == "auto" or not frames[0].keyed:
+        keys.energy, keys.kinds_differ = _energy_kind(frames, keys.energy, counts, options.energy_kind)
+    return keys
+
+
+def _energy_kind(frames, key, counts, kind):
+    """The free energy where both kinds exist and differ: forces are its derivative, not that of E(sigma -> 0)."""
+    free = FREE.get(key) or next((f for f in FREE.values() if counts[f]), None)
+    if kind == "zero" or free is None or not counts[free]:
+        if kind == "free" and frames[0].keyed:
+            raise InputError(f'{frames[0].file}: no frame has a free energy, though energy_kind = "free" asks for it.')
+        return key, 0.0
+    both = [f for f in frames if key in f.values and free in f.values]
+    differ = max((abs(float(f.values[key]) - float(f.values[free])) / len(f.atoms) for f in both), default=0.0)
+    if key is None or kind == "free" or differ > 1e-9:
+        return free, differ
+    return key, 0.0
+
+
+def structure_of(frame: Frame, keys: Keys, options: Options) -> Structure:
+    """One frame -> a Structure in eV and Å; labels that the frame lacks are None.
+
+    Raises InputError with file, frame and line for what cannot be a label: wrong shape, not finite, asymmetric stress.
+    """
+    energy_unit = units.ENERGY[options.energy_unit] if frame.keyed else 1.0
+    length_unit = units.LENGTH[options.length_unit] if frame.keyed else 1.0
+    forces_unit = 1.0
+    if frame.keyed:
+        forces_unit = units.forces_unit(options.forces_unit, options.energy_unit, options.length_unit)
+    n = len(frame.atoms)
+    positions, cell, pbc = _geometry(frame, length_unit)
+    energy = _number(frame, keys.energy)
+    forces = _array(frame, keys.forces, (n, 3), "forces")
+    structure = Structure(
+        positions=positions,
+        numbers=frame.atoms.numbers.astype(int),
+        cell=cell,
+        pbc=pbc,
+        energy=None if energy is None else energy * energy_unit,
+        forces=None if forces is None else forces * forces_unit,
+        config_type=str(frame.values.get("config_type", "Default")),
+        file=frame.file,
+        frame=frame.number,
+        line=frame.line,
+    )
+    if structure.periodic:
+        structure.stress = _stress(frame, keys, options, abs(np.linalg.det(cell)), energy_unit)
+    else:
+        for key in (keys.stress, keys.virial):
+            keys.unused[key] += key in frame.values
+    return structure
+
+
+def _geometry(frame, length_unit):
+    positions = frame.atoms.positions * length_unit
+    cell = np.array(frame.atoms.cell) * length_unit
+    pbc = np.array(frame.atoms.pbc, dtype=bool)
+    for i in np.flatnonzero(~np.isfinite(positions).all(axis=1)):
+        raise InputError(f"{frame.where}: the position of atom {i} is not finite: {positions[i]}.")
+    if np.any(frame.atoms.numbers < 1):
+        raise InputError(f"{frame.where}: atom {int(np.argmax(frame.atoms.numbers < 1))} is of no element.")
+    if not np.all(np.isfinite(cell)):
+        raise InputError(f"{frame.where}: the cell is not finite.")
+    if pbc.any() and np.linalg.matrix_rank(cell[pbc]) < pbc.sum():
+        flags = " ".join("FT"[int(p)] for p in pbc)
+        raise InputError(f'{frame.where}: pbc is "{flags}", but the cell has no volume there. Is Lattice missing?')
+    return positions, cell if cell.any() else None, pbc
+
+
+def _number(frame, key):
+    value = frame.values.get(key)
+    if value is None:
+        return None
+    if isinstance(value, (bool, str)) or np.ndim(value) != 0 or not finite(value):
+        raise InputError(f"{frame.where}: {key} is {value!r}; expected one finite number.")
+    return float(value)
+
+
+def _array(frame, key, shape, name):
+    value = frame.values.get(key)
+    if value is None:
+        return None
+    value = np.asarray(value)
+    if value.dtype.kind not in "iuf" or value.shape != shape:
+        expected = f"({len(frame.atoms)}, 3)" if name == "forces" else str(shape)
+        raise InputError(f"{frame.where}: {key} must be numbers of shape {expected}, got shape {value.shape}.")
+    bad = np.argwhere(~np.isfinite(value))
+    if len(bad):
+        place = f" of atom {bad[0][0]}, component {'xyz'[bad[0][1]]}," if name == "forces" else ""
+        raise InputError(f"{frame.where}: {key}{place} is not finite: {value[tuple(bad[0])]}.")
+    return value.astype(float)
+
+
+def _matrix(frame, key):
+    """A stress or virial as (3, 3), from a matrix, nine numbers, or six in the order xx yy zz yz xz xy."""
+    value = frame.values.get(key)
+    if value is None:
+        return None
+    size = np.size(value)
+    if size == 6:
+        value = np.asarray(_array(frame, key, np.shape(value), "stress")).ravel()[[0, 5, 4, 5, 1, 3, 4, 3, 2]]
+    elif size != 9:
+        raise InputError(f"{frame.where}: {key} must be six or nine numbers, got {size}.")
+    else:
+        value = _array(frame, key, np.shape(value), "stress")
+    value = value.reshape(3, 3)
+    if np.abs(value - value.T).max() > ASYMMETRY * np.abs(value).max():
+        raise InputError(f"{frame.where}: {key} is not symmetric: {' '.join(f'{v:g}' for v in value.ravel())}.")
+    return 0.5 * (value + value.T)
+
+
+def _stress(frame, keys, options, volume, energy_unit):
+    """stress = (1/V) dE/d(strain) = -virial/V in eV/Å^3, tension positive; checked where the frame has both."""
+    stress, virial = _matrix(frame, keys.stress), _matrix(frame, keys.virial)
+    if stress is not None and frame.keyed:
+        stress = stress * units.PRESSURE[options.stress_unit] * (-1.0 if options.stress_sign == "pressure" else 1.0)
+    if virial is None:
+        return stress
+    from_virial = virial * (-energy_unit / volume)
+    if stress is None:
+        return from_virial
+    scale = max(np.abs(stress).max(), np.abs(from_virial).max())
+    if np.abs(stress - from_virial).max() > CONSISTENCY * scale + ROUNDING:
+        flipped = np.abs(stress + from_virial).max() <= CONSISTENCY * scale + ROUNDING
+        hint = f'Check stress_unit; stress_key = "{keys.stress}"  or  virial_key = "{keys.virial}"  uses one of them.'
+        if flipped:
+            other = "tension" if options.stress_sign == "pressure" else "pressure"
+            hint = f'They agree with stress_sign = "{other}".'
+        raise InputError(
+            f"{frame.where}: {keys.stress} and {keys.virial} disagree: stress xx {stress[0, 0]:.6g}, "
+            f"-virial/volume xx {from_virial[0, 0]:.6g} eV/Å^3. {hint}"
+        )
+    return stress

@@ -1,0 +1,90 @@
+"""E0: the energies of the free atoms, from one-atom frames, from a least-squares fit, or given."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nbcore.data.structure import Structures, _symbols
+from nbcore.errors import InputError
+
+
+@dataclass
+class ReferenceEnergies:
+    """`energies` symbol -> eV; `source` "isolated", "fit" or "given"; `rank` of a fit; what to tell the user."""
+
+    energies: dict[str, float]
+    source: str
+    rank: int | None = None
+    remarks: list[str] = field(default_factory=list)
+
+
+def reference_energies(structures: Structures, E0s="auto") -> ReferenceEnergies:
+    """Decides the E0 of every element in `structures`.
+
+    E0s: "isolated" takes the one-atom frames (InputError if an element has none), "fit" minimises
+    sum_s ((E_s - sum_z n_sz E0_z) / N_s)^2 (the shortest solution where the compositions leave some open), "auto" is
+    "isolated" where every element has one, else "fit"; a table gives them.
+
+    >>> reference_energies(data).energies
+    {'H': -13.568, 'C': -1026.854, 'O': -2037.797}
+    """
+    species = structures.species
+    if isinstance(E0s, dict):
+        absent = [s for s in species if s not in E0s]
+        if absent:
+            raise InputError(f"E0s: no value for {' '.join(absent)}; the data holds {' '.join(species)}.")
+        return ReferenceEnergies({s: float(E0s[s]) for s in species}, "given")
+    if E0s not in ("auto", "isolated", "fit"):
+        raise InputError(f'E0s: expected "auto", "isolated", "fit" or a table, got {E0s!r}.')
+    if E0s == "fit":
+        return fit(structures)
+    found = isolated(structures)
+    absent = [s for s in species if s not in found]
+    if not absent:
+        return ReferenceEnergies({s: found[s] for s in species}, "isolated")
+    if E0s == "isolated":
+        raise InputError(
+            f'E0s = "isolated": no isolated atom of {" ".join(absent)} in the data. Add it, or E0s = "fit".'
+        )
+    result = fit(structures)
+    if found:
+        result.remarks.insert(
+            0, f"Isolated atoms only of {' '.join(found)}, not of {' '.join(absent)}: E0 fitted instead."
+        )
+    return result
+
+
+def isolated(structures: Structures) -> dict[str, float]:
+    """Energy of each isolated atom in eV; InputError where two of one element differ."""
+    found = {}
+    for atom in structures.isolated:
+        symbol = atom.symbols[0]
+        if atom.energy is None:
+            raise InputError(f"{atom.where}: an isolated atom without an energy.")
+        other = found.setdefault(symbol, atom)
+        if abs(other.energy - atom.energy) > 1e-6:
+            raise InputError(
+                f"Two isolated atoms of {symbol} with different energies: {other.energy:.6f} eV ({other.where}) and "
+                f"{atom.energy:.6f} eV ({atom.where}). Keep the ground state only, or give E0s as a table."
+            )
+    return {symbol: atom.energy for symbol, atom in found.items()}
+
+
+def fit(structures: Structures) -> ReferenceEnergies:
+    """Least-squares E0 from energies per atom; the rank tells how many of the numbers the data determines."""
+    labelled = [s for s in structures if s.energy is not None]
+    if not labelled:
+        raise InputError("E0s cannot be fitted: no structure has an energy. Give them as a table.")
+    numbers = np.unique(np.concatenate([s.numbers for s in structures]))
+    fractions = np.array([[np.count_nonzero(s.numbers == z) / len(s) for z in numbers] for s in labelled])
+    per_atom = np.array([s.energy / len(s) for s in labelled])
+    solution, _, rank, _ = np.linalg.lstsq(fractions, per_atom, rcond=1e-10)
+    result = ReferenceEnergies(dict(zip(_symbols(numbers), solution.tolist(), strict=True)), "fit", int(rank))
+    if rank < len(numbers):
+        one = "all structures have the same composition, so " if rank == 1 else ""
+        count = f"only {rank} of {len(numbers)} numbers {'is' if rank == 1 else 'are'} determined (rank {rank})"
+        fate = "Fine for this composition; the model cannot" if rank == 1 else "The model cannot reliably"
+        result.remarks.append(
+            f"E0 fit: {one}{count}. {fate} compare different compositions. Add isolated atoms to the data."
+        )
+    return result

@@ -1,0 +1,120 @@
+"""The three sets of a training: train, valid and test, read as train.toml says."""
+
+import os
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nbcore.data.files import expand
+from nbcore.data.labels import Options
+from nbcore.data.read import read
+from nbcore.data.reference_energies import ReferenceEnergies, reference_energies
+from nbcore.data.structure import Structures
+from nbcore.errors import InputError
+
+
+@dataclass
+class Sets:
+    """train, valid; test: name of each file -> structures; E0; `roles`: file -> what it became, for the screen."""
+
+    train: Structures
+    valid: Structures
+    test: dict[str, Structures]
+    E0: ReferenceEnergies
+    roles: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What the readers have to say, each once."""
+        texts = [
+            r for s in (self.train, self.valid, *self.test.values()) for r in (s.reading.remarks if s.reading else [])
+        ]
+        return list(dict.fromkeys([*texts, *self.E0.remarks]))
+
+
+def read_sets(config) -> Sets:
+    """Reads the files of [data], splits valid off train where it is a fraction, decides the E0s.
+
+    config: nbcore.config.Config. Raises InputError and FileNotFoundError as `read` does, and InputError where a file
+    stands in two sets or an element of valid or test is not in train.
+
+    >>> sets = read_sets(nbcore.config.load("train.toml"))
+    """
+    data = config.data
+    keys = {name: getattr(data, name) for name in Options.__dataclass_fields__}
+    sources = {"train": config.paths(data.train), "test": config.paths(data.test)}
+    sources["valid"] = [] if isinstance(data.valid, float) else config.paths(data.valid)
+    _disjoint({role: expand(paths) for role, paths in sources.items()})
+    isolated = config.paths(data.isolated_atoms)
+    everything = read(
+        sources["train"], isolated_atoms=isolated, config_type_weights=data.config_type_weights, name="train", **keys
+    )
+    if not len(everything):
+        raise InputError(f"{sources['train'][0]}: only isolated atoms in it, nothing to train on.")
+    roles = {}
+    if isinstance(data.valid, float):
+        train, valid = split(everything, [1 - data.valid, data.valid], config.seed)
+        for file in everything.reading.files:
+            counts = [sum(s.file == file.name for s in part) for part in (train, valid)]
+            roles[file.name] = f"{counts[0]} train + {counts[1]} valid (random, seed {config.seed})"
+    else:
+        train = everything
+        valid = read(sources["valid"], require=("energy",), **keys)
+        roles |= {f.name: "train" for f in train.reading.files} | {f.name: "valid" for f in valid.reading.files}
+    train.name, valid.name = "train", "valid"
+    test = {}
+    for path in expand(sources["test"]):
+        one = read(path, require=(), **{**keys, "missing": "mask"})
+        one.name = unique_name(one.name, path, test)
+        test[one.name] = one
+        roles[path] = "test"
+    _known_elements(train, [valid, *test.values()])
+    return Sets(train, valid, test, reference_energies(everything, data.E0s), roles)
+
+
+def split(structures: Structures, fractions, seed: int = 1) -> list[Structures]:
+    """Shuffles by `seed` and cuts into parts of these fractions (sum 1); the order of the files is kept in each part.
+
+    Every part gets at least one structure. Raises InputError where that cannot be.
+
+    >>> train, valid = split(data, [0.9, 0.1], seed=1)
+    """
+    fractions = [float(f) for f in fractions]
+    if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
+        raise InputError(f"split: expected fractions > 0 that add up to 1, got {fractions} (sum {sum(fractions):g}).")
+    if len(structures) < len(fractions):
+        raise InputError(f"split: {len(structures)} structures cannot be cut into {len(fractions)} parts.")
+    counts = [max(1, round(f * len(structures))) for f in fractions[1:]]
+    while sum(counts) >= len(structures):
+        counts[counts.index(max(counts))] -= 1
+    order = np.random.default_rng(seed).permutation(len(structures))
+    cuts = np.cumsum([len(structures) - sum(counts), *counts])[:-1]
+    return [structures[np.sort(part)] for part in np.split(order, cuts)]
+
+
+def unique_name(name: str, path: str, taken) -> str:
+    """The file's stem; with its folder where two files have the same name."""
+    if name not in taken:
+        return name
+    longer = "_".join([os.path.basename(os.path.dirname(os.path.abspath(path))), name])
+    return longer if longer not in taken else f"{longer}_{len(taken)}"
+
+
+def _disjoint(sources):
+    owner = {}
+    for role, files in sources.items():
+        for file in files:
+            other = owner.setdefault(os.path.realpath(file), role)
+            if other != role:
+                raise InputError(f"{file} is in data.{other} and in data.{role}; a file belongs to one set.")
+
+
+def _known_elements(train, others):
+    known = set(train.species)
+    for part in others:
+        for s in part:
+            foreign = sorted(set(s.symbols) - known)
+            if foreign:
+                raise InputError(
+                    f"{s.where}: {foreign[0]} is in {part.name} but not in train ({' '.join(train.species)})."
+                )

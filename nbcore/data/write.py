@@ -1,0 +1,48 @@
+"""Structures as extended XYZ in eV and Å, with all digits: what `nbcore data --output` and other programs read."""
+
+import re
+
+import numpy as np
+
+from nbcore.data.structure import Structure
+from nbcore.files import replacing
+
+
+def write_extxyz(structures, path) -> None:
+    """Writes energy, forces and stress under these names; the old file, if any, stands until the new one is whole.
+
+    Ten decimals per column: ASE's own writer keeps eight, which would be the largest error of a conversion.
+    """
+    with replacing(path, "w") as f:
+        for structure in structures:
+            f.write(frame_text(structure))
+
+
+def frame_text(structure: Structure) -> str:
+    """One structure as a frame of extended XYZ."""
+    comment = []
+    if structure.cell is not None:
+        comment.append(f'Lattice="{_numbers(structure.cell)}"')
+    columns = [structure.positions]
+    properties = "species:S:1:pos:R:3"
+    if structure.forces is not None:
+        columns.append(structure.forces)
+        properties += ":forces:R:3"
+    comment.append(f"Properties={properties}")
+    if structure.energy is not None:
+        comment.append(f"energy={structure.energy!r}")
+    if structure.stress is not None:
+        comment.append(f'stress="{_numbers(structure.stress)}"')
+    comment.append(f"config_type={_word(structure.config_type)}")
+    comment.append(f'pbc="{" ".join("FT"[int(p)] for p in structure.pbc)}"')
+    rows = np.hstack(columns)
+    lines = [f"{s:<2}" + "".join(f" {x:17.10f}" for x in row) for s, row in zip(structure.symbols, rows, strict=True)]
+    return "\n".join([str(len(structure)), " ".join(comment), *lines]) + "\n"
+
+
+def _numbers(matrix):
+    return " ".join(repr(float(x)) for x in np.ravel(matrix))
+
+
+def _word(text):
+    return text if re.fullmatch(r"[\w.+-]+", text) else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
