@@ -117,9 +117,11 @@ def axis_angle_from_matrix(R):
     (array([1., 0., 0.]), 3.141593)
     """
     q = quaternion_from_matrix(rotation_matrices("axis_angle_from_matrix", R))
-    length = np.linalg.norm(q[..., 1:], axis=-1)
-    axis = np.where(length[..., None] > 0, q[..., 1:], [0.0, 0.0, 1.0])
-    return axis / np.where(length > 0, length, 1.0)[..., None], 2 * np.arctan2(length, q[..., 0])
+    scale = np.abs(q[..., 1:]).max(axis=-1, keepdims=True, initial=0)  # may be too small to be squared
+    turned = scale > 0
+    axis = np.where(turned, q[..., 1:] / np.where(turned, scale, 1.0), [0.0, 0.0, 1.0])
+    length = np.linalg.norm(axis, axis=-1, keepdims=True)
+    return axis / length, 2 * np.arctan2(length * scale, q[..., :1])[..., 0]
 
 
 def matrix_from_quaternion(q):
