@@ -1,4 +1,4 @@
-"""The plots of a run and of an evaluation: parity, learning curve, errors. Each call writes one PNG, whole or not at all.
+"""The plots of a run and of an evaluation: parity, learning curve, errors. Each call writes one PNG, or nothing.
 
 Sets are (name, structures, predictions) as for `nbcore.evaluate.errors`; the one called "train" is drawn faint, behind.
 Light and dark carry the meaning, colour only helps, so that everything survives a grey printer.
@@ -70,7 +70,7 @@ def _parity_panel(ax, words, unit, points):
 def errors(path, sets, E0s=None) -> None:
     """Force errors of atoms: against the force, by element, against the distance to the nearest neighbour.
 
-    Of all sets but "train" if there are others. Without forces: the energy error per atom against the energy without E0s.
+    Of all sets but "train" if there are others. Without forces: the energy error per atom against the energy.
     """
     sets = [s for s in sets if s[0] != "train"] or list(sets)
     labelled = [(name, *_atoms(structures, predictions)) for name, structures, predictions in sets]
@@ -161,7 +161,7 @@ def _stress(s, p):
 
 
 def _atoms(structures, predictions, cutoff=4.0):
-    """Per atom with a force label: |F| eV/Å, |error of F| meV/Å, nearest neighbour Å (inf beyond the cutoff), number."""
+    """Per atom with a force label: |F| eV/Å, |error| meV/Å, nearest neighbour Å (inf beyond the cutoff), number."""
     rows = [(np.empty(0), np.empty(0), np.empty(0), np.empty(0, int))]
     for s, p in zip(structures, predictions, strict=True):
         if s.forces is None:

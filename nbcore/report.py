@@ -11,14 +11,16 @@ from nbcore.files import replacing
 
 PLOTS = {
     "parity.png": "Predicted against reference; train faint, behind the other sets.",
-    "errors.png": "Force errors of atoms: against the force, by element, against the distance to the nearest neighbour.",
+    "errors.png": "Force errors of atoms: against the force, by element, against the distance to the next atom.",
     "learning_curve.png": "Errors during training.",
 }
+UNITS = "Units: eV, Å, eV/Å; stress = (1/V) dE/d(strain), tension positive. Force errors are over components."
 PACKAGES = ("nbcore", "numpy", "scipy", "ase")
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62em; margin: 2em auto; padding: 0 1em; color: #1a1a1a; background: #fff }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 62em; margin: 2em auto; padding: 0 1em; color: #1a1a1a }
 h1 { font-size: 1.6em; margin-bottom: 0 } h2 { font-size: 1.15em; margin: 2em 0 .4em; border-bottom: 1px solid #ccc }
-table { border-collapse: collapse } td, th { padding: .15em .8em; text-align: right; font-variant-numeric: tabular-nums }
+table { border-collapse: collapse }
+td, th { padding: .15em .8em; text-align: right; font-variant-numeric: tabular-nums }
 td:first-child, th:first-child { text-align: left } th { font-weight: 600; border-bottom: 1px solid #999 }
 .keys td { text-align: left; font-size: .92em } img { width: 100%; max-width: 60em } p { margin: .4em 0 }
 .remark { border-left: 4px solid #d1495b; padding-left: .7em } .quiet { color: #555 }
@@ -26,10 +28,10 @@ pre { font-size: .85em; white-space: pre-wrap; background: #f6f6f6; padding: .6e
 """.strip()
 
 
-def write(path, potential, errors, data_lines, remarks, summary, folder) -> None:
+def write(path, potential, errors, data_text, remarks, summary, folder) -> None:
     """Writes the report of a run.
 
-    errors: list of evaluate.Errors; data_lines: what was read, as on the screen; remarks, summary: lists of sentences;
+    errors: list of evaluate.Errors; data_text: what was read, as on the screen; remarks, summary: lists of sentences;
     folder: the run folder, whose plots are put into the file.
     """
     description = potential.description
@@ -38,8 +40,8 @@ def write(path, potential, errors, data_lines, remarks, summary, folder) -> None
     body = [f"<h1>{escape(name)}</h1>", _paragraph(about.pop("description", ""), "quiet")]
     body += [_paragraph(line) for line in summary] + [_paragraph(f"! {r}", "remark") for r in remarks]
     body += [_section("Errors"), error_table(errors), _elements(errors), _plots(Path(folder) / "plots")]
-    if data_lines:
-        body += [_section("Data"), f"<pre>{escape(chr(10).join(data_lines))}</pre>"]
+    if data_text:
+        body += [_section("Data"), f"<pre>{escape(data_text)}</pre>"]
     files = description.get("training", {}).get("files", [])
     if files:
         rows = [(f["name"], f["n"], f["sha256"]) for f in files]
@@ -50,15 +52,11 @@ def write(path, potential, errors, data_lines, remarks, summary, folder) -> None
     settings = description.get("training", {}).get("settings", {})
     body += [_section("Settings"), _rows(settings.items(), "keys")]
     body += [_section("Versions"), _rows(versions().items(), "keys")]
-    body.append(
-        _paragraph(
-            "Units: eV, Å, eV/Å; stress = (1/V) dE/d(strain), tension positive. Errors: RMSE and MAE, forces over components.",
-            "quiet",
-        )
-    )
-    head = f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(name)}</title><style>{STYLE}</style></head>'
+    body.append(_paragraph(UNITS, "quiet"))
+    head = f'<meta charset="utf-8"><title>{escape(name)}</title><style>{STYLE}</style>'
+    content = "\n".join(filter(None, body))
     with replacing(path, "w") as f:
-        f.write(f"{head}<body>\n" + "\n".join(filter(None, body)) + "\n</body></html>\n")
+        f.write(f'<!doctype html><html lang="en"><head>{head}</head><body>\n{content}\n</body></html>\n')
 
 
 def versions() -> dict:

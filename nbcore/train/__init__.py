@@ -2,10 +2,10 @@
 
 from nbcore.data import read
 from nbcore.train.fit import Fit, fit
-from nbcore.train.objective import Loss, loss_and_gradient, objective
+from nbcore.train.objective import loss_and_gradient, objective
 from nbcore.train.optimizers import SGD, Adam
 from nbcore.train.settings import Settings, StageTwo
-from nbcore.train.training_set import TrainingSet, calibrate
+from nbcore.train.training_set import Loss, TrainingSet, calibrate
 
 __all__ = [
     "SGD", "Adam", "Fit", "Loss", "Settings", "StageTwo", "TrainingSet", "calibrate", "fit", "loss_and_gradient",

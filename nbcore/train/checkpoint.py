@@ -5,8 +5,8 @@ One file is a line of text and an uncompressed .npz: data only, no code.
     nbcore checkpoint 1 sha256 <64 hex digits> <number of bytes that follow>
     <arrays, and under "json" all that is not an array, as text>
 
-It is written beside its place, made durable and renamed, the last one having been renamed to previous.ckpt: at every instant
-at least one whole checkpoint stands in the folder. The digest tells a whole one from a damaged one.
+It is written beside its place, made durable and renamed, the last one having been renamed to previous.ckpt: at every
+instant at least one whole checkpoint stands in the folder. The digest tells a whole one from a damaged one.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ def decode(content: bytes, path):
 
 
 def write(folder, arrays, plain) -> None:
-    """Makes a new last.ckpt; the one before becomes previous.ckpt. OSError (disk full, ...) leaves both as they were."""
+    """Makes a new last.ckpt; the one before becomes previous.ckpt. After an OSError both are as they were."""
     last = Path(folder) / LAST
     with replacing(last) as f:
         f.write(encode(arrays, plain))
@@ -87,13 +87,21 @@ def remove_strays(folder) -> None:
 # ---- is it the same run? ----
 
 MAY_GROW = ("training.max_epochs", "training.max_time", "training.patience")
-MAY_CHANGE = ("training.checkpoint_minutes", "training.threads", "data.test", "about.")
+MAY_CHANGE = (
+    "training.checkpoint_minutes",
+    "training.threads",
+    "data.train",
+    "data.test",
+    "data.isolated_atoms",
+    "about.",
+)
 
 
 def first_difference(old, new):
     """(key, old value, new value) of the first key in which two runs differ and may not, else None.
 
-    Raising max_epochs, max_time or patience is allowed; what changes no number of the training may change freely.
+    Raising max_epochs, max_time or patience is allowed; what changes no number of the training may change freely
+    (the contents of data files are compared, not their names).
     """
     for key in dict.fromkeys([*new, *old]):
         a, b = old.get(key), new.get(key)

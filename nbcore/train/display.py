@@ -1,4 +1,4 @@
-"""What a training shows: sections, the epoch table, a progress line, remarks; on the screen and, plain, in train.log."""
+"""What a training shows: sections, epoch table, progress line, remarks; on the screen and, plain, in train.log."""
 
 import contextlib
 import math
@@ -72,7 +72,7 @@ class Display:
                 raise
 
     def header(self, left, right) -> None:
-        """The first line: program and machine on the left, seed and folder on the right; two lines where it is narrow."""
+        """The first line: machine on the left, seed and folder on the right; two lines where it is narrow."""
 
         def line(width):
             gap = width - len(left) - len(right)
@@ -133,7 +133,7 @@ class Display:
 
 
 def hanging(first, text):
-    """A function of the width: `text` wrapped, with `first` before its first line and as much space before the others."""
+    """A function of the width: `text` wrapped, `first` before its first line and as much space before the others."""
 
     def wrapped(width):
         space = " " * len(first)
@@ -168,7 +168,8 @@ def _head(wide, with_stress):
         )
     stress = "   stress GPa" if with_stress else ""
     pair = "  train valid" if with_stress else ""
-    return f"\nepoch    loss  E, meV/atom    F, meV/Å{stress}      lr elapsed\n       valid  train  valid  train  valid{pair}"
+    heads = f"\nepoch    loss  E, meV/atom    F, meV/Å{stress}      lr elapsed"
+    return f"{heads}\n       valid  train  valid  train  valid{pair}"
 
 
 def _row(row, elapsed, wide, with_stress):

@@ -40,7 +40,7 @@ def finish(trainer, data, job, display, run, reason, elapsed) -> dict:
     plots.parity(folder / "parity.png", sets, potential.E0s)
     plots.errors(folder / "errors.png", sets, potential.E0s)
     summary = [f"{trainer.epoch} epochs in {duration(elapsed)}; {_best(trainer, job, reason)}"]
-    report.write(run.folder / "report.html", potential, rows, data.lines, remarks, summary, run.folder)
+    report.write(run.folder / "report.html", potential, rows, data.text, remarks, summary, run.folder)
     display.print(*_files(run))
     return errors
 
@@ -54,7 +54,7 @@ def predict(training_set, job):
 def _best(trainer, job, reason):
     words = f"Best: epoch {trainer.best_epoch}."
     if reason == "time":
-        return f"{words} Stopped by max_time at epoch {trainer.epoch} of {trainer.settings.max_epochs}. {job.start}"
+        return f"{words} Stopped by max_time at epoch {trainer.epoch} of {trainer.settings.max_epochs}. {job.again}"
     if trainer.epoch < trainer.settings.max_epochs:
         return f"{words} Stopped at epoch {trainer.epoch}: no better for {trainer.settings.patience} epochs (patience)."
     return words
@@ -64,11 +64,11 @@ def _overfitting(errors):
     """What the distance between train and valid says about the next step."""
     if "valid" not in errors:
         return None
-    for figure, sign, unit in (("forces_rmse", "F", "meV/Å"), ("energy_rmse_per_atom", "E", "meV/atom")):
-        train, valid = (getattr(errors[name], figure) for name in ("train", "valid"))
-        if train and valid:
-            break
-    else:
+    figure, sign, unit = "forces_rmse", "F", "meV/Å"
+    if errors["valid"].forces_rmse is None:
+        figure, sign, unit = "energy_rmse_per_atom", "E", "meV/atom"
+    train, valid = (getattr(errors[name], figure) for name in ("train", "valid"))
+    if not train or not valid:
         return None
     if valid < 1.2 * train:
         advice = "no overfitting; more epochs or a larger model may still help."

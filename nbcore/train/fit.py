@@ -1,4 +1,4 @@
-"""`fit`: from a potential and structures to a trained potential, with the loop, the display and the files of `nbcore train`."""
+"""`fit`: from a potential and structures to a trained potential, with the display and the files of `nbcore train`."""
 
 import contextlib
 import hashlib
@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nbcore.data import Structures, reference_energies
+from nbcore import build_info, report
+from nbcore.data import Structures, reference_energies, shortest_distances
+from nbcore.data import split as cut
 from nbcore.errors import InputError
 from nbcore.train.display import Display, about
 from nbcore.train.finish import finish
@@ -17,7 +19,7 @@ from nbcore.train.loop import loop
 from nbcore.train.plan import measure, model_lines, plan_line
 from nbcore.train.run_folder import open_run
 from nbcore.train.settings import Settings
-from nbcore.train.trainer import SPLIT, Trainer, generator
+from nbcore.train.trainer import Trainer
 from nbcore.train.training_set import TrainingSet, calibrate
 
 
@@ -43,7 +45,8 @@ class Data:
     tests: dict[str, Structures] = field(default_factory=dict)
     files: list[dict] = field(default_factory=list)  # name, n, sha256
     shortest_distances: dict[str, float] = field(default_factory=dict)
-    lines: list[str] = field(default_factory=list)  # what the report says of them
+    text: str = ""  # what the report says of them
+    facts: dict = field(default_factory=dict)  # further entries of description["training"]
 
 
 @dataclass
@@ -51,12 +54,12 @@ class Job:
     """How a training is carried out: nothing here decides its bits."""
 
     name: str = "potential"
-    folder: Path | None = None
     threads: int | None = None
     max_seconds: float = math.inf
     checkpoint_seconds: float = 300.0
     size: str = ""
-    start: str = "The same command continues."
+    origin: str = "this call"  # where the settings stand, for messages
+    again: str = "The same call continues."
 
 
 def fit(
@@ -67,8 +70,9 @@ def fit(
 
     valid: a fraction of the structures (random, by seed; 0 for none) or Structures of their own; it chooses the best
     epoch. test: {name: Structures}, evaluated once at the end. folder: a run folder as `nbcore train` makes it, with
-    checkpoints, history.csv, plots and report; the same call continues a run that was interrupted; restart begins again.
-    max_time in seconds; further keywords as under [training] (Settings): max_epochs, batch_size, lr, loss=Loss(...), ...
+    checkpoints, history.csv, plots and report; the same call continues a run that was interrupted, restart begins
+    again. max_time in seconds; further keywords as under [training] (Settings): max_epochs, batch_size, lr,
+    loss=Loss(...), stage_two=StageTwo(...), ...
     Units eV and Angstrom. A new potential gets its scales, and E0s if it has none, from the training data.
 
     Ctrl-C finishes the step under way, leaves the best parameters in the potential and raises KeyboardInterrupt.
@@ -81,8 +85,8 @@ def fit(
     settings = Settings(**settings)
     train, valid = split(structures, valid, settings.seed)
     name = Path(folder).name if folder else "potential"
-    data = Data(train, valid, dict(test or {}))
-    job = Job(name, folder, threads, max_time or math.inf, 60 * checkpoint_minutes, start="The same call continues.")
+    data = Data(train, valid, dict(test or {}), shortest_distances=shortest_distances(train))
+    job = Job(name, threads, max_time or math.inf, 60 * checkpoint_minutes)
     with contextlib.ExitStack() as stack:
         run = stack.enter_context(open_run(folder, name, restart)) if folder else None
         log = run.folder / "train.log" if run else None
@@ -92,8 +96,7 @@ def fit(
             potential.E0s = energies.energies
             for remark in energies.remarks:
                 display.remark(remark)
-        identities = {"config": settings.flat(), "data": fingerprints({"train": train, "valid": valid})}
-        result, reason = carry_out(potential, data, settings, job, display, run, identities)
+        result, reason = carry_out(potential, data, settings, job, display, run, settings.flat())
     if isinstance(reason, int):
         signal.raise_signal(reason)
     return result
@@ -109,16 +112,11 @@ def split(structures, valid, seed):
     structures = as_structures(structures)
     if not isinstance(valid, (int, float)):
         return structures, as_structures(valid)
-    if not 0 <= valid < 1:
+    if valid == 0:
+        return structures, structures[:0]
+    if not 0 < valid < 1:
         raise InputError(f"valid must be a fraction in [0, 1) or structures, got {valid!r}")
-    n_valid = max(1, round(valid * len(structures))) if valid else 0
-    if n_valid >= len(structures):
-        raise InputError(
-            f"{len(structures)} structures are too few to cut validation data from; give valid=0 or more data"
-        )
-    chosen = np.sort(generator(seed, SPLIT).permutation(len(structures))[:n_valid])
-    rest = np.setdiff1d(np.arange(len(structures)), chosen)
-    return structures[rest], structures[chosen]
+    return tuple(cut(structures, [1 - valid, valid], seed))
 
 
 def as_structures(structures):
@@ -126,46 +124,67 @@ def as_structures(structures):
     return structures if isinstance(structures, Structures) else Structures(structures)
 
 
-def fingerprints(sets) -> dict:
-    """{"train: structures": n, "train: SHA-256": digest} of everything in the structures that a training sees."""
-    found = {}
-    for name, structures in sets.items():
-        digest = hashlib.sha256()
-        for s in structures:
-            for part in (s.numbers, s.positions, s.cell, s.pbc, s.energy, s.forces, s.stress, s.weight):
-                content = b"none" if part is None else np.ascontiguousarray(part, dtype=float).tobytes()
-                digest.update(len(content).to_bytes(8, "little") + content)
-        found |= {f"{name}: structures": len(structures), f"{name}: SHA-256": digest.hexdigest()[:16]}
-    return found
+def fingerprint(structures, E0s) -> str:
+    """A digest of everything in the structures, and of the E0s, that a training sees."""
+    digest = hashlib.sha256(repr(sorted(E0s.items())).encode())
+    for s in structures:
+        for part in (s.numbers, s.positions, s.cell, s.pbc, s.energy, s.forces, s.stress, s.weight):
+            content = b"none" if part is None else np.ascontiguousarray(part, dtype=float).tobytes()
+            digest.update(len(content).to_bytes(8, "little") + content)
+    return digest.hexdigest()
 
 
-def carry_out(potential, data, settings, job, display, run=None, identities=None):
-    """Trains to the end, or until a signal or the time limit; returns (Fit, reason) as `loop` gives it.
-
-    run: an open RunFolder or None; what it holds is continued, after `identities` have been compared.
-    """
+def prepare(potential, data, settings, job) -> Trainer:
+    """The Trainer of a run at its beginning; a potential that was never trained gets its scales from the data."""
     if not len(data.train):
         raise InputError("no structure to train on")
-    fresh = not trained(potential)
-    if fresh:
+    if not trained(potential):
         calibrate(potential, data.train)
-    train_set = TrainingSet(potential, data.train)
-    trainer = Trainer(train_set, TrainingSet(potential, data.valid) if len(data.valid) else None, settings, job.threads)
+    valid_set = TrainingSet(potential, data.valid) if len(data.valid) else None
+    trainer = Trainer(TrainingSet(potential, data.train), valid_set, settings, job.threads)
     describe(potential, data, settings, job)
-    elapsed = 0.0
+    return trainer
+
+
+def describe(potential, data, settings, job) -> None:
+    """Writes into the model's description where it comes from; no times, so the same training gives the same file."""
+    potential.description["training"] = {
+        "name": job.name,
+        "files": data.files,
+        "n_train": len(data.train),
+        "n_valid": len(data.valid),
+        "settings": settings.flat(),
+        **data.facts,
+    }
+    potential.description["shortest_distances"] = data.shortest_distances
+    potential.description.setdefault("seeds", {})["training"] = settings.seed
+    potential.description["versions"] = report.versions()
+
+
+def show_plan(trainer, job, display) -> None:
+    """The sections Model and Plan, with measured times."""
+    cost = measure(trainer)
+    display.section("Model", *model_lines(trainer.potential, cost, job.size))
+    display.section("Plan", plan_line(trainer, cost))
+
+
+def carry_out(potential, data, settings, job, display, run=None, config=None):
+    """Trains to the end, or until a signal or the time limit; returns (Fit, reason) as `loop` gives it.
+
+    run: an open RunFolder or None; what it holds is continued, after `config` {key: value} and the data were compared.
+    """
+    trainer, elapsed = prepare(potential, data, settings, job), 0.0
+    prints = {name: fingerprint(getattr(data, name), potential.E0s) for name in ("train", "valid")}
+    identities = {"config": config, "data": prints, "kernels": build_info()["isa"]}
     if run and run.begun:
-        run.check("config", identities["config"], "train.toml" if job.size else "this call")
-        run.check("data", identities["data"], "the data now")
+        run.check("config", config, job.origin)
+        run.check("data", prints, "the data now")
         elapsed = run.resume(trainer)
-        if run.remark:
-            display.remark(run.remark)
-        display.print(
-            f"Continuing {run.folder}/last.ckpt: epoch {trainer.epoch} of {settings.max_epochs}, {about(elapsed)} so far."
-        )
+        display.print(f"Continuing {run.folder}/last.ckpt: {_where(trainer)}, {about(elapsed)} so far.")
+        for remark in run.remarks(identities["kernels"]):
+            display.remark(remark)
     else:
-        cost = measure(trainer)
-        display.section("Model", *model_lines(potential, cost, job.size))
-        display.section("Plan", plan_line(trainer, cost))
+        show_plan(trainer, job, display)
         if run:
             run.begin(trainer, identities)
     if run:
@@ -183,22 +202,14 @@ def carry_out(potential, data, settings, job, display, run=None, identities=None
     return Fit(trainer.history, potential, trainer.best_epoch, errors), reason
 
 
+def _where(trainer):
+    step = f", step {trainer.position // trainer.settings.batch_size}" if trainer.position else ""
+    return f"epoch {trainer.epoch}{step} of {trainer.settings.max_epochs}"
+
+
 def _stopped(trainer, run, job):
     where = f"\nStopped at epoch {trainer.epoch}."
     if run is None:
         return f"{where} The potential holds epoch {trainer.best_epoch}, the best so far."
     held = f"; {run.model} holds epoch {trainer.best_epoch}, the best so far" if trainer.best_epoch else ""
-    return f"{where} Saved {run.folder}/last.ckpt{held}.\n{job.start}"
-
-
-def describe(potential, data, settings, job) -> None:
-    """Writes into the model's description where it comes from; no times, so the same training gives the same file."""
-    potential.description["training"] = {
-        "name": job.name,
-        "files": data.files,
-        "n_train": len(data.train),
-        "n_valid": len(data.valid),
-        "settings": settings.flat(),
-    }
-    potential.description["shortest_distances"] = data.shortest_distances
-    potential.description["seeds"] = {"seed": settings.seed}
+    return f"{where} Saved {run.folder}/last.ckpt{held}.\n{job.again}"

@@ -140,14 +140,10 @@ def _best(trainer):
 
 def _stage_two(trainer):
     one, two = trainer.settings.loss.energy_weight, trainer.settings.stage_two
-    why = (
-        ""
-        if trainer.epoch == trainer.settings.stage_two_epoch
-        else f" (no better for {trainer.settings.patience} epochs)"
-    )
-    return lambda width: (
-        f"{trainer.epoch:>{7 if width >= WIDE else 5}}    stage two: energy weight {one:g} -> {two.energy_weight:g}, lr {scientific(two.lr, 1)}{why}"
-    )
+    words = f"stage two: energy weight {one:g} -> {two.energy_weight:g}, lr {scientific(two.lr, 1)}"
+    if trainer.epoch < trainer.settings.stage_two_epoch:
+        words += f" (no better for {trainer.settings.patience} epochs)"
+    return lambda width: f"{trainer.epoch:>{7 if width >= WIDE else 5}}    {words}"
 
 
 def _sentence(error):

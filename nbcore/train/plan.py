@@ -57,8 +57,8 @@ def model_lines(potential, cost, size="") -> list[str]:
     name = ", ".join(filter(None, [description.get("preset", "network"), size]))
     return [
         f"{name}: {', '.join(words)}",
-        f"{grouped(potential.parameters.size)} parameters   receptive field {potential.levels * potential.cutoff:.1f} Å   "
-        f"about {1e6 * cost.per_atom:.0f} µs/atom here   {cost.memory / 2**20:.0f} MB",
+        f"{grouped(potential.parameters.size)} parameters   receptive field {potential.levels * potential.cutoff:.1f} Å"
+        f"   about {1e6 * cost.per_atom:.0f} µs/atom here   {cost.memory / 2**20:.0f} MB",
     ]
 
 

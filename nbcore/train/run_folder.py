@@ -46,20 +46,31 @@ class RunFolder:
         """True if there is a run to continue."""
         return self.found is not None
 
-    @property
-    def remark(self):
-        """What to say about a damaged checkpoint, or None."""
-        return self.found[2] if self.found else None
+    def remarks(self, kernels) -> list[str]:
+        """What to say of the checkpoint that is continued: the last was damaged, or made with other vector kernels."""
+        _, plain, damaged = self.found
+        remarks = [damaged] if damaged else []
+        if plain["kernels"] != kernels:
+            remarks.append(
+                f"Begun with {plain['kernels']}, continued with {kernels}: the same to rounding, not bit for bit."
+            )
+        return remarks
 
     def check(self, kind, identity, where) -> None:
-        """CheckpointError if the run in the folder was made with other settings or data; `where` says what is compared."""
+        """CheckpointError if the run in the folder was made with other settings or data; `where` names the new ones.
+
+        kind: "config" ({key: value}) or "data" ({set: digest}).
+        """
         if not self.begun:
             return
         difference = checkpoint.first_difference(self.found[1][kind], identity)
         if difference:
             key, old, new = difference
+            what = f"made with {_said(key, old)}; {where} says {_said('', new)}."
+            if kind == "data":
+                what = f"made with other data or E0s: {key} has changed."
             raise CheckpointError(
-                f"{self.folder / checkpoint.LAST} was made with {_said(key, old)}; {where} says {_said('', new)}.\n"
+                f"{self.folder / checkpoint.LAST} was {what}\n"
                 f"--restart begins again (the old run is kept as {self.folder}.1/); undo the change to continue."
             )
 

@@ -14,7 +14,7 @@ class Schedule:
         self.lr, self.warmup_steps = lr, warmup_steps
 
     def rate(self, step) -> float:
-        """Learning rate of a step, counted from 0 at the beginning of the stage: lr (step + 1) / (warmup_steps + 1) at first."""
+        """Learning rate of a step, from 0 where the stage begins: lr (step + 1) / (warmup_steps + 1) at first."""
         return self.lr * min(1.0, (step + 1) / (self.warmup_steps + 1))
 
     def observe(self, loss) -> None:
@@ -29,7 +29,7 @@ class Schedule:
 
 
 class Cosine(Schedule):
-    """lr_end + (lr - lr_end) (1 + cos(pi step / n_steps)) / 2 (Loshchilov and Hutter, arXiv:1608.03983, without restarts)."""
+    """lr_end + (lr - lr_end) (1 + cos(pi step / n_steps)) / 2 (Loshchilov and Hutter, arXiv:1608.03983)."""
 
     def __init__(self, lr, warmup_steps, n_steps, lr_end):
         super().__init__(lr, warmup_steps)
@@ -69,7 +69,7 @@ class Plateau(Schedule):
 
 
 def make_schedule(settings, stage, steps_per_epoch) -> Schedule:
-    """The schedule of stage 1 or 2. A cosine ends where stage two begins, and in the last stage at a hundredth of its lr."""
+    """The schedule of stage 1 or 2. A cosine ends at the lr of stage two, in the last stage at lr / 100."""
     two = settings.stage_two
     last = stage == 2 or not settings.has_stage_two
     lr = two.lr if stage == 2 else settings.lr

@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict, dataclass, field
 
 from nbcore.errors import InputError
-from nbcore.train.objective import Loss
+from nbcore.train.training_set import Loss
 
 OPTIMIZERS = ("amsgrad", "adam", "adamw", "sgd")
 SCHEDULES = ("plateau", "cosine", "constant")
@@ -12,7 +12,7 @@ SCHEDULES = ("plateau", "cosine", "constant")
 
 @dataclass(frozen=True)
 class StageTwo:
-    """The last part of a training: energies come down, forces stay. start is a fraction of max_epochs; 1 is no stage two."""
+    """The last part of a training: energies come down. start: fraction of max_epochs; 1 is no stage two."""
 
     start: float = 0.8
     energy_weight: float = 1000.0
@@ -23,8 +23,8 @@ class StageTwo:
 class Settings:
     """All that decides the bits of a training besides data and initial parameters; names and defaults as in train.toml.
 
-    clip_grad: largest norm of the gradient, 0 for none; ema_decay: 0 for no averaging; patience: epochs without a better
-    validation loss, after which stage two begins or the run ends.
+    clip_grad: largest norm of the gradient, 0 for none; ema_decay: 0 for no averaging; patience: epochs without a
+    better validation loss, after which stage two begins or the run ends.
     """
 
     seed: int = 1

@@ -1,7 +1,7 @@
 """The numerics of a training: steps, epochs, averages, stages, the best so far. No file, no screen, no clock.
 
-Its state is all that decides the bits of the rest of the run, so a run that was saved and taken up again at any step ends
-where an uninterrupted one does.
+Its state is all that decides the bits of the rest of the run, so a run that was saved and taken up again at any step
+ends where an uninterrupted one does.
 """
 
 import contextlib
@@ -11,16 +11,9 @@ import math
 import numpy as np
 
 from nbcore.errors import NumericsError
-from nbcore.train.measures import Sums, loss_of
+from nbcore.train.measures import Sums
 from nbcore.train.optimizers import SGD, Adam
 from nbcore.train.schedule import make_schedule
-
-SPLIT, SHUFFLE = 0, 1  # independent random streams of one seed
-
-
-def generator(seed, stream):
-    """The seeded NumPy Generator of one purpose; PCG64 by name, because a default may change."""
-    return np.random.Generator(np.random.PCG64([seed, stream]))
 
 
 def make_optimizer(settings):
@@ -53,7 +46,7 @@ class Trainer:
         self.parameters = self.potential.parameters
         self.n_train = len(train_set.structures)
         self.steps_per_epoch = math.ceil(self.n_train / settings.batch_size)
-        self.random = generator(settings.seed, SHUFFLE)
+        self.random = np.random.Generator(np.random.PCG64([settings.seed, 1]))  # by name: a default may change
         self.order, self.position, self.sums = self.random.permutation(self.n_train), 0, Sums()
         self.epoch, self.steps = 0, 0  # finished ones
         self.optimizer = make_optimizer(settings)
@@ -92,7 +85,7 @@ class Trainer:
         """One batch; after the last of an epoch the row of the history (a dict), else None."""
         batch = self.order[self.position : self.position + self.settings.batch_size]
         result = self._loss_and_gradient(batch)
-        self.sums.add([self.train_set.structures[i] for i in batch], result, result.loss)
+        self.sums.add([self.train_set.structures[i] for i in batch], result)
         self.optimizer.lr = self.schedule.rate(self.stage_steps)
         self.optimizer.step(self.parameters, result.gradient)
         self.steps, self.stage_steps = self.steps + 1, self.stage_steps + 1
@@ -106,13 +99,14 @@ class Trainer:
         try:
             result = self.train_set.loss_and_gradient(batch, self.loss, self.threads)
         except NumericsError as e:
-            raise NumericsError(f"{self._not_finite(batch)}: {e}") from e
+            raise NumericsError(self._not_finite(batch)) from e
         # np.sum adds in a fixed order; a BLAS norm may depend on the number of threads
-        norm = math.sqrt(np.sum(np.square(result.gradient)))
+        gradient = result.gradient
+        norm = math.sqrt(np.sum(np.square(gradient)))
         if not (math.isfinite(result.loss) and math.isfinite(norm)):
             raise NumericsError(self._not_finite(batch))
         if norm > self.settings.clip_grad > 0:
-            result.gradient *= self.settings.clip_grad / norm
+            gradient *= self.settings.clip_grad / norm
         return result
 
     def _not_finite(self, batch):
@@ -126,7 +120,10 @@ class Trainer:
     def _end_epoch(self):
         """Validates, takes note of the best, moves on to the next epoch or stage; returns the row of the history."""
         self.epoch += 1
-        train, valid = self.sums.means(), self.validate()
+        try:
+            train, valid = self.sums.means(), self.validate()
+        except NumericsError as e:
+            raise NumericsError(f"loss is not finite on the validation data after epoch {self.epoch}") from e
         row = {"epoch": self.epoch, "stage": self.stage, "lr": self.optimizer.lr}
         row |= {f"{name}_train": value for name, value in train.items()}
         row |= {f"{name}_valid": value for name, value in valid.items()}
@@ -157,9 +154,7 @@ class Trainer:
         sums = Sums()
         if self.valid_set is not None:
             with self.using(self.average):
-                result = self.valid_set.predict(threads=self.threads)
-            structures = self.valid_set.structures
-            sums.add(structures, result, loss_of(structures, result, self.loss))
+                sums.add(self.valid_set.structures, self.valid_set.predict(None, self.threads, self.loss))
         return sums.means()
 
     @contextlib.contextmanager

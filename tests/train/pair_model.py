@@ -1,6 +1,6 @@
-"""A potential that is linear in its parameters, in NumPy: what a training needs of a potential, with exact gradients.
+"""A potential that is linear in its parameters, in NumPy, with exact gradients: what a training needs of one.
 
-E = sum over pairs within the cutoff of sum_k theta_k phi_k(r), phi_k(r) = exp(-2 (r - c_k)^2) - exp(-2 (cutoff - c_k)^2).
+E = sum over pairs closer than the cutoff of sum_k theta_k phi_k(r), phi_k = exp(-2 (r - c_k)^2) - the same at the cutoff.
 """
 
 import json
@@ -9,8 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from nbcore.data import Structure, Structures
-from nbcore.train.measures import loss_of
-from nbcore.train.objective import Loss
+from nbcore.train.training_set import Loss
 
 
 class PairModel:
@@ -48,19 +47,19 @@ class PairTrainingSet:
         self.potential, self.structures = potential, structures
         self.features = [potential.features(s) for s in structures]
 
-    def predict(self, indices=None, threads=None):
+    def predict(self, indices=None, threads=None, loss=None):
         theta = self.potential.parameters
         chosen = range(len(self.structures)) if indices is None else indices
         free = [sum(self.potential.E0s[x] for x in self.structures[i].symbols) for i in chosen]
         energies = [float(self.features[i][0] @ theta) + e for i, e in zip(chosen, free, strict=True)]
-        return SimpleNamespace(
-            energies=energies, forces=[self.features[i][1] @ theta for i in chosen], stress=[None] * len(energies)
-        )
+        forces = [self.features[i][1] @ theta for i in chosen]
+        result = SimpleNamespace(energies=energies, forces=forces, stress=[None] * len(energies))
+        result.loss = loss and loss_of([self.structures[i] for i in chosen], result, loss)
+        return result
 
     def loss_and_gradient(self, indices, loss, threads=None):
-        result = self.predict(indices)
-        structures = [self.structures[i] for i in indices]
-        result.loss, result.gradient = loss_of(structures, result, loss), np.zeros_like(self.potential.parameters)
+        result = self.predict(indices, loss=loss)
+        structures, result.gradient = [self.structures[i] for i in indices], np.zeros_like(self.potential.parameters)
         for k, i in enumerate(indices):
             s, (a, b) = structures[k], self.features[i]
             n = len(s.numbers)
@@ -85,4 +84,29 @@ def molecules(n, seed=0, hidden=None):
     return Structures(structures)
 
 
-__all__ = ["Loss", "PairModel", "PairTrainingSet", "molecules"]
+def loss_of(structures, result, loss):
+    """The formula of the loss, written out."""
+    total = 0.0
+    for s, energy, forces, stress in zip(structures, result.energies, result.forces, result.stress, strict=True):
+        n, of_structure = len(s.numbers), 0.0
+        if s.energy is not None:
+            of_structure += loss.energy_weight * _rho(np.array((energy - s.energy) / n), loss)
+        if s.forces is not None:
+            of_structure += loss.forces_weight / (3 * n) * _rho(forces - s.forces, loss)
+        if s.stress is not None and stress is not None:
+            of_structure += loss.stress_weight / 9 * _rho(stress - s.stress, loss)
+        total += s.weight * of_structure
+    return total / len(structures)
+
+
+def _rho(x, loss):
+    if loss.kind == "l2":
+        return float(np.sum(x * x))
+    size = np.abs(x)
+    if loss.kind == "l1":
+        return float(np.sum(size))
+    delta = loss.huber_delta
+    return float(np.sum(np.where(size <= delta, 0.5 * x * x, delta * (size - 0.5 * delta))))
+
+
+__all__ = ["Loss", "PairModel", "PairTrainingSet", "loss_of", "molecules"]

@@ -1,0 +1,148 @@
+"""`nbcore train`: trains a potential as train.toml says, or continues what was interrupted."""
+
+import hashlib
+import math
+import os
+import re
+from pathlib import Path
+
+HELP = "train a potential, or continue what was interrupted"
+
+
+def add_parser(subparsers):
+    """`nbcore train train.toml [...]`."""
+    parser = subparsers.add_parser(
+        "train",
+        help=HELP,
+        description="Trains as train.toml says, in a folder called after its name. The same command continues a run that "
+        "was interrupted. `nbcore init DATA...` writes a train.toml.",
+    )
+    parser.add_argument("config", help="the configuration, train.toml")
+    parser.add_argument(
+        "--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[],
+        help="change one key, for example --set training.max_epochs=50",
+    )  # fmt: skip
+    parser.add_argument("--restart", action="store_true", help="begin again; the old run is kept as NAME.1")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print data, model and plan with time and memory, and stop"
+    )
+    parser.add_argument("--output", metavar="DIR", help="the run folder (default: NAME, where the command is started)")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads (default: the cores this process may use)")
+
+
+def run(args) -> int:
+    """Exit code of the command."""
+    import nbcore
+    from nbcore.config import load
+    from nbcore.train.display import Display
+    from nbcore.train.run_folder import open_run
+
+    config = load(args.config, args.overrides)
+    chosen = args.threads if args.threads is not None else config.training.threads
+    threads = nbcore.threads(None if chosen == "auto" else chosen)
+    folder = Path(args.output or config.name)
+    if args.dry_run:
+        with Display(args.quiet) as display:
+            return train(config, folder, None, display, threads, args.config)
+    with open_run(folder, config.name, args.restart) as run_folder:
+        with Display(args.quiet, folder / "train.log") as display:
+            return train(config, folder, run_folder, display, threads, args.config)
+
+
+def train(config, folder, run_folder, display, threads, origin) -> int:
+    """Data, model, plan, epochs, result: in the order in which the screen shows them. Without run_folder no epochs."""
+    import nbcore
+    from nbcore import data as reference
+    from nbcore.config import write_config
+    from nbcore.train.fit import Data, Job, carry_out, prepare, show_plan
+
+    info, config_flat = nbcore.build_info(), flat(config)
+    machine = f"nbcore {nbcore.__version__}   {threads} thread{'s' * (threads > 1)}   {info['isa']}   float64"
+    display.header(machine, f"seed {config.seed}   -> {folder}/")
+    if run_folder:
+        run_folder.check("config", config_flat, origin)
+        write_config(config, folder / "config.toml")
+
+    sets = reference.read_sets(config)
+    parts = {"train": sets.train, "valid": sets.valid}
+    audit = reference.audit(parts, sets.test, config.model.cutoff, sets.E0, sets.roles)
+    if not (run_folder and run_folder.begun):
+        display.print("\nData", lambda width: reference.audit_text(audit, width), "")
+        for remark in dict.fromkeys([*sets.remarks, *audit.remarks]):
+            display.remark(remark)
+    data = Data(
+        sets.train,
+        sets.valid,
+        sets.test,
+        file_list(audit),
+        reference.shortest_distances(sets.train),
+        reference.audit_text(audit),
+        {"energy_kind": config.data.energy_kind, "forces_rms": audit.forces_rms},
+    )
+    limit = seconds(config.training.max_time)
+    job = Job(config.name, threads, limit, 60 * config.training.checkpoint_minutes, config.model.size, origin)
+    job.again = "The same command continues."
+    potential, settings = make_potential(config, sets), make_settings(config)
+    if run_folder is None:
+        show_plan(prepare(potential, data, settings, job), job, display)
+        return 0
+    _, reason = carry_out(potential, data, settings, job, display, run_folder, config_flat)
+    return 128 + reason if isinstance(reason, int) else 0
+
+
+def flat(config) -> dict:
+    """{"model.channels": 64, ...}: every key of the configuration with the value used."""
+    import msgspec
+
+    from nbcore.config import model_options
+
+    tables = msgspec.to_builtins(config)
+    tables["model"] |= model_options(config.model)
+    found = {"seed": tables["seed"]}
+    for table, keys in tables.items():
+        if isinstance(keys, dict):
+            found |= {f"{table}.{key}": value for key, value in keys.items()}
+    return found
+
+
+def make_settings(config):
+    """The Settings of a training from [training], [loss] and [stage_two]."""
+    import msgspec
+
+    from nbcore.train import Loss, Settings, StageTwo
+
+    loop = msgspec.to_builtins(config.training)
+    for key in ("max_time", "checkpoint_minutes", "threads"):
+        loop.pop(key)
+    loss, stage_two = msgspec.to_builtins(config.loss), msgspec.to_builtins(config.stage_two)
+    return Settings(seed=config.seed, loss=Loss(**loss), stage_two=StageTwo(**stage_two), **loop)
+
+
+def make_potential(config, sets):
+    """The network that [model] describes, with random parameters."""
+    import msgspec
+
+    from nbcore.config import model_options
+    from nbcore.presets import PRESETS
+
+    make = PRESETS[config.model.preset][1]
+    energies, options = sets.E0.energies, model_options(config.model)
+    potential = make(species=sets.train.species, E0s=energies, seed=config.seed, **options)
+    potential.description["about"] = msgspec.to_builtins(config.about)
+    return potential
+
+
+def file_list(audit) -> list[dict]:
+    """Name, number of structures and SHA-256 of every data file that was read."""
+    found = []
+    for name, n, _isolated, role in audit.files:
+        digest = hashlib.sha256(Path(name).read_bytes()).hexdigest()
+        found.append({"name": os.path.basename(name), "n": n, "role": role, "sha256": digest})
+    return found
+
+
+def seconds(text) -> float:
+    """ "3h45m" -> 13500.0; infinity for nothing."""
+    units = {"h": 3600, "m": 60, "s": 1}
+    parts = re.findall(r"(\d+)([hms])", text)
+    return float(sum(int(n) * units[unit] for n, unit in parts)) if parts else math.inf
