@@ -1,0 +1,95 @@
+/* nbcore: atomic potentials in C. Energies in eV, lengths in Angstrom, forces in eV/Angstrom, virials in eV.
+ *
+ *     nbcore_model* model;
+ *     if (nbcore_load("acac.nbcore", &model) != NBCORE_OK) { fprintf(stderr, "%s\n", nbcore_message()); exit(1); }
+ *     nbcore_evaluate(model, n, positions, numbers, cell, pbc, 0, &energy, forces, virial, NULL);
+ *     nbcore_free(model);
+ *
+ * Every function returns NBCORE_OK (0) or a status; nbcore_message() then says what was wrong. After any error the
+ * outputs are as they were. Nothing here prints, aborts or throws. All functions may be called from several threads at
+ * once, for one model too.
+ */
+#ifndef NBCORE_H
+#define NBCORE_H
+
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define NBCORE_API __attribute__((visibility("default")))
+#else
+#define NBCORE_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Version of this header; nbcore_version() is that of the library. */
+#define NBCORE_VERSION "0.1.0"
+
+typedef enum nbcore_status {
+  NBCORE_OK = 0,
+  NBCORE_EARG = 1,       /* an argument: NULL, out of range, a handle that is not (or no longer) a model */
+  NBCORE_ESHAPE = 2,     /* sizes: a negative number of atoms, or too many of them */
+  NBCORE_ENONFINITE = 3, /* NaN or Inf in positions */
+  NBCORE_ECELL = 4,      /* cell: not finite, singular, zero along a periodic direction, absurdly small or large */
+  NBCORE_EOVERLAP = 5,   /* two atoms on top of each other */
+  NBCORE_ESPECIES = 6,   /* an element that the model does not know */
+  NBCORE_EMODEL = 7,     /* not a model, damaged, or of a newer release */
+  NBCORE_EIO = 8,        /* the file could not be read: nbcore_errno() is errno */
+  NBCORE_ENUMERICS = 9,  /* the energy or a force is not finite */
+  NBCORE_EMEMORY = 10,   /* out of memory */
+  NBCORE_EINTERNAL = 11  /* a bug in nbcore: please report it with the message */
+} nbcore_status;
+
+/* A loaded potential. Handles are never used twice: one that was freed is an error (NBCORE_EARG), not a crash. */
+typedef struct nbcore_model nbcore_model;
+
+/* Release of the library, "0.1.0". */
+NBCORE_API const char* nbcore_version(void);
+
+/* What went wrong in the last call of this thread that did not return NBCORE_OK; UTF-8, valid until the next such call.
+ */
+NBCORE_API const char* nbcore_message(void);
+
+/* errno of the last NBCORE_EIO of this thread. */
+NBCORE_API int nbcore_errno(void);
+
+/* Reads a model file and checks that it is intact.
+ * NBCORE_EARG, NBCORE_EIO, NBCORE_EMODEL, NBCORE_EMEMORY; *model is set on success only. */
+NBCORE_API nbcore_status nbcore_load(const char* path, nbcore_model** model);
+
+/* Gives a model back. NULL is allowed; calls that still run on other threads end well. NBCORE_EARG. */
+NBCORE_API nbcore_status nbcore_free(nbcore_model* model);
+
+/* Radius of a neighbourhood, Angstrom. NBCORE_EARG. */
+NBCORE_API nbcore_status nbcore_cutoff(const nbcore_model* model, double* cutoff);
+
+/* The elements of a model: *n is how many; the first `capacity` atomic numbers, ascending, go to numbers (may be NULL
+ * if capacity is 0). NBCORE_EARG. */
+NBCORE_API nbcore_status nbcore_species(const nbcore_model* model, int capacity, int* numbers, int* n);
+
+/* Energy, forces and virial of one structure.
+ *
+ * n          number of atoms; 0 is allowed
+ * positions  [n][3]
+ * numbers    [n] atomic numbers
+ * cell       [3][3], rows are the cell vectors; those along directions that are not periodic are ignored. NULL: no cell
+ * pbc        [3], each 0 or 1: periodic along this vector. NULL: not periodic
+ * threads    0: NBCORE_NUM_THREADS, else OMP_NUM_THREADS, else one. The results have the same bits for any number
+ * energy     [1] total energy, reference energies of the elements included
+ * forces     [n][3], -dE/dr
+ * virial     [3][3], -dE/d(strain) = sum of r (x) f; stress = -virial / volume
+ * energies   [n], per atom; their sum is energy
+ *
+ * Outputs may be NULL where not wanted; they must not overlap the inputs. NBCORE_EARG, NBCORE_ESHAPE,
+ * NBCORE_ENONFINITE, NBCORE_ECELL, NBCORE_EOVERLAP, NBCORE_ESPECIES, NBCORE_ENUMERICS, NBCORE_EMEMORY. */
+NBCORE_API nbcore_status nbcore_evaluate(const nbcore_model* model, int64_t n, const double* positions,
+                                         const int* numbers, const double* cell, const int* pbc, int threads,
+                                         double* energy, double* forces, double* virial, double* energies);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* NBCORE_H */

@@ -1,0 +1,166 @@
+// The C ABI: arguments checked and converted, exceptions turned into a status and a message. No numerics here.
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <new>
+
+#include "base/error.hpp"
+#include "nbcore/nbcore.h"
+#include "potential/potential.hpp"
+
+namespace {
+
+using namespace nbcore;
+
+thread_local char last_message[2048] = "";  // a fixed buffer: saying that memory is out must not need any
+thread_local int last_errno = 0;
+
+nbcore_status fail(nbcore_status status, const char* text) {
+  std::strncpy(last_message, text, sizeof last_message - 1);
+  return status;
+}
+
+/// Runs f; whatever it throws becomes a status.
+template <class F> nbcore_status guarded(F f) noexcept {
+  try {
+    f();
+    return NBCORE_OK;
+  } catch (const ShapeError& e) {
+    return fail(NBCORE_ESHAPE, e.what());
+  } catch (const NonFiniteError& e) {
+    return fail(NBCORE_ENONFINITE, e.what());
+  } catch (const CellError& e) {
+    return fail(NBCORE_ECELL, e.what());
+  } catch (const SpeciesError& e) {
+    return fail(NBCORE_ESPECIES, e.what());
+  } catch (const InputError& e) {
+    return fail(NBCORE_EARG, e.what());
+  } catch (const ModelFileError& e) {
+    return fail(NBCORE_EMODEL, e.what());
+  } catch (const OverlapError& e) {
+    return fail(NBCORE_EOVERLAP, e.what());
+  } catch (const NumericsError& e) {
+    return fail(NBCORE_ENUMERICS, e.what());
+  } catch (const IoError& e) {
+    last_errno = e.code;
+    return fail(NBCORE_EIO, e.what());
+  } catch (const std::bad_alloc&) {
+    return fail(NBCORE_EMEMORY, "out of memory");
+  } catch (const std::exception& e) {
+    return fail(NBCORE_EINTERNAL, e.what());
+  } catch (...) {
+    return fail(NBCORE_EINTERNAL, "unknown exception");
+  }
+}
+
+// A handle is a number that is counted up, never an address: one that was freed cannot become another model.
+std::mutex guard;
+std::map<std::uintptr_t, std::shared_ptr<const Potential>> models;
+std::uintptr_t next_handle = 1;
+
+std::shared_ptr<const Potential> find(const nbcore_model* model) {
+  if (model == nullptr) throw InputError("model is NULL");
+  const std::lock_guard lock(guard);
+  const auto found = models.find(reinterpret_cast<std::uintptr_t>(model));
+  if (found == models.end()) throw InputError("model is no handle of a loaded model; was it freed?");
+  return found->second;
+}
+
+void require(const void* argument, const char* name) {
+  if (argument == nullptr) throw InputError(message(name, " is NULL"));
+}
+
+int n_threads(int asked) {
+  if (asked < 0 || asked > 1024) throw InputError(message("threads must be between 0 and 1024, got ", asked));
+  if (asked > 0) return asked;
+  for (const char* name : {"NBCORE_NUM_THREADS", "OMP_NUM_THREADS"})
+    if (const char* text = std::getenv(name))
+      if (const int n = std::atoi(text); n > 0 && n <= 1024) return n;
+  return 1;
+}
+
+Structure structure(std::int64_t n, const double* positions, const int* numbers, const double* cell, const int* pbc) {
+  if (n < 0 || n > INT32_MAX) throw ShapeError(message("n must be between 0 and 2147483647, got ", n));
+  if (n > 0) require(positions, "positions"), require(numbers, "numbers");
+  Structure s;
+  for (int k = 0; k < 3 && pbc != nullptr; ++k) {
+    if (pbc[k] != 0 && pbc[k] != 1) throw InputError(message("pbc[", k, "] must be 0 or 1, got ", pbc[k]));
+    if (pbc[k] == 1 && cell == nullptr) throw CellError(message("cell is NULL, but pbc[", k, "] is 1"));
+    s.pbc[k] = pbc[k] == 1;
+  }
+  for (int k = 0; k < 9 && cell != nullptr; ++k) s.cell[k / 3][k % 3] = cell[k];
+  s.positions.resize(static_cast<std::size_t>(n));
+  for (std::int64_t i = 0; i < n; ++i) s.positions[i] = {positions[3 * i], positions[3 * i + 1], positions[3 * i + 2]};
+  s.numbers.assign(numbers, numbers + n);
+  return s;
+}
+
+}  // namespace
+
+const char* nbcore_version(void) { return NBCORE_VERSION; }
+
+const char* nbcore_message(void) { return last_message; }
+
+int nbcore_errno(void) { return last_errno; }
+
+nbcore_status nbcore_load(const char* path, nbcore_model** model) {
+  return guarded([&] {
+    require(path, "path");
+    require(model, "model");
+    std::shared_ptr<const Potential> potential = Potential::load(path);
+    const std::lock_guard lock(guard);
+    models.emplace(next_handle, std::move(potential));
+    *model = reinterpret_cast<nbcore_model*>(next_handle++);
+  });
+}
+
+nbcore_status nbcore_free(nbcore_model* model) {
+  return guarded([&] {
+    if (model == nullptr) return;
+    const auto kept = find(model);  // freed after the lock is given back, or by the last call that runs
+    const std::lock_guard lock(guard);
+    models.erase(reinterpret_cast<std::uintptr_t>(model));
+  });
+}
+
+nbcore_status nbcore_cutoff(const nbcore_model* model, double* cutoff) {
+  return guarded([&] {
+    const auto potential = find(model);
+    require(cutoff, "cutoff");
+    *cutoff = potential->cutoff();
+  });
+}
+
+nbcore_status nbcore_species(const nbcore_model* model, int capacity, int* numbers, int* n) {
+  return guarded([&] {
+    const auto potential = find(model);
+    require(n, "n");
+    if (capacity < 0) throw InputError(message("capacity must not be negative, got ", capacity));
+    if (capacity > 0) require(numbers, "numbers");
+    const auto& species = potential->species();
+    for (std::size_t k = 0; k < species.size() && k < static_cast<std::size_t>(capacity); ++k) numbers[k] = species[k];
+    *n = static_cast<int>(species.size());
+  });
+}
+
+nbcore_status nbcore_evaluate(const nbcore_model* model, int64_t n, const double* positions, const int* numbers,
+                              const double* cell, const int* pbc, int threads, double* energy, double* forces,
+                              double* virial, double* energies) {
+  return guarded([&] {
+    const auto potential = find(model);
+    const Structure s = structure(n, positions, numbers, cell, pbc);
+    const Result result = potential->compute(s, n_threads(threads));
+    if (!std::isfinite(result.energy)) throw NumericsError("the energy is not finite");
+    for (std::size_t i = 0; i < result.forces.size(); ++i)
+      for (const double f : result.forces[i])
+        if (!std::isfinite(f)) throw NumericsError(message("the force on atom ", i, " is not finite"));
+    if (energy != nullptr) *energy = result.energy;
+    for (std::size_t i = 0; i < result.forces.size() && forces != nullptr; ++i)
+      for (int k = 0; k < 3; ++k) forces[3 * i + k] = result.forces[i][k];
+    for (int k = 0; k < 9 && virial != nullptr; ++k) virial[k] = result.virial[k / 3][k % 3];
+    for (std::size_t i = 0; i < result.energies.size() && energies != nullptr; ++i) energies[i] = result.energies[i];
+  });
+}

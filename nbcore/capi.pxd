@@ -1,0 +1,30 @@
+# The C ABI for Cython: `from nbcore cimport capi`; include directory and library are nbcore.paths.get_include() and
+# nbcore.paths.get_library().
+from libc.stdint cimport int64_t
+
+cdef extern from "nbcore/nbcore.h" nogil:
+    ctypedef enum nbcore_status:
+        NBCORE_OK
+        NBCORE_EARG
+        NBCORE_ESHAPE
+        NBCORE_ENONFINITE
+        NBCORE_ECELL
+        NBCORE_EOVERLAP
+        NBCORE_ESPECIES
+        NBCORE_EMODEL
+        NBCORE_EIO
+        NBCORE_ENUMERICS
+        NBCORE_EMEMORY
+        NBCORE_EINTERNAL
+    ctypedef struct nbcore_model:
+        pass
+    const char* nbcore_version()
+    const char* nbcore_message()
+    int nbcore_errno()
+    nbcore_status nbcore_load(const char* path, nbcore_model** model)
+    nbcore_status nbcore_free(nbcore_model* model)
+    nbcore_status nbcore_cutoff(const nbcore_model* model, double* cutoff)
+    nbcore_status nbcore_species(const nbcore_model* model, int capacity, int* numbers, int* n)
+    nbcore_status nbcore_evaluate(
+        const nbcore_model* model, int64_t n, const double* positions, const int* numbers, const double* cell,
+        const int* pbc, int threads, double* energy, double* forces, double* virial, double* energies)

@@ -1,0 +1,137 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, embedsignature=True
+"""A potential for molecular dynamics: one call per time step, into arrays that the caller keeps.
+
+Over the C ABI alone, without the interpreter lock and without NumPy work per step. Other Cython modules can
+`from nbcore.evaluator cimport Evaluator`.
+"""
+import os
+
+from nbcore import errors
+
+from nbcore cimport capi
+
+cdef dict classes = {
+    capi.NBCORE_EARG: errors.InputError,
+    capi.NBCORE_ESHAPE: errors.InputError,
+    capi.NBCORE_ENONFINITE: errors.InputError,
+    capi.NBCORE_ECELL: errors.InputError,
+    capi.NBCORE_EOVERLAP: errors.NumericsError,
+    capi.NBCORE_ESPECIES: errors.SpeciesError,
+    capi.NBCORE_EMODEL: errors.ModelFileError,
+    capi.NBCORE_ENUMERICS: errors.NumericsError,
+    capi.NBCORE_EMEMORY: MemoryError,
+    capi.NBCORE_EINTERNAL: errors.Error,
+}
+
+
+cdef raise_last(capi.nbcore_status status, path=None):
+    """The Python error of a status that is not NBCORE_OK."""
+    if status == capi.NBCORE_EIO:
+        number = capi.nbcore_errno()
+        raise OSError(number, os.strerror(number), path)
+    raise classes[status](os.fsdecode(<bytes> capi.nbcore_message()))
+
+
+cdef class Evaluator:
+    """A potential read from a model file, evaluated into arrays of the caller.
+
+    path: the model file. Raises ModelFileError (not a model, damaged, of a newer release) and OSError.
+    cutoff is in Angstrom, species are atomic numbers, ascending. Evaluators may be shared between threads and pickled
+    (by their path).
+
+    >>> evaluator = Evaluator("acac.nbcore")
+    >>> forces = np.empty((n, 3))
+    >>> energy = evaluator.evaluate(positions, numbers, forces=forces)
+    """
+
+    def __cinit__(self, path):
+        cdef bytes name = os.fsencode(path)
+        cdef const char* text = name
+        cdef capi.nbcore_status status
+        self.model = NULL
+        if b"\0" in name:
+            raise errors.InputError("path: holds a zero byte")
+        with nogil:
+            status = capi.nbcore_load(text, &self.model)
+        if status != capi.NBCORE_OK:
+            raise_last(status, os.fsdecode(name))
+        self.path = os.fsdecode(name)
+
+    def __dealloc__(self):
+        capi.nbcore_free(self.model)
+
+    def __reduce__(self):
+        return Evaluator, (os.path.abspath(self.path),)
+
+    def __repr__(self):
+        return f"Evaluator({self.path!r})"
+
+    @property
+    def cutoff(self):
+        """Radius of a neighbourhood, Angstrom."""
+        cdef double cutoff
+        capi.nbcore_cutoff(self.model, &cutoff)
+        return cutoff
+
+    @property
+    def species(self):
+        """Atomic numbers of the elements that the potential knows, ascending."""
+        cdef int numbers[118]
+        cdef int n
+        capi.nbcore_species(self.model, 118, numbers, &n)
+        return [numbers[k] for k in range(n)]
+
+    cpdef double evaluate(
+        self, const double[:, ::1] positions, const int[::1] numbers, const double[:, ::1] cell=None, pbc=False,
+        double[:, ::1] forces=None, double[:, ::1] virial=None, double[::1] energies=None, int threads=0) except? -1:
+        """Total energy, eV, reference energies included; forces, virial and energies are written where given.
+
+        positions: (N, 3) float64, Angstrom. numbers: (N,) C int (NumPy: np.intc), atomic numbers. cell: (3, 3), rows are
+        the cell vectors, or None. pbc: one or three booleans. All arrays C-contiguous.
+        forces: (N, 3), -dE/dr in eV/Angstrom. virial: (3, 3), -dE/d(strain) in eV. energies: (N,), eV.
+        threads: 0 means NBCORE_NUM_THREADS, else OMP_NUM_THREADS, else one; the same bits for any number.
+
+        Raises InputError, SpeciesError, NumericsError, with the outputs left as they were.
+        """
+        cdef Py_ssize_t n = positions.shape[0]
+        cdef int periodic[3]
+        cdef double energy = 0
+        cdef capi.nbcore_status status
+        cdef const double* cell_data = NULL
+        cdef double* forces_data = NULL
+        cdef double* virial_data = NULL
+        cdef double* energies_data = NULL
+        if positions.shape[1] != 3:
+            raise errors.InputError(f"positions must have shape (N, 3), got ({n}, {positions.shape[1]})")
+        if numbers.shape[0] != n:
+            raise errors.InputError(f"numbers must have shape ({n},), as many as positions, got ({numbers.shape[0]},)")
+        if cell is not None:
+            if cell.shape[0] != 3 or cell.shape[1] != 3:
+                raise errors.InputError(f"cell must have shape (3, 3), got ({cell.shape[0]}, {cell.shape[1]})")
+            cell_data = &cell[0, 0]
+        if forces is not None:
+            if forces.shape[0] != n or forces.shape[1] != 3:
+                raise errors.InputError(f"forces must have shape ({n}, 3), got ({forces.shape[0]}, {forces.shape[1]})")
+            forces_data = &forces[0, 0]
+        if virial is not None:
+            if virial.shape[0] != 3 or virial.shape[1] != 3:
+                raise errors.InputError(f"virial must have shape (3, 3), got ({virial.shape[0]}, {virial.shape[1]})")
+            virial_data = &virial[0, 0]
+        if energies is not None:
+            if energies.shape[0] != n:
+                raise errors.InputError(f"energies must have shape ({n},), got ({energies.shape[0]},)")
+            energies_data = &energies[0]
+        if pbc is True or pbc is False:
+            periodic[0] = periodic[1] = periodic[2] = pbc
+        else:
+            if len(pbc) != 3:
+                raise errors.InputError(f"pbc must be one or three booleans, got {pbc!r}")
+            for k in range(3):
+                periodic[k] = pbc[k]
+        with nogil:
+            status = capi.nbcore_evaluate(
+                self.model, n, &positions[0, 0], &numbers[0], cell_data, periodic, threads,
+                &energy, forces_data, virial_data, energies_data)
+        if status != capi.NBCORE_OK:
+            raise_last(status)
+        return energy
