@@ -64,7 +64,8 @@ def _parity_panel(ax, words, unit, points):
     ax.set_aspect("equal")
     ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.yaxis.set_major_locator(MaxNLocator(5))
-    ax.legend(loc="lower right", fontsize=6.5, frameon=False, handletextpad=0.1)
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(loc="lower right", fontsize=6.5, frameon=False, handletextpad=0.1)
 
 
 def errors(path, sets, E0s=None) -> None:
@@ -95,7 +96,8 @@ def errors(path, sets, E0s=None) -> None:
     for axis in (by_force.yaxis, by_distance.yaxis, by_element.xaxis):
         _logarithmic(axis)
     by_element.legend(fontsize=7, frameon=False)
-    by_force.legend(fontsize=6.5, frameon=False, loc="lower right", handletextpad=0.1)
+    if by_force.get_legend_handles_labels()[0]:  # a density names its sets at its scale
+        by_force.legend(fontsize=6.5, frameon=False, loc="lower right", handletextpad=0.1)
     _save(figure, path)
 
 

@@ -14,8 +14,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+GPA = 160.21766208  # GPa in one eV/Å^3
 LOG_WIDTH = 100
-WIDE = 76  # characters; below, the epoch table stands closer
 
 
 class Display:
@@ -94,12 +94,12 @@ class Display:
 
     def epochs_begin(self, with_stress=False) -> None:
         """The head of the table."""
-        self.print(lambda width: _head(width >= WIDE, with_stress))
+        self.print(lambda width: _head(width, with_stress))
         self._with_stress = with_stress
 
     def epoch(self, row, elapsed) -> None:
         """One row of it: loss, errors in meV, meV/Å and GPa, rate, time since the beginning of the run."""
-        self.print(lambda width: _row(row, elapsed, width >= WIDE, self._with_stress))
+        self.print(lambda width: _row(row, elapsed, width, self._with_stress))
 
     # ---- the progress line ----
 
@@ -152,39 +152,44 @@ def _progress_line(done, total, text, left, width):
     words = f"{percent}   {text}   {left}"
     room = width - len(count) - len(words) - 5
     if room < 8:
-        return Text(f"{count.strip()} {words.replace('   ', '  ')}", no_wrap=True, overflow="ellipsis")
+        return Text(f"{count.strip()} {text}, {left}".rstrip(", "), no_wrap=True, overflow="ellipsis")
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_row(count, ProgressBar(total=total, completed=done, width=min(room, 40)), words)
     return grid
 
 
-def _head(wide, with_stress):
-    if wide:
-        stress = "     stress, GPa   " if with_stress else ""
-        pair = "     train    valid" if with_stress else ""
-        return (
-            f"\n  epoch    loss      energy, meV/atom    forces, meV/Å  {stress}     lr      elapsed"
-            f"\n           valid     train    valid     train    valid{pair}"
-        )
-    stress = "   stress GPa" if with_stress else ""
-    pair = "  train valid" if with_stress else ""
-    heads = f"\nepoch    loss  E, meV/atom    F, meV/Å{stress}      lr elapsed"
-    return f"{heads}\n       valid  train  valid  train  valid{pair}"
+def _columns(width, with_stress):
+    """[(head, [(name below it, characters, cell of a row)])]: what fits the width."""
+
+    def pair(head, kind, factor, characters):
+        cells = [(n, characters, lambda row, _, n=n: _error(row[f"{kind}_{n}"], factor)) for n in ("train", "valid")]
+        return head, cells
+
+    def loss(row, _):
+        return scientific(row["loss_train"] if row["loss_valid"] is None else row["loss_valid"], 2)
+
+    rate = ("lr", [("", 8, lambda row, _: scientific(row["lr"], 1))])
+    for n, energy, forces in ((9, "energy, meV/atom", "forces, meV/Å"), (7, "E, meV/atom", "F, meV/Å")):
+        epoch = ("epoch", [("", n - 2, lambda row, _: str(row["epoch"]))])
+        errors = [pair(energy, "energy", 1e3, n), pair(forces, "forces", 1e3, n)]
+        errors += [pair("stress, GPa", "stress", GPA, n)] if with_stress else []
+        clock = ("elapsed", [("", n + 1, lambda _, elapsed: duration(elapsed))])
+        columns = [epoch, ("loss", [("valid", n + 1, loss)]), *errors, rate, clock]
+        if sum(characters for _, cells in columns for _, characters, _ in cells) <= width:
+            return columns
+    return [epoch, *errors, clock]
 
 
-def _row(row, elapsed, wide, with_stress):
-    def cells(kind, factor, width):
-        return "".join(f"{_error(row[f'{kind}_{name}'], factor):>{width}}" for name in ("train", "valid"))
+def _head(width, with_stress):
+    groups = _columns(width, with_stress)
+    first = "".join(f"{head:>{sum(characters for _, characters, _ in cells)}}" for head, cells in groups)
+    second = "".join(f"{name:>{characters}}" for _, cells in groups for name, characters, _ in cells)
+    return f"\n{first}\n{second.rstrip()}"
 
-    loss = row["loss_train"] if row["loss_valid"] is None else row["loss_valid"]
-    loss, lr, clock = scientific(loss, 2), scientific(row["lr"], 1), duration(elapsed)
-    if wide:
-        stress = cells("stress", 160.21766208, 9) if with_stress else ""
-        errors = f"{cells('energy', 1e3, 9)} {cells('forces', 1e3, 9)}"
-        return f"{row['epoch']:>7}  {loss:>9}{errors}{stress}  {lr:>9}{clock:>11}"
-    stress = cells("stress", 160.21766208, 6) if with_stress else ""
-    errors = f"{cells('energy', 1e3, 7)}{cells('forces', 1e3, 7)}"
-    return f"{row['epoch']:>5}{loss:>8}{errors}{stress}{lr:>8}{clock:>8}"
+
+def _row(row, elapsed, width, with_stress):
+    groups = _columns(width, with_stress)
+    return "".join(f"{cell(row, elapsed):>{characters}}" for _, cells in groups for _, characters, cell in cells)
 
 
 def _error(value, factor):

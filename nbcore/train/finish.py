@@ -1,6 +1,6 @@
 """The end of a training: errors on all sets, remarks, plots, report, the finished model, what to do next."""
 
-from nbcore import evaluate, plots, report, tables
+from nbcore import evaluate, report, tables
 from nbcore.train.display import duration, hanging
 from nbcore.train.training_set import TrainingSet
 
@@ -30,6 +30,8 @@ def finish(trainer, data, job, display, run, reason, elapsed) -> dict:
         display.remark(remark)
     if run is None:
         return errors
+
+    from nbcore import plots  # matplotlib takes a second, and a run that is interrupted does not need it
 
     potential.save(str(run.model))
     folder = run.folder / "plots"

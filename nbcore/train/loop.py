@@ -7,7 +7,7 @@ import time
 from collections import deque
 
 from nbcore.errors import NumericsError
-from nbcore.train.display import WIDE, scientific
+from nbcore.train.display import hanging, scientific
 
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -143,7 +143,7 @@ def _stage_two(trainer):
     words = f"stage two: energy weight {one:g} -> {two.energy_weight:g}, lr {scientific(two.lr, 1)}"
     if trainer.epoch < trainer.settings.stage_two_epoch:
         words += f" (no better for {trainer.settings.patience} epochs)"
-    return lambda width: f"{trainer.epoch:>{7 if width >= WIDE else 5}}    {words}"
+    return hanging(f"{trainer.epoch:>7}    ", words)
 
 
 def _sentence(error):

@@ -1,6 +1,6 @@
 """A potential that is linear in its parameters, in NumPy, with exact gradients: what a training needs of one.
 
-E = sum over pairs closer than the cutoff of sum_k theta_k phi_k(r), phi_k = exp(-2 (r - c_k)^2) - the same at the cutoff.
+E = sum over pairs of sum_k theta_k phi_k(r), phi_k(r) = exp(-2 (r - c_k)^2) - exp(-2 (cutoff - c_k)^2).
 """
 
 import json
