@@ -44,6 +44,7 @@ class Audit:
     duplicates: list[tuple[str, str, float | None]] = field(default_factory=list)  # where, where, energies differ by
     shared: dict[tuple[str, str], int] = field(default_factory=dict)  # (set, set) -> structures in both
     outliers: int = 0
+    units_plausible: bool = True
     remarks: list[str] = field(default_factory=list)
 
     def shortest_distances(self) -> dict[str, float]:
@@ -77,7 +78,9 @@ def audit(data, test=None, cutoff: float | None = None, E0: ReferenceEnergies | 
     _forces(result, main)
     if cutoff is not None and len(main):
         result.neighbours = neighbours_per_atom(main, cutoff)
-    result.remarks += unit_remarks(main, shortest)
+    suspicious = unit_remarks(main, shortest)
+    result.units_plausible &= not suspicious
+    result.remarks += suspicious
     return result
 
 
@@ -186,6 +189,7 @@ def _energy_outliers(result, labelled):
     usual = (fractions @ solution)[far[np.argmax(np.abs(residual[far]))]]
     ratio = abs(worst.energy / len(worst) / usual)
     near = nearest_factor(ratio, 0.1) if ratio > 0 and not 0.9 < ratio < 1.1 else None
+    result.units_plausible &= near is None
     hint = f" Was its energy in another unit, {near[0]}?  (factor {near[1]})" if near else ""
     result.remarks.append(
         f"{len(far)} energ{'y is' if len(far) == 1 else 'ies are'} far from the others, the farthest "
@@ -201,12 +205,13 @@ def _forces(result, main):
         result.forces_rms = float(np.sqrt(np.mean(np.concatenate([s.forces.ravel() for s in labelled]) ** 2)))
         result.forces_max = (float(max(largest)), labelled[int(np.argmax(largest))].where)
         result.net_force = (float(max(net)), labelled[int(np.argmax(net))].where)
-        extreme = np.flatnonzero(np.array(largest) > max(30.0, 20 * result.forces_rms))
+        limit = max(30.0, 20 * float(np.median(largest)))
+        extreme = np.flatnonzero(np.array(largest) > limit)
         if len(extreme) and len(extreme) < 0.2 * len(labelled):
             result.outliers += len(extreme)
             result.remarks.append(
                 f"{len(extreme)} structure{'s' * (len(extreme) > 1)} with forces above "
-                f"{max(30.0, 20 * result.forces_rms):.0f} eV/Å, the largest {result.forces_max[0]:.1f} "
+                f"{limit:.0f} eV/Å, the largest {result.forces_max[0]:.1f} "
                 f"({result.forces_max[1]}). Did the calculation converge?"
             )
         if result.net_force[0] > NET_FORCE * len(labelled[int(np.argmax(net))]):

@@ -118,7 +118,7 @@ def _checks(audit):
     within = len(audit.duplicates) - sum(audit.shared.values())
     parts = ["no duplicates" if not within else f"{within} duplicates"]
     parts.append("no outliers" if not audit.outliers else f"{audit.outliers} outliers")
-    parts += [] if any("factor" in r or "length_unit" in r for r in audit.remarks) else ["units plausible"]
+    parts += ["units plausible" if audit.units_plausible else "units doubtful"]
     if any(role for *_, role in audit.files):
         shared = sum(audit.shared.values())
         parts.append("valid and test disjoint from train" if not shared else f"{shared} structures in two sets")

@@ -74,7 +74,7 @@ def fingerprint(structure: Structure, found=None) -> np.ndarray:
 def duplicates(structures, prints) -> list[tuple[int, int]]:
     """Pairs (first, later) of structures that are the same up to symmetry; `prints` are their fingerprints.
 
-    Same means: equal to about 1e-6 Å, as copies that went through text files are.
+    Same means: equal up to the rounding of copies that went through text files.
     """
     groups = {}
     for k, s in enumerate(structures):

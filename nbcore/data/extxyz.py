@@ -78,6 +78,9 @@ def parse(frame: TextFrame, file: str) -> Atoms:
 
     def comment_to_dict(comment):
         info = key_val_str_to_dict(MATRIX.sub(_six_to_nine, comment))
+        pbc = np.asarray(info.get("pbc", [True] * 3))
+        if pbc.shape != (3,) or pbc.dtype.kind not in "biu":
+            raise ValueError(f'pbc: expected three of T and F, got "{info["pbc"]}"')
         matrices.update({key: info.pop(key) for key in ("stress", "virial") if key in info})
         return info
 

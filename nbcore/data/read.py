@@ -1,5 +1,6 @@
 """`read`: files in, a checked list of structures in eV and Angstrom out, with what was assumed on the way."""
 
+import io
 import os
 import tempfile
 import warnings
@@ -122,23 +123,11 @@ def _format(path, content):
     if name.lower().endswith((".xyz", ".extxyz")):
         return "extxyz"
     try:
-        return filetype(_Named(content, name))
+        file = io.BytesIO(content)
+        file.name = name
+        return filetype(file)
     except UnknownFileTypeError:
         raise InputError(f"{path}: {'empty' if not content else 'not a format that ASE recognises'}.") from None
-
-
-class _Named:
-    """The little of a binary file that ASE's guess of the format looks at: content and name."""
-
-    def __init__(self, content, name):
-        self.name = name
-        self._content = content
-
-    def read(self, size=-1):
-        return self._content[:size] if size >= 0 else self._content
-
-    def seek(self, _):
-        pass
 
 
 def _read_ase(path, content, format):

@@ -23,7 +23,7 @@ def energy_to_forces(structures, most: int = 60, seed: int = 0):
 
     A pair potential, linear in Gaussians of the distance per pair of elements, is fitted to the forces alone; its
     energies are compared with the labels, each about its mean over structures of the same composition. A rough
-    potential, but the two agree within a few ten per cent where energies and forces are in the same units.
+    potential, but the two agree within a factor of two where energies and forces are in the same units.
     Returns (ratio, correlation); (0, 0) where there is too little to compare.
     """
     groups = {}
@@ -97,11 +97,13 @@ def unit_remarks(structures, shortest: list[dict[str, float]]) -> list[str]:
             "energies are). nbcore expects forces = -dE/dr."
         )
     elif correlation > 0.7 and not 1 / 4 < factor < 4:
-        near = nearest_factor(factor)
-        text = f"Energies spread by {factor:.2g} times what the forces suggest"
-        unit = "energy_unit" if factor < 1 else "forces_unit"
-        guess = f": is {unit} {near[0]}?  (factor {near[1]})" if near else "; they do not belong together."
-        remarks.append(text + guess)
+        # too rough to tell Hartree from Ry: the unit that is met most often in each direction and range is named
+        guess = "energy_unit Hartree?  (factor 27.2114)"
+        if factor > 1:
+            guess = "energy_unit kcal/mol?  (factor 0.0433641)  Or forces_unit Hartree/Angstrom?  (factor 27.2114)"
+        if factor > 50:
+            guess = "energy_unit kJ/mol?  (factor 0.0103643)"
+        remarks.append(f"Energies spread by {factor:.2g} times what the forces suggest: is {guess}")
     ratio = _length_ratio(shortest)
     if ratio and not 0.66 < ratio < 1.55:
         near = "1/0.529177: is length_unit Bohr?" if ratio > 1 else "0.529177: were they converted twice?"
