@@ -93,6 +93,8 @@ cdef class Evaluator:
 
         Raises InputError, SpeciesError, NumericsError, with the outputs left as they were.
         """
+        if positions is None or numbers is None:
+            raise TypeError("positions and numbers must be arrays, got None")
         cdef Py_ssize_t n = positions.shape[0]
         cdef int periodic[3]
         cdef double energy = 0

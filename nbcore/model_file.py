@@ -52,7 +52,7 @@ def check_golden(path, tolerance: float = 1e-10) -> list[Golden]:
                 for key in ("positions", "numbers", "cell", "pbc", "energy", "forces", "virial")
             }
         except KeyError as missing:
-            raise ModelFileError(f"{path}: golden case {case} has no array {missing.args[0]}") from None
+            raise ModelFileError(f"{path}: golden case {case} lacks the array {missing.args[0]}") from None
         pbc = stored["pbc"] != 0
         got = potential.compute(stored["positions"], stored["numbers"].astype(int), stored["cell"], pbc, threads=1)
         differences = []
