@@ -13,8 +13,9 @@ from nbcore.so3.irreps import Irreps
 def wigner_D(l, R):
     """The matrix of a rotation on real harmonics: Y_l(R r) = D Y_l(r).
 
-    D is real and orthogonal and D(R1 R2) = D(R1) D(R2); D of l = 1 is R in the order (y, z, x). It is made by coupling,
-    D_l = C^T (D_(l-1) x D_1) C, without angles: no rotation is special, and the error stays below 1e-13 to l = 50.
+    D is real and orthogonal and D(R1 R2) = D(R1) D(R2); D of l = 1 is R in the order (y, z, x). It is made by
+    coupling, D_l = C^T (D_(l-1) x D_1) C, without angles: no rotation is special, and the error stays below 1e-13 to
+    l = 50 (plus l times the distance of R from a rotation).
 
     Parameters
     ----------
