@@ -328,7 +328,7 @@ def _moved(data, old, new):
         while has_magic(head):
             head = os.path.dirname(head)
         tail = files[len(head) :].lstrip("/")
-        return os.path.join(os.path.relpath(os.path.join(old or ".", head), new), tail).rstrip("/")
+        return os.path.normpath(os.path.join(os.path.relpath(os.path.join(old or ".", head), new), tail))
 
     return msgspec.structs.replace(
         data, **{key: move(getattr(data, key)) for key in ("train", "valid", "test", "isolated_atoms")}

@@ -99,9 +99,9 @@ def _read_train(sets, options):
     from nbcore.errors import InputError
 
     files = sets["train"]
-    train = data.read(files, isolated_atoms=sets["isolated"], missing="mask", **options)
+    train = data.read(files, isolated_atoms=sets["isolated"], missing="mask", **options) if files else []
     if not len(train):
-        raise InputError(f"{files[0]}: only isolated atoms in it, nothing to train on.")
+        raise InputError(f"{[*files, *sets['isolated']][0]}: only isolated atoms in it, nothing to train on.")
     return train, train.reading.remarks
 
 
@@ -172,13 +172,13 @@ def _one(files):
 
 
 def _name(files):
-    """A name from the data: the file's without words like train, else the folder's."""
+    """A name from the data: that of a single file without words like train, else the folder's."""
     stem = os.path.basename(files[0]).partition(".")[0]
     words = [w for w in re.split(r"[^A-Za-z0-9]+", stem) if w]
     told = [
         w for w in words if not re.fullmatch(r"(?i)train(ing)?|data(set)?|all|test|\d+K?|OUTCAR|pos|frc|vasprun", w)
     ]
-    if told and len(told) == len(words) or (told and not re.match(r"(?i)train|data|all", stem)):
+    if told and len(files) == 1 and not re.match(r"(?i)train|data|all", stem):
         return "_".join(told)
     folder = os.path.basename(os.path.dirname(os.path.abspath(files[0])))
     return re.sub(r"[^\w.-]+", "_", folder).strip("._") or "potential"

@@ -21,7 +21,7 @@ def atom(symbol, extra=0.0):
 
 
 def test_isolated_atoms_are_set_apart(tmp_path):
-    """One-atom frames without periods or far from their images, and config_type; not a crystal with one atom per cell."""
+    """One-atom frames without periods or far from their images, and config_type; not a crystal of one atom per cell."""
     path = tmp_path / "a.xyz"
     path.write_text(
         "1\nenergy=-13.5\nH 0 0 0\n"
