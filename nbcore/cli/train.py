@@ -14,8 +14,8 @@ def add_parser(subparsers):
     parser = subparsers.add_parser(
         "train",
         help=HELP,
-        description="Trains as train.toml says, in a folder called after its name. The same command continues a run that "
-        "was interrupted. `nbcore init DATA...` writes a train.toml.",
+        description="Trains as train.toml says, in a folder called after its name. The same command continues a run "
+        "that was interrupted. `nbcore init DATA...` writes a train.toml.",
     )
     parser.add_argument("config", help="the configuration, train.toml")
     parser.add_argument(
@@ -23,7 +23,7 @@ def add_parser(subparsers):
         help="change one key, for example --set training.max_epochs=50",
     )  # fmt: skip
     parser.add_argument("--restart", action="store_true", help="begin again; the old run is kept as NAME.1")
-    parser.add_argument("--dry-run", action="store_true", help="print data, model, plan with time and memory; stop")
+    parser.add_argument("--dry-run", action="store_true", help="print data, model and plan (time, memory) and stop")
     parser.add_argument("--output", metavar="DIR", help="the run folder (default: NAME, where the command is started)")
     parser.add_argument("--threads", type=int, metavar="N", help="threads (default: the cores this process may use)")
 

@@ -7,6 +7,7 @@ ends where an uninterrupted one does.
 import contextlib
 import dataclasses
 import math
+import os
 
 import numpy as np
 
@@ -112,8 +113,8 @@ class Trainer:
     def _not_finite(self, batch):
         frames = {}
         for s in (self.train_set.structures[i] for i in batch):
-            frames.setdefault(s.file, []).append(s.frame)
-        where = "; ".join(f"{', '.join(map(str, sorted(f)))} of {name or 'the data'}" for name, f in frames.items())
+            frames.setdefault(os.path.normpath(s.file) if s.file else "the data", []).append(s.frame)
+        where = "; ".join(f"{', '.join(map(str, sorted(f)))} of {name}" for name, f in frames.items())
         step = self.position // self.settings.batch_size + 1
         return f"loss is not finite at epoch {self.epoch + 1}, step {step} (structures {where})"
 
