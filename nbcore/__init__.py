@@ -1,6 +1,6 @@
 """nbcore: atomic potentials from SO(3)-covariant N-body networks (Kondor, arXiv:1803.01588)."""
 
-from nbcore import errors, presets, so3
+from nbcore import errors, gates, presets, so3
 from nbcore._core import build_info as _build_info
 from nbcore._threads import threads
 from nbcore.errors import CheckpointError, Error, InputError, ModelFileError, NumericsError, SpeciesError
@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CheckpointError", "Error", "InputError", "ModelFileError", "NumericsError", "Potential", "Result", "SpeciesError",
-    "__version__", "build_info", "errors", "presets", "so3", "threads",
+    "__version__", "build_info", "errors", "gates", "presets", "so3", "threads",
 ]  # fmt: skip
 
 

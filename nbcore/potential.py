@@ -29,8 +29,8 @@ class Potential:
 
     Made by a preset, `nbcore.presets.nbody(...)`, or read from a file, `Potential.load(path)`.
 
-    description: dict with "species" (symbols), "program", and what else is to be kept with the model: preset and options,
-    E0s (eV per element), about, training, errors, shortest_distances.
+    description: dict with "species" (symbols), "program", and what else is to be kept with the model: preset and
+    options, E0s (eV per element), about, training, errors, shortest_distances.
     seed: initial parameters are normal random numbers from it.
 
     >>> import nbcore
@@ -49,7 +49,7 @@ class Potential:
         """New random parameters, the same for the same seed."""
         rng = np.random.default_rng(seed)
         theta = self.parameters
-        for name, begin, shape, deviation in self._core.slices():
+        for _, begin, shape, deviation in self._core.slices():
             size = int(np.prod(shape))
             theta[begin : begin + size] = deviation * rng.standard_normal(size)
         self.description.setdefault("seeds", {})["parameters"] = seed
@@ -73,7 +73,7 @@ class Potential:
 
     @property
     def parameters(self) -> np.ndarray:
-        """The flat parameter vector (n_parameters,), a view: what is written to it counts from the next evaluation on."""
+        """The flat parameter vector (n_parameters,), a view: what is written to it counts from then on."""
         return self._core.parameters
 
     @property
@@ -105,19 +105,14 @@ class Potential:
     def scale(self, value: float) -> None:
         self._core.scale = float(value)
 
-    def set_average_neighbours(self, average: float) -> None:
-        """Normalises sums over neighbours by their usual number; for presets only, before training."""
-        from nbcore import presets
-
-        preset, options = self.description.get("preset"), dict(self.description.get("options", {}))
-        if preset is None:
-            raise InputError("this potential was not made by a preset: set the scale of its gates in the program")
-        options["average_neighbours"] = float(average)
-        theta, E0s, scale = self.parameters.copy(), self.E0s, self.scale
-        self.description.update(options=options, program=presets.program(preset, self.species, **options))
-        self._core = _core.Potential(json.dumps(self.description))
-        self.E0s, self.scale = E0s, scale
-        self.parameters[:] = theta
+    def set_gain(self, gate: str, part: int, factor: float) -> None:
+        """Multiplies part `part` of a mix gate's output by a constant, which the program keeps."""
+        names = [g["name"] for g in self.description["program"]["gates"]]
+        k = names.index(gate)
+        spec = self.description["program"]["gates"][k]
+        gain = spec.setdefault("gain", [1.0] * len(self._core.slots()[k][2]))
+        gain[part] *= factor
+        self._core.rescale(k, part, factor)
 
     def __repr__(self):
         preset = self.description.get("preset", "own program")
@@ -131,11 +126,11 @@ class Potential:
     def compute(self, positions, species, cell=None, pbc=False, threads: int | None = None) -> Result:
         """Energy, forces, virial, stress and energies per atom of one structure.
 
-        positions: (N, 3) Angstrom. species: N symbols or atomic numbers. cell: (3, 3), rows are the cell vectors in Angstrom.
-        pbc: one or three booleans. threads: see `nbcore.threads`; the result is the same to the last bit for any number.
+        positions: (N, 3) Angstrom. species: N symbols or atomic numbers. cell: (3, 3), rows are the cell vectors,
+        Angstrom. pbc: one or three booleans. threads: see `nbcore.threads`; any number gives the same bits.
 
-        Raises InputError (shapes, NaN, singular cell), SpeciesError (unknown element), NumericsError (atoms on top of each other),
-        TypeError (not numbers).
+        Raises InputError (shapes, NaN, singular cell), SpeciesError (unknown element), NumericsError (atoms on top of
+        each other), TypeError (not numbers).
         """
         positions, numbers, cell, pbc = check_structure(positions, species, cell, pbc)
         energy, forces, virial, energies = self._core.compute(positions, numbers, cell, pbc, number_of_threads(threads))
@@ -143,7 +138,7 @@ class Potential:
         return Result(energy, forces, virial, stress, energies)
 
     def compute_many(self, structures, threads: int | None = None) -> list[Result]:
-        """`compute` for each of a list of ase.Atoms, nbcore structures, or tuples (positions, species, cell, pbc), in order."""
+        """`compute` for each of a list of ase.Atoms, structures, or tuples (positions, species, cell, pbc), in order."""
         results = []
         for s in structures:
             if hasattr(s, "get_positions"):

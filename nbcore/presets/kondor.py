@@ -1,4 +1,4 @@
-"""The paper to the letter: eqs. (10) and (11) of arXiv:1803.01588, inverse powers of distances, no pointwise non-linearity."""
+"""The paper to the letter: eqs. (10) and (11) of arXiv:1803.01588, inverse powers, no pointwise non-linearity."""
 
 from nbcore.errors import InputError
 from nbcore.potential import Potential
@@ -12,24 +12,23 @@ def kondor(
     levels: int = 2,
     l_states: int = 2,
     parity: str = "so3",
-    average_neighbours: float = 12.0,
     E0s: dict | None = None,
     seed: int = 0,
 ) -> Potential:
     """An N-body network of neighbourhoods with random parameters.
 
-    Level k: A^(s) = sum over children of |r|^-s (psi x r), s = 0..3, every child weighted by a smooth envelope (the paper has none,
-    and its energies would jump at the cutoff); eq. (10) takes A^(0..2), eq. (11) the products A^(s) x A^(s) of all channels, which is
-    its double sum factorised; both are mixed to `channels` per l. The energy is linear in the scalars of all levels.
+    Level k: A^(s) = sum over children of |r|^-s (psi x r), s = 0..3, every child weighted by a smooth envelope (the paper
+    has none, and its energies would jump at the cutoff); eq. (10) takes the A^(s), eq. (11) the products A^(s) x A^(s) of
+    all channels, which is its double sum factorised; both are mixed to `channels` per l. The energy is linear in the
+    scalars of all levels.
 
-    species: elements. cutoff: Angstrom. channels: fragments per l. l_states: largest l of a state. parity: "so3" as in the paper, or
-    "o3". average_neighbours, E0s, seed: as in `nbody`.
+    species: elements. cutoff: Angstrom. channels: fragments per l. l_states: largest l of a state. parity: "so3" as in
+    the paper, or "o3". E0s, seed: as in `nbody`.
 
     >>> kondor(species=["H", "O"], cutoff=4.0, channels=4).levels
     2
     """
-    options = dict(cutoff=cutoff, channels=channels, levels=levels, l_states=l_states, parity=parity,
-                   average_neighbours=average_neighbours)  # fmt: skip
+    options = dict(cutoff=cutoff, channels=channels, levels=levels, l_states=l_states, parity=parity)  # fmt: skip
     ordered = symbols(sorted(set(atomic_numbers(list(species)))))
     description = {
         "preset": "kondor", "options": options, "species": ordered, "cutoff": float(cutoff),
@@ -38,20 +37,19 @@ def kondor(
     return Potential(description, seed)
 
 
-def kondor_program(species, cutoff, channels, levels, l_states, parity, average_neighbours) -> dict:
+def kondor_program(species, cutoff, channels, levels, l_states, parity) -> dict:
     """The list of gates of `kondor`, as data."""
     if levels < 1:
         raise InputError(f"levels must be at least 1, got {levels}")
     radial = {"basis": "inverse_power", "n": 4, "cutoff": float(cutoff), "envelope": "smooth"}
-    scale = average_neighbours**-0.5
     gates, readout = [], []
     for level in range(1, levels + 1):
         before = f"psi{level - 1}"
         if level == 1:  # leaves: one-hot species, so psi x r is r per species
-            gates.append(dict(gate="density", name="sum1", l_min=1, l_max=1, radial=radial, scale=scale))
+            gates.append(dict(gate="density", name="sum1", l_min=1, l_max=1, radial=radial))
         else:
             gates.append(dict(gate="zeroth_order", name=f"sum{level}", inputs=[before], l_min=1, l_max=1, l_out=l_states,
-                              radial=radial, radial_mode="all", scale=scale))  # fmt: skip
+                              radial=radial, radial_mode="all"))  # fmt: skip
 
         gates += [
             dict(gate="tensor_product", name=f"product{level}", inputs=[f"sum{level}"], l_max=l_states, n_blocks=4),

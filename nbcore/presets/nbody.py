@@ -1,7 +1,5 @@
 """The default preset: neighbourhoods of neighbourhoods with symmetric products, `levels` times."""
 
-import math
-
 from nbcore.errors import InputError
 from nbcore.potential import Potential
 from nbcore.species import atomic_numbers, symbols
@@ -24,26 +22,25 @@ def nbody(
     correlation: int = 3,
     n_radial: int = 8,
     parity: str = "o3",
-    average_neighbours: float = 12.0,
     E0s: dict | None = None,
     seed: int = 0,
 ) -> Potential:
     """A potential of the default architecture with random parameters.
 
-    Level k: A = sum over neighbours of R(r) Y(r) [psi of the neighbour], mixed to `channels`; symmetric products of A up to
-    `correlation` factors with weights per element; psi = mixed products + mixed psi of the level before. Each level adds to the
-    energy: linearly, the last through a small perceptron.
+    Level k: A = sum over neighbours of R(r) Y(r) [psi of the neighbour], mixed to `channels`; symmetric products of A
+    up to `correlation` factors with weights per element; psi = mixed products + mixed psi of the level before. Each
+    level adds to the energy: linearly, the last through a small perceptron.
 
-    species: elements, symbols or atomic numbers. cutoff: Angstrom. channels: width. l_harmonics: angular detail of a
-    neighbourhood. l_states: of what atoms tell each other. correlation: neighbours per product (3 is four-body per level).
-    n_radial: radial functions. parity: "o3" (mirror images have equal energies) or "so3". average_neighbours: normalises
-    sums over neighbours. E0s: reference energies, eV. seed: of the parameters. Raises InputError for values out of range.
+    species: elements, symbols or atomic numbers. cutoff: Angstrom. channels: width. l_harmonics: angular detail of
+    a neighbourhood. l_states: of what atoms tell each other. correlation: neighbours per product (3: four-body).
+    n_radial: radial functions. parity: "o3" (mirror images have equal energies) or "so3". E0s: reference energies, eV.
+    seed: of the parameters. Raises InputError for values out of range.
 
     >>> nbody(species=["C", "H", "O"], cutoff=5.0, channels=16)
-    <nbcore.Potential nbody: H C O, 2 levels, cutoff 5 Å, 9536 parameters>
+    <nbcore.Potential nbody: H C O, 2 levels, cutoff 5 Å, 8704 parameters>
     """
     options = dict(cutoff=cutoff, channels=channels, levels=levels, l_harmonics=l_harmonics, l_states=l_states,
-                   correlation=correlation, n_radial=n_radial, parity=parity, average_neighbours=average_neighbours)  # fmt: skip
+                   correlation=correlation, n_radial=n_radial, parity=parity)  # fmt: skip
     ordered = symbols(sorted(set(atomic_numbers(list(species)))))
     description = {
         "preset": "nbody", "options": options, "species": ordered, "cutoff": float(cutoff),
@@ -52,24 +49,21 @@ def nbody(
     return Potential(description, seed)
 
 
-def nbody_program(
-    species, cutoff, channels, levels, l_harmonics, l_states, correlation, n_radial, parity, average_neighbours
-) -> dict:
+def nbody_program(species, cutoff, channels, levels, l_harmonics, l_states, correlation, n_radial, parity) -> dict:
     """The list of gates of `nbody`, as data."""
     if levels < 1:
         raise InputError(f"levels must be at least 1, got {levels}")
     radial = {"basis": "bessel", "n": n_radial, "cutoff": float(cutoff), "envelope": "polynomial", "power": 5}
-    scale = 1 / math.sqrt(max(average_neighbours, 1.0))
     gates, readout = [], []
     for level in range(1, levels + 1):
         last = level == levels
         before = f"psi{level - 1}"
         l_out = 0 if last else l_states
         if level == 1:
-            gates.append(dict(gate="density", name="sum1", l_max=l_harmonics, radial=radial, scale=scale))
+            gates.append(dict(gate="density", name="sum1", l_max=l_harmonics, radial=radial))
         else:
             gates.append(dict(gate="zeroth_order", name=f"sum{level}", inputs=[before], l_max=l_harmonics, l_out=l_harmonics,
-                              radial=radial, scale=scale))  # fmt: skip
+                              radial=radial))  # fmt: skip
         gates += [
             dict(gate="mix", name=f"A{level}", inputs=[f"sum{level}"], channels=channels),
             dict(gate="self_product", name=f"B{level}", inputs=[f"A{level}"], l_max=l_out, correlation=correlation),

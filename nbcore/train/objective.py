@@ -6,7 +6,7 @@ from nbcore.train.training_set import Loss, TrainingSet
 
 
 def loss_and_gradient(potential, structures, loss: Loss | None = None, threads: int | None = None):
-    """(loss, gradient): the mean loss of the structures and its exact gradient (n_parameters,) at the present parameters.
+    """(loss, gradient): the mean loss of the structures and its exact gradient (n_parameters,).
 
     >>> loss, g = loss_and_gradient(pot, data[:5])                    # doctest: +SKIP
     """
@@ -15,7 +15,7 @@ def loss_and_gradient(potential, structures, loss: Loss | None = None, threads: 
 
 
 def objective(potential, structures, loss: Loss | None = None, threads: int | None = None):
-    """A function theta -> (loss, gradient) for scipy.optimize.minimize(..., jac=True); it sets the potential's parameters.
+    """theta -> (loss, gradient) for scipy.optimize.minimize(..., jac=True); it sets the potential's parameters.
 
     >>> fun = objective(pot, data)                                                             # doctest: +SKIP
     >>> scipy.optimize.minimize(fun, pot.parameters.copy(), jac=True, method="L-BFGS-B")       # doctest: +SKIP

@@ -12,10 +12,10 @@ from nbcore.errors import InputError, NumericsError
 
 @dataclass
 class Loss:
-    """L = mean over structures of  weight [ w_E rho((E - E*)/N) + w_F/(3N) sum rho(F - F*) + w_S/9 sum rho(stress - stress*) ].
+    """The loss: mean over structures of weight (w_E rho((E - E*)/N) + w_F/(3N) sum rho(F - F*) + w_S/9 sum rho(S - S*)).
 
-    kind: "l2" (rho = x^2), "l1" (|x|), "huber" (x^2/2 below huber_delta, linear above). Units: eV/atom, eV/Angstrom, eV/Angstrom^3.
-    A label that is missing contributes exactly nothing.
+    kind: "l2" (rho = x^2), "l1" (|x|), "huber" (x^2/2 below huber_delta, linear above). Units: eV/atom, eV/Angstrom,
+    eV/Angstrom^3 (S: stress). A label that is missing contributes exactly nothing.
     """
 
     kind: str = "l2"
@@ -49,7 +49,7 @@ class TrainingSet:
     """Structures and a potential, with everything that depends on positions alone made once.
 
     potential: nbcore.Potential; its parameters may change between calls, its E0s, cutoff and elements may not.
-    structures: sequence of nbcore structures, ase.Atoms with a calculator's results will not do: read them with `nbcore.train.read`.
+    structures: sequence of nbcore structures, as `nbcore.train.read` gives them.
 
     Raises SpeciesError (an element the potential lacks), NumericsError (atoms on top of each other), InputError.
     """
@@ -107,29 +107,63 @@ class TrainingSet:
         return self._evaluate(indices, loss or Loss(), threads, gradient)
 
     def predict(self, indices=None, threads: int | None = None, loss: Loss | None = None) -> Evaluation:
-        """Energies, forces and stresses (and the loss, without gradient) of the structures `indices`, all by default."""
+        """Energies, forces, stresses (and the loss, no gradient) of the structures `indices`, all by default."""
         return self._evaluate(indices, loss or Loss(), threads, None)
 
 
 def calibrate(potential, structures) -> None:
-    """Sets the scales of a new potential from data: energy scale = RMS of the forces, sums over neighbours by their usual number.
+    """Sets the scales of a new potential from data, so that training starts from numbers of order one.
 
-    Without forces the scale is the spread of the energies per atom with E0s removed.
+    The energy scale becomes the RMS of the forces (without forces, the spread of the energies per atom, E0s removed).
+    Gate by gate the gain of every mixing is chosen such that its output has an RMS of one over a few structures. At last
+    the weights of the readouts, in which the energy is linear, are fitted to the energies in their strongest directions:
+    binding energies of several eV per atom need not be learned in small steps.
     """
+    labelled = [s.forces for s in structures if s.forces is not None]
+    scale = (
+        float(np.sqrt(np.mean(np.concatenate(labelled) ** 2)))
+        if labelled
+        else float(np.std(_binding(potential, structures)))
+    )
+    potential.scale = scale if scale > 0 else 1.0
+
+    sample = [structures[k] for k in np.unique(np.linspace(0, len(structures) - 1, 64).astype(int))]
+    training_set = TrainingSet(potential, sample)
+    for slot, gate in enumerate(potential.description["program"]["gates"]):
+        if gate["gate"] == "mix":
+            for part in range(len(potential._core.slots()[slot][2])):
+                rms = training_set._core.slot_rms(list(range(0, len(sample), 4)))[slot][part]
+                if rms > 0:
+                    potential.set_gain(gate["name"], part, 1 / rms)
+    _fit_readouts(potential, training_set)
+
+
+def _binding(potential, structures):
+    """Energies per atom without E0s."""
     from nbcore.species import symbols
 
-    labelled = [s.forces for s in structures if s.forces is not None]
-    if labelled:
-        scale = float(np.sqrt(np.mean(np.concatenate(labelled) ** 2)))
-    else:
-        E0s = potential.E0s
-        rest = [
-            (s.energy - sum(E0s[x] for x in symbols(s.numbers))) / len(s.numbers)
-            for s in structures
-            if s.energy is not None
-        ]
-        scale = float(np.std(rest)) if rest else 1.0
-    potential.scale = scale if scale > 0 else 1.0
-    average = TrainingSet(potential, structures).average_neighbours
-    if average > 0 and potential.description.get("preset"):
-        potential.set_average_neighbours(average)
+    E0s = potential.E0s
+    with_energy = [s for s in structures if s.energy is not None]
+    return [(s.energy - sum(E0s[x] for x in symbols(s.numbers))) / len(s.numbers) for s in with_energy] or [1.0]
+
+
+def _fit_readouts(potential, training_set, tolerance=0.03):
+    """Minimum-norm least squares of energies per atom in the readouts' weights; weak directions are left alone."""
+    program = potential.description["program"]
+    slices = [s for name, (s, _) in potential.parameter_slices.items() if name.split(".")[0] in program["readout"]]
+    columns = np.concatenate([np.arange(s.start, s.stop) for s in slices])
+    potential.parameters[columns] = 0
+    only_energy = Loss(energy_weight=1.0, forces_weight=0.0, stress_weight=0.0)
+    rows, targets = [], []
+    for k, s in enumerate(training_set.structures):
+        if s.energy is None:
+            continue
+        result = training_set.loss_and_gradient([k], only_energy, threads=1)
+        residual = (s.energy - result.energies[0]) / len(s.numbers)
+        if residual != 0:  # the gradient of weight x residual^2 holds the features of the readouts
+            rows.append(result.gradient[columns] / (-2 * s.weight * residual))
+            targets.append(residual)
+    if rows:
+        u, sigma, vt = np.linalg.svd(np.array(rows), full_matrices=False)
+        keep = sigma > tolerance * sigma[0]
+        potential.parameters[columns] = vt[keep].T @ ((u[:, keep].T @ np.array(targets)) / sigma[keep])

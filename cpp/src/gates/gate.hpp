@@ -130,6 +130,10 @@ template <class Real> class Gate {
   std::vector<Packed> copies;   // a second order of them, for adjoints; itself without an adjoint
   bool aggregates = false;      // reads states of children, so that a new level begins
 
+  /// Multiplies output part `part` by a constant, for gates that have a gain; calibration on data uses it.
+  virtual void rescale(int part, double factor) {
+    throw InputError(message("this gate has no gain: part ", part, ", factor ", factor));
+  }
   virtual void forward(bool dual, Block<Real>& b) const = 0;
   virtual void adjoint(bool dual, Want want, Block<Real>& b) const = 0;
 };

@@ -3,7 +3,8 @@
 //   out^l[i] = sum over inputs of  F^l[i] W^l          W^l [inputs' channels][channels], optionally one per species of
 //   the node
 //
-// Weights are scaled by 1/sqrt(number of incoming channels), so that outputs have the size of the inputs.
+// Weights are scaled by 1/sqrt(number of incoming channels), so that outputs have the size of the inputs, times a
+// constant gain per output part, which calibration chooses so that outputs are of order one on the data.
 #include "gates/gate.hpp"
 #include "ops/mixing.hpp"
 
@@ -74,6 +75,20 @@ template <class Real> class Mix : public GateOf<Mix<Real>, Real> {
       for (int c = 1; c < n_classes; ++c)
         for (std::ptrdiff_t k = 0; k < class_size; ++k) (*order)[c * class_size + k] = of_class(c, (*order)[k]);
     }
+    const std::vector<double> gain =
+        option<std::vector<double>>(spec, "gain", std::vector<double>(this->output.size(), 1.0));
+    if (gain.size() != this->output.size())
+      throw InputError(message("gate mix: gain needs one number per output part, ", this->output.size()));
+    for (std::size_t part = 0; part < gain.size(); ++part) rescale(int(part), gain[part]);
+  }
+
+  void rescale(int part, double factor) override {
+    for (const Product& p : products)
+      if (p.out == part)
+        for (auto* order : {&this->packing, &this->copies})
+          for (int c = 0; c < n_classes; ++c)
+            for (std::ptrdiff_t k = 0; k < std::ptrdiff_t(p.K) * p.N; ++k)
+              (*order)[c * class_size + p.W + k].scale *= factor;
   }
 
   /// f(product, class, first row of the class in the block, rows)
@@ -137,6 +152,7 @@ template <class Real> class Mix : public GateOf<Mix<Real>, Real> {
 NB_GATE(Mix, "mix", "Linear mixing of channels, one matrix per part (Proposition 1); several inputs are summed", R"({
   "channels": {"type": "int", "default": 64, "doc": "channels of every output part"},
   "l_max": {"type": "int", "default": 10, "doc": "input parts above are dropped"},
+  "gain": {"type": "list", "default": [], "doc": "constant factor of each output part, 1 by default"},
   "share": {"type": "str", "default": "all", "doc": "all: one matrix for all nodes; species: one per species of the node"}})")
 
 }  // namespace nbcore

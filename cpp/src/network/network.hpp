@@ -61,6 +61,11 @@ class Network {
   /// Largest cutoff of its radial bases, Angstrom
   double cutoff() const;
   template <class Real> const Engine<Real>& engine() const;
+  /// Multiplies a part of a slot by a constant (gates with a gain).
+  void rescale(int slot, int part, double factor) {
+    double_.steps.at(slot).gate->rescale(part, factor);
+    float_.steps.at(slot).gate->rescale(part, factor);
+  }
 
  private:
   template <class Real> Engine<Real> make_engine(bool describe);

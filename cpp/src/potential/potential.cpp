@@ -50,6 +50,12 @@ void Potential::set_parameters(std::vector<double> parameters) {
   packed_from_.clear();
 }
 
+void Potential::rescale(int slot, int part, double factor) {
+  const std::lock_guard lock(guard_);
+  network_->rescale(slot, part, factor);
+  packed_from_.clear();
+}
+
 std::vector<double>& Potential::expose_parameters() {
   exposed_ = true;
   return parameters_;

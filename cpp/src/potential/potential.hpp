@@ -44,6 +44,8 @@ class Potential {
   /// For a caller who writes to the parameters whenever he likes (NumPy, an optimizer): from now on every evaluation
   /// compares them with what was packed last.
   std::vector<double>& expose_parameters();
+  /// Multiplies a part of a slot by a constant, see Network.
+  void rescale(int slot, int part, double factor);
   /// Weights as the kernels want them, up to date.
   const Buffer<double>& packed() const;
 

@@ -9,6 +9,7 @@ namespace nbcore::python {
 /// A C-contiguous array of doubles; NumPy converts what is not.
 using Doubles = pybind11::array_t<double, pybind11::array::c_style | pybind11::array::forcecast>;
 
+void bind_gates(pybind11::module_& m);
 void bind_potential(pybind11::module_& m);
 void bind_training(pybind11::module_& m);
 void bind_neighbours(pybind11::module_& m);

@@ -55,6 +55,7 @@ void bind_potential(py::module_& m) {
       .def_static("load", &Potential::load)
       .def_property_readonly("description", &Potential::description)
       .def("set_parameters", &Potential::set_parameters)
+      .def("rescale", &Potential::rescale)
       .def("slices",
            [](const Potential& self) {
              py::list out;

@@ -51,6 +51,7 @@ void bind_training(py::module_& m) {
       }))
       .def("__len__", &TrainingSet::size)
       .def("average_neighbours", &TrainingSet::average_neighbours)
+      .def("slot_rms", [](TrainingSet& self, const std::vector<std::int64_t>& batch) { return self.slot_rms(batch); })
       .def(
           "evaluate",
           [](TrainingSet& self, const std::vector<std::int64_t>& batch, const std::string& kind, double huber_delta,

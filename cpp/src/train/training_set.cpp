@@ -1,5 +1,6 @@
 #include "train/training_set.hpp"
 
+#include <cmath>
 #include <limits>
 
 #include "base/error.hpp"
@@ -127,6 +128,38 @@ TrainingSet::Evaluation TrainingSet::evaluate(std::span<const std::int64_t> batc
     engine.unpack_adjoint(buffers_[0].data(), gradient);
   }
   return out;
+}
+
+std::vector<std::vector<double>> TrainingSet::slot_rms(std::span<const std::int64_t> batch) {
+  const Network& network = potential_->network();
+  if (workspaces_.empty()) workspaces_.push_back(std::make_unique<Workspace<double>>());
+  Workspace<double>& ws = *workspaces_[0];
+  std::vector<std::vector<double>> sums, counts;
+  for (const auto& slot : network.slots())
+    sums.emplace_back(slot.parts.size(), 0.0), counts.emplace_back(slot.parts.size(), 0.0);
+  for (std::int64_t k : batch) {
+    const Graph& graph = graphs_.at(k);
+    const Sweep<double> sweep(network, graph, potential_->packed(), false, nullptr);
+    sweep.edges(graph.blocks[0], nullptr, ws);
+    for (int level = 1; level <= network.levels(); ++level) sweep.forward(level, 0, ws);
+    for (std::size_t s = 0; s < sums.size(); ++s) {
+      const Layout<double>& layout = network.engine<double>().layouts[s];
+      const double* x = ws.x[s].value.data();
+      for (int p = 0; p < layout.size(); ++p) {
+        const std::ptrdiff_t rows = std::ptrdiff_t(graph.n_atoms) * layout[p].dim();
+        for (std::ptrdiff_t r = 0; r < rows; ++r)
+          for (int c = 0; c < layout[p].channels(); ++c) {
+            const double value = x[layout.offset(p, graph.n_atoms) + r * layout.row(p) + layout.position(p, c)];
+            sums[s][p] += value * value;
+          }
+        counts[s][p] += double(rows) * layout[p].channels();
+      }
+    }
+  }
+  for (std::size_t s = 0; s < sums.size(); ++s)
+    for (std::size_t p = 0; p < sums[s].size(); ++p)
+      sums[s][p] = counts[s][p] > 0 ? std::sqrt(sums[s][p] / counts[s][p]) : 0;
+  return sums;
 }
 
 }  // namespace nbcore

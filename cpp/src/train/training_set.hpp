@@ -29,6 +29,9 @@ class TrainingSet {
   /// buffers are summed pairwise.
   Evaluation evaluate(std::span<const std::int64_t> batch, const Loss& loss, int threads, double* gradient);
 
+  /// Root mean square of every part of every slot over the structures of a batch, [slot][part]
+  std::vector<std::vector<double>> slot_rms(std::span<const std::int64_t> batch);
+
   std::size_t size() const { return graphs_.size(); }
   /// Mean number of neighbours of an atom, over all structures
   double average_neighbours() const;

@@ -1,0 +1,183 @@
+"""NBCoreCalculator in ASE: VERIFICATION I1, I2."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk, molecule
+from ase.calculators.calculator import PropertyNotImplementedError
+from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
+
+from nbcore import Potential
+from nbcore.ase import NBCoreCalculator
+from nbcore.errors import SpeciesError
+from nbcore.presets import nbody
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    """A small random potential in a file whose folder has a space and an umlaut."""
+    E0s = {"H": -13.5, "C": -1026.0, "O": -2037.0}
+    potential = nbody(species=["H", "C", "O"], cutoff=4.0, channels=8, l_harmonics=2, n_radial=4, E0s=E0s, seed=3)
+    path = tmp_path_factory.mktemp("mödels of mine") / "small.nbcore"
+    potential.save(path)
+    return path
+
+
+@pytest.fixture(params=["path", "potential"])
+def calculator(request, path):
+    return NBCoreCalculator(path if request.param == "path" else Potential.load(path))
+
+
+def crystal():
+    """A sheared triclinic cell of eight carbon atoms and hydrogens between them, rattled."""
+    atoms = bulk("C", "diamond", a=3.6, cubic=True)
+    atoms.set_cell(atoms.cell.array @ [[1.0, 0.1, 0.02], [0.0, 1.1, -0.07], [0.03, 0.0, 0.95]], scale_atoms=True)
+    atoms.numbers[1::3] = 1
+    atoms.rattle(0.1, seed=2)
+    return atoms
+
+
+def water():
+    atoms = molecule("H2O")
+    atoms.rattle(0.05, seed=1)
+    return atoms
+
+
+def fresh(path, atoms):
+    """The result without ASE, from another object."""
+    return Potential.load(path).compute(atoms.positions, atoms.numbers, cell=atoms.cell.array, pbc=atoms.pbc)
+
+
+def assert_right(path, atoms):
+    r = fresh(path, atoms)
+    assert atoms.get_potential_energy() == r.energy
+    assert atoms.get_potential_energy(force_consistent=True) == r.energy
+    np.testing.assert_array_equal(atoms.get_forces(), r.forces)
+    np.testing.assert_array_equal(atoms.get_potential_energies(), r.energies)
+    if atoms.pbc.all():
+        np.testing.assert_array_equal(atoms.get_stress(voigt=False), (r.stress + r.stress.T) / 2)
+
+
+@pytest.mark.parametrize("make", [water, crystal])
+def test_same_as_compute(path, calculator, make):
+    atoms = make()
+    atoms.calc = calculator
+    assert_right(path, atoms)
+
+
+def test_forces_and_stress_against_differences(calculator):
+    """Sign and Voigt order of the stress included: the cell is sheared in all directions."""
+    atoms = crystal()
+    atoms.calc = calculator
+    assert np.abs(atoms.get_stress()).min() > 1e-5  # every component can be seen
+    np.testing.assert_allclose(atoms.get_stress(), calculate_numerical_stress(atoms, eps=1e-5), atol=1e-6)
+    atoms = water()
+    atoms.calc = calculator
+    np.testing.assert_allclose(atoms.get_forces(), calculate_numerical_forces(atoms, eps=1e-4), atol=2e-6)
+
+
+def test_everything_in_place_is_noticed(path, calculator):
+    atoms = crystal()
+    atoms.calc = calculator
+    seen = {atoms.get_potential_energy()}
+
+    def changed():
+        assert_right(path, atoms)
+        energy = atoms.get_potential_energy()
+        assert energy not in seen
+        seen.add(energy)
+
+    atoms.positions[0, 1] += 1e-9
+    changed()
+    atoms.cell[2, 0] += 0.3
+    changed()
+    atoms.pbc[1] = False
+    changed()
+    atoms.numbers[3] = 8
+    changed()
+    atoms += Atoms("H", positions=[[1.0, 1.1, 1.7]])
+    changed()
+    del atoms[2]
+    changed()
+    atoms.pbc = False
+    changed()
+
+
+def test_results_are_copies_and_atoms_untouched(calculator):
+    atoms = crystal()
+    before = atoms.copy()
+    atoms.calc = calculator
+    for get in (atoms.get_forces, atoms.get_stress, atoms.get_potential_energies):
+        kept = get().copy()
+        get()[:] = 7.0
+        np.testing.assert_array_equal(get(), kept)
+    forces, kept = atoms.get_forces(), atoms.get_forces().copy()
+    atoms.rattle(0.1, seed=5)
+    atoms.get_forces()
+    np.testing.assert_array_equal(forces, kept)  # an earlier result is not written over
+    atoms.positions = before.positions
+    assert atoms == before and set(atoms.arrays) == set(before.arrays) and atoms.info == before.info
+
+
+@pytest.mark.parametrize("pbc", [False, (True, True, False)])
+def test_no_stress_without_three_periods(calculator, pbc):
+    atoms = crystal()
+    atoms.pbc = pbc
+    atoms.calc = calculator
+    atoms.get_forces()
+    for _ in range(2):
+        with pytest.raises(PropertyNotImplementedError, match="periodic in all three directions.*pbc = "):
+            atoms.get_stress()
+    atoms.pbc = True
+    atoms.get_stress()
+
+
+def test_unknown_element_is_named_and_nothing_is_stale(path, calculator):
+    atoms = water()
+    atoms.calc = calculator
+    atoms.get_forces()
+    atoms.numbers[0] = 16
+    for _ in range(2):
+        with pytest.raises(SpeciesError) as error:
+            atoms.get_forces()
+        assert "S " in str(error.value) and "H C O" in str(error.value)
+    atoms.numbers[0] = 8
+    assert_right(path, atoms)
+
+
+@pytest.mark.parametrize("clone", [copy.deepcopy, lambda calc: pickle.loads(pickle.dumps(calc))])
+def test_pickle_and_deepcopy(path, calculator, clone):
+    atoms = crystal()
+    atoms.calc = calculator
+    atoms.get_forces()
+    other = crystal()
+    other.calc = clone(calculator)
+    other.rattle(0.05, seed=9)
+    assert_right(path, other)
+    assert_right(path, atoms)
+
+
+def test_parameters_of_a_potential_may_change(path):
+    potential = Potential.load(path)
+    atoms = water()
+    atoms.calc = NBCoreCalculator(potential)
+    before = atoms.get_potential_energy()
+    potential.parameters[:] *= 0.9
+    after = atoms.get_potential_energy()
+    assert after != before
+    assert after == potential.compute(atoms.positions, atoms.numbers).energy
+
+
+def test_no_atoms(calculator):
+    atoms = Atoms()
+    atoms.calc = calculator
+    assert atoms.get_potential_energy() == 0.0
+    assert atoms.get_forces().shape == (0, 3)
+
+
+def test_absent_model(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        NBCoreCalculator(tmp_path / "absent.nbcore")
