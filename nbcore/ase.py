@@ -6,18 +6,20 @@ import numpy as np
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from nbcore.potential import Potential
+from nbcore import threads as number_of_threads
+from nbcore.evaluator import Evaluator
 
 
 class NBCoreCalculator(Calculator):
     """Energy, forces, stress and energies per atom of an nbcore potential, for ASE.
 
-    potential: the path of a model file, or a nbcore.Potential, whose parameters may go on changing.
-    threads: at most so many; default `nbcore.threads()`.
+    potential: the path of a model file, evaluated over the C interface; or a nbcore.Potential, whose parameters may go
+    on changing. threads: at most so many; default `nbcore.threads()`.
 
     Units are eV, Angstrom, eV/Angstrom^3; the energy holds the E0s, and free_energy is the same number. The stress has
     the sign and the Voigt order of ASE; asking for it raises PropertyNotImplementedError unless the structure is
     periodic in all three directions. An element that the potential does not know raises nbcore.errors.SpeciesError.
+    Copies and pickles of a calculator that was made from a path read that file again.
 
     >>> atoms.calc = NBCoreCalculator("acac.nbcore")
     >>> atoms.get_potential_energy(), atoms.get_forces()
@@ -28,17 +30,16 @@ class NBCoreCalculator(Calculator):
 
     def __init__(self, potential, threads=None):
         super().__init__()
+        is_path = isinstance(potential, (str, os.PathLike))
+        self.potential = Evaluator(potential) if is_path else potential
         self.threads = threads
-        self.path = os.path.abspath(potential) if isinstance(potential, (str, os.PathLike)) else None
-        self.potential = potential if self.path is None else Potential.load(self.path)
         self._parameters = None
 
     def check_state(self, atoms, tol=0.0):
         """What has changed since the last calculation: anything in the atoms, or the parameters of the potential."""
         changes = super().check_state(atoms, tol=tol)
-        if self.path is None and self._parameters is not None:
-            if not np.array_equal(self._parameters, self.potential.parameters):
-                changes = changes or ["parameters"]
+        if self._parameters is not None and not np.array_equal(self._parameters, self.potential.parameters):
+            changes = changes or ["parameters"]
         return changes
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
@@ -50,27 +51,20 @@ class NBCoreCalculator(Calculator):
             raise PropertyNotImplementedError(
                 f"stress needs a cell that is periodic in all three directions; this structure has pbc = {pbc}."
             )
-        a = self.atoms
-        r = self.potential.compute(a.positions, a.numbers, cell=a.cell.array, pbc=a.pbc, threads=self.threads)
-        if self.path is None:
-            self._parameters = self.potential.parameters.copy()
-        self.results = {
-            "energy": r.energy,
-            "free_energy": r.energy,
-            "energies": np.array(r.energies),
-            "forces": np.array(r.forces),
-        }
+        energy, energies, forces, virial = self._evaluate(self.atoms)
+        self.results = {"energy": energy, "free_energy": energy, "energies": energies, "forces": forces}
         if periodic:
-            self.results["stress"] = full_3x3_to_voigt_6_stress(r.stress)
+            self.results["stress"] = full_3x3_to_voigt_6_stress(-virial / self.atoms.get_volume())
 
-    def __getstate__(self):
-        """A calculator made from a path is that path again where it is unpickled; one of a Potential takes it along."""
-        state = self.__dict__.copy()
-        if self.path is not None:
-            del state["potential"]
-        return state
-
-    def __setstate__(self, state):
-        self.__dict__.update(state)
-        if self.path is not None:
-            self.potential = Potential.load(self.path)
+    def _evaluate(self, atoms):
+        """Energy, energies per atom, forces, virial of a structure."""
+        positions, cell, threads = atoms.positions, atoms.cell.array, number_of_threads(self.threads)
+        if isinstance(self.potential, Evaluator):
+            energies, forces, virial = np.empty(len(atoms)), np.empty((len(atoms), 3)), np.empty((3, 3))
+            numbers = atoms.numbers.astype(np.intc)
+            pbc = atoms.pbc.tolist()
+            energy = self.potential.evaluate(positions, numbers, cell, pbc, forces, virial, energies, threads)
+            return energy, energies, forces, virial
+        r = self.potential.compute(positions, atoms.numbers, cell=cell, pbc=atoms.pbc, threads=threads)
+        self._parameters = self.potential.parameters.copy()
+        return r.energy, r.energies, r.forces, r.virial

@@ -12,7 +12,7 @@ CHUNK_ATOMS = 2000  # structures are handed over in portions of about so many at
 
 def add_parser(subparsers):
     """The options of `nbcore evaluate`."""
-    from nbcore.cli.data import add_reading_options
+    from nbcore.cli.data import add_reader_options
 
     p = subparsers.add_parser(
         "evaluate",
@@ -28,17 +28,18 @@ def add_parser(subparsers):
     p.add_argument("--by", choices=["config_type"], help="split the rows by config_type")
     p.add_argument("--worst", type=int, default=5, metavar="N", help="how many of the worst structures to list (5)")
     p.add_argument("--threads", type=int, metavar="N", help="at most so many (the cores this process may use)")
-    add_reading_options(p)
+    add_reader_options(p)
 
 
 def run(args):
     """Reads, predicts, prints, writes."""
-    from nbcore import Potential, data
-    from nbcore.cli.data import reading_options
+    import nbcore
+    from nbcore import data, tables
+    from nbcore.cli.data import reader_options
     from nbcore.evaluate import Errors, errors
 
-    potential = Potential.load(args.model)
-    read = data.read(args.data, **reading_options(args))
+    potential = nbcore.Potential.load(args.model)
+    read = data.read(args.data, require=(), missing="mask", **reader_options(args))
     structures = [*read, *read.isolated]
     if not structures:
         raise InputError(f"{' '.join(args.data)}: no structures.")
@@ -56,29 +57,24 @@ def run(args):
         sets.append((name, [structures[k] for k in mine], [predictions[k] for k in mine]))
     rows = [errors(*s, shortest) for s in sets]
     total = Errors.pooled("all", rows)
-    if args.json:
-        per_file = {f: e.as_dict() for f, e in zip(files, rows, strict=True)}
-        by_type = {t: e.as_dict() for t, e in total.by_config_type.items()} if args.by else {}
-        print(json.dumps({**total.as_dict(), "files": per_file, **({"config_types": by_type} if by_type else {})}))
-    elif not args.quiet:
-        print_errors(args, potential, rows, total)
-        n, threads = total.n_atoms, args.threads or threads_here()
-        time_line = f"{n} atoms in {seconds:.2g} s, {1e6 * seconds / max(n, 1):.0f} µs/atom"
-        say("speed", f"{time_line}, {threads} thread{'s' * (threads > 1)}, float64")
     written = write_predictions(args.output, sets) if args.output else []
     if args.plot:
         written += plot(plot_folder(args.output), sets, potential.E0s)
-    if written and not quiet:
-        print()
-        print(console.block("  ".join(map(str, written)), "", "  "))
+    if args.json:
+        parts = {"files": {f: e.as_dict() for f, e in zip(files, rows, strict=True)}}
+        if args.by:
+            parts["config_types"] = {t: e.as_dict() for t, e in total.by_config_type.items()}
+        print(json.dumps({**total.as_dict(), **parts}))
+    elif not args.quiet:
+        print_errors(args, potential, rows, total)
+        n, threads = max(total.n_atoms, 1), nbcore.threads(args.threads)
+        speed = f"{total.n_atoms} atoms in {seconds:.2g} s, {1e6 * seconds / n:.0f} µs/atom"
+        say("speed", f"{speed}, {threads} thread{'s' * (threads > 1)}, float64")
+        for remark in [*read.reading.remarks, *tables.offsets(rows)]:
+            console.remark(remark)
+        if written:
+            print("\n" + console.block("  ".join(map(str, written)), "", "  "))
     return 0
-
-
-def threads_here():
-    """How many threads are used if nothing is said."""
-    import nbcore
-
-    return nbcore.threads()
 
 
 def distinct(files):
@@ -145,8 +141,6 @@ def print_errors(args, potential, rows, total):
     if total.outside:
         counts = [f"{e.outside} of {e.n_structures} in {e.name}" for e in rows if e.outside]
         say("outside train", f"{', '.join(counts)}   (a pair closer than any such pair in train)")
-    for remark in tables.offsets(rows):
-        console.remark(remark)
 
 
 # ---- files ----

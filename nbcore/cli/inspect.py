@@ -12,13 +12,13 @@ PAPER = (
 )
 NEIGHBOURS = 28  # of the crystal on which the cost is measured
 OPTIONS = {  # of the presets, in words; those not here are shown as they are
-    "levels": "levels",
-    "channels": "channels",
-    "l_harmonics": "harmonics l<=",
-    "l_states": "states l<=",
-    "correlation": "correlation",
-    "n_radial": "radial functions",
-    "parity": "parity",
+    "levels": "{} levels",
+    "channels": "{} channels",
+    "l_harmonics": "harmonics l<={}",
+    "l_states": "states l<={}",
+    "correlation": "correlation {}",
+    "n_radial": "{} radial functions",
+    "parity": "parity {}",
 }
 
 
@@ -130,9 +130,9 @@ def print_facts(path, potential, facts):
     say("cutoff", f"{potential.cutoff:g} Å, {levels} level{'s' * (levels > 1)}: receptive field {field}")
     options = d.get("options") or {}
     words = [
-        (f"{OPTIONS[k]}{v}" if OPTIONS[k].endswith("=") else f"{OPTIONS[k]} {v}") if k in OPTIONS else f"{k} {v}"
-        for k, v in options.items()
-        if v not in (None, "", [], {}) and k not in ("species", "cutoff", "E0s")
+        OPTIONS.get(name, f"{name} {{}}").format(value)
+        for name, value in sorted(options.items(), key=lambda item: [*OPTIONS, item[0]].index(item[0]))
+        if value not in (None, "", [], {}) and name not in ("species", "cutoff", "E0s")
     ]
     say("network", ", ".join(words))
     say("E0", "   ".join(f"{s} {e:.4f}" for s, e in (d.get("E0s") or {}).items()) + " eV")

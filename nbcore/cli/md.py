@@ -49,7 +49,7 @@ def add_parser(subparsers):
     ensemble = p.add_mutually_exclusive_group()
     ensemble.add_argument("--nve", action="store_true", help="constant energy")
     ensemble.add_argument(
-        "--langevin", type=float, nargs="?", const=10.0, default=10.0, metavar="FRICTION",
+        "--langevin", type=float, nargs="?", const=10.0, metavar="FRICTION",
         help="constant temperature (default), friction in 1/ps (10)",
     )  # fmt: skip
     p.add_argument("--seed", type=int, default=1, help="of velocities and thermostat (1)")
@@ -70,15 +70,18 @@ def run(args):
     from nbcore.cli.progress import progress
     from nbcore.tables import stem
 
-    settings = md.Settings(
-        ensemble="nve" if args.nve else "langevin",
-        temperature=args.temperature,
-        timestep=args.timestep,
-        friction=args.langevin,
-        seed=args.seed,
-        every=args.every,
-        log_every=args.log_every,
-    )
+    try:
+        settings = md.Settings(
+            ensemble="nve" if args.nve else "langevin",
+            temperature=args.temperature,
+            timestep=args.timestep,
+            friction=10.0 if args.langevin is None else args.langevin,
+            seed=args.seed,
+            every=args.every,
+            log_every=args.log_every,
+        )
+    except InputError as e:
+        raise UsageError(str(e)) from None
     steps = round(args.time / args.timestep)
     if steps < 1:
         raise UsageError(f"--time {amount(args.time)} is shorter than one step of {amount(args.timestep)}.")
@@ -146,9 +149,11 @@ def read_structure(name):
         raise InputError(f"{name}: the frame after @ must be an integer, got {index!r}.")
     try:
         read = ase.io.read(path, index=int(index) if at else -1, do_not_split_by_at_sign=True)
-    except OSError:
-        raise
-    except IndexError:
+    except OSError as e:
+        if e.errno is not None:
+            raise
+        raise InputError(f"{path}: not readable as a structure ({e}).") from None  # ASE's XYZError is an OSError
+    except (IndexError, StopIteration):
         raise InputError(f"{path} has no frame {index}." if at else f"{path} holds no structure.") from None
     except Exception as e:  # ASE's readers raise whatever their parsers raise
         raise InputError(f"{path}: not readable as a structure ({type(e).__name__}: {e}).") from None
@@ -163,8 +168,9 @@ def read_structure(name):
 
 
 def say(head, text):
-    """One entry of the plan, wrapped to the terminal."""
-    print(console.block(text, f"{head:<11}", 11 * " "))
+    """One entry of the plan or of the result, wrapped to the terminal."""
+    room = 17 if head.startswith(" ") else 11
+    print(console.block(text, f"{head:<{room}}", room * " "))
 
 
 def print_plan(args, settings, steps, atoms, frame, folder, potential, begun):
@@ -198,12 +204,13 @@ def print_result(settings, atoms, folder, potential, seconds, quiet):
     _, fs, epot, _, etot, kelvin = md.read_log(folder)
     frames = list(ase.io.iread(folder / md.TRAJECTORY, index=":"))
     if not quiet:
-        print(f"\n  temperature    {kelvin.mean():.1f} K, standard deviation {kelvin.std():.1f} K")
-        print(f"  potential      {epot.mean():.4f} eV, standard deviation {epot.std():.4f} eV")
+        print()
+        say("  temperature", f"{kelvin.mean():.1f} K, standard deviation {kelvin.std():.1f} K")
+        say("  potential", f"{epot.mean():.4f} eV, standard deviation {epot.std():.4f} eV")
         if settings.ensemble == "nve" and len(fs) > 2:
             slope, rms = md.drift(fs / 1e3, 1e3 * etot / len(atoms))
-            print(f"  total energy   drift {slope:+.2g} meV/atom/ps, rms {rms:.2g} meV/atom about it")
-        print(f"  speed          {1e3 * seconds:.2f} ms a step, {86.4e-3 * settings.timestep / seconds:.3g} ns a day")
+            say("  total energy", f"drift {slope:+.2g} meV/atom/ps, rms {rms:.2g} meV/atom about it")
+        say("  speed", f"{1e3 * seconds:.2f} ms a step, {86.4e-3 * settings.timestep / seconds:.3g} ns a day")
     shortest = potential.description.get("shortest_distances")
     closer = [p for p in (closer_than(a, shortest) for a in frames) if p] if shortest else []
     if closer:
@@ -212,8 +219,12 @@ def print_result(settings, atoms, folder, potential, seconds, quiet):
             f"{min(closer, key=lambda p: p.distance)}). Expect larger errors there; add such structures to the data."
         )
     if not quiet:
-        print(f"\n{folder / md.TRAJECTORY}   {len(frames)} frames: positions, momenta, energy, forces; Å, eV")
-        print(f"{folder / md.LOG}   time, energies, temperature every {amount(settings.log_every * settings.timestep)}")
+        print()
+        for name, what in (
+            (md.TRAJECTORY, f"{len(frames)} frames: positions, momenta, energy, forces; Å, eV"),
+            (md.LOG, f"time, energies, temperature every {amount(settings.log_every * settings.timestep)}"),
+        ):
+            print(console.block(f"{folder / name}   {what}", "", "    "))
 
 
 def amount(fs):

@@ -160,7 +160,9 @@ def test_wrong_input(folder, capsys):
 
 def test_an_explosion_is_exit_code_5(folder, capsys):
     """Random forces of hundreds of eV/Å: stopped, nothing that is not finite written."""
-    code = main(["md", "wild.nbcore", "start.xyz", *"--nve --log-every 1 --every 1 --output exploded".split()])
+    code = main(
+        ["md", "wild.nbcore", "start.xyz", *"--nve --timestep 3fs --log-every 1 --every 1 --output exploded".split()]
+    )
     err = capsys.readouterr().err
     assert code == 5 and "step" in err and "timestep" in err
     for a in ase.io.read("exploded/trajectory.xyz", ":"):
