@@ -166,6 +166,7 @@ def _energies(result, main, E0):
     if len(result.formulas) == 1:
         result.spread_per_structure = float(np.std([s.energy for s in labelled]))
     _energy_outliers(result, labelled)
+    _zero_levels(result, labelled)
 
 
 def _energy_outliers(result, labelled):
@@ -195,6 +196,27 @@ def _energy_outliers(result, labelled):
         f"{len(far)} energ{'y is' if len(far) == 1 else 'ies are'} far from the others, the farthest "
         f"{worst.energy / len(worst):.4f} eV/atom where {usual:.4f} is usual ({worst.where}).{hint}"
     )
+
+
+def _zero_levels(result, labelled):
+    """Files whose energies of the same composition lie far apart: other codes, pseudopotentials or units."""
+    groups = {}
+    for s in labelled:
+        groups.setdefault(s.formula, {}).setdefault(s.file, []).append(s.energy / len(s))
+    for formula, files in groups.items():
+        levels = sorted((float(np.median(energies)), file) for file, energies in files.items())
+        within = max(float(np.ptp(energies)) for energies in files.values())
+        gap, k = max(
+            ((b[0] - a[0], k) for k, (a, b) in enumerate(zip(levels, levels[1:], strict=False))), default=(0, 0)
+        )
+        if gap > max(1.0, 5 * within):
+            (low, one), (high, two) = levels[k : k + 2]
+            result.units_plausible = False
+            result.remarks.append(
+                f"{formula} has {low:.4f} eV/atom in {one} and {high:.4f} in {two}: another code, pseudopotential or "
+                "unit? Energies of one training set must have one zero."
+            )
+            return
 
 
 def _forces(result, main):

@@ -92,8 +92,12 @@ def _binding(audit):
         return ""
     mean = f"{audit.binding:.3f} eV/atom, " if audit.E0.source != "fit" else "about the fitted E0: "
     if audit.spread_per_structure is not None:
-        return f"{mean}spread {1000 * audit.spread_per_structure:.3g} meV per structure"
-    return f"{mean}spread {1000 * audit.spread:.3g} meV/atom"
+        return f"{mean}spread {_milli(audit.spread_per_structure)} meV per structure"
+    return f"{mean}spread {_milli(audit.spread)} meV/atom"
+
+
+def _milli(energy):
+    return f"{1000 * energy:.3g}" if energy < 1 else f"{1000 * energy:.0f}"
 
 
 def _forces(audit):

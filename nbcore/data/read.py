@@ -84,7 +84,7 @@ def read(paths, *, isolated_atoms=(), config_type_weights=None, require=("energy
             f"Both energy (sigma -> 0) and free_energy are present and differ by up to {1000 * smearing:.3g} meV/atom; "
             "the free energy is used, because the forces belong to it."
         )
-    _check_present(structures, options, require, list(seen), files)
+    _check_present(structures, options, require, list(seen), files, reading)
     _check_missing(structures, options, reading)
     _set_weights(structures, config_type_weights or {})
     return Structures(structures, isolated, reading, name or _stem(files[0]))
@@ -190,13 +190,13 @@ def _described(frame):
         yield f"{key} (per atom, {columns} column{'s' * (columns > 1)})" if per_atom else key
 
 
-def _check_present(structures, options, require, seen, files):
-    """A label that was asked for, or that training needs, must be in some frame."""
+def _check_present(structures, options, require, seen, files, reading):
+    """A label that was asked for, or that training needs, must be in some frame; others are remarked on."""
     for label in ("energy", "forces", "stress", "virial"):
         asked = options.asked(label)
         attribute = "stress" if label == "virial" else label
         needed = label in require or asked not in ("auto", "none")
-        if asked == "none" or not needed or not structures:
+        if asked == "none" or not structures or not (needed or label in ("energy", "forces")):
             continue
         if any(getattr(s, attribute) is not None for s in structures):
             continue
@@ -209,7 +209,10 @@ def _check_present(structures, options, require, seen, files):
         write = f'\nWrite  {label}_key = "{near[0]}"  under [data].' if near else ""
         if not near and label == "forces":
             write = '\nWrite  forces_key = "none"  under [data] to train on energies alone.'
-        raise InputError(f"{file}: no frame has {_article(label)}.\nLooked for {looked}. {hold}{write}")
+        text = f"{file}: no frame has {_article(label)}.\nLooked for {looked}. {hold}"
+        if needed:
+            raise InputError(text + write)
+        reading.remarks.append(text)
 
 
 def _article(label):
@@ -240,8 +243,8 @@ def _check_missing(structures, options, reading):
             )
         reading.missing[label] = len(lacking)
         reading.remarks.append(
-            f"{len(lacking)} of {len(expected)} structures have no {label} (the first: {first.where}); "
-            "they count for their other labels only."
+            f"{len(lacking)} of {len(expected)} structures {'has' if len(lacking) == 1 else 'have'} no {label} "
+            f"(the first: {first.where}); only the other labels of such a structure count."
         )
 
 

@@ -243,3 +243,16 @@ def test_a_thousand_small_frames_in_two_seconds():
     started = time.process_time()
     audit(frames, cutoff=5.0)
     assert time.process_time() - started < 2.0
+
+
+def test_files_with_different_zeros():
+    data = metals()
+    for s in data[6:]:
+        s.file, s.energy = "other.xyz", s.energy - 8 * 3.7
+    assert any(
+        "Cu8 has" in r and "eV/atom in other.xyz and" in r and "Energies of one training set must have one zero" in r
+        for r in audit(data).remarks
+    )
+    for s in data[6:]:
+        s.energy += 8 * 3.7
+    assert not audit(data).remarks

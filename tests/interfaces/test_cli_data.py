@@ -115,7 +115,7 @@ def test_masked_frames_are_accepted_and_said(folder, capsys):
     assert cli.main(["data", "mixed.xyz"]) == 0
     captured = capsys.readouterr()
     assert "forces [forces] (20 of 21)" in captured.out
-    assert "1 of 21 structures have no forces (the first: mixed.xyz, frame 20 (line 81))" in " ".join(
+    assert "1 of 21 structures has no forces (the first: mixed.xyz, frame 20 (line 81))" in " ".join(
         captured.err.split()
     )
 
@@ -123,7 +123,12 @@ def test_masked_frames_are_accepted_and_said(folder, capsys):
 def test_data_without_labels_and_only_atoms(folder, capsys):
     (folder / "bare.xyz").write_text("2\n\nO 0 0 0\nH 0 0 1\n")
     assert cli.main(["data", "bare.xyz"]) == 0
-    assert "no energy   no forces" in capsys.readouterr().out
+    captured = capsys.readouterr()
+    assert "no energy   no forces" in captured.out
+    assert (
+        "! bare.xyz: no frame has an energy.\n  Looked for REF_energy, energy. The frames hold positions"
+        in captured.err
+    )
     (folder / "atom.xyz").write_text("1\nenergy=-13.6\nH 0 0 0\n")
     assert cli.main(["data", "atom.xyz"]) == 0
     assert "H -13.6000" in capsys.readouterr().out

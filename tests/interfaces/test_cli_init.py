@@ -107,7 +107,7 @@ def test_labels_that_some_frames_lack(folder, capsys):
     write_extxyz(data, "some.xyz")
     assert cli.main(["init", "some.xyz"]) == 0
     assert config.load("train.toml").data.missing == "mask"
-    assert "1 of 20 structures have no forces" in " ".join(capsys.readouterr().err.split())
+    assert "1 of 20 structures has no forces" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize("arguments, code, message", [
