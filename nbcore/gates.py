@@ -24,11 +24,11 @@ def available() -> dict:
 class GateRun:
     """One gate on a small graph: forward and adjoint, plain and dual, in double or single precision.
 
-    spec: the gate as in a program, {"gate": "mix", "channels": 8}. inputs: one list of parts per input, each part a tuple
-    (l, parity, channels), parity -1, 1, or 0 where it is not tracked. n_species: of the nodes. parity: "o3" or "so3".
+    spec: the gate as in a program, {"gate": "mix", "channels": 8}. inputs: one list of parts per input, each part a
+    tuple (l, parity, channels), parity -1, 1, or 0 where it is not tracked. n_species: of the nodes. parity: "o3" or "so3".
 
-    States are flat arrays, part after part, each [node][2l+1][channel]. Every array may be a pair (value, tangent); then
-    the sweep is dual: outputs come as pairs too.
+    States are flat arrays, part after part, each [node][2l+1][channel]. Every array may be a pair (value, tangent);
+    then the sweep is dual: outputs come as pairs too.
 
     >>> run = GateRun({"gate": "mix", "channels": 2}, [[(0, 1, 3)]])
     >>> run.set_graph([0], [], [], np.zeros((0, 3)))
@@ -58,7 +58,7 @@ class GateRun:
         return sum(int(np.prod(shape)) for shape in self.parameters.values())
 
     def set_graph(self, species, parent, child, r) -> None:
-        """Nodes by species (ascending), edges (parent, child), r (n_edges, 3) = r_child - r_parent; a pair for dual sweeps."""
+        """Nodes by species (ascending), edges (parent, child), r (n_edges, 3) = r_child - r_parent; a pair if dual."""
         self._dual = isinstance(r, tuple)
         r = tuple(np.asarray(x, dtype=float) for x in r) if self._dual else (np.asarray(r, dtype=float), None)
         self._core.set_graph(list(species), list(parent), list(child), r, self._dual)
@@ -71,8 +71,8 @@ class GateRun:
     def adjoint(self, output_bar, edges: bool = True, parameters: bool = True):
         """(adjoints of inputs, adjoint of r, adjoint of parameters), after `forward` with the same arguments.
 
-        Sweeps that exist: plain with edges, with or without parameters; dual with either. The dual adjoint of parameters is
-        its tangent alone, the share in a loss gradient.
+        Sweeps that exist: plain with edges, with or without parameters; dual with either. The dual adjoint of
+        parameters is its tangent alone, the share in a loss gradient.
         """
         inputs, r, theta = self._core.adjoint(self._pair(output_bar), edges, parameters, self._dual)
         shape = None if r[0].size == 0 else (-1, 3)

@@ -138,7 +138,7 @@ class Potential:
         return Result(energy, forces, virial, stress, energies)
 
     def compute_many(self, structures, threads: int | None = None) -> list[Result]:
-        """`compute` for each of a list of ase.Atoms, structures, or tuples (positions, species, cell, pbc), in order."""
+        """`compute` for a list of ase.Atoms, structures, or tuples (positions, species, cell, pbc), in order."""
         results = []
         for s in structures:
             if hasattr(s, "get_positions"):

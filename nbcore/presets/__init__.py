@@ -8,7 +8,7 @@ __all__ = ["PRESETS", "SIZES", "kondor", "nbody", "program"]
 #: name -> (what it is, function that makes a potential, function that makes its program)
 PRESETS = {
     "nbody": ("symmetric products, four-body per level, messages between levels: the default", nbody, nbody_program),
-    "kondor": ("the paper to the letter: eqs. (10), (11), inverse powers, no pointwise non-linearity", kondor, kondor_program),
+    "kondor": ("the paper to the letter: eqs. (10) and (11), inverse powers", kondor, kondor_program),
 }  # fmt: skip
 
 

@@ -17,9 +17,9 @@ def kondor(
 ) -> Potential:
     """An N-body network of neighbourhoods with random parameters.
 
-    Level k: A^(s) = sum over children of |r|^-s (psi x r), s = 0..3, every child weighted by a smooth envelope (the paper
-    has none, and its energies would jump at the cutoff); eq. (10) takes the A^(s), eq. (11) the products A^(s) x A^(s) of
-    all channels, which is its double sum factorised; both are mixed to `channels` per l. The energy is linear in the
+    Level k: A^(s) = sum over children of |r|^-s (psi x r), s = 0..3, every child weighted by a smooth envelope (the
+    paper has none, and its energies would jump at the cutoff); eq. (10) takes the A^(s), eq. (11) the products
+    A^(s) x A^(s) of all channels, which is its double sum factorised; both are mixed to `channels` per l. The energy is linear in the
     scalars of all levels.
 
     species: elements. cutoff: Angstrom. channels: fragments per l. l_states: largest l of a state. parity: "so3" as in
@@ -48,8 +48,8 @@ def kondor_program(species, cutoff, channels, levels, l_states, parity) -> dict:
         if level == 1:  # leaves: one-hot species, so psi x r is r per species
             gates.append(dict(gate="density", name="sum1", l_min=1, l_max=1, radial=radial))
         else:
-            gates.append(dict(gate="zeroth_order", name=f"sum{level}", inputs=[before], l_min=1, l_max=1, l_out=l_states,
-                              radial=radial, radial_mode="all"))  # fmt: skip
+            gates.append(dict(gate="zeroth_order", name=f"sum{level}", inputs=[before], l_min=1, l_max=1,
+                              l_out=l_states, radial=radial, radial_mode="all"))  # fmt: skip
 
         gates += [
             dict(gate="tensor_product", name=f"product{level}", inputs=[f"sum{level}"], l_max=l_states, n_blocks=4),

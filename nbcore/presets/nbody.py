@@ -62,8 +62,8 @@ def nbody_program(species, cutoff, channels, levels, l_harmonics, l_states, corr
         if level == 1:
             gates.append(dict(gate="density", name="sum1", l_max=l_harmonics, radial=radial))
         else:
-            gates.append(dict(gate="zeroth_order", name=f"sum{level}", inputs=[before], l_max=l_harmonics, l_out=l_harmonics,
-                              radial=radial))  # fmt: skip
+            gates.append(dict(gate="zeroth_order", name=f"sum{level}", inputs=[before], l_max=l_harmonics,
+                              l_out=l_harmonics, radial=radial))  # fmt: skip
         gates += [
             dict(gate="mix", name=f"A{level}", inputs=[f"sum{level}"], channels=channels),
             dict(gate="self_product", name=f"B{level}", inputs=[f"A{level}"], l_max=l_out, correlation=correlation),

@@ -12,7 +12,7 @@ from nbcore.errors import InputError, NumericsError
 
 @dataclass
 class Loss:
-    """The loss: mean over structures of weight (w_E rho((E - E*)/N) + w_F/(3N) sum rho(F - F*) + w_S/9 sum rho(S - S*)).
+    """Mean over structures of weight (w_E rho((E - E*)/N) + w_F/(3N) sum rho(F - F*) + w_S/9 sum rho(S - S*)).
 
     kind: "l2" (rho = x^2), "l1" (|x|), "huber" (x^2/2 below huber_delta, linear above). Units: eV/atom, eV/Angstrom,
     eV/Angstrom^3 (S: stress). A label that is missing contributes exactly nothing.
