@@ -1,0 +1,143 @@
+"""Examples of every gate for the battery. A new gate brings a function here: rng -> Example.
+
+The options are drawn at random, channel and radial counts mostly off the multiples of the register width.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+CUTOFF = 4.0
+BASES = ["bessel", "chebyshev", "gaussian", "inverse_gaussian", "inverse_power"]
+ENVELOPES = ["polynomial", "cosine", "smooth"]
+
+
+@dataclass
+class Example:
+    spec: dict  #: the gate as in a program
+    inputs: list = field(
+        default_factory=list
+    )  #: states, lists of parts (l, parity, channels) or (l, parity, groups, group)
+    parity: str = "o3"
+
+
+def channels(rng):
+    return int(rng.choice([1, 2, 3, 5, 8, 9, 13, 16, 17, 33]))
+
+
+def natural(l, parity):  # noqa: E741
+    return 0 if parity == "so3" else (-1) ** l
+
+
+def radial(rng):
+    """A radial basis whose functions are of order one."""
+    basis = {"basis": str(rng.choice(BASES)), "n": int(rng.choice([1, 3, 4, 7, 8, 9, 12])), "cutoff": CUTOFF}
+    basis["envelope"] = str(rng.choice(ENVELOPES))
+    if basis["envelope"] == "polynomial":
+        basis["power"] = int(rng.integers(3, 8))
+    if basis["basis"] == "chebyshev":
+        basis["decay"] = float(rng.choice([0.0, 2.5]))
+    return basis
+
+
+def density(rng):
+    l_max = int(rng.integers(0, 5))
+    spec = dict(gate="density", l_max=l_max, l_min=int(rng.integers(0, l_max + 1)), radial=radial(rng), scale=0.7)
+    return Example(spec, [], str(rng.choice(["o3", "so3"])))
+
+
+def zeroth_order(rng):
+    parity, n = str(rng.choice(["o3", "so3"])), channels(rng)
+    ls = [0, *sorted(rng.choice([1, 2, 3], size=rng.integers(0, 4), replace=False).tolist())]
+    parts = [(l, natural(l, parity), n) for l in ls]
+    if parity == "o3" and rng.random() < 0.5:
+        parts.append((int(rng.integers(0, 3)), 0, n))
+        parts[-1] = (parts[-1][0], -natural(parts[-1][0], parity), n)  # an axial part
+    l_max = int(rng.integers(0, 5))
+    spec = dict(
+        gate="zeroth_order", l_max=l_max, l_min=int(rng.integers(0, min(l_max, 2) + 1)), l_out=int(rng.integers(1, 5))
+    )
+    spec |= dict(radial=radial(rng), radial_mode=str(rng.choice(["mix", "all"])), scale=0.3)
+    if min(abs(l - k) for l in ls for k in range(spec["l_min"], l_max + 1)) > spec["l_out"]:
+        spec["l_min"] = 0
+    return Example(spec, [parts], parity)
+
+
+def self_product(rng):
+    parity, n = str(rng.choice(["o3", "so3"])), channels(rng)
+    ls = sorted(rng.choice(4, size=rng.integers(1, 5), replace=False).tolist())
+    spec = dict(gate="self_product", l_max=int(rng.integers(ls[0], 4)), correlation=int(rng.integers(1, 4)))
+    return Example(spec, [[(l, natural(l, parity), n) for l in ls]], parity)
+
+
+def tensor_product(rng):
+    parity, sets = str(rng.choice(["o3", "so3"])), int(rng.integers(1, 4))
+    over_groups = rng.random() < 0.5  # as the sums over s come from zeroth_order, else as from density
+    parts = []
+    for l in sorted(rng.choice(4, size=rng.integers(1, 4), replace=False).tolist()):
+        n = int(rng.integers(1, 4))
+        parts.append((l, natural(l, parity), n * sets, 5) if over_groups else (l, natural(l, parity), n, sets))
+    return Example(dict(gate="tensor_product", l_max=int(rng.integers(0, 5)), n_blocks=sets), [parts], parity)
+
+
+def mix(rng):
+    parity = str(rng.choice(["o3", "so3"]))
+    states = []
+    for _ in range(rng.integers(1, 4)):
+        state = [(int(l), 0 if parity == "so3" else int(rng.choice([-1, 1])), int(rng.integers(1, 4)), channels(rng))
+                 for l in rng.integers(0, 4, size=rng.integers(1, 5))]  # fmt: skip
+        states.append([(0, natural(0, parity), 1, channels(rng)), *state])
+    spec = dict(
+        gate="mix", channels=channels(rng), l_max=int(rng.integers(0, 4)), share=str(rng.choice(["all", "species"]))
+    )
+    kept = {(part[0], part[1]) for state in states for part in state if part[0] <= spec["l_max"]}
+    return Example(spec | dict(gain=rng.uniform(0.5, 2, len(kept)).tolist()), states, parity)
+
+
+def activation(rng):
+    parity = str(rng.choice(["o3", "so3"]))
+    return Example(dict(gate="activation"), [[(0, natural(0, parity), channels(rng)) for _ in range(2)]], parity)
+
+
+EXAMPLES = dict(
+    activation=activation,
+    density=density,
+    mix=mix,
+    self_product=self_product,
+    tensor_product=tensor_product,
+    zeroth_order=zeroth_order,
+)
+
+N_SPECIES = 3
+
+
+def graph(rng, cutoff=CUTOFF):
+    """Nodes and edges: forty children of node 0, nobody knows node 1, duplicate pairs, images of a node itself."""
+    species = np.sort(rng.integers(0, N_SPECIES, 7)) if rng.random() < 0.7 else np.array([0, 0, 2, 2, 2, 2, 2])
+    known = np.array([0, 2, 3, 4, 5, 6])
+    parent = [0] * 40 + [2, 2, 2, 3, 6] + rng.choice(known, 12).tolist()
+    child = rng.choice(known, 40).tolist() + [3, 3, 2, 3, 6] + rng.choice(known, 12).tolist()
+    direction = rng.standard_normal((len(parent), 3))
+    direction[:6] = np.vstack([np.eye(3), -np.eye(3)])  # exactly on the axes: the poles of polar coordinates
+    length = rng.uniform(0.25 * cutoff, 0.97 * cutoff, len(parent))
+    r = length[:, None] * direction / np.linalg.norm(direction, axis=1)[:, None]
+    return species, parent, child, r
+
+
+def size(parts, n_nodes):
+    return sum(n_nodes * (2 * part[0] + 1) * int(np.prod(part[2:])) for part in parts)
+
+
+def split(state, parts, n_nodes):
+    """A flat state as a list of arrays [node][2l+1][channel]."""
+    arrays, at = [], 0
+    for part in parts:
+        shape = (n_nodes, 2 * part[0] + 1, int(np.prod(part[2:])))
+        arrays.append(state[at : at + int(np.prod(shape))].reshape(shape))
+        at += int(np.prod(shape))
+    assert at == len(state)
+    return arrays
+
+
+def flat(arrays):
+    return np.concatenate([a.ravel() for a in arrays])

@@ -1,0 +1,267 @@
+"""The battery that every gate passes, found by name (VERIFICATION G2, G3, D1-D3). A new gate needs an entry in
+gate_examples.EXAMPLES and nothing here."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from differences import derivative, five_point
+from gate_examples import EXAMPLES, N_SPECIES, flat, graph, size, split
+
+from nbcore import gates, so3
+
+N_CASES = 8
+
+
+def test_every_gate_has_examples():
+    assert sorted(EXAMPLES) == sorted(gates.available()), "tests/contracts/gate_examples.py: one function per gate"
+
+
+def test_every_option_is_documented():
+    for name, gate in gates.available().items():
+        assert gate["summary"], name
+        for option, about in gate["options"].items():
+            assert {"type", "default", "doc"} <= set(about), (name, option)
+
+
+@dataclass
+class Case:
+    """A gate, a graph, and random numbers for everything it reads, each with a random tangent."""
+
+    run: gates.GateRun
+    example: object
+    edges: tuple  #: species, parent, child
+    r: np.ndarray
+    inputs: list
+    theta: np.ndarray
+    r_dot: np.ndarray
+    inputs_dot: list
+    out_bar: np.ndarray
+    out_bar_dot: np.ndarray
+
+    @property
+    def n(self):
+        return len(self.edges[0])
+
+    def forward(self, t=0.0, r=None, inputs=None, theta=None):
+        """The plain output at the point moved by t tangents, or at other arguments."""
+        self.run.set_graph(*self.edges, self.r + t * self.r_dot if r is None else r)
+        x = [a + t * b for a, b in zip(self.inputs, self.inputs_dot, strict=True)] if inputs is None else inputs
+        return self.run.forward(self.theta if theta is None else theta, x)
+
+    def adjoint(self, t=0.0):
+        """(inputs, r, theta) of the plain adjoint at the point moved by t tangents."""
+        self.forward(t)
+        inputs, r, theta = self.run.adjoint(self.out_bar + t * self.out_bar_dot)
+        return inputs, r.reshape(-1, 3), theta
+
+    def forward_dual(self):
+        self.run.set_graph(*self.edges, (self.r, self.r_dot))
+        return self.run.forward(self.theta, list(zip(self.inputs, self.inputs_dot, strict=True)))
+
+
+def make_case(name, seed, dtype="float64"):
+    rng = np.random.default_rng([seed, *name.encode()])
+    example = EXAMPLES[name](rng)
+    run = gates.GateRun(example.spec, example.inputs, N_SPECIES, example.parity, dtype)
+    species, parent, child, r = graph(rng)
+
+    def states():
+        return [rng.standard_normal(size(parts, len(species))) for parts in example.inputs]
+
+    n_out = size(run.output, len(species))
+    return Case(
+        run, example, (species, parent, child), r, states(), rng.standard_normal(run.n_parameters),
+        0.3 * rng.standard_normal(r.shape), states(), rng.standard_normal(n_out), rng.standard_normal(n_out),
+    )  # fmt: skip
+
+
+@pytest.fixture(
+    params=[(name, seed) for name in sorted(EXAMPLES) for seed in range(N_CASES)], ids=lambda p: f"{p[0]}-{p[1]}"
+)
+def case(request):
+    return make_case(*request.param)
+
+
+def close(a, b, tolerance):
+    a, b = np.asarray(a), np.asarray(b)
+    assert a.shape == b.shape and np.all(np.isfinite(a))
+    assert np.abs(a - b).max(initial=0) <= tolerance * max(1.0, np.abs(b).max(initial=0))
+
+
+def close_to_differences(got, value_and_error):
+    value, error = value_and_error
+    scale = max(1.0, np.abs(got).max(initial=0))
+    assert got.shape == value.shape and np.all(error <= 1e-7 * scale), "differences too coarse to say anything"
+    assert np.all(np.abs(got - value) <= 1e-10 * scale + 5 * error)
+
+
+def rotations():
+    """Haar random, and those at which Euler angles and axis-angle forms break."""
+    half, quarter = np.diag([1.0, -1, -1]), np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
+    special = [np.eye(3), half, half[::-1, ::-1], quarter, np.roll(np.eye(3), 1, axis=0)]
+    special += [so3.matrix_from_euler(0.4, beta, 1.1) for beta in (1e-8, np.pi - 1e-8, np.pi)]
+    return special + list(so3.random_rotations(3, np.random.default_rng(7)))
+
+
+def rotate(state, parts, n, R, inversion):
+    """D acts on the components of each part; parts of odd parity change sign under inversion."""
+    sign = [(part[1] if inversion else 1) for part in parts]
+    arrays = split(state, parts, n)
+    return flat([s * np.einsum("mk,nkc->nmc", so3.wigner_D(part[0], R), a)
+                 for s, part, a in zip(sign, parts, arrays, strict=True)])  # fmt: skip
+
+
+def test_covariance(case):
+    """G2: gate(D psi, R r) = D gate(psi, r), for improper rotations too where parity is tracked."""
+    out = case.forward()
+    for k, R in enumerate(rotations()):
+        inversion = case.example.parity == "o3" and k % 2 == 1
+        inputs = [
+            rotate(x, parts, case.n, R, inversion) for x, parts in zip(case.inputs, case.example.inputs, strict=True)
+        ]
+        got = case.forward(r=case.r @ (-R if inversion else R).T, inputs=inputs)
+        expected = rotate(out, case.run.output, case.n, R, inversion)
+        close(got, expected, 1e-12)
+
+
+def test_order_of_edges_and_nodes(case):
+    """G3: edges in any order; nodes of one species may change places, and nothing else changes."""
+    rng = np.random.default_rng(3)
+    out = case.forward()
+    species, parent, child = (np.array(a) for a in case.edges)
+    order = rng.permutation(len(parent))
+    case.run.set_graph(species, parent[order], child[order], case.r[order])
+    close(case.run.forward(case.theta, case.inputs), out, 1e-13)
+
+    new = np.lexsort((rng.random(case.n), species))  # new[k]: the node that now has number k
+    number = np.argsort(new)
+
+    def renumber(state, parts):
+        return flat([a[new] for a in split(state, parts, case.n)])
+
+    case.run.set_graph(species, number[parent], number[child], case.r)
+    got = case.run.forward(case.theta, [renumber(x, p) for x, p in zip(case.inputs, case.example.inputs, strict=True)])
+    close(got, renumber(out, case.run.output), 1e-13)
+
+
+def test_nodes_do_not_hear_strangers(case):
+    """A node without edges, and one whom nobody knows: change its state, and no other node notices."""
+    out = split(case.forward(), case.run.output, case.n)
+    inputs = [x.copy() for x in case.inputs]
+    for x, parts in zip(inputs, case.example.inputs, strict=True):
+        for a in split(x, parts, case.n):
+            a[1] += 1.0
+    for a, b in zip(split(case.forward(inputs=inputs), case.run.output, case.n), out, strict=True):
+        assert np.array_equal(np.delete(a, 1, 0), np.delete(b, 1, 0))
+
+
+def test_adjoint_of_the_tangent(case):
+    """D1, D3: <out_bar, out_dot> = <in_bar, in_dot> + <r_bar, r_dot>; the tangents come from dual lanes."""
+    out, out_dot = case.forward_dual()
+    close(case.forward(), out, 1e-13)
+    inputs_bar, r_bar, _ = case.adjoint()
+    terms = [out_bar * dot for out_bar, dot in [(case.out_bar, out_dot)]]
+    terms += [-a * b for a, b in zip(inputs_bar, case.inputs_dot, strict=True)]
+    terms.append(-r_bar * case.r_dot)
+    # cancellation of the parts of one edge, harmonics against radial functions, is within r_bar
+    assert abs(sum(t.sum() for t in terms)) <= 1e-13 * sum(np.abs(t).sum() for t in terms)
+
+
+def test_tangents(case):
+    """The tangent of the dual sweep is the derivative along the tangents of inputs and edges."""
+    _, out_dot = case.forward_dual()
+    close_to_differences(out_dot, derivative(case.forward))
+
+
+def test_adjoint_of_parameters(case):
+    """D2: outputs are polynomials in the weights, so that five points give their derivative exactly."""
+    theta_dot = np.random.default_rng(5).standard_normal(case.run.n_parameters)
+    theta_bar = case.adjoint()[2]
+    assert theta_bar.shape == theta_dot.shape
+    terms = case.out_bar * five_point(lambda t: case.forward(theta=case.theta + t * theta_dot))
+    assert abs(terms.sum() - theta_bar @ theta_dot) <= 1e-12 * (
+        np.abs(terms).sum() + np.abs(theta_bar * theta_dot).sum()
+    )
+
+
+def test_wants_agree(case):
+    """Adjoints of states and edges do not depend on whether those of parameters are asked for."""
+    with_parameters = case.adjoint()
+    case.forward()
+    inputs, r, theta = case.run.adjoint(case.out_bar, edges=True, parameters=False)
+    assert theta.size == 0
+    for a, b in zip([*inputs, r.reshape(-1, 3)], [*with_parameters[0], with_parameters[1]], strict=True):
+        close(a, b, 1e-14)
+
+
+def test_dual_adjoint(case):
+    """Dual sweeps of the adjoint: values as in the plain one, tangents the derivatives along all tangents."""
+    inputs, r, theta = case.adjoint()
+    case.forward_dual()
+    bar = (case.out_bar, case.out_bar_dot)
+    inputs_dual, r_dual, _ = case.run.adjoint(bar, edges=True, parameters=False)
+    case.forward_dual()
+    inputs_again, _, theta_dot = case.run.adjoint(bar, edges=False, parameters=True)
+    r_dual = tuple(x.reshape(-1, 3) for x in r_dual)
+
+    close(r_dual[0], r, 1e-12)
+    for a, b, c in zip(inputs_dual, inputs, inputs_again, strict=True):
+        close(a[0], b, 1e-12), close(c[0], b, 1e-12), close(c[1], a[1], 1e-12)
+
+    def along(t):
+        inputs, r, theta = case.adjoint(t)
+        return np.concatenate([*inputs, r.ravel(), theta])
+
+    got = np.concatenate([*[x[1] for x in inputs_dual], r_dual[1].ravel(), theta_dot])
+    close_to_differences(got, derivative(along))
+
+
+def test_forward_overwrites_adjoint_accumulates(case):
+    """Nothing is left of an earlier sweep in the output; two adjoint sweeps give the inputs twice the adjoint."""
+    out, (inputs, _, _) = case.forward(), case.adjoint()
+    case.forward(t=0.3)
+    assert np.array_equal(case.forward(), out)
+    case.run.adjoint(case.out_bar), case.run.adjoint(case.out_bar)
+    for once, twice in zip(inputs, case.run.adjoint(np.zeros_like(case.out_bar))[0], strict=True):
+        close(twice, 2 * once, 1e-14)
+
+
+def test_no_edges_and_no_nodes(case):
+    """Nodes that are all alone, and no nodes at all: finite numbers of the right shape."""
+    case.run.set_graph(case.edges[0], [], [], np.zeros((0, 3)))
+    out = case.run.forward(case.theta, case.inputs)
+    inputs, r, theta = case.run.adjoint(case.out_bar)
+    assert out.shape == case.out_bar.shape and r.size == 0
+    assert all(np.all(np.isfinite(x)) for x in [out, theta, *inputs])
+    case.run.set_graph([], [], [], np.zeros((0, 3)))
+    assert case.run.forward(case.theta, [np.zeros(0) for _ in case.inputs]).size == 0
+    inputs, r, theta = case.run.adjoint(np.zeros(0))
+    assert r.size == 0 and not theta.any()
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+@pytest.mark.parametrize("seed", range(4))
+def test_single_precision(name, seed):
+    """float32 against float64: outputs and all adjoints, plain and dual."""
+    exact, single = make_case(name, seed), make_case(name, seed, "float32")
+    close_single(single.forward(), exact.forward())
+    a, b = single.adjoint(), exact.adjoint()
+    for x, y in zip([*a[0], *a[1:]], [*b[0], *b[1:]], strict=True):
+        close_single(x, y)
+    close_single(single.forward_dual()[1], exact.forward_dual()[1])
+    bar = (exact.out_bar, exact.out_bar_dot)
+    close_single(single.run.adjoint(bar, False, True)[2], exact.run.adjoint(bar, False, True)[2])
+
+
+def close_single(a, b):
+    assert a.dtype == b.dtype == float and a.shape == b.shape
+    assert np.linalg.norm(a - b) <= 1e-5 * np.linalg.norm(b)
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_unknown_option_is_refused(name):
+    """With the gate and what it has."""
+    example = EXAMPLES[name](np.random.default_rng(0))
+    with pytest.raises(ValueError, match=rf"{name}.*colour"):
+        gates.GateRun({**example.spec, "colour": 3}, example.inputs, N_SPECIES, example.parity)
