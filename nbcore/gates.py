@@ -25,7 +25,8 @@ class GateRun:
     """One gate on a small graph: forward and adjoint, plain and dual, in double or single precision.
 
     spec: the gate as in a program, {"gate": "mix", "channels": 8}. inputs: one list of parts per input, each part a
-    tuple (l, parity, channels), parity -1, 1, or 0 where it is not tracked. n_species: of the nodes. parity: "o3" or "so3".
+    tuple (l, parity, channels), parity -1, 1, or 0 where it is not tracked. n_species: of the nodes. parity: "o3" or
+    "so3".
 
     States are flat arrays, part after part, each [node][2l+1][channel]. Every array may be a pair (value, tangent);
     then the sweep is dual: outputs come as pairs too.

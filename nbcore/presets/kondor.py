@@ -18,9 +18,9 @@ def kondor(
     """An N-body network of neighbourhoods with random parameters.
 
     Level k: A^(s) = sum over children of |r|^-s (psi x r), s = 0..3, every child weighted by a smooth envelope (the
-    paper has none, and its energies would jump at the cutoff); eq. (10) takes the A^(s), eq. (11) the products
-    A^(s) x A^(s) of all channels, which is its double sum factorised; both are mixed to `channels` per l. The energy is linear in the
-    scalars of all levels.
+    paper has none, and its energies would jump at the cutoff); eq. (10) takes the A^(s), eq. (11) the products A^(s)
+    x A^(s) of all channels, which is its double sum factorised; both are mixed to `channels` per l. The energy is
+    linear in the scalars of all levels.
 
     species: elements. cutoff: Angstrom. channels: fragments per l. l_states: largest l of a state. parity: "so3" as in
     the paper, or "o3". E0s, seed: as in `nbody`.

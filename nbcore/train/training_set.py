@@ -115,9 +115,9 @@ def calibrate(potential, structures) -> None:
     """Sets the scales of a new potential from data, so that training starts from numbers of order one.
 
     The energy scale becomes the RMS of the forces (without forces, the spread of the energies per atom, E0s removed).
-    Gate by gate the gain of every mixing is chosen such that its output has an RMS of one over a few structures. At last
-    the weights of the readouts, in which the energy is linear, are fitted to the energies in their strongest directions:
-    binding energies of several eV per atom need not be learned in small steps.
+    Gate by gate the gain of every mixing is chosen such that its output has an RMS of one over a few structures. At
+    last the weights of the readouts, in which the energy is linear, are fitted to the energies in their strongest
+    directions: binding energies of several eV per atom need not be learned in small steps.
     """
     labelled = [s.forces for s in structures if s.forces is not None]
     scale = (
