@@ -323,7 +323,7 @@ def test_every_status_is_tested():
 
 def test_messages_belong_to_threads(model):
     """Each thread sees its own last message, whatever the others do meanwhile."""
-    barrier = threading.Barrier(4)
+    barrier = threading.Barrier(4, timeout=20)  # a failing thread must not leave the others waiting
 
     def work(k):
         for _ in range(50):
