@@ -52,7 +52,14 @@ def kondor_program(species, cutoff, channels, levels, l_states, parity) -> dict:
                               l_out=l_states, radial=radial, radial_mode="all"))  # fmt: skip
 
         gates += [
-            dict(gate="tensor_product", name=f"product{level}", inputs=[f"sum{level}"], l_max=l_states, n_blocks=4),
+            dict(
+                gate="tensor_product",
+                name=f"product{level}",
+                inputs=[f"sum{level}"],
+                l_max=l_states,
+                n_blocks=4,
+                blocks_over="channels" if level == 1 else "groups",
+            ),
             dict(
                 gate="mix",
                 name=f"psi{level}",

@@ -5,7 +5,8 @@
 //   nothing new
 //
 // With n_blocks = S the channels of A are S interleaved sets (one per radial function, s = 0, 1, ...), and only
-// channels of the same set are multiplied, as in the four sums of eq. (11). No parameters; a mix gate follows.
+// channels of the same set are multiplied, as in the four sums of eq. (11). Sets are interleaved over the channels of a
+// group (density: a group per species) or over groups (zeroth_order, radial "all"). No parameters; a mix gate follows.
 #include "gates/gate.hpp"
 #include "so3/clebsch_gordan.hpp"
 
@@ -33,16 +34,19 @@ template <class Real> class TensorProduct : public GateOf<TensorProduct<Real>, R
     if (inputs.size() != 1) throw InputError("gate tensor_product: takes one input");
     const int l_max = option_in(spec, "l_max", 2, 0, max_l_network);
     n_blocks = option_in(spec, "n_blocks", 1, 1, max_radial);
+    const std::string over = option<std::string>(spec, "blocks_over", "channels");
+    if (over != "channels" && over != "groups")
+      throw InputError(
+          message("gate tensor_product: blocks_over must be \"channels\" or \"groups\", got \"", over, "\""));
     const Layout<Real> layout(inputs[0]);
     for (int p = 0; p < layout.size(); ++p) {
-      const int n = layout[p].channels();
-      if (n % n_blocks)
-        throw InputError(message("gate tensor_product: ", n, " channels cannot be cut into n_blocks = ", n_blocks));
-      // sets are interleaved over channels of a group (density) or over groups (zeroth_order)
-      const bool over_groups = layout[p].groups % n_blocks == 0 && layout[p].group != n_blocks;
+      const int n = layout[p].channels(), n_interleaved = over == "groups" ? layout[p].groups : layout[p].group;
+      if (n_interleaved % n_blocks)
+        throw InputError(
+            message("gate tensor_product: ", n_interleaved, " ", over, " cannot be cut into n_blocks = ", n_blocks));
       place.emplace_back(n_blocks);
       for (int c = 0; c < n; ++c)
-        place[p][(over_groups ? c / layout[p].group : c) % n_blocks].push_back(layout.position(p, c));
+        place[p][(over == "groups" ? c / layout[p].group : c) % n_blocks].push_back(layout.position(p, c));
       size.push_back(padded<Real>(n / n_blocks));
       start.push_back(compact);
       compact += std::ptrdiff_t(n_blocks) * layout[p].dim() * size.back();
@@ -169,6 +173,7 @@ template <class Real> class TensorProduct : public GateOf<TensorProduct<Real>, R
 NB_GATE(TensorProduct, "tensor_product",
         "Full Clebsch-Gordan product of a state with itself, all pairs of channels (eq. 11, factorised)", R"({
   "l_max": {"type": "int", "default": 2, "doc": "largest l of the output"},
-  "n_blocks": {"type": "int", "default": 1, "doc": "sets of channels, interleaved, that are not multiplied with each other"}})")
+  "n_blocks": {"type": "int", "default": 1, "doc": "sets of channels, interleaved, that are not multiplied with each other"},
+  "blocks_over": {"type": "str", "default": "channels", "doc": "channels: channel c of a group is of set c mod n_blocks; groups: group g is of set g mod n_blocks"}})")
 
 }  // namespace nbcore
