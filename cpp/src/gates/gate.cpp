@@ -41,10 +41,11 @@ Radial radial_option(const Json& spec) {
       else if (key == "decay") s.decay = value.get<double>();
       else if (key == "r_min") s.r_min = value.get<double>();
       else if (key == "envelope") s.envelope = envelope_from(value.get<std::string>());
+      else if (key == "smoothness") s.smoothness = value.get<int>();
       else if (key == "power") s.power = value.get<int>();
       else
         throw InputError(message("radial basis: no option \"", key,
-                                 "\"; there are basis, n, cutoff, decay, r_min, envelope, power"));
+                                 "\"; there are basis, n, cutoff, decay, r_min, envelope, power, smoothness"));
     }
   } catch (const Json::exception& e) {
     throw InputError(message("radial basis: ", e.what()));

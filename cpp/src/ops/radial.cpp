@@ -38,6 +38,7 @@ void Radial::check() const {
   if (!(decay >= 0 && decay < 50))
     throw InputError(message("decay of the chebyshev basis must be 0 to 50, got ", decay));
   if (!(r_min > 0 && r_min < cutoff)) throw InputError(message("r_min must lie between 0 and the cutoff, got ", r_min));
+  if (smoothness < 0 || smoothness > 4) throw InputError(message("smoothness must be 0 to 4, got ", smoothness));
   if (power < 2 || power > 50)
     throw InputError(message("power of the polynomial envelope must be 2 to 50, got ", power));
 }

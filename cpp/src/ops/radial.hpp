@@ -8,6 +8,8 @@
 //   inverse_gaussian  exp(-(1/r - k_n)^2 s^2 / 2), k_n from 1/rc to 1/r_min at equal distances, s = 2 N r_min
 //   inverse_power     r^(1-n): with the harmonics of the direction, the terms |r|^-s r of eq. (10), s = n
 //
+// With `smoothness` s, function n is divided by (n+1)^s: rapidly varying functions get small weights from the start.
+//
 // Envelopes: polynomial 1 - (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) - p(p+1)/2 x^(p+2), x = r/rc (C2), cosine (C1), smooth (1
 // - x^2)^3 (C2).
 #pragma once
@@ -27,7 +29,8 @@ struct Radial {
   double decay = 0.0;  // chebyshev
   double r_min = 0.8;  // inverse_gaussian
   Envelope envelope = Envelope::polynomial;
-  int power = 6;  // polynomial
+  int power = 6;       // polynomial
+  int smoothness = 0;  // function n is divided by (n+1)^smoothness: a prior for smooth sums
 
   bool operator==(const Radial&) const = default;
   /// Throws InputError where a number is out of range.
@@ -125,8 +128,10 @@ template <class T> void radial_functions(const Radial& s, T r, T* B, T* dB) {
   }
   const Slope<T> e = envelope(s, r);
   for (int n = 0; n < s.n; ++n) {
-    dB[n] = dB[n] * e.f + B[n] * e.df;
-    B[n] = B[n] * e.f;
+    double prior = 1;
+    for (int k = 0; k < s.smoothness; ++k) prior /= n + 1;
+    dB[n] = (dB[n] * e.f + B[n] * e.df) * prior;
+    B[n] = B[n] * e.f * prior;
   }
 }
 

@@ -1,12 +1,9 @@
 // Potential and build information for Python.
 #include "potential/potential.hpp"
 
+#include "base/build_info.hpp"
 #include "base/error.hpp"
 #include "python/structures.hpp"
-
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
 namespace py = pybind11;
 
@@ -106,14 +103,9 @@ void bind_potential(py::module_& m) {
     return out;
   });
   m.def("build_info", [] {
+    const BuildInfo info = build_info();
     py::dict d;
-    d["isa"] = register_bytes == 64 ? "AVX-512" : register_bytes == 32 ? "AVX2" : "128-bit vectors";
-    d["compiler"] = __VERSION__;
-#ifdef _OPENMP
-    d["openmp"] = true;
-#else
-    d["openmp"] = false;
-#endif
+    d["isa"] = info.isa, d["compiler"] = info.compiler, d["openmp"] = info.openmp;
     return d;
   });
 }
