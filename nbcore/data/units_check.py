@@ -104,6 +104,10 @@ def unit_remarks(structures, shortest: list[dict[str, float]]) -> list[str]:
         if factor > 50:
             guess = "energy_unit kJ/mol?  (factor 0.0103643)"
         remarks.append(f"Energies spread by {factor:.2g} times what the forces suggest: is {guess}")
+    unit = all_electron_unit(structures)
+    if unit:
+        guess = f"is energy_unit {unit[0]}?  (factor {unit[1]})"
+        remarks.append(f"The energies are those of all electrons in {unit[0]}, read as eV: {guess}")
     ratio = _length_ratio(shortest)
     if ratio and not 0.66 < ratio < 1.55:
         near = "1/0.529177: is length_unit Bohr?" if ratio > 1 else "0.529177: were they converted twice?"
@@ -111,6 +115,18 @@ def unit_remarks(structures, shortest: list[dict[str, float]]) -> list[str]:
             near = "far from any compound."
         remarks.append(f"Shortest distances are {ratio:.2f} times the sums of the covalent radii; {near}")
     return remarks
+
+
+def all_electron_unit(structures):
+    """The unit in which total energies are those of all electrons, -0.5 Z^2.4 Hartree per atom to a few per cent.
+
+    Returns (unit, factor) where the energies, taken to be eV, have that size in Hartree, kcal/mol or kJ/mol; else None.
+    """
+    labelled = [s for s in structures if s.energy is not None]
+    ratios = [s.energy / np.sum(-0.5 * s.numbers.astype(float) ** 2.4) for s in labelled]
+    ratio = float(np.median(ratios)) if ratios else 0.0
+    known = {1.0: ("Hartree", "27.2114"), 627.51: ("kcal/mol", "0.0433641"), 2625.5: ("kJ/mol", "0.0103643")}
+    return next((unit for size, unit in known.items() if abs(ratio / size - 1) < 0.06), None)
 
 
 def _length_ratio(shortest):

@@ -10,7 +10,7 @@ from ase.neighborlist import neighbor_list
 
 from nbcore.data import Structure, Structures, audit, audit_text, neighbours_per_atom, shortest_distances
 from nbcore.data.distances import duplicates, fingerprint, pairs, shortest
-from nbcore.data.units_check import energy_to_forces, nearest_factor
+from nbcore.data.units_check import all_electron_unit, energy_to_forces, nearest_factor
 
 
 def structure(atoms, **more):
@@ -181,6 +181,16 @@ def test_units_that_do_not_belong_together(change, expected):
     result = audit(relabelled(metals(), **change))
     assert any(expected in r for r in result.remarks), result.remarks
     assert "units doubtful" in audit_text(result)
+
+
+@pytest.mark.parametrize("name, hartree", [("H2O", -76.27), ("CH3CH2OH", -154.85), ("SiH4", -291.3), ("CH3Cl", -499.8)])
+def test_energies_of_all_electrons_tell_their_unit(name, hartree):
+    """PBE total energies of molecules: right in eV, recognised in Hartree, kcal/mol and kJ/mol."""
+    for unit, factor in (("Hartree", 1.0), ("kcal/mol", 627.5095), ("kJ/mol", 2625.4996)):
+        data = Structures([structure(molecule(name), energy=hartree * factor)])
+        assert all_electron_unit(data)[0] == unit
+        assert any(f"is energy_unit {unit}?" in r for r in audit(data).remarks)
+    assert all_electron_unit(Structures([structure(molecule(name), energy=hartree * 27.211386)])) is None
 
 
 def test_no_false_alarm_about_units():

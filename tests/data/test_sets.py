@@ -59,6 +59,9 @@ def test_sets_of_a_configuration(tmp_path):
     assert {name: len(s) for name, s in result.test.items()} == {"test_cold": 7, "test_hot": 5}
     assert result.E0.source == "isolated" and result.E0.energies == {"H": -13.6, "O": -2040.0}
     assert result.roles[str(tmp_path / "train.xyz")] == "36 train + 4 valid (random, seed 1)"
+    other = sets(tmp_path, ["seed=2"])
+    assert [s.frame for s in other.valid] != [s.frame for s in result.valid]
+    assert [s.frame for s in sets(tmp_path).valid] == [s.frame for s in result.valid]
     given = sets(tmp_path, valid="test_hot.xyz", E0s={"H": -1.0, "O": -2.0})
     assert (len(given.train), len(given.valid)) == (40, 5) and given.E0.source == "given"
 

@@ -1,6 +1,8 @@
 """nbcore data: audit, gather, convert, split, on files a user could have."""
 
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -149,3 +151,26 @@ def test_in_a_file_at_sixty_columns(folder):
     assert result.returncode == 0 and b"\x1b" not in result.stdout + result.stderr
     lines = (result.stdout + result.stderr).decode().splitlines()
     assert max(map(len, lines)) <= 60 and any("12 structures" in line for line in lines)
+
+
+EXAMPLE = ROOT / "examples" / "your_data"
+
+
+def test_the_example_does_what_its_readme_says(tmp_path, monkeypatch, capsys):
+    """Every command of the README runs, and every line shown beneath it is printed."""
+    shutil.copytree(EXAMPLE, tmp_path / "your_data")
+    monkeypatch.chdir(tmp_path / "your_data")
+    monkeypatch.setenv("COLUMNS", "100")
+    printed, commands = "", 0
+    for block in (EXAMPLE / "README.md").read_text(encoding="utf-8").split("```")[1::2]:
+        for line in block.strip().splitlines():
+            if line.startswith("$ nbcore "):
+                cli.main(shlex.split(line)[2:])
+                captured = capsys.readouterr()
+                printed, commands = captured.out + captured.err, commands + 1
+            else:
+                assert line in printed.splitlines()
+    assert commands == 5
+    for path in FIXTURES.rglob("*"):  # the example shows the files that the tests of the reader use
+        if path.is_file():
+            assert path.read_bytes() == (EXAMPLE / path.relative_to(FIXTURES)).read_bytes()
