@@ -1,1 +1,1 @@
-"""Helpers beside this file (`differences`, `random_structures`) can be imported by every test below it."""
+"""Helpers beside this file (`brute`, `differences`, `random_structures`) can be imported by every test below it."""

@@ -7,7 +7,7 @@ def derivative(f, h=0.05, shrink=1.6, columns=9):
     """(df/dt at t = 0, estimated error) of an array-valued f, element by element: Ridders' extrapolation of central
     differences from steps h, h/shrink, ... to step zero."""
     table, best, error = [], None, None
-    for row in range(columns):
+    for _ in range(columns):
         new = [(np.asarray(f(h)) - np.asarray(f(-h))) / (2 * h)]
         for k, old in enumerate(table):
             factor = shrink ** (2 * (k + 1))

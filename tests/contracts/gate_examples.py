@@ -72,12 +72,14 @@ def self_product(rng):
 
 def tensor_product(rng):
     parity, sets = str(rng.choice(["o3", "so3"])), int(rng.integers(1, 4))
-    over_groups = rng.random() < 0.5  # as the sums over s come from zeroth_order, else as from density
+    over = str(rng.choice(["groups", "channels"]))  # as the sums over s come from zeroth_order, or from density
     parts = []
     for l in sorted(rng.choice(4, size=rng.integers(1, 4), replace=False).tolist()):
         n = int(rng.integers(1, 4))
-        parts.append((l, natural(l, parity), n * sets, 5) if over_groups else (l, natural(l, parity), n, sets))
-    return Example(dict(gate="tensor_product", l_max=int(rng.integers(0, 5)), n_blocks=sets), [parts], parity)
+        parts.append((l, natural(l, parity), n * sets, 5) if over == "groups" else (l, natural(l, parity), n, sets))
+    return Example(
+        dict(gate="tensor_product", l_max=int(rng.integers(0, 5)), n_blocks=sets, blocks_over=over), [parts], parity
+    )
 
 
 def mix(rng):

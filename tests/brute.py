@@ -1,0 +1,61 @@
+"""The pieces of the gates in plain NumPy: what the kernels are compared with. Works for complex r too."""
+
+import numpy as np
+
+from nbcore import so3
+
+
+def harmonics(l, vector):
+    """Y_l of a direction, normalised as in networks: sum_m Y_lm^2 = 2l+1."""
+    return np.sqrt(4 * np.pi) * so3.spherical_harmonics(l, vector)[l * l :]
+
+
+def couple(x, l1, y, l2, l3):
+    """Clebsch-Gordan product of x [2l1+1] and y [2l2+1]."""
+    return np.einsum("abc,a,b->c", so3.real_clebsch_gordan(l1, l2, l3), x, y)
+
+
+def envelope(radial, r):
+    x = r / radial["cutoff"]
+    match radial.get("envelope", "polynomial"):
+        case "polynomial":
+            p = radial.get("power", 6)
+            return 1 - (p + 1) * (p + 2) / 2 * x**p + p * (p + 2) * x ** (p + 1) - p * (p + 1) / 2 * x ** (p + 2)
+        case "cosine":
+            return (1 + np.cos(np.pi * x)) / 2
+        case "smooth":
+            return (1 - x**2) ** 3
+
+
+def radial_functions(radial, r):
+    """B_n(r), n = 0 .. n-1, envelope included."""
+    n, rc = np.arange(radial["n"]), radial["cutoff"]
+    spaces = max(radial["n"] - 1, 1)
+    match radial["basis"]:
+        case "bessel":
+            B = np.sqrt(2 / rc) * np.sin((n + 1) * np.pi * r / rc) / r
+        case "chebyshev":
+            a = radial.get("decay", 0.0)
+            u = 1 - 2 * (np.exp(-a * (r / rc - 1)) - 1) / (np.exp(a) - 1) if a else 2 * r / rc - 1
+            B = np.array([np.polynomial.chebyshev.chebval(u, np.eye(radial["n"])[k]) for k in n])
+        case "gaussian":
+            d = rc / spaces
+            B = np.exp(-((r - n * d) ** 2) / (2 * d**2))
+        case "inverse_gaussian":
+            r_min = radial.get("r_min", 0.8)
+            centre = 1 / rc + n * (1 / r_min - 1 / rc) / spaces
+            B = np.exp(-((1 / r - centre) ** 2) * (2 * radial["n"] * r_min) ** 2 / 2)
+        case "inverse_power":
+            B = r ** (1.0 - n)
+    return B * envelope(radial, r)
+
+
+def natural(l1, l2, l3):
+    """Is the product of parts of natural parity of natural parity?"""
+    return (l1 + l2 + l3) % 2 == 0
+
+
+def neighbourhood(rng, n, cutoff):
+    """n vectors within the cutoff."""
+    r = rng.standard_normal((n, 3))
+    return r / np.linalg.norm(r, axis=1)[:, None] * rng.uniform(0.25 * cutoff, cutoff, (n, 1))

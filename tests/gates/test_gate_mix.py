@@ -1,0 +1,76 @@
+"""mix against matrix products: inputs joined along their channels, one matrix per (l, parity), or one per species."""
+
+import numpy as np
+import pytest
+
+from nbcore.gates import GateRun
+
+STATES = [[(0, 1, 2, 3), (1, -1, 1, 4)], [(1, -1, 1, 9), (0, 1, 1, 1), (0, -1, 1, 2), (2, 1, 1, 8)]]
+
+
+@pytest.mark.parametrize("channels", [1, 3, 8, 17, 40])
+@pytest.mark.parametrize("share", ["all", "species"])
+def test_brute_force(channels, share):
+    rng, species = np.random.default_rng(channels), [0, 0, 0, 2, 2]
+    n = len(species)
+    x = [[rng.standard_normal((n, 2 * l + 1, g * c)) for l, _, g, c in state] for state in STATES]
+    gain = [0.5, 2.0, 1.5]
+    spec = {"gate": "mix", "channels": channels, "l_max": 1, "share": share, "gain": gain}
+    run = GateRun(spec, STATES, 3)
+    run.set_graph(species, [], [], np.zeros((0, 3)))
+    assert run.output == [(0, -1, channels), (0, 1, channels), (1, -1, channels)]
+    classes = 3 if share == "species" else 1
+    assert run.parameters == {
+        "W0o": (classes, 2, channels),
+        "W0e": (classes, 7, channels),
+        "W1o": (classes, 13, channels),
+    }
+    W = {name: rng.standard_normal(shape) for name, shape in run.parameters.items()}
+    theta = np.concatenate([w.ravel() for w in W.values()])
+    got = run.forward(theta, [np.concatenate([a.ravel() for a in state]) for state in x])
+
+    joined = {"W0o": [x[1][2]], "W0e": [x[0][0], x[1][1]], "W1o": [x[0][1], x[1][0]]}
+    expected = []
+    for g, (name, arrays) in zip(gain, joined.items(), strict=True):
+        F = np.concatenate(arrays, axis=2)
+        w = W[name][species if share == "species" else [0] * n]
+        expected.append(g * np.einsum("nmk,nkc->nmc", F, w).ravel() / np.sqrt(F.shape[2]))
+    expected = np.concatenate(expected)
+    assert np.abs(got - expected).max() < 1e-13 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize(
+    "change, parts, text",
+    [
+        ({"channels": 0}, STATES, "channels must be a whole number from 1 to 4096, got 0"),
+        ({"channels": 2.5}, STATES, "channels must be a whole number"),
+        ({"share": "level"}, STATES, 'share must be "all" or "species"'),
+        ({"gain": [1.0]}, STATES, "gain needs one number per output part"),
+        ({"l_max": 0}, [[(1, 1, 3)]], "no input part has l <= l_max"),
+        ({}, [], "at least one input"),
+    ],
+)
+def test_refusals(change, parts, text):
+    with pytest.raises(ValueError, match=text):
+        GateRun({"gate": "mix", **change}, parts)
+
+
+def test_wrong_lengths_are_refused():
+    """Parameters, states, edges, species."""
+    run = GateRun({"gate": "mix", "channels": 2}, [[(0, 1, 3)]], n_species=2)
+    none = np.zeros((0, 3))
+    run.set_graph([0, 1], [], [], none)
+    with pytest.raises(ValueError, match="6 parameters, got 5"):
+        run.forward(np.zeros(5), [np.zeros(6)])
+    with pytest.raises(ValueError, match="1 inputs, got 2"):
+        run.forward(np.zeros(6), [np.zeros(6)] * 2)
+    with pytest.raises(ValueError, match="6 numbers expected, got 9"):
+        run.forward(np.zeros(6), [np.zeros(9)])
+    for species, parent, child, r, text in [
+        ([1, 0], [], [], none, "ascending"),
+        ([0, 2], [], [], none, "ascending"),
+        ([0], [0], [1], np.ones((1, 3)), "edge 0 leads to no node"),
+        ([0], [0], [0], none, "same length"),
+    ]:
+        with pytest.raises(ValueError, match=text):
+            run.set_graph(species, parent, child, r)

@@ -1,0 +1,180 @@
+"""zeroth_order against the sum over children written out, and eqs. (10) and (11) of the paper (G1, G4)."""
+
+import itertools
+
+import numpy as np
+import pytest
+from brute import harmonics, natural, neighbourhood, radial_functions
+
+from nbcore.gates import GateRun
+from nbcore.so3 import real_clebsch_gordan
+
+CUTOFF, FRAGMENTS = 4.0, 4  # as many fragments as powers: nothing may be taken for the other
+BESSEL = {"basis": "bessel", "n": 6, "cutoff": CUTOFF}
+INVERSE = {"basis": "inverse_power", "n": 4, "cutoff": CUTOFF, "envelope": "smooth"}
+
+
+def paths(ls, l_min, l_max, l_out, o3):
+    """(part, l1, l2, l3) in the order of the weights."""
+    for l2 in range(l_min, l_max + 1):
+        for part, l1 in enumerate(ls):
+            for l3 in range(abs(l1 - l2), min(l1 + l2, l_out) + 1):
+                if natural(l1, l2, l3) or not o3:
+                    yield part, l1, l2, l3
+
+
+@pytest.mark.parametrize("parity", ["o3", "so3"])
+@pytest.mark.parametrize("mode", ["mix", "all"])
+@pytest.mark.parametrize("n_children", [1, 2, 33, 65])
+def test_brute_force(parity, mode, n_children):
+    rng = np.random.default_rng(n_children)
+    ls, channels, l_out = [0, 1, 2], 3, 3
+    H = [rng.standard_normal((5, 2 * l + 1, channels)) for l in ls]
+    r, child = neighbourhood(rng, n_children, CUTOFF), rng.integers(0, 5, n_children)
+    parts = [(l, (-1) ** l if parity == "o3" else 0, channels) for l in ls]
+    spec = dict(gate="zeroth_order", l_max=3, l_out=l_out, radial=BESSEL, radial_mode=mode, scale=0.4)
+    run = GateRun(spec, [parts], parity=parity)
+    run.set_graph([0] * 5, [1] * n_children, child, r)
+    theta = rng.standard_normal(run.n_parameters)
+    out = run.forward(theta, [np.concatenate([h.ravel() for h in H])])
+
+    all_paths = list(paths(ls, 0, 3, l_out, parity == "o3"))
+    groups = {l: [] for l in range(l_out + 1)}
+    W = theta.reshape(len(all_paths), 6, channels) / np.sqrt(6) if mode == "mix" else None
+    for p, (part, l1, l2, l3) in enumerate(all_paths):
+        A = np.zeros((6 if mode == "all" else 1, 2 * l3 + 1, channels))
+        C = real_clebsch_gordan(l1, l2, l3)
+        for j, vector in zip(child, r, strict=True):
+            B, Y = radial_functions(BESSEL, np.linalg.norm(vector)), harmonics(l2, vector)
+            x = 0.4 * np.einsum("abc,ak,b->ck", C, H[part][j], Y)
+            A += B[:, None, None] * x if mode == "all" else x * (B @ W[p])
+        groups[l3] += list(A)
+    expected = []
+    for l, group in groups.items():
+        state = np.zeros((5, 2 * l + 1, len(group) * channels))
+        state[1] = np.concatenate(group, axis=1)
+        expected.append(state.ravel())
+    expected = np.concatenate(expected)
+    assert out.shape == expected.shape
+    assert np.abs(out - expected).max() < 1e-13 * np.abs(expected).max()
+
+
+@pytest.fixture
+def paper():
+    """Children with states of l = 0, 1, 2, four fragments each, and the gate of eq. (10), s = 0..3."""
+    rng = np.random.default_rng(4)
+    n = 5
+    psi = {l: rng.standard_normal((n, 2 * l + 1, FRAGMENTS)) for l in range(3)}
+    r = neighbourhood(rng, n, CUTOFF)
+    spec = dict(gate="zeroth_order", l_min=1, l_max=1, l_out=3, radial=INVERSE, radial_mode="all")
+    run = GateRun(spec, [[(l, 0, FRAGMENTS) for l in psi]], parity="so3")
+    run.set_graph([0] * n, [0] * n, range(n), r)
+    out = run.forward([], [np.concatenate([x.ravel() for x in psi.values()])])
+    return n, psi, r, run, out
+
+
+def first_node(out, parts, n):
+    """[l] -> array [2l+1][channel] of node 0, for parts that may share an l."""
+    found, at = [], 0
+    for l, _, channels in parts:
+        found.append(out[at : at + (2 * l + 1) * channels].reshape(2 * l + 1, channels))
+        at += n * (2 * l + 1) * channels
+    return found
+
+
+def eq_10(n, psi, r, s):
+    """[l3] -> list of (l1, [2l3+1][channel]): sum_i |r_i|^-s psi_i x r_i, r as a covariant of l = 1."""
+    length = np.linalg.norm(r, axis=1)
+    weight = length ** (1.0 - s) * (1 - (length / CUTOFF) ** 2) ** 3  # |r|^-s r = |r|^(1-s) times the direction
+    sums = {}
+    for l1 in psi:
+        for l3 in range(abs(l1 - 1), l1 + 2):
+            total = sum(
+                w * np.einsum("abc,ak,b->ck", real_clebsch_gordan(l1, 1, l3), x, harmonics(1, v))
+                for w, x, v in zip(weight, psi[l1], r, strict=True)
+            )
+            sums.setdefault(l3, []).append((l1, total))
+    return sums
+
+
+def test_eq_10_to_the_letter(paper):
+    n, psi, r, run, out = paper
+    for (l3, _, channels), A in zip(run.output, first_node(out, run.output, n), strict=True):
+        A = A.reshape(2 * l3 + 1, -1, 4, FRAGMENTS)  # [m][path][s][fragment]
+        for s in range(4):
+            for path, (_, expected) in enumerate(eq_10(n, psi, r, s)[l3]):
+                assert np.allclose(A[:, path, s], expected, rtol=1e-12, atol=1e-13)
+        assert channels == 4 * FRAGMENTS * len(eq_10(n, psi, r, 0)[l3])
+
+
+def test_eq_11_as_a_double_sum(paper):
+    """sum_ij |r_i|^-s |r_j|^-s psi_i x psi_j x r_i x r_j, pair by pair, against the product of two sums."""
+    n, psi, r, run, out = paper
+    product = GateRun(
+        {"gate": "tensor_product", "l_max": 2, "n_blocks": 4, "blocks_over": "groups"},
+        [_parts(run, FRAGMENTS)],
+        parity="so3",
+    )
+    product.set_graph([0] * n, [], [], np.zeros((0, 3)))
+    factorised = first_node(product.forward([], [out]), product.output, n)
+    single = [eq_10(1, {l: x[i : i + 1] for l, x in psi.items()}, r[i : i + 1], 2) for i in range(n)]
+
+    at = len(factorised) // 4 * 2  # parts of the set s = 2
+    types = [l for l, _, _ in run.output]
+    for p, q in itertools.combinations_with_replacement(range(len(types)), 2):
+        for L in range(abs(types[p] - types[q]), min(types[p] + types[q], 2) + 1):
+            expected = 0
+            for i, j in itertools.product(range(n), repeat=2):
+                a = np.concatenate([x for _, x in single[i][types[p]]], axis=1)
+                b = np.concatenate([x for _, x in single[j][types[q]]], axis=1)
+                ab = np.einsum("xyz,xa,yb->zab", real_clebsch_gordan(types[p], types[q], L), a, b)
+                expected = expected + ab.reshape(2 * L + 1, -1)
+            assert np.abs(factorised[at] - expected).max() < 1e-12 * max(1, np.abs(expected).max())
+            at += 1
+    assert at == len(factorised) // 4 * 3
+
+
+def _parts(run, group):
+    return [(l, parity, channels // group, group) for l, parity, channels in run.output]
+
+
+def test_scaling_law(paper):
+    """G4: lambda^(1-s) for eq. (10), lambda^(2-2s) for eq. (11)."""
+    n, psi, r, run, out = paper
+    state = np.concatenate([x.ravel() for x in psi.values()])
+    scale = 1.3
+    radial = INVERSE | {"cutoff": CUTOFF * scale}
+    larger = GateRun(dict(gate="zeroth_order", l_min=1, l_max=1, l_out=3, radial=radial, radial_mode="all"),
+                     [[(l, 0, FRAGMENTS) for l in psi]], parity="so3")  # fmt: skip
+    larger.set_graph([0] * n, [0] * n, range(n), scale * r)
+    A = larger.forward([], [state])
+    for (l, _, _), a, b in zip(run.output, first_node(A, run.output, n), first_node(out, run.output, n), strict=True):
+        a, b = (x.reshape(2 * l + 1, -1, 4, FRAGMENTS) for x in (a, b))
+        assert np.allclose(a, b * scale ** (1.0 - np.arange(4))[:, None], rtol=1e-12, atol=1e-14)
+
+    product = GateRun(
+        {"gate": "tensor_product", "l_max": 2, "n_blocks": 4, "blocks_over": "groups"},
+        [_parts(run, FRAGMENTS)],
+        parity="so3",
+    )
+    product.set_graph([0] * n, [], [], np.zeros((0, 3)))
+    a, b = (first_node(product.forward([], [x]), product.output, n) for x in (A, out))
+    for k, (x, y) in enumerate(zip(a, b, strict=True)):
+        s = k // (len(a) // 4)
+        assert np.allclose(x, y * scale ** (2.0 - 2 * s), rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "change, parts, text",
+    [
+        ({}, [[(0, 1, 4), (1, -1, 5)]], "must have the same channels"),
+        ({"radial_mode": "some"}, [[(0, 1, 4)]], 'radial_mode must be "mix" or "all"'),
+        ({"l_out": 0, "l_min": 2}, [[(0, 1, 4)]], "no path leads to"),
+        ({"radial": {"cutoff": -1.0}}, [[(0, 1, 4)]], "cutoff must be a positive length"),
+        ({"radial": {"basis": "sinc"}}, [[(0, 1, 4)]], "bessel, chebyshev"),
+        ({}, [], "takes one input"),
+    ],
+)
+def test_refusals(change, parts, text):
+    with pytest.raises(ValueError, match=text):
+        GateRun({"gate": "zeroth_order", **change}, parts)

@@ -1,0 +1,115 @@
+"""Radial bases and envelopes, seen through the density of one neighbour: values, slopes, the way to the cutoff."""
+
+import numpy as np
+import pytest
+from brute import radial_functions
+
+from nbcore.gates import GateRun
+
+CUTOFF = 4.5
+BASES = [
+    {"basis": "bessel", "n": 9},
+    {"basis": "chebyshev", "n": 11},
+    {"basis": "chebyshev", "n": 6, "decay": 3.0},
+    {"basis": "gaussian", "n": 7},
+    {"basis": "inverse_gaussian", "n": 5, "r_min": 0.7},
+    {"basis": "inverse_power", "n": 6},
+]
+ENVELOPES = [
+    {"envelope": "polynomial", "power": 6},
+    {"envelope": "polynomial", "power": 2},
+    {"envelope": "polynomial", "power": 5},
+    {"envelope": "cosine"},
+    {"envelope": "smooth"},
+]
+DISTANCES = np.array([0.5, 0.7, 1.0, 1.7, 2.9, 4.0, 4.4])
+
+
+def functions(radial, r, bar=None):
+    """B_n(r), or with bar [distance][n] the slopes sum_n bar B_n'(r), from edges in random directions."""
+    direction = np.random.default_rng(1).standard_normal((len(r), 3))
+    direction /= np.linalg.norm(direction, axis=1)[:, None]
+    nodes = range(len(r))
+    run = GateRun({"gate": "density", "l_max": 0, "radial": radial})
+    run.set_graph([0] * len(r), nodes, nodes, r[:, None] * direction)
+    B = run.forward([]).reshape(len(r), radial["n"])
+    if bar is None:
+        return B
+    _, r_bar, _ = run.adjoint(bar)
+    slope = np.sum(r_bar * direction, axis=1)
+    assert np.allclose(r_bar, slope[:, None] * direction, rtol=1e-13, atol=1e-13 * np.abs(slope).max())
+    return slope
+
+
+@pytest.fixture(params=[(b, e) for b in BASES for e in ENVELOPES], ids=lambda p: f"{p[0]['basis']}-{p[1]['envelope']}")
+def radial(request):
+    return {"cutoff": CUTOFF} | request.param[0] | request.param[1]
+
+
+def test_values(radial):
+    expected = np.array([radial_functions(radial, r) for r in DISTANCES])
+    assert np.abs(functions(radial, DISTANCES) - expected).max() < 1e-13 * np.abs(expected).max()
+
+
+def test_slopes(radial):
+    """Against the complex step, which has no error of differences."""
+    expected = np.array([radial_functions(radial, r + 1e-200j).imag / 1e-200 for r in DISTANCES])
+    for n in range(radial["n"]):
+        bar = np.zeros_like(expected)
+        bar[:, n] = 1
+        slope = functions(radial, DISTANCES, bar)
+        assert np.abs(slope - expected[:, n]).max() < 1e-12 * np.abs(expected).max()
+
+
+def test_way_to_the_cutoff(radial):
+    """Values vanish like the cube of the distance to the cutoff (C2), with the cosine like the square (C1)."""
+    order = 2 if radial["envelope"] == "cosine" else 3
+    delta = np.array([2e-3, 1e-3])
+    B = np.abs(functions(radial, CUTOFF - delta)).max(axis=1)
+    if radial["basis"] == "bessel":  # sin(n pi r/cutoff) has one more zero
+        order += 1
+    if radial["basis"] == "inverse_gaussian" and B.max() == 0:
+        return
+    assert abs(np.log2(B[0] / B[1]) - order) < 0.02
+    slope = functions(radial, CUTOFF - delta, np.ones((2, radial["n"])))
+    assert np.abs(slope).max() < 100 * delta[0] ** (order - 1) * max(1, B.max() / delta[0] ** order)
+
+
+def test_smoothness_divides():
+    """Function n by (n+1)^smoothness."""
+    basis = {"basis": "bessel", "n": 9, "cutoff": CUTOFF}
+    plain, smooth = functions(basis, DISTANCES), functions(basis | {"smoothness": 2}, DISTANCES)
+    assert np.allclose(smooth * np.arange(1, 10) ** 2, plain, rtol=1e-14)
+    bar = np.random.default_rng(2).standard_normal(plain.shape)
+    slope, expected = (
+        functions(basis | {"smoothness": 2}, DISTANCES, bar),
+        functions(basis, DISTANCES, bar / np.arange(1, 10) ** 2),
+    )
+    assert np.allclose(slope, expected, rtol=1e-12, atol=1e-13)
+    with pytest.raises(ValueError, match="smoothness must be 0 to 4, got 5"):
+        functions(basis | {"smoothness": 5}, DISTANCES)
+
+
+def test_envelopes_are_one_at_the_atom():
+    for e in ENVELOPES:
+        value = functions({"basis": "chebyshev", "n": 1, "cutoff": CUTOFF} | e, np.array([1e-9]))
+        assert abs(value[0, 0] - 1) < 1e-8
+
+
+@pytest.mark.parametrize(
+    "change, text",
+    [
+        ({"cutoff": 0}, "cutoff must be a positive length"),
+        ({"n": 0}, "n_radial must be 1 to 32, got 0"),
+        ({"n": 33}, "n_radial must be 1 to 32, got 33"),
+        ({"decay": -1.0}, "decay"),
+        ({"r_min": 7.0}, "r_min must lie between 0 and the cutoff, got 7"),
+        ({"power": 1}, "power of the polynomial envelope must be 2 to 50, got 1"),
+        ({"width": 1.0}, 'no option "width"; there are basis, n, cutoff'),
+        ({"envelope": "hard"}, "cosine, polynomial, smooth"),
+        ({"n": "eight"}, "radial basis"),
+    ],
+)
+def test_refusals(change, text):
+    with pytest.raises(ValueError, match=text):
+        GateRun({"gate": "density", "radial": {"cutoff": 5.0} | change})
