@@ -53,7 +53,8 @@ def nbody_program(species, cutoff, channels, levels, l_harmonics, l_states, corr
     """The list of gates of `nbody`, as data."""
     if levels < 1:
         raise InputError(f"levels must be at least 1, got {levels}")
-    radial = {"basis": "bessel", "n": n_radial, "cutoff": float(cutoff), "envelope": "polynomial", "power": 5}
+    radial = {"basis": "bessel", "n": n_radial, "cutoff": float(cutoff), "envelope": "polynomial", "power": 5,
+              "smoothness": 1}  # fmt: skip
     gates, readout = [], []
     for level in range(1, levels + 1):
         last = level == levels
