@@ -138,6 +138,9 @@ def main(argv=None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     traceback = "--traceback" in argv
     verb = next((a for a in argv if not a.startswith("-")), "")
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal without Å shows a question mark
     try:
         module, args = parse(argv)
         code = 0 if module is None else module.run(args) or 0

@@ -146,11 +146,14 @@ def test_in_a_file_at_sixty_columns(folder):
     """No terminal, NO_COLOR, umlauts and spaces in the path, plain ASCII locale."""
     path = folder / "Größen und [Maße].xyz"
     path.write_text(frames(12))
+    arguments = [sys.executable, "-m", "nbcore", "data", path.name]
     environment = {**os.environ, "COLUMNS": "60", "NO_COLOR": "1", "PYTHONPATH": str(ROOT), "LC_ALL": "C", "LANG": "C"}
-    result = subprocess.run([sys.executable, "-m", "nbcore", "data", path.name], capture_output=True, env=environment)
+    result = subprocess.run(arguments, capture_output=True, env=environment)
     assert result.returncode == 0 and b"\x1b" not in result.stdout + result.stderr
     lines = (result.stdout + result.stderr).decode().splitlines()
     assert max(map(len, lines)) <= 60 and any("12 structures" in line for line in lines)
+    ascii_only = subprocess.run(arguments, capture_output=True, env={**environment, "PYTHONIOENCODING": "ascii"})
+    assert ascii_only.returncode == 0 and b"eV/?" in ascii_only.stdout
 
 
 EXAMPLE = ROOT / "examples" / "your_data"
