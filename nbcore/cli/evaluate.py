@@ -132,8 +132,9 @@ def print_errors(args, potential, rows, total):
     print(console.block(one_line(args.model, potential), "", "  "))
     print()
     shown = [part for e in rows for part in e.by_config_type.values()] if args.by else rows
-    screen.print(tables.table([*shown, total] if len(shown) > 1 else shown, screen.width))
-    print()
+    with screen.capture() as table:
+        screen.print(tables.table([*shown, total] if len(shown) > 1 else shown, screen.width))
+    print("\n".join(line.rstrip() for line in table.get().splitlines()), end="\n\n")
     if element := tables.by_element(total):
         say("forces, by element", f"RMSE meV/Å   {element}")
     for k, line in enumerate(tables.worst(total, args.worst)):

@@ -108,13 +108,14 @@ def run(args):
         print_plan(args, settings, steps, atoms, frame, folder, potential, begun)
 
     start = time.monotonic()
-    with signals() as stopped, progress(steps, lambda k: amount(k * args.timestep), first, args.quiet) as tick:
+    with signals() as stopped, progress(steps, lambda k: amount(round(k * args.timestep)), first, args.quiet) as tick:
         step = md.simulate(atoms, settings, steps, folder, model, tick, stop=lambda: bool(stopped))
     if stopped and step < steps:
         done = amount(step * args.timestep)
         console.remark(f"Stopped at {done} of {amount(args.time)}. Saved in {folder}/. The same command continues.")
         return 128 + stopped[0]
-    print_result(settings, atoms, folder, potential, (time.monotonic() - start) / max(step - first, 1), args.quiet)
+    seconds = (time.monotonic() - start) / (step - first) if step > first else None
+    print_result(settings, atoms, folder, potential, seconds, args.quiet)
     return 0
 
 
@@ -210,7 +211,8 @@ def print_result(settings, atoms, folder, potential, seconds, quiet):
         if settings.ensemble == "nve" and len(fs) > 2:
             slope, rms = md.drift(fs / 1e3, 1e3 * etot / len(atoms))
             say("  total energy", f"drift {slope:+.2g} meV/atom/ps, rms {rms:.2g} meV/atom about it")
-        say("  speed", f"{1e3 * seconds:.2f} ms a step, {86.4e-3 * settings.timestep / seconds:.3g} ns a day")
+        if seconds:
+            say("  speed", f"{1e3 * seconds:.2f} ms a step, {86.4e-3 * settings.timestep / seconds:.3g} ns a day")
     shortest = potential.description.get("shortest_distances")
     closer = [p for p in (closer_than(a, shortest) for a in frames) if p] if shortest else []
     if closer:
