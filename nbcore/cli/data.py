@@ -37,6 +37,7 @@ def reader_options(args) -> dict[str, str]:
 
 
 def add_parser(subparsers):
+    """`nbcore data FILES... [--output all.xyz] [--split 0.8,0.1,0.1]`."""
     parser = subparsers.add_parser(
         "data",
         help="what is in these files; gather, convert, split them",
@@ -59,6 +60,7 @@ def add_parser(subparsers):
 
 
 def run(args) -> int:
+    """Exit code of the command."""
     from nbcore import data
 
     if args.cutoff is not None and not 0 < args.cutoff < float("inf"):

@@ -13,6 +13,7 @@ PER_EPOCH = 100  # steps in an epoch, about
 
 
 def add_parser(subparsers):
+    """`nbcore init DATA... [--output train.toml]`."""
     parser = subparsers.add_parser(
         "init",
         help="read data, write a commented train.toml that fits it",
@@ -30,6 +31,7 @@ def add_parser(subparsers):
 
 
 def run(args) -> int:
+    """Exit code of the command."""
     from nbcore.cli import UsageError
 
     if args.list_presets:

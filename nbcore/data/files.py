@@ -85,6 +85,7 @@ class Bar:
             self._progress.stop()
 
     def advance(self, amount: float) -> None:
+        """So much more is done."""
         self._done += amount
         if self._progress:
             self._progress.update(self._task, completed=self._done)

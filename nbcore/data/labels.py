@@ -38,6 +38,7 @@ class Frame:
 
     @classmethod
     def of(cls, atoms: Atoms, file: str, number: int, line: int | None = None, keyed: bool = False):
+        """Collects what ASE keeps in info, arrays and results under their keys."""
         arrays = {key: value for key, value in atoms.arrays.items() if key not in NOT_LABELS}
         results = {k: v for k, v in getattr(atoms.calc, "results", {}).items() if v is not None}
         return cls(atoms, {**atoms.info, **arrays, **results}, file, number, line, keyed)
