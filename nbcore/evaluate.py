@@ -145,10 +145,10 @@ class Errors:
 
     @property
     def forces_percent(self):
-        """RMSE in per cent of the root mean square of the reference forces."""
+        """RMSE in per cent of the root mean square of the reference forces; None where symmetry makes these vanish."""
         reference = [np.ravel(c.structure.forces) for c in self._over("forces")]
         size = rmse(np.concatenate(reference)) if reference else None
-        return 100 * self.forces_rmse / size if size else None
+        return 100 * self.forces_rmse / size if size and size > 1e-6 else None
 
     @property
     def by_element(self):

@@ -154,7 +154,7 @@ def print_facts(path, potential, facts):
     say("versions", ", ".join(f"{k} {v}" for k, v in (d.get("versions") or {}).items()))
     say("SHA-256", facts["sha256"])
     say("cite", about.get("cite"))
-    say("", PAPER) if about.get("cite") else say("cite", PAPER)
+    say("" if about.get("cite") else "cite", PAPER)
 
 
 def error_words(e):
