@@ -155,6 +155,9 @@ class Potential:
 
         Raises OSError where the file cannot be written, InputError where parameters are not finite.
         """
+        if not np.all(np.isfinite(self.parameters)):
+            k = int(np.argmin(np.isfinite(self.parameters)))
+            raise InputError(f"{path} is not written: parameter {k} is {self.parameters[k]}, not a finite number")
         self.description["E0s"] = self.E0s
         self.description["scale"] = self.scale
         tensors = {
