@@ -190,9 +190,11 @@ def _figure(n_panels, side):
 
 
 def _logarithmic(axis):
-    """A logarithmic axis with plain numbers: 1, 2, 5, 10, ..."""
+    """A logarithmic axis with plain numbers: 1, 2, 5, 10, ...; side by side only as many as there is room for."""
     (axis.axes.set_xscale if axis.axis_name == "x" else axis.axes.set_yscale)("log")
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    low, high = axis.get_view_interval()
+    crowded = axis.axis_name == "x" and high > 300 * low
+    axis.set_major_locator(LogLocator(subs=(1,) if crowded else (1, 2, 5)))
     axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axis.set_minor_formatter(NullFormatter())
 

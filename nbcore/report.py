@@ -1,11 +1,13 @@
 """report.html: one file to send around, with data, errors, plots, settings, versions and remarks."""
 
 import base64
+import contextlib
 import platform
 from html import escape
 from importlib import metadata
 from pathlib import Path
 
+import nbcore
 from nbcore.evaluate import GPA
 from nbcore.files import replacing
 
@@ -15,7 +17,7 @@ PLOTS = {
     "learning_curve.png": "Errors during training.",
 }
 UNITS = "Units: eV, Å, eV/Å; stress = (1/V) dE/d(strain), tension positive. Force errors are over components."
-PACKAGES = ("nbcore", "numpy", "scipy", "ase")
+PACKAGES = ("numpy", "scipy", "ase")
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62em; margin: 2em auto; padding: 0 1em; color: #1a1a1a }
 h1 { font-size: 1.6em; margin-bottom: 0 } h2 { font-size: 1.15em; margin: 2em 0 .4em; border-bottom: 1px solid #ccc }
@@ -61,13 +63,12 @@ def write(path, potential, errors, data_text, remarks, summary, folder) -> None:
 
 def versions() -> dict:
     """Releases of nbcore and what it stands on, and the machine."""
-    found = {"python": platform.python_version()}
+    found = {"nbcore": nbcore.__version__, "python": platform.python_version()}
     for package in PACKAGES:
-        try:
+        with contextlib.suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "source tree" if package == "nbcore" else "-"
-    return {**found, "machine": f"{platform.system()} {platform.machine()}"}
+    kernels = nbcore.build_info()["isa"]
+    return {**found, "machine": f"{platform.system()} {platform.machine()}, {kernels}"}
 
 
 def error_table(errors) -> str:

@@ -133,9 +133,9 @@ def make_potential(config, sets):
 def file_list(audit) -> list[dict]:
     """Name, number of structures and SHA-256 of every data file that was read."""
     found = []
-    for name, n, _isolated, role in audit.files:
+    for name, n, isolated, role in audit.files:
         digest = hashlib.sha256(Path(name).read_bytes()).hexdigest()
-        found.append({"name": os.path.basename(name), "n": n, "role": role, "sha256": digest})
+        found.append({"name": os.path.basename(name), "n": n + isolated, "role": role, "sha256": digest})
     return found
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 import math
 import signal
 from dataclasses import dataclass, field
@@ -134,6 +135,14 @@ def fingerprint(structures, E0s) -> str:
     return digest.hexdigest()
 
 
+def network_print(potential) -> str:
+    """A digest of the program and its scales: another release may build another network from the same options."""
+    program = json.dumps(
+        [potential.description.get("program"), potential.scale, len(potential.parameters)], sort_keys=True
+    )
+    return hashlib.sha256(program.encode()).hexdigest()
+
+
 def prepare(potential, data, settings, job) -> Trainer:
     """The Trainer of a run at its beginning; a potential that was never trained gets its scales from the data."""
     if not len(data.train):
@@ -175,6 +184,7 @@ def carry_out(potential, data, settings, job, display, run=None, config=None):
     """
     trainer, elapsed = prepare(potential, data, settings, job), 0.0
     prints = {name: fingerprint(getattr(data, name), potential.E0s) for name in ("train", "valid")}
+    prints["the network"] = network_print(potential)
     identities = {"config": config, "data": prints, "kernels": build_info()["isa"]}
     if run and run.begun:
         run.check("config", config, job.origin)

@@ -1,5 +1,6 @@
 """The loop around the trainer: epochs on the screen, checkpoints, signals, the clock."""
 
+import contextlib
 import math
 import signal
 import threading
@@ -79,7 +80,15 @@ def loop(trainer, display, folder=None, identities=None, elapsed=0.0, max_second
             folder.save(trainer, identities, clock.elapsed)
             saved = time.monotonic()
 
-    with Signals() as signals:
+    def stopped(error):
+        """A disk that is full, or a reader of the output that went away: says what is saved."""
+        display.end_progress()
+        if isinstance(error, BrokenPipeError):
+            save()
+        elif folder is not None and error.strerror:
+            error.strerror += f". Saved is epoch {folder.saved_epoch:.4g}; the same command continues from there"
+
+    with Signals() as signals, _telling(stopped):
         while not trainer.finished:
             stage = trainer.stage
             try:
@@ -107,6 +116,16 @@ def loop(trainer, display, folder=None, identities=None, elapsed=0.0, max_second
         display.end_progress()
         save()
     return reason, clock.elapsed
+
+
+@contextlib.contextmanager
+def _telling(what):
+    """A block whose OSError passes through `what` on its way."""
+    try:
+        yield
+    except OSError as e:
+        what(e)
+        raise
 
 
 def worth_a_row(epoch, max_epochs) -> bool:

@@ -59,7 +59,7 @@ class RunFolder:
     def check(self, kind, identity, where) -> None:
         """CheckpointError if the run in the folder was made with other settings or data; `where` names the new ones.
 
-        kind: "config" ({key: value}) or "data" ({set: digest}).
+        kind: "config" ({key: value}) or "data" ({name: digest}).
         """
         if not self.begun:
             return
@@ -68,7 +68,7 @@ class RunFolder:
             key, old, new = difference
             what = f"made with {_said(key, old)}; {where} says {_said('', new)}."
             if kind == "data":
-                what = f"made with other data or E0s: {key} has changed."
+                what = f"made with other data, E0s or another release: {key} has changed."
             raise CheckpointError(
                 f"{self.folder / checkpoint.LAST} was {what}\n"
                 f"--restart begins again (the old run is kept as {self.folder}.1/); undo the change to continue."
@@ -84,7 +84,7 @@ class RunFolder:
     def begin(self, trainer, identities) -> None:
         """Before the first step: writes what will be written again and again, so that a full disk is met now."""
         self.save(trainer, identities, elapsed=0.0)
-        size = (self.folder / checkpoint.LAST).stat().st_size
+        size = (self.folder / checkpoint.LAST).stat().st_size + 3 * trainer.parameters.nbytes  # moments come
         needed, free = 2 * size + ROOM, shutil.disk_usage(self.folder).free
         if free < needed:
             raise OSError(28, f"needs {needed // 2**20} MB of free disk, has {free // 2**20} MB", str(self.folder))
