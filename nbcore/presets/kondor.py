@@ -45,18 +45,19 @@ def kondor_program(species, cutoff, channels, levels, l_states, parity) -> dict:
     gates, readout = [], []
     for level in range(1, levels + 1):
         before = f"psi{level - 1}"
+        l_out = 0 if level == levels else l_states  # of the last level only scalars are read
         if level == 1:  # leaves: one-hot species, so psi x r is r per species
             gates.append(dict(gate="density", name="sum1", l_min=1, l_max=1, radial=radial))
         else:
             gates.append(dict(gate="zeroth_order", name=f"sum{level}", inputs=[before], l_min=1, l_max=1,
-                              l_out=l_states, radial=radial, radial_mode="all"))  # fmt: skip
+                              l_out=max(l_states, 1), radial=radial, radial_mode="all"))  # fmt: skip
 
         gates += [
             dict(
                 gate="tensor_product",
                 name=f"product{level}",
                 inputs=[f"sum{level}"],
-                l_max=l_states,
+                l_max=l_out,
                 n_blocks=4,
                 blocks_over="channels" if level == 1 else "groups",
             ),
@@ -65,7 +66,7 @@ def kondor_program(species, cutoff, channels, levels, l_states, parity) -> dict:
                 name=f"psi{level}",
                 inputs=[f"sum{level}", f"product{level}"],
                 channels=channels,
-                l_max=l_states,
+                l_max=l_out,
             ),
             dict(gate="mix", name=f"energy{level}", inputs=[f"psi{level}"], channels=1, l_max=0),
         ]
