@@ -169,7 +169,7 @@ def test_mixed_derivative_of_the_stress():
 
 
 def test_readout_weights_exactly():
-    """D2: energies and forces are linear in the last weights of kondor, the loss a parabola: no error of differences."""
+    """D2: energies and forces are linear in the last weights of kondor, the loss a parabola: five points suffice."""
     potential, loss = network("kondor"), LOSSES["l2"]
     training_set = TrainingSet(potential, structures())
     gradient = training_set.loss_and_gradient(loss=loss, threads=1).gradient
