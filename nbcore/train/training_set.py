@@ -115,9 +115,10 @@ def calibrate(potential, structures) -> None:
     """Sets the scales of a new potential from data, so that training starts from numbers of order one.
 
     The energy scale becomes the RMS of the forces (without forces, the spread of the energies per atom, E0s removed).
-    Gate by gate the gain of every mixing is chosen such that its output has an RMS of one over a few structures. At
-    last the weights of the readouts, in which the energy is linear, are fitted to the energies in their strongest
-    directions: binding energies of several eV per atom need not be learned in small steps.
+    Gate by gate the gain of every mixing is chosen such that part l of its output has an RMS of 1/(l + 1) over a few
+    structures: one for scalars, less for fine angular detail. At last the weights of the readouts, in which the energy
+    is linear, are fitted to the energies in their strongest directions: binding energies of several eV per atom need
+    not be learned in small steps.
     """
     labelled = [s.forces for s in structures if s.forces is not None]
     scale = (
@@ -131,10 +132,10 @@ def calibrate(potential, structures) -> None:
     training_set = TrainingSet(potential, sample)
     for slot, gate in enumerate(potential.description["program"]["gates"]):
         if gate["gate"] == "mix":
-            for part in range(len(potential._core.slots()[slot][2])):
+            for part, (l, _, _) in enumerate(potential._core.slots()[slot][2]):
                 rms = training_set._core.slot_rms(list(range(0, len(sample), 4)))[slot][part]
                 if rms > 0:
-                    potential.set_gain(gate["name"], part, 1 / rms)
+                    potential.set_gain(gate["name"], part, 1 / (1 + l) / rms)
     _fit_readouts(potential, training_set)
 
 
