@@ -50,6 +50,24 @@ def test_interrupted_at_any_step_it_ends_with_the_same_bits(optimizer):
     assert len(whole.history) == 6 and whole.stage == 2
 
 
+def test_an_interruption_does_not_move_the_plateau():
+    settings = dataclasses.replace(FAST, lr=1e-12, warmup_epochs=0, max_epochs=13, stage_two=StageTwo(1.0))
+    losses = iter(2 * [3.0, 2.0, 1.0, *[4.0] * 10])
+
+    def one():
+        t = trainer(settings)
+        t.validate = lambda: {"loss": next(losses), "energy": None, "forces": None, "stress": None}
+        return t
+
+    whole, t = finish(one()), one()
+    while not t.finished:
+        state, t = t.state(), one()
+        t.load_state(*state)
+        t.step()
+    assert [row["lr"] for row in t.history] == [row["lr"] for row in whole.history]
+    assert t.history[-1]["lr"] == pytest.approx(0.7e-12)
+
+
 def test_ten_epochs_are_five_and_five():
     settings = dataclasses.replace(FAST, stage_two=StageTwo(1.0), max_epochs=10)
     whole = finish(trainer(settings))
