@@ -10,7 +10,7 @@ import nbcore
 from nbcore import train
 
 folder = Path(__file__).parent.parent / "molecule"
-steps = int(sys.argv[1]) if len(sys.argv) > 1 else 150
+steps = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
 
 data = train.read(folder / "train.xyz", isolated_atoms=folder / "isolated_atoms.xyz")
 learn, valid = nbcore.data.split(data, [0.9, 0.1], seed=1)
@@ -39,7 +39,7 @@ def after_each_step(theta):
     error = force_rmse(validation)
     if error < best[0]:
         best = error, theta.copy()
-    if after_each_step.count % 25 == 0:
+    if after_each_step.count % 100 == 0:
         print(f"step {after_each_step.count:4}   valid F {error:6.1f} meV/Å   best {best[0]:6.1f}", flush=True)
 
 
