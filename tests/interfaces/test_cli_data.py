@@ -156,7 +156,7 @@ def test_in_a_file_at_sixty_columns(folder):
     assert ascii_only.returncode == 0 and b"eV/?" in ascii_only.stdout
 
 
-EXAMPLE = ROOT / "examples" / "your_data"
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "your_data"
 
 
 def test_the_example_does_what_its_readme_says(tmp_path, monkeypatch, capsys):

@@ -76,7 +76,7 @@ def train(*arguments):
 
 
 def process(*arguments, **options):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
+    environment = {**os.environ, "COLUMNS": "100"}
     command = [sys.executable, "-m", "nbcore", "train", "train.toml", *arguments]
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
@@ -172,7 +172,7 @@ def test_kill_9(folder):
     """The script of benchmarks/ in small: the benchmark itself kills ten times."""
     script = [sys.executable, ROOT / "benchmarks" / "kill9.py", "train.toml", "--kills", "3", "--writing", "1"]
     settings = ["--set", "training.max_epochs=300", "--checkpoint-seconds", "0.15"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = dict(os.environ)
     result = subprocess.run([*script, *settings], env=environment, capture_output=True, text=True, timeout=600)
     assert result.returncode == 0 and "3 of 3 kills, 300 epochs: same bits" in result.stdout, (
         result.stdout + result.stderr
