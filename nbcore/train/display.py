@@ -8,7 +8,7 @@ import sys
 import textwrap
 import time
 
-from rich.console import Console
+from rich.console import Console as RichConsole
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -16,6 +16,14 @@ from rich.text import Text
 
 GPA = 160.21766208  # GPa in one eV/Å^3
 LOG_WIDTH = 100
+
+
+class Console(RichConsole):
+    """rich's, which would end the program at a reader that goes away; here the run is saved first (see `loop`)."""
+
+    def on_broken_pipe(self):
+        """Called where the error was caught: passes it on."""
+        raise BrokenPipeError
 
 
 class Display:
