@@ -1,8 +1,7 @@
 """The paper to the letter: eqs. (10) and (11) of arXiv:1803.01588, inverse powers, no pointwise non-linearity."""
 
-from nbcore.errors import InputError
 from nbcore.potential import Potential
-from nbcore.species import atomic_numbers, symbols
+from nbcore.presets.build import build
 
 
 def kondor(
@@ -29,18 +28,11 @@ def kondor(
     2
     """
     options = dict(cutoff=cutoff, channels=channels, levels=levels, l_states=l_states, parity=parity)  # fmt: skip
-    ordered = symbols(sorted(set(atomic_numbers(list(species)))))
-    description = {
-        "preset": "kondor", "options": options, "species": ordered, "cutoff": float(cutoff),
-        "E0s": {s: float((E0s or {}).get(s, 0.0)) for s in ordered}, "program": kondor_program(ordered, **options),
-    }  # fmt: skip
-    return Potential(description, seed)
+    return build("kondor", kondor_program, species, options, E0s, seed)
 
 
 def kondor_program(species, cutoff, channels, levels, l_states, parity) -> dict:
     """The list of gates of `kondor`, as data."""
-    if levels < 1:
-        raise InputError(f"levels must be at least 1, got {levels}")
     radial = {"basis": "inverse_power", "n": 4, "cutoff": float(cutoff), "envelope": "smooth"}
     gates, readout = [], []
     for level in range(1, levels + 1):

@@ -1,8 +1,7 @@
 """The default preset: neighbourhoods of neighbourhoods with symmetric products, `levels` times."""
 
-from nbcore.errors import InputError
 from nbcore.potential import Potential
-from nbcore.species import atomic_numbers, symbols
+from nbcore.presets.build import build
 
 #: what `size` fills in
 SIZES = {
@@ -41,18 +40,11 @@ def nbody(
     """
     options = dict(cutoff=cutoff, channels=channels, levels=levels, l_harmonics=l_harmonics, l_states=l_states,
                    correlation=correlation, n_radial=n_radial, parity=parity)  # fmt: skip
-    ordered = symbols(sorted(set(atomic_numbers(list(species)))))
-    description = {
-        "preset": "nbody", "options": options, "species": ordered, "cutoff": float(cutoff),
-        "E0s": {s: float((E0s or {}).get(s, 0.0)) for s in ordered}, "program": nbody_program(ordered, **options),
-    }  # fmt: skip
-    return Potential(description, seed)
+    return build("nbody", nbody_program, species, options, E0s, seed)
 
 
 def nbody_program(species, cutoff, channels, levels, l_harmonics, l_states, correlation, n_radial, parity) -> dict:
     """The list of gates of `nbody`, as data."""
-    if levels < 1:
-        raise InputError(f"levels must be at least 1, got {levels}")
     radial = {"basis": "bessel", "n": n_radial, "cutoff": float(cutoff), "envelope": "polynomial", "power": 5,
               "smoothness": 1}  # fmt: skip
     gates, readout = [], []

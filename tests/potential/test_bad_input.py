@@ -51,7 +51,7 @@ def test_unknown_element_is_also_a_key_error():
     "options",
     [dict(cutoff=0.0), dict(cutoff=-1.0), dict(cutoff=np.nan), dict(cutoff=np.inf), dict(channels=0), dict(channels=2.),
      dict(l_harmonics=11), dict(l_states=-1), dict(levels=0), dict(correlation=4), dict(n_radial=0), dict(parity="o4"),
-     dict(species=[]), dict(species=["Xx"])],
+     dict(species=[]), dict(species=["Xx"]), dict(levels=1.5), dict(seed=-1), dict(E0s={"He": -1.0})],
 )  # fmt: skip
 def test_bad_networks(options):
     with pytest.raises(InputError):
