@@ -107,7 +107,7 @@ def test_envelopes_are_one_at_the_atom():
         ({"power": 1}, "power of the polynomial envelope must be 2 to 50, got 1"),
         ({"width": 1.0}, 'no option "width"; there are basis, n, cutoff'),
         ({"envelope": "hard"}, "cosine, polynomial, smooth"),
-        ({"n": "eight"}, "radial basis"),
+        ({"n": "eight"}, "radial: n must be a whole number"),
     ],
 )
 def test_refusals(change, text):

@@ -51,7 +51,7 @@ DESCRIPTIONS = [
     (top(species="HC"), "species"),
     (lambda d: d.pop("species"), "species"),
     (lambda d: d.pop("program"), "program"),
-    (top(program=[]), "no gates"),
+    (top(program=[]), "program must be an object"),
     (lambda d: d["program"].update(gates=[]), "no gates"),
     (lambda d: d["program"].update(readout=[]), "no readout"),
     (lambda d: d["program"].update(readout=["nobody"]), "nobody"),

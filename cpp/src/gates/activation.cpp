@@ -14,7 +14,7 @@ template <class Real> class Activation : public GateOf<Activation<Real>, Real> {
   }
 
  public:
-  Activation(const Json&, const std::vector<std::vector<Part>>& inputs, Surroundings&) {
+  Activation(const Options&, const std::vector<std::vector<Part>>& inputs, Surroundings&) {
     if (inputs.size() != 1) throw InputError("gate activation: takes one input");
     for (const Part& p : inputs[0])
       if (p.l != 0 || p.parity < 0) throw InputError("gate activation: scalars of even parity only");

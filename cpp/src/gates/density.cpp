@@ -13,13 +13,13 @@ template <class Real> class Density : public GateOf<Density<Real>, Real> {
   Real scale;
 
  public:
-  Density(const Json& spec, const std::vector<std::vector<Part>>& inputs, Surroundings& around) {
+  Density(const Options& spec, const std::vector<std::vector<Part>>& inputs, Surroundings& around) {
     if (!inputs.empty()) throw InputError("gate density: its children are leaves; it takes no inputs");
-    l_max = option_in(spec, "l_max", 3, 0, max_l_network);
-    const int l_min = option_in(spec, "l_min", 0, 0, l_max);
+    l_max = spec.whole("l_max", 3, 0, max_l_network);
+    const int l_min = spec.whole("l_min", 0, 0, l_max);
     const Radial basis = radial_option(spec);
     radial = around.radial(basis);
-    scale = Real(option(spec, "scale", 1.0));
+    scale = Real(spec.get("scale", 1.0));
     around.l_harmonics = std::max(around.l_harmonics, l_max);
     for (int l = l_min; l <= l_max; ++l)
       this->output.push_back({l, around.o3 ? (l % 2 ? -1 : 1) : 0, around.n_species, basis.n});

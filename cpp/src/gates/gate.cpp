@@ -7,50 +7,51 @@ std::map<std::string, GateType>& gate_types() {
   return types;
 }
 
-template <class Real> std::unique_ptr<Gate<Real>> make_gate(const Json& spec,
+template <class Real> std::unique_ptr<Gate<Real>> make_gate(const Options& spec,
                                                             const std::vector<std::vector<Part>>& inputs,
                                                             Surroundings& around) {
-  const std::string name = option<std::string>(spec, "gate", "");
+  const std::string name = spec.get<std::string>("gate", "");
   const auto found = gate_types().find(name);
   if (found == gate_types().end()) {
     std::string names;
     for (const auto& [key, unused] : gate_types()) names += (names.empty() ? "" : ", ") + key;
     throw InputError(message("gate \"", name, "\" is not known; there are ", names));
   }
-  for (const auto& [key, unused] : spec.items())
-    if (key != "gate" && key != "name" && key != "inputs" && !found->second.options.contains(key))
-      throw InputError(message("gate ", spec.value("name", "?"), " (", name, "): no option \"", key, "\"; it has ",
-                               found->second.options.dump()));
+  const Options known(found->second.options);
+  for (const std::string& key : spec.keys())
+    if (key != "gate" && key != "name" && key != "inputs" && !known.has(key))
+      throw InputError(message("gate ", spec.get<std::string>("name", "?"), " (", name, "): no option \"", key,
+                               "\"; it has ", known.text()));
   if constexpr (std::is_same_v<Real, double>) return found->second.make_double(spec, inputs, around);
   else return found->second.make_float(spec, inputs, around);
 }
 
-template std::unique_ptr<Gate<double>> make_gate<double>(const Json&, const std::vector<std::vector<Part>>&,
+template std::unique_ptr<Gate<double>> make_gate<double>(const Options&, const std::vector<std::vector<Part>>&,
                                                          Surroundings&);
-template std::unique_ptr<Gate<float>> make_gate<float>(const Json&, const std::vector<std::vector<Part>>&,
+template std::unique_ptr<Gate<float>> make_gate<float>(const Options&, const std::vector<std::vector<Part>>&,
                                                        Surroundings&);
 
-Radial radial_option(const Json& spec) {
-  const Json r = option<Json>(spec, "radial", Json::object());
+Radial radial_option(const Options& spec) {
+  const Options r = spec.get<Options>("radial", Options());
   Radial s;
   try {
-    for (const auto& [key, value] : r.items()) {
-      if (key == "basis") s.basis = basis_from(value.get<std::string>());
-      else if (key == "n") s.n = value.get<int>();
-      else if (key == "cutoff") s.cutoff = value.get<double>();
-      else if (key == "decay") s.decay = value.get<double>();
-      else if (key == "r_min") s.r_min = value.get<double>();
-      else if (key == "envelope") s.envelope = envelope_from(value.get<std::string>());
-      else if (key == "smoothness") s.smoothness = value.get<int>();
-      else if (key == "power") s.power = value.get<int>();
+    for (const std::string& key : r.keys()) {
+      if (key == "basis") s.basis = basis_from(r.get<std::string>(key));
+      else if (key == "n") s.n = r.get<int>(key);
+      else if (key == "cutoff") s.cutoff = r.get<double>(key);
+      else if (key == "decay") s.decay = r.get<double>(key);
+      else if (key == "r_min") s.r_min = r.get<double>(key);
+      else if (key == "envelope") s.envelope = envelope_from(r.get<std::string>(key));
+      else if (key == "smoothness") s.smoothness = r.get<int>(key);
+      else if (key == "power") s.power = r.get<int>(key);
       else
-        throw InputError(message("radial basis: no option \"", key,
-                                 "\"; there are basis, n, cutoff, decay, r_min, envelope, power, smoothness"));
+        throw InputError(
+            message("no option \"", key, "\"; there are basis, n, cutoff, decay, r_min, envelope, power, smoothness"));
     }
-  } catch (const Json::exception& e) {
-    throw InputError(message("radial basis: ", e.what()));
+    s.check();
+  } catch (const InputError& e) {
+    throw InputError(message("gate ", spec.get<std::string>("name", "?"), ", radial: ", e.what()));
   }
-  s.check();
   return s;
 }
 

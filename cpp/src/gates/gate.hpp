@@ -18,17 +18,15 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "base/error.hpp"
+#include "gates/options.hpp"
 #include "ops/edges.hpp"
 #include "ops/features.hpp"
 
 namespace nbcore {
-
-using Json = nlohmann::json;
 
 /// What an adjoint is asked for besides the adjoints of states: those of the edges, those of the weights.
 struct Want {
@@ -160,55 +158,35 @@ template <class Derived, class Real> class GateOf : public Gate<Real> {
 /// A gate type by name: how it is made, and what can be said about it.
 struct GateType {
   std::string name, summary;
-  Json options;  // name -> {"type", "default", "doc"}
-  std::function<std::unique_ptr<Gate<double>>(const Json&, const std::vector<std::vector<Part>>&, Surroundings&)>
+  std::string options;  // JSON: name -> {"type", "default", "doc"}
+  std::function<std::unique_ptr<Gate<double>>(const Options&, const std::vector<std::vector<Part>>&, Surroundings&)>
       make_double;
-  std::function<std::unique_ptr<Gate<float>>(const Json&, const std::vector<std::vector<Part>>&, Surroundings&)>
+  std::function<std::unique_ptr<Gate<float>>(const Options&, const std::vector<std::vector<Part>>&, Surroundings&)>
       make_float;
 };
 
 std::map<std::string, GateType>& gate_types();
 
-template <class Real> std::unique_ptr<Gate<Real>> make_gate(const Json& spec,
+template <class Real> std::unique_ptr<Gate<Real>> make_gate(const Options& spec,
                                                             const std::vector<std::vector<Part>>& inputs,
                                                             Surroundings& around);
 
-/// spec[key], or the default; InputError names the gate and the option where the type does not fit.
-template <class T> T option(const Json& spec, const std::string& key, const T& otherwise) {
-  const auto found = spec.find(key);
-  if (found == spec.end()) return otherwise;
-  try {
-    return found->get<T>();
-  } catch (const Json::exception&) {
-    throw InputError(
-        message("gate ", spec.value("name", "?"), ": option ", key, " has the wrong type: ", found->dump()));
-  }
-}
-
-/// An integer option within its range.
-inline int option_in(const Json& spec, const std::string& key, int otherwise, int low, int high) {
-  const Json number = spec.contains(key) ? spec[key] : Json(otherwise);
-  if (!number.is_number_integer() || number.get<long long>() < low || number.get<long long>() > high)
-    throw InputError(message("gate ", spec.value("name", "?"), ": ", key, " must be a whole number from ", low, " to ",
-                             high, ", got ", number.dump()));
-  return number.get<int>();
-}
-
 /// The radial basis of a gate from its option "radial".
-Radial radial_option(const Json& spec);
+Radial radial_option(const Options& spec);
 
-#define NB_GATE(Class, gate_name, gate_summary, gate_options)                                                        \
-  namespace {                                                                                                        \
-  const bool registered = [] {                                                                                       \
-    gate_types()[gate_name] = {gate_name, gate_summary, Json::parse(gate_options),                                   \
-                               [](const Json& s, const auto& in, Surroundings& a) -> std::unique_ptr<Gate<double>> { \
-                                 return std::make_unique<Class<double>>(s, in, a);                                   \
-                               },                                                                                    \
-                               [](const Json& s, const auto& in, Surroundings& a) -> std::unique_ptr<Gate<float>> {  \
-                                 return std::make_unique<Class<float>>(s, in, a);                                    \
-                               }};                                                                                   \
-    return true;                                                                                                     \
-  }();                                                                                                               \
+#define NB_GATE(Class, gate_name, gate_summary, gate_options)                                    \
+  namespace {                                                                                    \
+  const bool registered = [] {                                                                   \
+    gate_types()[gate_name] = {                                                                  \
+        gate_name, gate_summary, gate_options,                                                   \
+        [](const Options& s, const auto& in, Surroundings& a) -> std::unique_ptr<Gate<double>> { \
+          return std::make_unique<Class<double>>(s, in, a);                                      \
+        },                                                                                       \
+        [](const Options& s, const auto& in, Surroundings& a) -> std::unique_ptr<Gate<float>> {  \
+          return std::make_unique<Class<float>>(s, in, a);                                       \
+        }};                                                                                      \
+    return true;                                                                                 \
+  }();                                                                                           \
   }
 
 }  // namespace nbcore

@@ -21,11 +21,11 @@ template <class Real> class Mix : public GateOf<Mix<Real>, Real> {
   std::ptrdiff_t class_size = 0;  // packed weights of one class
 
  public:
-  Mix(const Json& spec, const std::vector<std::vector<Part>>& inputs, Surroundings& around) {
+  Mix(const Options& spec, const std::vector<std::vector<Part>>& inputs, Surroundings& around) {
     if (inputs.empty()) throw InputError("gate mix: needs at least one input");
-    const int channels = option_in(spec, "channels", 64, 1, 4096),
-              l_max = option_in(spec, "l_max", max_l_network, 0, max_l_network);
-    const std::string share = option<std::string>(spec, "share", "all");
+    const int channels = spec.whole("channels", 64, 1, 4096),
+              l_max = spec.whole("l_max", max_l_network, 0, max_l_network);
+    const std::string share = spec.get<std::string>("share", "all");
     if (share != "all" && share != "species")
       throw InputError(message("gate mix: share must be \"all\" or \"species\", got \"", share, "\""));
     n_classes = share == "species" ? around.n_species : 1;
@@ -76,7 +76,7 @@ template <class Real> class Mix : public GateOf<Mix<Real>, Real> {
         for (std::ptrdiff_t k = 0; k < class_size; ++k) (*order)[c * class_size + k] = of_class(c, (*order)[k]);
     }
     const std::vector<double> gain =
-        option<std::vector<double>>(spec, "gain", std::vector<double>(this->output.size(), 1.0));
+        spec.get<std::vector<double>>("gain", std::vector<double>(this->output.size(), 1.0));
     if (gain.size() != this->output.size())
       throw InputError(message("gate mix: gain needs one number per output part, ", this->output.size()));
     for (std::size_t part = 0; part < gain.size(); ++part) rescale(int(part), gain[part]);

@@ -12,11 +12,11 @@
 namespace nbcore {
 
 namespace {
-SymmetricProducts make_products(const Json& spec, const std::vector<std::vector<Part>>& inputs, bool o3) {
+SymmetricProducts make_products(const Options& spec, const std::vector<std::vector<Part>>& inputs, bool o3) {
   if (inputs.size() != 1) throw InputError("gate self_product: takes one input");
   std::vector<int> ls;
   for (const Part& p : inputs[0]) ls.push_back(p.l);
-  return {ls, option_in(spec, "l_max", 1, 0, max_l_network), option_in(spec, "correlation", 3, 1, 3), o3};
+  return {ls, spec.whole("l_max", 1, 0, max_l_network), spec.whole("correlation", 3, 1, 3), o3};
 }
 }  // namespace
 
@@ -35,7 +35,7 @@ template <class Real> class SelfProduct : public GateOf<SelfProduct<Real>, Real>
   }
 
  public:
-  SelfProduct(const Json& spec, const std::vector<std::vector<Part>>& inputs, Surroundings& around)
+  SelfProduct(const Options& spec, const std::vector<std::vector<Part>>& inputs, Surroundings& around)
       : s(make_products(spec, inputs, around.o3)) {
     channels = inputs[0][0].channels();
     for (const Part& p : inputs[0]) {

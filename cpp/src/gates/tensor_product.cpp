@@ -30,11 +30,11 @@ template <class Real> class TensorProduct : public GateOf<TensorProduct<Real>, R
   std::ptrdiff_t compact = 0;
 
  public:
-  TensorProduct(const Json& spec, const std::vector<std::vector<Part>>& inputs, Surroundings& around) {
+  TensorProduct(const Options& spec, const std::vector<std::vector<Part>>& inputs, Surroundings& around) {
     if (inputs.size() != 1) throw InputError("gate tensor_product: takes one input");
-    const int l_max = option_in(spec, "l_max", 2, 0, max_l_network);
-    n_blocks = option_in(spec, "n_blocks", 1, 1, max_radial);
-    const std::string over = option<std::string>(spec, "blocks_over", "channels");
+    const int l_max = spec.whole("l_max", 2, 0, max_l_network);
+    n_blocks = spec.whole("n_blocks", 1, 1, max_radial);
+    const std::string over = spec.get<std::string>("blocks_over", "channels");
     if (over != "channels" && over != "groups")
       throw InputError(
           message("gate tensor_product: blocks_over must be \"channels\" or \"groups\", got \"", over, "\""));

@@ -132,13 +132,12 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
   int radial, n_radial, channels, row;  // row: channels of one group, padded
 
  public:
-  ZerothOrder(const Json& spec, const std::vector<std::vector<Part>>& inputs, Surroundings& around) {
+  ZerothOrder(const Options& spec, const std::vector<std::vector<Part>>& inputs, Surroundings& around) {
     if (inputs.size() != 1) throw InputError("gate zeroth_order: takes one input, the state of the children");
     this->aggregates = true;
-    const int l_max = option_in(spec, "l_max", 3, 0, max_l_network),
-              l_out = option_in(spec, "l_out", l_max, 0, max_l_network);
-    const int l_min = option_in(spec, "l_min", 0, 0, l_max);
-    const std::string mode = option<std::string>(spec, "radial_mode", "mix");
+    const int l_max = spec.whole("l_max", 3, 0, max_l_network), l_out = spec.whole("l_out", l_max, 0, max_l_network);
+    const int l_min = spec.whole("l_min", 0, 0, l_max);
+    const std::string mode = spec.get<std::string>("radial_mode", "mix");
     if (mode != "mix" && mode != "all")
       throw InputError(message("gate zeroth_order: radial_mode must be \"mix\" or \"all\", got \"", mode, "\""));
     const Radial basis = radial_option(spec);
@@ -168,7 +167,7 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
       this->output.push_back({type.first, type.second, groups, channels});
     }
     for (Path& p : paths) p.part3 = part_of[p.l3];
-    couplings = Couplings<Real>(paths, l_max, option(spec, "scale", 1.0));
+    couplings = Couplings<Real>(paths, l_max, spec.get("scale", 1.0));
 
     // weights packed [register][path][n][lane]
     const int P = int(paths.size());

@@ -32,21 +32,21 @@ template <class Real> Engine<Real> Network::make_engine(bool describe) {
   Engine<Real> e;
   Surroundings around;
   around.n_species = n_species_;
-  const std::string parity = option<std::string>(program_, "parity", "o3");
+  const std::string parity = program_.get<std::string>("parity", "o3");
   if (parity != "o3" && parity != "so3")
     throw InputError(message("parity must be \"o3\" or \"so3\", got \"", parity, "\""));
   around.o3 = parity == "o3";
   std::int64_t parameters = 0;
   std::vector<std::vector<Part>> parts;
   std::vector<std::string> names;
-  for (const Json& spec : option<std::vector<Json>>(program_, "gates", {})) {
-    const std::string name = option<std::string>(spec, "name", "");
-    if (name.empty()) throw InputError(message("a gate has no name: ", spec.dump()));
+  for (const Options& spec : program_.get<std::vector<Options>>("gates", {})) {
+    const std::string name = spec.get<std::string>("name", "");
+    if (name.empty()) throw InputError(message("a gate has no name: ", spec.text()));
     if (std::find(names.begin(), names.end(), name) != names.end())
       throw InputError(message("two gates are called \"", name, "\""));
     typename Engine<Real>::Step step;
     std::vector<std::vector<Part>> inputs;
-    for (const std::string& input : option<std::vector<std::string>>(spec, "inputs", {})) {
+    for (const std::string& input : spec.get<std::vector<std::string>>("inputs", {})) {
       const auto found = std::find(names.begin(), names.end(), input);
       if (found == names.end())
         throw InputError(message("gate ", name, ": its input \"", input, "\" is not the name of an earlier gate"));
@@ -81,7 +81,7 @@ template <class Real> Engine<Real> Network::make_engine(bool describe) {
     for (int input : e.steps[k].inputs)
       if (slots_[input].level < e.steps[k].level) slots_[input].persistent = true;
   }
-  for (const std::string& name : option<std::vector<std::string>>(program_, "readout", {})) {
+  for (const std::string& name : program_.get<std::vector<std::string>>("readout", {})) {
     const auto found = std::find(names.begin(), names.end(), name);
     if (found == names.end()) throw InputError(message("readout: \"", name, "\" is not the name of a gate"));
     const std::vector<Part>& p = parts[found - names.begin()];
@@ -93,7 +93,7 @@ template <class Real> Engine<Real> Network::make_engine(bool describe) {
   return e;
 }
 
-Network::Network(const Json& program, int n_species) : program_(program), n_species_(n_species) {
+Network::Network(const Options& program, int n_species) : program_(program), n_species_(n_species) {
   double_ = make_engine<double>(true);
   float_ = make_engine<float>(false);
 }

@@ -44,7 +44,7 @@ template <class Real> struct Engine {
 class Network {
  public:
   /// {"gates": [...], "readout": ["slot", ...], "parity": "o3" | "so3"}; InputError names the gate that does not fit.
-  Network(const Json& program, int n_species);
+  Network(const Options& program, int n_species);
 
   struct Slot {
     std::string name;
@@ -70,7 +70,7 @@ class Network {
  private:
   template <class Real> Engine<Real> make_engine(bool describe);
 
-  Json program_;
+  Options program_;
   int n_species_, levels_ = 1;
   std::vector<Slot> slots_;
   std::vector<int> readout_;

@@ -7,7 +7,7 @@
 namespace nbcore {
 
 template <class Real>
-SingleGate<Real>::SingleGate(const Json& spec, std::vector<std::vector<Part>> inputs, int n_species, bool o3) {
+SingleGate<Real>::SingleGate(const Options& spec, std::vector<std::vector<Part>> inputs, int n_species, bool o3) {
   around_.n_species = n_species, around_.o3 = o3;
   gate_ = make_gate<Real>(spec, inputs, around_);
   for (auto& parts : inputs) input_layouts_.emplace_back(std::move(parts));

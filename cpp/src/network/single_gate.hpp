@@ -17,7 +17,7 @@ struct PlainArray {
 
 template <class Real> class SingleGate {
  public:
-  SingleGate(const Json& spec, std::vector<std::vector<Part>> inputs, int n_species, bool o3);
+  SingleGate(const Options& spec, std::vector<std::vector<Part>> inputs, int n_species, bool o3);
 
   const Gate<Real>& gate() const { return *gate_; }
   const Surroundings& surroundings() const { return around_; }

@@ -34,7 +34,7 @@ template <class Real> class Sweep {
     ws.edges.l_max = engine_.l_harmonics, ws.edges.radials = engine_.radials;
     ws.edges.resize(block.n_edges(), dual_);
     std::copy(block.r.begin(), block.r.end(), ws.edges.r.value.data());
-    if (dual_) std::copy(r_dot, r_dot + block.r.size(), ws.edges.r.dot.data());
+    if (dual_ && r_dot) std::copy(r_dot, r_dot + block.r.size(), ws.edges.r.dot.data());
     dual_ ? edges_forward<true>(ws.edges) : edges_forward<false>(ws.edges);
   }
   /// ws.edges.r_bar from what the adjoints of the levels left in the edges

@@ -12,28 +12,26 @@ constexpr int max_block = 32;  // parents of a block; systems up to twice as lar
 }
 
 Potential::Potential(const std::string& text) : description_(text) {
-  Json d;
   try {
-    d = Json::parse(text);
-    for (const Json& s : d.at("species")) {
-      const int z = s.is_string() ? atomic_number(s.get<std::string>()) : s.get<int>();
-      if (z < 1 || z > 118) throw InputError(message("species: ", s.dump(), " is not an element"));
+    const Options d(text);
+    for (const std::string& symbol : d.get<std::vector<std::string>>("species")) {
+      const int z = atomic_number(symbol);
       if (!species_.empty() && z <= species_.back())
         throw InputError("species: atomic numbers must be given once each, ascending");
       species_.push_back(z);
     }
     if (species_.empty()) throw InputError("species: at least one element is needed");
     E0s_.assign(species_.size(), 0.0);
-    if (d.contains("E0s"))
-      for (const auto& [symbol, energy] : d["E0s"].items()) {
-        const auto found = std::find(species_.begin(), species_.end(), atomic_number(symbol));
-        if (found == species_.end()) throw InputError(message("E0s: ", symbol, " is not among the species"));
-        E0s_[found - species_.begin()] = energy.get<double>();
-      }
-    scale_ = d.value("scale", 1.0);
-    r_min_ = d.value("r_min", 0.1);
-    network_ = std::make_unique<Network>(d.at("program"), int(species_.size()));
-  } catch (const Json::exception& e) {
+    const Options E0s = d.get<Options>("E0s", Options());
+    for (const std::string& symbol : E0s.keys()) {
+      const auto found = std::find(species_.begin(), species_.end(), atomic_number(symbol));
+      if (found == species_.end()) throw InputError(message("E0s: ", symbol, " is not among the species"));
+      E0s_[found - species_.begin()] = E0s.get<double>(symbol);
+    }
+    scale_ = d.get("scale", 1.0);
+    r_min_ = d.get("r_min", 0.1);
+    network_ = std::make_unique<Network>(d.get<Options>("program"), int(species_.size()));
+  } catch (const InputError& e) {
     throw InputError(message("description of the potential: ", e.what()));
   }
   if (!std::isfinite(scale_) || !(r_min_ > 0))

@@ -32,7 +32,7 @@ template <class Real> void bind_single(py::module_& m, const char* name) {
           parts.emplace_back();
           for (const auto& [l, parity, groups, group] : input) parts.back().push_back({l, parity, groups, group});
         }
-        return std::make_unique<G>(Json::parse(spec), parts, n_species, o3);
+        return std::make_unique<G>(Options(spec), parts, n_species, o3);
       }))
       .def_property_readonly("output",
                              [](const G& self) {
