@@ -14,6 +14,13 @@ r -> R r; Euler angles ZYZ. Harmonics of l = 0..l_max lie in one array, (l, m) a
 True
 """
 
+from nbcore.so3.cartesian import (
+    cartesian_irreps,
+    cartesian_to_spherical,
+    spherical_to_cartesian,
+    spherical_to_tensor,
+    tensor_to_spherical,
+)
 from nbcore.so3.checks import l_supported
 from nbcore.so3.coupling import clebsch_gordan, real_clebsch_gordan, tensor_product
 from nbcore.so3.harmonics import (
@@ -39,6 +46,8 @@ __all__ = [
     "Irrep",
     "Irreps",
     "axis_angle_from_matrix",
+    "cartesian_irreps",
+    "cartesian_to_spherical",
     "clebsch_gordan",
     "complex_spherical_harmonics",
     "complex_to_real",
@@ -55,6 +64,9 @@ __all__ = [
     "rotate",
     "solid_harmonics",
     "spherical_harmonics",
+    "spherical_to_cartesian",
+    "spherical_to_tensor",
     "tensor_product",
+    "tensor_to_spherical",
     "wigner_D",
 ]

@@ -8,7 +8,7 @@ import numpy as np
 from nbcore._core import l_supported
 from nbcore.errors import InputError
 
-__all__ = ["angular_momentum", "finite", "l_supported", "real_array", "rotation_matrices"]
+__all__ = ["angular_momentum", "finite", "floating_array", "l_supported", "real_array", "rotation_matrices"]
 
 
 def angular_momentum(where, name, l):
@@ -24,13 +24,23 @@ def angular_momentum(where, name, l):
 
 def real_array(where, name, values, tail=()):
     """`values` as a float64 array whose last axes are `tail`; TypeError for what is not real numbers."""
+    return _real(where, name, values, tail).astype(np.float64, copy=False)
+
+
+def floating_array(where, name, values, tail=()):
+    """As `real_array`, but float32 stays float32."""
+    array = _real(where, name, values, tail)
+    return array.astype(np.float32 if array.dtype == np.float32 else np.float64, copy=False)
+
+
+def _real(where, name, values, tail):
     array = np.asarray(values)
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{where}: {name} must be real numbers, got dtype {array.dtype}")
     if array.shape[array.ndim - len(tail) :] != tail:
         axes = ", ".join(map(str, ("...", *tail)))
         raise InputError(f"{where}: {name} must have shape ({axes}), got {array.shape}")
-    return array.astype(np.float64, copy=False)
+    return array
 
 
 def finite(where, name, values, tail=()):
