@@ -13,7 +13,8 @@ def available() -> dict:
     """name -> {"summary": str, "options": {option: {"type", "default", "doc"}}} of every gate of this build.
 
     >>> sorted(available())
-    ['activation', 'density', 'mix', 'self_product', 'tensor_product', 'zeroth_order']
+    ['activation', 'density', 'mix', 'self_product', 'tensor_product', 'zeroth_order',
+     'zeroth_order_dots']
     """
     return {
         name: {"summary": summary, "options": json.loads(options)}

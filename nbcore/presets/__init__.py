@@ -1,14 +1,16 @@
 """Presets: architectures of the field as programs, lists of gates as data. None is a special code path."""
 
+from nbcore.presets.cormorant import cormorant, cormorant_program
 from nbcore.presets.kondor import kondor, kondor_program
 from nbcore.presets.nbody import SIZES, nbody, nbody_program
 
-__all__ = ["PRESETS", "SIZES", "kondor", "nbody", "program"]
+__all__ = ["PRESETS", "SIZES", "cormorant", "kondor", "nbody", "program"]
 
 #: name -> (what it is, function that makes a potential, function that makes its program)
 PRESETS = {
     "nbody": ("symmetric products, four-body per level, messages between levels: the default", nbody, nbody_program),
     "kondor": ("the paper to the letter: eqs. (10) and (11), inverse powers", kondor, kondor_program),
+    "cormorant": ("states meet along edges: messages weighted by scalar products", cormorant, cormorant_program),
 }  # fmt: skip
 
 

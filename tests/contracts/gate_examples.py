@@ -63,6 +63,20 @@ def zeroth_order(rng):
     return Example(spec, [parts], parity)
 
 
+def zeroth_order_dots(rng):
+    parity, n = str(rng.choice(["o3", "so3"])), channels(rng)
+    inputs = []
+    for t in range(int(rng.integers(1, 4))):
+        ls = [0, *sorted(rng.choice([1, 2, 3, 4], size=rng.integers(0, 3), replace=False).tolist())]
+        inputs.append([(k, natural(k, parity), n if t == 0 else channels(rng)) for k in ls])
+        if t > 0:
+            inputs[-1].append((1, natural(0, parity), 2, 5))  # any parity and groups: only its dots are looked at
+    l_max = int(rng.integers(0, 4))
+    spec = dict(gate="zeroth_order_dots", l_max=l_max, l_min=int(rng.integers(0, min(l_max, 1) + 1)))
+    spec |= dict(l_out=int(rng.integers(1, 5)), radial=radial(rng), scale=0.3)
+    return Example(spec, inputs, parity)
+
+
 def self_product(rng):
     parity, n = str(rng.choice(["o3", "so3"])), channels(rng)
     ls = sorted(rng.choice(4, size=rng.integers(1, 5), replace=False).tolist())
@@ -108,6 +122,7 @@ EXAMPLES = dict(
     self_product=self_product,
     tensor_product=tensor_product,
     zeroth_order=zeroth_order,
+    zeroth_order_dots=zeroth_order_dots,
 )
 
 N_SPECIES = 3

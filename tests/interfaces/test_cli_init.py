@@ -131,4 +131,4 @@ def test_errors(folder, capsys, arguments, code, message):
 def test_presets(capsys):
     assert cli.main(["init", "--list-presets"]) == 0
     text = capsys.readouterr().out
-    assert "nbody" in text and "kondor" in text and "medium" in text
+    assert "nbody" in text and "kondor" in text and "cormorant" in text and "medium" in text

@@ -223,7 +223,7 @@ def big(n=150, seed=13):
     return molecule(np.random.default_rng(seed), n)
 
 
-@pytest.mark.parametrize("name", ["nbody", "nbody-1", "nbody-3", "kondor"])
+@pytest.mark.parametrize("name", ["nbody", "nbody-1", "nbody-3", "kondor", "cormorant"])
 @pytest.mark.parametrize("n", [9, 64, 65, 200])
 def test_any_number_of_threads_gives_the_same_bits(name, n):
     """T1: one block (up to 64 atoms) and several."""
@@ -236,7 +236,7 @@ def test_any_number_of_threads_gives_the_same_bits(name, n):
         assert np.array_equal(r.forces, one.forces) and np.array_equal(r.virial, one.virial)
 
 
-@pytest.mark.parametrize("name", ["nbody", "nbody-1", "nbody-3", "kondor"])
+@pytest.mark.parametrize("name", ["nbody", "nbody-1", "nbody-3", "kondor", "cormorant"])
 @pytest.mark.parametrize("periodic", [False, True])
 def test_one_block_against_several(name, periodic):
     """`compute` cuts a large structure into blocks, `predict` does not: equal to rounding."""

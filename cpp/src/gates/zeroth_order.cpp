@@ -13,7 +13,7 @@
 //
 // Nothing of size edges x channels leaves the scratch of one parent.
 #include "gates/gate.hpp"
-#include "ops/coupling.hpp"
+#include "ops/aggregation.hpp"
 
 namespace nbcore {
 
@@ -31,96 +31,6 @@ template <class Lane, class Real> NB_INLINE void radial_weights(const Real* W, i
     Lane sum = product(W_n[0], load_scalar<Scalar>(B, q * B_row));
     for (int n = 1; n < n_radial; ++n) add_product(sum, W_n[n], load_scalar<Scalar>(B, q * B_row + n));
     store(weights, q * w_row, sum);
-  }
-}
-
-/// One path, one register of channels: A[m3] += sum over q of M[q][m3][m1] (w[q] H[child q][m1]).
-/// Sizes 0 are run-time sizes d3_, d1_. H stands at the register; H_node: numbers per node of the part
-template <int d3_, int d1_, class Lane, class Real>
-[[gnu::noinline]] void forward_path([[maybe_unused]] int d3_run, int d1_run, const std::int32_t* child, int n_children,
-                                    Planes<Real> H, int H_row, Planes<Real> M, int M_size, Planes<Real> weights,
-                                    Planes<Real> A, int A_row) {
-  using Scalar = ScalarOf<Lane>;
-  constexpr int max_d = 2 * max_l_network + 1;
-  const int d1 = d1_ ? d1_ : d1_run;
-  Lane sum[d3_ ? d3_ : max_d];
-  repeat<d3_>(d3_run, [&](int m3) { sum[m3] = load<Lane>(A, m3 * A_row); });
-  for (int q = 0; q < n_children; ++q) {
-    const Planes<Real> H_q = H + std::ptrdiff_t(child[q]) * d1 * H_row, M_q = M + std::ptrdiff_t(q) * M_size;
-    const Lane w = load<Lane>(weights, q * width<Real>);
-    Lane wH[d1_ ? d1_ : max_d];
-    repeat<d1_>(d1, [&](int m1) { wH[m1] = product(w, load<Lane>(H_q, m1 * H_row)); });
-    repeat<d3_>(d3_run, [&](int m3) {
-      repeat<d1_>(d1, [&](int m1) { add_product(sum[m3], wH[m1], load_scalar<Scalar>(M_q, m3 * d1 + m1)); });
-    });
-  }
-  repeat<d3_>(d3_run, [&](int m3) { store(A, m3 * A_row, sum[m3]); });
-}
-
-/// One edge, one path, all channels: H_bar[m1] += w t[m1], t[m1] = sum_m3 M[m3][m1] A_bar[m3]; w becomes w_bar = sum_m1
-/// t H; with edges, Gram[m3][m1] = A_bar[m3] (w H[m1]), summed over registers but not over their lanes.
-template <int d3_, int d1_, bool edges, class Lane, class Real>
-[[gnu::noinline]] void adjoint_path([[maybe_unused]] int d3_run, int d1_run, int n_channels, Planes<Real> H,
-                                    Planes<Real> H_bar, Planes<Real> M, Planes<Real> A_bar, int A_row,
-                                    Planes<Real> weights, Planes<Real> Gram) {
-  using Scalar = ScalarOf<Lane>;
-  constexpr int max_d = 2 * max_l_network + 1, w = width<Real>;
-  const int d1 = d1_ ? d1_ : d1_run;
-  Lane G[edges ? (d3_ ? d3_ * d1_ : max_d * max_d) : 1];
-  if constexpr (edges) repeat<d3_ * d1_>(d3_run * d1, [&](int k) { G[k] = Lane{}; });
-  for (int c = 0; c < n_channels; c += w) {
-    const Lane w_c = load<Lane>(weights, c);
-    Lane t[d1_ ? d1_ : max_d], h[d1_ ? d1_ : max_d], wH[d1_ ? d1_ : max_d], w_bar{};
-    repeat<d1_>(d1, [&](int m1) {
-      t[m1] = Lane{}, h[m1] = load<Lane>(H, m1 * n_channels + c);
-      if constexpr (edges) wH[m1] = product(w_c, h[m1]);
-    });
-    repeat<d3_>(d3_run, [&](int m3) {
-      const Lane a = load<Lane>(A_bar, m3 * A_row + c);
-      repeat<d1_>(d1, [&](int m1) {
-        add_product(t[m1], a, load_scalar<Scalar>(M, m3 * d1 + m1));
-        if constexpr (edges) add_product(G[m3 * d1 + m1], a, wH[m1]);
-      });
-    });
-    repeat<d1_>(d1, [&](int m1) {
-      add_product(w_bar, t[m1], h[m1]);
-      Lane h_bar = load<Lane>(H_bar, m1 * n_channels + c);
-      add_product(h_bar, w_c, t[m1]);
-      store(H_bar, m1 * n_channels + c, h_bar);
-    });
-    store(weights, c, w_bar);
-  }
-  if constexpr (edges) repeat<d3_ * d1_>(d3_run * d1, [&](int k) { store(Gram, k * w, G[k]); });
-}
-
-/// f.template operator()<2l3+1, 2l1+1>() with compile-time sizes where they are common, <0, 0> else
-template <class F> NB_INLINE void with_sizes(int l3, int l1, F f) {
-  if (l3 > 3 || l1 > 2) return f.template operator()<0, 0>();
-  switch (3 * l3 + l1) {
-    case 0:
-      return f.template operator()<1, 1>();
-    case 1:
-      return f.template operator()<1, 3>();
-    case 2:
-      return f.template operator()<1, 5>();
-    case 3:
-      return f.template operator()<3, 1>();
-    case 4:
-      return f.template operator()<3, 3>();
-    case 5:
-      return f.template operator()<3, 5>();
-    case 6:
-      return f.template operator()<5, 1>();
-    case 7:
-      return f.template operator()<5, 3>();
-    case 8:
-      return f.template operator()<5, 5>();
-    case 9:
-      return f.template operator()<7, 1>();
-    case 10:
-      return f.template operator()<7, 3>();
-    case 11:
-      return f.template operator()<7, 5>();
   }
 }
 }  // namespace
@@ -147,26 +57,8 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
 
     channels = inputs[0].empty() ? 0 : inputs[0][0].channels();
     row = padded<Real>(channels);
-    std::map<std::pair<int, int>, int> slots;  // (l3, parity) -> groups
-    std::vector<Path> paths;
-    for (int l2 = l_min; l2 <= l_max; ++l2)
-      for (int part = 0; part < int(inputs[0].size()); ++part) {
-        const Part& h = inputs[0][part];
-        if (h.groups != 1 || h.group != channels)
-          throw InputError("gate zeroth_order: all parts of the input must have the same channels");
-        const int parity = h.parity * (l2 % 2 ? -1 : 1);
-        for (int l3 = std::abs(h.l - l2); l3 <= std::min(h.l + l2, l_out); ++l3) {
-          if (around.o3 && parity != (l3 % 2 ? -1 : 1)) continue;  // natural parity
-          for (int copy = 0; copy < copies; ++copy) paths.push_back({part, h.l, l2, l3, 0, slots[{l3, parity}]++, 0});
-        }
-      }
-    if (paths.empty()) throw InputError("gate zeroth_order: no path leads to l <= l_out");
-    std::map<int, int> part_of;
-    for (const auto& [type, groups] : slots) {
-      part_of[type.first] = int(this->output.size());
-      this->output.push_back({type.first, type.second, groups, channels});
-    }
-    for (Path& p : paths) p.part3 = part_of[p.l3];
+    const std::vector<Path> paths =
+        aggregation_paths("gate zeroth_order: ", inputs[0], l_min, l_max, l_out, around.o3, copies, this->output);
     couplings = Couplings<Real>(paths, l_max, spec.get("scale", 1.0));
 
     // weights packed [register][path][n][lane]
@@ -198,7 +90,8 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
     for (int i = 0; i < b.n; ++i)
       for (std::int64_t q0 = b.first[i]; q0 < b.first[i + 1]; q0 += chunk) {
         const int n_children = int(std::min<std::int64_t>(chunk, b.first[i + 1] - q0));
-        for (int q = 0; q < n_children; ++q) contract<Lane>(Y + (q0 + q) * e.Y_row, M + std::ptrdiff_t(q) * M_size);
+        for (int q = 0; q < n_children; ++q)
+          contract<Lane>(couplings, Y + (q0 + q) * e.Y_row, M + std::ptrdiff_t(q) * M_size);
         for (int c = 0; c < row; c += w)
           for (int p = 0; p < P; ++p) {
             const Path& path = couplings.paths[p];
@@ -209,7 +102,7 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
                 b.output.own(path.part3) + (std::ptrdiff_t(i) * (2 * path.l3 + 1) * A_row + path.slot * row + c);
             with_sizes(path.l3, path.l1, [&]<int d3, int d1>() {
               forward_path<d3, d1, Lane>(2 * path.l3 + 1, 2 * path.l1 + 1, b.child + q0, n_children,
-                                         H.part(path.part1) + c, row, M + path.M, M_size, weights, A, A_row);
+                                         H.part(path.part1) + c, row, M + path.M, M_size, weights, w, A, A_row);
             });
           }
       }
@@ -238,7 +131,7 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
             radial_weights<Lane>(b.weights + (std::size_t(c / w) * P + p) * n_radial * w, n_radial, B + q0 * B_row,
                                  B_row, n_children, weights + (p * row + c), w_row);
         for (int q = 0; q < n_children; ++q) {
-          contract<Lane>(Y + (q0 + q) * e.Y_row, M);
+          contract<Lane>(couplings, Y + (q0 + q) * e.Y_row, M);
           for (int p = 0; p < P; ++p) {
             const Path& path = couplings.paths[p];
             const int A_row = b.output.layout->row(path.part3), d1 = 2 * path.l1 + 1;
@@ -250,14 +143,7 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
                   A_row, weights + (q * w_row + p * row), Gram + std::ptrdiff_t(path.M) * w);
             });
           }
-          if constexpr (want.edges) {
-            for (int k = 0; k < M_size; k += w) {
-              reduce(Gram.value + std::ptrdiff_t(k) * w, M_bar.value + k);
-              if constexpr (is_dual<Lane>) reduce(Gram.dot + std::ptrdiff_t(k) * w, M_bar.dot + k);
-            }
-            couplings.adjoint(M_bar.value, Y_bar.value + (q0 + q) * e.Y_row);
-            if constexpr (is_dual<Lane>) couplings.adjoint(M_bar.dot, Y_bar.dot + (q0 + q) * e.Y_row);
-          }
+          if constexpr (want.edges) contract_adjoint<Lane>(couplings, Gram, M_bar, Y_bar + (q0 + q) * e.Y_row);
         }
         // w_bar now stands in place of w:  B_bar[q][n] += sum_pc W[p][n][c] w_bar,  W_bar[p][n][c] += sum_q B[q][n]
         // w_bar
@@ -291,20 +177,10 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
             }
       }
   }
-
- private:
-  template <class Lane> void contract(Planes<Real> Y, Planes<Real> M) const {
-    couplings.forward(Y.value, M.value);
-    if constexpr (is_dual<Lane>) couplings.forward(Y.dot, M.dot);
-  }
-  static void reduce(const Real* registers, Real* sums) {
-    V group[w];
-    NB_UNROLL for (int k = 0; k < w; ++k) group[k] = reinterpret_cast<const V*>(registers)[k];
-    *reinterpret_cast<V*>(sums) = transposed_sum(group);
-  }
 };
 
-NB_GATE(ZerothOrder, "zeroth_order", "Aggregation of children (eq. 10): A = sum_j C Y(r_ij) w(|r_ij|) H_j, one group of channels per path", R"({
+NB_GATE(ZerothOrder, "zeroth_order",
+        "Aggregation of children (eq. 10): A = sum_j C Y(r_ij) w(|r_ij|) H_j, one group of channels per path", R"({
   "l_max": {"type": "int", "default": 3, "doc": "largest l of the harmonics"},
   "l_min": {"type": "int", "default": 0, "doc": "smallest l of the harmonics"},
   "l_out": {"type": "int", "default": 3, "doc": "largest l of the output"},

@@ -1,0 +1,253 @@
+// The zeroth-order gate with weights that know both ends of an edge: the edge network of Cormorant (Anderson, Hy and
+// Kondor 2019). Parent i and child j compare their states of all levels so far, channel by channel,
+//
+//   X[ij]       = ( B_n(r_ij),  env(r_ij) sum_m F^t_lm[i][k] F^t_lm[j][k] for all inputs t, parts l and channels k )
+//   w[ij][l2]   = X[ij] W_l2
+//   A[i][p][m3][c] = sum over children j, sum over m1, m2 of  C_p[m1][m2][m3] Y_l2m2(r_ij) w[ij][l2][c] F^0[j][m1][c]
+//
+// with the paths p = (part of F^0, l2, l3) of zeroth_order: those of one l2 share a weight. Weights of some edges at a
+// time are one small matrix product, and as nothing of an edge is kept from level to level, none outlives the scratch.
+#include "gates/gate.hpp"
+#include "ops/aggregation.hpp"
+#include "ops/mixing.hpp"
+
+namespace nbcore {
+
+template <class Real> class ZerothOrderDots : public GateOf<ZerothOrderDots<Real>, Real> {
+  static constexpr int w = width<Real>, chunk = 16;  // children of a parent whose X and w are in scratch at a time
+  Couplings<Real> couplings;
+  int radial, envelope, l_min;
+  int row;                               // channels of a part of F^0, padded
+  int K, N;                              // W [K][N]: numbers in a row of X and of w
+  std::vector<std::vector<int>> column;  // [input][part] where its dots begin in X
+
+ public:
+  ZerothOrderDots(const Options& spec, const std::vector<std::vector<Part>>& inputs, Surroundings& around) {
+    if (inputs.empty())
+      throw InputError("gate zeroth_order_dots: takes states as inputs, the first of them to be summed over children");
+    this->aggregates = true;
+    const int l_max = spec.whole("l_max", 3, 0, max_l_network), l_out = spec.whole("l_out", l_max, 0, max_l_network);
+    l_min = spec.whole("l_min", 0, 0, l_max);
+    const Radial basis = radial_option(spec);
+    Radial constant = basis;  // times the envelope of the basis
+    constant.basis = Basis::chebyshev, constant.n = 1, constant.smoothness = 0, constant.decay = 0;
+    radial = around.radial(basis), envelope = around.radial(constant);
+    around.l_harmonics = std::max(around.l_harmonics, l_max);
+
+    const std::vector<Path> paths =
+        aggregation_paths("gate zeroth_order_dots: ", inputs[0], l_min, l_max, l_out, around.o3, 1, this->output);
+    couplings = Couplings<Real>(paths, l_max, spec.get("scale", 1.0));
+    const int channels = inputs[0][0].channels(), n_l2 = l_max - l_min + 1;
+    row = padded<Real>(channels), N = n_l2 * row, K = padded<Real>(basis.n);
+    std::int64_t n_dots = 0;
+    for (const auto& parts : inputs) {
+      const Layout<Real> layout(parts);
+      column.emplace_back();
+      for (int p = 0; p < layout.size(); ++p)
+        column.back().push_back(K), K += layout.row(p), n_dots += layout[p].channels();
+    }
+
+    this->parameters.push_back({"R", {n_l2, basis.n, channels}});
+    this->parameters.push_back({"V", {n_l2, n_dots, channels}});
+    this->packing.resize(std::size_t(K) * N), this->copies.resize(std::size_t(K) * N);
+    const auto place = [&](int k, std::int64_t first, std::int64_t stride, double scale) {
+      for (int l2 = 0; l2 < n_l2; ++l2)
+        for (int c = 0; c < channels; ++c) {
+          const Packed from{first + l2 * stride + c, scale};
+          this->packing[packed_position<Real>(k, l2 * row + c, K, N)] = from;
+          this->copies[packed_position<Real>(l2 * row + c, k, N, K)] = from;
+        }
+    };
+    for (int n = 0; n < basis.n; ++n)
+      place(n, std::int64_t(n) * channels, std::int64_t(basis.n) * channels, 1 / std::sqrt(double(basis.n)));
+    std::int64_t at = this->parameters[0].size();
+    for (std::size_t t = 0; t < inputs.size(); ++t) {
+      const Layout<Real> layout(inputs[t]);
+      for (int p = 0; p < layout.size(); ++p)
+        for (int k = 0; k < layout[p].channels(); ++k, at += channels)
+          place(column[t][p] + layout.position(p, k), at, n_dots * channels,
+                1 / std::sqrt(double(n_dots * layout[p].dim())));
+    }
+  }
+
+  template <class Lane> void forward(Block<Real>& b) const {
+    constexpr bool dual = is_dual<Lane>;
+    const Edges<Real>& e = *b.edges;
+    const Planes<Real> Y = b.edges->Y.planes();
+    const int M_size = couplings.size();
+    const Planes<Real> M = b.scratch->take_planes(std::size_t(chunk) * M_size, dual);
+    const Planes<Real> X = b.scratch->take_planes(std::size_t(chunk) * K, dual),
+                       weights = b.scratch->take_planes(std::size_t(chunk) * N, dual);
+    for (int p = 0; p < b.output.layout->size(); ++p) {
+      const std::size_t size = std::size_t(b.n) * (*b.output.layout)[p].dim() * b.output.layout->row(p);
+      clear<Lane>(b.output.own(p), size);
+    }
+    each_chunk(b, [&](int i, std::int64_t q0, int n_children) {
+      for (int q = 0; q < n_children; ++q)
+        contract<Lane>(couplings, Y + (q0 + q) * e.Y_row, M + std::ptrdiff_t(q) * M_size);
+      edge_weights<Lane>(b, i, q0, n_children, X, weights);
+      for (int c = 0; c < row; c += w)
+        for (const Path& path : couplings.paths) {
+          const int A_row = b.output.layout->row(path.part3);
+          const Planes<Real> A =
+              b.output.own(path.part3) + (std::ptrdiff_t(i) * (2 * path.l3 + 1) * A_row + path.slot * row + c);
+          with_sizes(path.l3, path.l1, [&]<int d3, int d1>() {
+            forward_path<d3, d1, Lane>(2 * path.l3 + 1, 2 * path.l1 + 1, b.child + q0, n_children,
+                                       b.inputs[0].part(path.part1) + c, row, M + path.M, M_size,
+                                       weights + ((path.l2 - l_min) * row + c), N, A, A_row);
+          });
+        }
+    });
+  }
+
+  template <class Lane, Want want> void adjoint(Block<Real>& b) const {
+    constexpr bool dual = is_dual<Lane>;
+    const Edges<Real>& e = *b.edges;
+    const Planes<Real> Y = b.edges->Y.planes(), Y_bar = b.edges->Y_bar.planes();
+    const int M_size = couplings.size();
+    const Planes<Real> M = b.scratch->take_planes(M_size, dual), M_bar = b.scratch->take_planes(M_size, dual),
+                       Gram = b.scratch->take_planes(std::size_t(M_size) * w, dual);
+    const Planes<Real> X = b.scratch->take_planes(std::size_t(chunk) * K, dual),
+                       X_bar = b.scratch->take_planes(std::size_t(chunk) * K, dual),
+                       weights = b.scratch->take_planes(std::size_t(chunk) * N, dual),
+                       weights_bar = b.scratch->take_planes(std::size_t(chunk) * N, dual),
+                       of_path = b.scratch->take_planes(row, dual);
+    clear<Lane>(Gram, std::size_t(M_size) * w);  // gaps between l2 stay zero
+    const State<Real>& H = b.inputs[0];
+    each_chunk(b, [&](int i, std::int64_t q0, int n_children) {
+      edge_weights<Lane>(b, i, q0, n_children, X, weights);  // once more: cheaper than keeping them
+      clear<Lane>(weights_bar, std::size_t(n_children) * N);
+      for (int q = 0; q < n_children; ++q) {
+        contract<Lane>(couplings, Y + (q0 + q) * e.Y_row, M);
+        for (const Path& path : couplings.paths) {
+          const int A_row = b.output.layout->row(path.part3), d1 = 2 * path.l1 + 1;
+          const std::ptrdiff_t at = std::ptrdiff_t(q) * N + (path.l2 - l_min) * row;
+          for (int c = 0; c < row; c += w) store(of_path, c, load<Lane>(weights, at + c));
+          with_sizes(path.l3, path.l1, [&]<int d3, int d1_>() {
+            adjoint_path<d3, d1_, want.edges, Lane>(
+                2 * path.l3 + 1, d1, row, H.part(path.part1) + std::ptrdiff_t(b.child[q0 + q]) * d1 * row,
+                H.part_bar(path.part1) + std::ptrdiff_t(b.child_bar[q0 + q]) * d1 * row, M + path.M,
+                b.output.own_bar(path.part3) + (std::ptrdiff_t(i) * (2 * path.l3 + 1) * A_row + path.slot * row), A_row,
+                of_path, Gram + std::ptrdiff_t(path.M) * w);
+          });
+          for (int c = 0; c < row; c += w) {  // now w_bar stands there
+            Lane sum = load<Lane>(weights_bar, at + c);
+            add_product(sum, Real(1), load<Lane>(of_path, c));
+            store(weights_bar, at + c, sum);
+          }
+        }
+        if constexpr (want.edges) contract_adjoint<Lane>(couplings, Gram, M_bar, Y_bar + (q0 + q) * e.Y_row);
+      }
+      edge_weights_adjoint<Lane, want>(b, i, q0, n_children, X, X_bar, weights_bar);
+    });
+  }
+
+ private:
+  /// f(parent, its first edge of the chunk, edges of the chunk)
+  template <class F> void each_chunk(const Block<Real>& b, F f) const {
+    for (int i = 0; i < b.n; ++i)
+      for (std::int64_t q0 = b.first[i]; q0 < b.first[i + 1]; q0 += chunk)
+        f(i, q0, int(std::min<std::int64_t>(chunk, b.first[i + 1] - q0)));
+  }
+  template <class Lane> static void clear(Planes<Real> x, std::size_t n) {
+    std::memset(x.value, 0, n * sizeof(Real));
+    if constexpr (is_dual<Lane>) std::memset(x.dot, 0, n * sizeof(Real));
+  }
+  /// f(input, part, components, channels of a row, first column in X)
+  template <class F> void each_part(const Block<Real>& b, F f) const {
+    for (std::size_t t = 0; t < column.size(); ++t)
+      for (std::size_t p = 0; p < column[t].size(); ++p) {
+        const Layout<Real>& layout = *b.inputs[t].layout;
+        f(b.inputs[t], int(p), layout[int(p)].dim(), layout.row(int(p)), column[t][p]);
+      }
+  }
+
+  /// X and w = X W of the children q0 .. q0 + n_children - 1 of parent i
+  template <class Lane> void edge_weights(Block<Real>& b, int i, std::int64_t q0, int n_children, Planes<Real> X,
+                                          Planes<Real> weights) const {
+    using Scalar = ScalarOf<Lane>;
+    const int B_row = b.edges->B_row(radial), env_row = b.edges->B_row(envelope);
+    const Planes<Real> B = b.edges->B[radial].planes(), env = b.edges->B[envelope].planes();
+    for (int q = 0; q < n_children; ++q) {
+      const Planes<Real> X_q = X + std::ptrdiff_t(q) * K;
+      for (int n = 0; n < B_row; n += w) store(X_q, n, load<Lane>(B, (q0 + q) * B_row + n));
+      const Scalar env_q = load_scalar<Scalar>(env, (q0 + q) * env_row);
+      each_part(b, [&](const State<Real>& F, int p, int d, int F_row, int to) {
+        const Planes<Real> F_i = F.own(p) + std::ptrdiff_t(i) * d * F_row,
+                           F_j = F.part(p) + std::ptrdiff_t(b.child[q0 + q]) * d * F_row;
+        for (int c = 0; c < F_row; c += w) {
+          Lane dot{};
+          for (int m = 0; m < d; ++m) add_product(dot, load<Lane>(F_i, m * F_row + c), load<Lane>(F_j, m * F_row + c));
+          store(X_q, to + c, product(env_q, dot));
+        }
+      });
+    }
+    mix<false>(X.value, K, b.weights, weights.value, N, n_children, K, N);
+    if constexpr (is_dual<Lane>) mix<false>(X.dot, K, b.weights, weights.dot, N, n_children, K, N);
+  }
+
+  template <class Lane, Want want> void edge_weights_adjoint(Block<Real>& b, int i, std::int64_t q0, int n_children,
+                                                             Planes<Real> X, Planes<Real> X_bar,
+                                                             Planes<Real> weights_bar) const {
+    using Scalar = ScalarOf<Lane>;
+    mix<false>(weights_bar.value, N, b.copies, X_bar.value, K, n_children, N, K);
+    if constexpr (is_dual<Lane>) mix<false>(weights_bar.dot, N, b.copies, X_bar.dot, K, n_children, N, K);
+    if constexpr (want.parameters) {
+      if constexpr (is_dual<Lane>) {
+        mix_gradient(X.dot, K, weights_bar.value, N, b.weights_bar, n_children, K, N);
+        mix_gradient(X.value, K, weights_bar.dot, N, b.weights_bar, n_children, K, N);
+      } else {
+        mix_gradient(X.value, K, weights_bar.value, N, b.weights_bar, n_children, K, N);
+      }
+    }
+    const int B_row = b.edges->B_row(radial), env_row = b.edges->B_row(envelope);
+    const Planes<Real> B_bar = b.edges->B_bar[radial].planes(), env = b.edges->B[envelope].planes(),
+                       env_bar = b.edges->B_bar[envelope].planes();
+    for (int q = 0; q < n_children; ++q) {
+      const Planes<Real> X_q = X_bar + std::ptrdiff_t(q) * K;
+      if constexpr (want.edges)
+        for (int n = 0; n < B_row; n += w) add<Lane>(B_bar, (q0 + q) * B_row + n, load<Lane>(X_q, n));
+      const Scalar env_q = load_scalar<Scalar>(env, (q0 + q) * env_row);
+      Lane env_sum{};
+      each_part(b, [&](const State<Real>& F, int p, int d, int F_row, int from) {
+        const std::ptrdiff_t at_i = std::ptrdiff_t(i) * d * F_row, size = std::ptrdiff_t(d) * F_row;
+        const Planes<Real> F_i = F.own(p) + at_i, F_j = F.part(p) + b.child[q0 + q] * size;
+        const Planes<Real> F_i_bar = F.own_bar(p) + at_i, F_j_bar = F.part_bar(p) + b.child_bar[q0 + q] * size;
+        for (int c = 0; c < F_row; c += w) {
+          const Lane x_bar = load<Lane>(X_q, from + c), dot_bar = product(env_q, x_bar);
+          Lane dot{};
+          for (int m = 0; m < d; ++m) {
+            const Lane f_i = load<Lane>(F_i, m * F_row + c), f_j = load<Lane>(F_j, m * F_row + c);
+            if constexpr (want.edges) add_product(dot, f_i, f_j);
+            add<Lane>(F_i_bar, m * F_row + c, product(dot_bar, f_j));
+            add<Lane>(F_j_bar, m * F_row + c, product(dot_bar, f_i));  // may be the same place: an image of i
+          }
+          if constexpr (want.edges) add_product(env_sum, x_bar, dot);
+        }
+      });
+      if constexpr (want.edges) {
+        Simd<Real> value[w] = {value_of(env_sum)};
+        add_lane_sums<Real>(value, 1, env_bar.value + (q0 + q) * env_row);
+        if constexpr (is_dual<Lane>) {
+          Simd<Real> dot[w] = {env_sum.dot};
+          add_lane_sums<Real>(dot, 1, env_bar.dot + (q0 + q) * env_row);
+        }
+      }
+    }
+  }
+  template <class Lane> NB_INLINE static void add(Planes<Real> x, std::ptrdiff_t k, Lane a) {
+    Lane sum = load<Lane>(x, k);
+    add_product(sum, Real(1), a);
+    store(x, k, sum);
+  }
+};
+
+NB_GATE(ZerothOrderDots, "zeroth_order_dots",
+        "Aggregation of children with weights from scalar products of parent's and child's states (Cormorant)", R"({
+  "l_max": {"type": "int", "default": 3, "doc": "largest l of the harmonics"},
+  "l_min": {"type": "int", "default": 0, "doc": "smallest l of the harmonics"},
+  "l_out": {"type": "int", "default": 3, "doc": "largest l of the output"},
+  "radial": {"type": "radial", "default": {}, "doc": "radial basis; its envelope weights the scalar products, too"},
+  "scale": {"type": "float", "default": 1.0, "doc": "factor of the sum"}})")
+
+}  // namespace nbcore
