@@ -10,15 +10,16 @@ __all__ = ["GateRun", "available"]
 
 
 def available() -> dict:
-    """name -> {"summary": str, "options": {option: {"type", "default", "doc"}}} of every gate of this build.
+    """name -> {"summary": str, "options": {option: {"type", "default", "doc"}}, "pairs": bool} of every gate.
 
-    >>> sorted(available())
-    ['activation', 'density', 'mix', 'self_product', 'tensor_product', 'zeroth_order',
-     'zeroth_order_dots']
+    "pairs" is true for gates whose edges are the pairs of a node's children.
+
+    >>> available()["mix"]["summary"]
+    'Linear mixing of channels, one matrix per part (Proposition 1); several inputs are summed'
     """
     return {
-        name: {"summary": summary, "options": json.loads(options)}
-        for name, (summary, options) in _core.gate_types().items()
+        name: {"summary": summary, "options": json.loads(options), "pairs": pairs}
+        for name, (summary, options, pairs) in _core.gate_types().items()
     }
 
 
@@ -59,11 +60,14 @@ class GateRun:
         """Length of the flat parameter vector."""
         return sum(int(np.prod(shape)) for shape in self.parameters.values())
 
-    def set_graph(self, species, parent, child, r) -> None:
-        """Nodes by species (ascending), edges (parent, child), r (n_edges, 3) = r_child - r_parent; a pair if dual."""
+    def set_graph(self, species, parent, child, r, partner=()) -> None:
+        """Nodes by species (ascending), edges (parent, child), r (n_edges, 3) = r_child - r_parent; a pair if dual.
+
+        A gate of pairs also takes the other child of each edge, `partner`; then r = r_child - r_partner.
+        """
         self._dual = isinstance(r, tuple)
         r = tuple(np.asarray(x, dtype=float) for x in r) if self._dual else (np.asarray(r, dtype=float), None)
-        self._core.set_graph(list(species), list(parent), list(child), r, self._dual)
+        self._core.set_graph(list(species), list(parent), list(child), list(partner), r, self._dual)
 
     def forward(self, parameters, inputs=()):
         """The output state, flat; a pair (value, tangent) for dual graphs."""

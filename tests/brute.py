@@ -25,6 +25,8 @@ def envelope(radial, r):
             return (1 + np.cos(np.pi * x)) / 2
         case "smooth":
             return (1 - x**2) ** 3
+        case "none":
+            return 1.0
 
 
 def radial_functions(radial, r):
@@ -47,6 +49,10 @@ def radial_functions(radial, r):
             B = np.exp(-((1 / r - centre) ** 2) * (2 * radial["n"] * r_min) ** 2 / 2)
         case "inverse_power":
             B = r ** (1.0 - n)
+        case "damped_power":
+            B = (rc / r) ** (n + 1.0) * (1 - np.exp(-((r / radial.get("r_min", 0.8)) ** 8)))
+        case "solid":
+            B = (r / rc) ** (2.0 * n)
     return B * envelope(radial, r)
 
 

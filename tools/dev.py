@@ -35,7 +35,8 @@ def build(*arguments):
         fcntl.flock(lock, fcntl.LOCK_EX)
         run(
             "cmake", "-S", ROOT, "-B", folder, "-G", "Ninja", f"-DPython_EXECUTABLE={sys.executable}",
-            f"-Dpybind11_DIR={pybind11.get_cmake_dir()}", f"-DCMAKE_INSTALL_PREFIX={ROOT / 'nbcore'}", "-DNBCORE_UNITY=OFF", *arguments,
+            f"-Dpybind11_DIR={pybind11.get_cmake_dir()}", f"-DCMAKE_INSTALL_PREFIX={ROOT / 'nbcore'}",
+            "-DNBCORE_UNITY=OFF", *arguments,
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
         run("cmake", "--build", folder)

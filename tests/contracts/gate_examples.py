@@ -77,6 +77,15 @@ def zeroth_order_dots(rng):
     return Example(spec, inputs, parity)
 
 
+def first_order_relative(rng):
+    parity, full = str(rng.choice(["o3", "so3"])), bool(rng.random() < 0.5)
+    n = int(rng.choice([1, 2, 3, 5])) if full else channels(rng)
+    ls = sorted(rng.choice(3, size=rng.integers(1, 4), replace=False).tolist())
+    spec = dict(gate="first_order_relative", l_max=int(rng.integers(2, 4)), l_out=int(rng.integers(0, 3)), scale=0.3)
+    spec |= dict(radial=radial(rng), radial_mode=str(rng.choice(["mix", "all"])), channels="all" if full else "same")
+    return Example(spec, [[(l, natural(l, parity), n) for l in ls]], parity)
+
+
 def self_product(rng):
     parity, n = str(rng.choice(["o3", "so3"])), channels(rng)
     ls = sorted(rng.choice(4, size=rng.integers(1, 5), replace=False).tolist())
@@ -118,6 +127,7 @@ def activation(rng):
 EXAMPLES = dict(
     activation=activation,
     density=density,
+    first_order_relative=first_order_relative,
     mix=mix,
     self_product=self_product,
     tensor_product=tensor_product,

@@ -14,6 +14,7 @@ BASES = [
     {"basis": "gaussian", "n": 7},
     {"basis": "inverse_gaussian", "n": 5, "r_min": 0.7},
     {"basis": "inverse_power", "n": 6},
+    {"basis": "damped_power", "n": 5, "r_min": 1.2},
 ]
 ENVELOPES = [
     {"envelope": "polynomial", "power": 6},
@@ -75,6 +76,48 @@ def test_way_to_the_cutoff(radial):
     assert np.abs(slope).max() < 100 * delta[0] ** (order - 1) * max(1, B.max() / delta[0] ** order)
 
 
+def solid_moments(positions, l_max, length, n=2, dual=None):
+    """A run of moments about the origin: sum over children of (r/length)^(l + 2n) Y_lm."""
+    radial = {"basis": "solid", "n": n, "cutoff": length, "r_min": length / 2, "envelope": "none"}
+    run = GateRun({"gate": "density", "l_max": l_max, "radial": radial}, parity="so3")
+    zeros = [0] * len(positions)
+    run.set_graph([0], zeros, zeros, positions if dual is None else (positions, dual))
+    return run
+
+
+def test_solid_moments():
+    """Polynomials in x, y, z: against solid harmonics times powers of r^2, at the centre itself too."""
+    from nbcore.so3 import solid_harmonics
+
+    rng = np.random.default_rng(4)
+    r, length, l_max = np.vstack([np.zeros(3), 3 * rng.standard_normal((5, 3))]), 2.5, 3
+    out = solid_moments(r, l_max, length).forward([])
+    S = np.sqrt(4 * np.pi) * solid_harmonics(l_max, r / length)
+    B = (np.sum(r**2, axis=1)[:, None] / length**2) ** [0, 1]
+    expected = np.concatenate([(S[:, l * l : (l + 1) ** 2].T @ B).ravel() for l in range(l_max + 1)])
+    assert np.abs(out - expected).max() < 1e-13 * np.abs(expected).max()
+
+
+def test_solid_moments_have_derivatives_at_their_centre():
+    """Gradient and Hessian products at r = 0 and elsewhere, against differences of the polynomials."""
+    rng = np.random.default_rng(5)
+    r, v, h = np.vstack([np.zeros(3), rng.standard_normal((2, 3))]), rng.standard_normal((3, 3)), 1e-4
+    run = solid_moments(r, 2, 1.7)
+    bar = rng.standard_normal(run.forward([]).shape)
+
+    def gradient(at):
+        run = solid_moments(at, 2, 1.7)
+        return np.sum(bar * run.forward([])), run.adjoint(bar)[1]
+
+    numeric = (gradient(r + h * v)[0] - gradient(r - h * v)[0]) / (2 * h)
+    assert abs(numeric - np.sum(gradient(r)[1] * v)) < 1e-6 * max(1, abs(numeric))
+    dual = solid_moments(r, 2, 1.7, dual=v)
+    dual.forward([])
+    product = dual.adjoint((bar, 0 * bar), parameters=False)[1][1]
+    numeric = (gradient(r + h * v)[1] - gradient(r - h * v)[1]) / (2 * h)
+    assert np.abs(product - numeric).max() < 1e-6 * np.abs(numeric).max()
+
+
 def test_smoothness_divides():
     """Function n by (n+1)^smoothness."""
     basis = {"basis": "bessel", "n": 9, "cutoff": CUTOFF}
@@ -106,7 +149,9 @@ def test_envelopes_are_one_at_the_atom():
         ({"r_min": 7.0}, "r_min must lie between 0 and the cutoff, got 7"),
         ({"power": 1}, "power of the polynomial envelope must be 2 to 50, got 1"),
         ({"width": 1.0}, 'no option "width"; there are basis, n, cutoff'),
-        ({"envelope": "hard"}, "cosine, polynomial, smooth"),
+        ({"envelope": "hard"}, "cosine, none, polynomial, smooth"),
+        ({"basis": "damped_power", "envelope": "none"}, "at most 7 functions, got n = 8"),
+        ({"basis": "solid"}, 'goes with the envelope "none"'),
         ({"n": "eight"}, "radial: n must be a whole number"),
     ],
 )

@@ -15,6 +15,7 @@ template <class Real> class Density : public GateOf<Density<Real>, Real> {
  public:
   Density(const Options& spec, const std::vector<std::vector<Part>>& inputs, Surroundings& around) {
     if (!inputs.empty()) throw InputError("gate density: its children are leaves; it takes no inputs");
+    this->aggregates = true;
     l_max = spec.whole("l_max", 3, 0, max_l_network);
     const int l_min = spec.whole("l_min", 0, 0, l_max);
     const Radial basis = radial_option(spec);
@@ -22,7 +23,7 @@ template <class Real> class Density : public GateOf<Density<Real>, Real> {
     scale = Real(spec.get("scale", 1.0));
     around.l_harmonics = std::max(around.l_harmonics, l_max);
     for (int l = l_min; l <= l_max; ++l)
-      this->output.push_back({l, around.o3 ? (l % 2 ? -1 : 1) : 0, around.n_species, basis.n});
+      this->output.push_back({l, around.o3 ? (l % 2 ? -1 : 1) : 0, around.n_child_species, basis.n});
   }
 
   template <class Lane> void forward(Block<Real>& b) const {

@@ -7,9 +7,7 @@ std::map<std::string, GateType>& gate_types() {
   return types;
 }
 
-template <class Real> std::unique_ptr<Gate<Real>> make_gate(const Options& spec,
-                                                            const std::vector<std::vector<Part>>& inputs,
-                                                            Surroundings& around) {
+const GateType& gate_type(const Options& spec) {
   const std::string name = spec.get<std::string>("gate", "");
   const auto found = gate_types().find(name);
   if (found == gate_types().end()) {
@@ -19,11 +17,18 @@ template <class Real> std::unique_ptr<Gate<Real>> make_gate(const Options& spec,
   }
   const Options known(found->second.options);
   for (const std::string& key : spec.keys())
-    if (key != "gate" && key != "name" && key != "inputs" && !known.has(key))
+    if (key != "gate" && key != "name" && key != "inputs" && key != "nodes" && key != "weights" && !known.has(key))
       throw InputError(message("gate ", spec.get<std::string>("name", "?"), " (", name, "): no option \"", key,
                                "\"; it has ", known.text()));
-  if constexpr (std::is_same_v<Real, double>) return found->second.make_double(spec, inputs, around);
-  else return found->second.make_float(spec, inputs, around);
+  return found->second;
+}
+
+template <class Real> std::unique_ptr<Gate<Real>> make_gate(const Options& spec,
+                                                            const std::vector<std::vector<Part>>& inputs,
+                                                            Surroundings& around) {
+  const GateType& type = gate_type(spec);
+  if constexpr (std::is_same_v<Real, double>) return type.make_double(spec, inputs, around);
+  else return type.make_float(spec, inputs, around);
 }
 
 template std::unique_ptr<Gate<double>> make_gate<double>(const Options&, const std::vector<std::vector<Part>>&,

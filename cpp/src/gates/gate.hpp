@@ -70,12 +70,14 @@ template <class Real> class Scratch {
 /// The unit of work: some parents, all their edges, ordered by parent and the child's species.
 template <class Real> struct Block {
   int n = 0;                 // parents
-  const int* species_first;  // parents of species s: species_first[s] .. species_first[s+1]-1
+  const int* species_first;  // parents of species (or class) s: species_first[s] .. species_first[s+1]-1
   int n_species;
   const std::int64_t* first;          // edges of parent i: first[i] .. first[i+1]-1
   const std::int32_t* child;          // [edge] row of the child in a state's x
   const std::int32_t* child_bar;      // [edge] row of the child in a state's bar
   const std::int32_t* child_species;  // [edge]
+  const std::int32_t* partner;        // [edge] of pairs: the other child, else null
+  const std::int32_t* partner_bar;
   Edges<Real>* edges;
   std::vector<State<Real>> inputs;
   State<Real> output;
@@ -87,7 +89,8 @@ template <class Real> struct Block {
 
 /// What a gate may know of its network when it is made, and what it may ask of the edges.
 struct Surroundings {
-  int n_species = 1;
+  int n_species = 1;            // of its nodes
+  int n_child_species = 1;      // of their children
   bool o3 = true;               // parity tracked; else SO(3) alone
   int l_harmonics = 0;          // largest l of the harmonics, raised by the gates
   std::vector<Radial> radials;  // different radial bases, added by the gates
@@ -126,7 +129,7 @@ template <class Real> class Gate {
   std::vector<ParameterInfo> parameters;
   std::vector<Packed> packing;  // the order in which kernels want the weights
   std::vector<Packed> copies;   // a second order of them, for adjoints; itself without an adjoint
-  bool aggregates = false;      // reads states of children, so that a new level begins
+  bool aggregates = false;      // reads states of children, or edges, so that a new level begins
 
   /// Multiplies output part `part` by a constant, for gates that have a gain; calibration on data uses it.
   virtual void rescale(int part, double factor) {
@@ -143,6 +146,7 @@ template <class Derived, class Real> class GateOf : public Gate<Real> {
   const Derived& self() const { return static_cast<const Derived&>(*this); }
 
  public:
+  static constexpr bool over_pairs = false;  // an aggregation of pairs of children says true
   void forward(bool dual, Block<Real>& b) const final {
     if (dual) self().template forward<Dual<V>>(b);
     else self().template forward<V>(b);
@@ -159,6 +163,7 @@ template <class Derived, class Real> class GateOf : public Gate<Real> {
 struct GateType {
   std::string name, summary;
   std::string options;  // JSON: name -> {"type", "default", "doc"}
+  bool pairs;           // its edges are the pairs of children
   std::function<std::unique_ptr<Gate<double>>(const Options&, const std::vector<std::vector<Part>>&, Surroundings&)>
       make_double;
   std::function<std::unique_ptr<Gate<float>>(const Options&, const std::vector<std::vector<Part>>&, Surroundings&)>
@@ -166,6 +171,8 @@ struct GateType {
 };
 
 std::map<std::string, GateType>& gate_types();
+/// The type that a specification names; InputError if there is none, or if an option is unknown.
+const GateType& gate_type(const Options& spec);
 
 template <class Real> std::unique_ptr<Gate<Real>> make_gate(const Options& spec,
                                                             const std::vector<std::vector<Part>>& inputs,
@@ -178,7 +185,10 @@ Radial radial_option(const Options& spec);
   namespace {                                                                                    \
   const bool registered = [] {                                                                   \
     gate_types()[gate_name] = {                                                                  \
-        gate_name, gate_summary, gate_options,                                                   \
+        gate_name,                                                                               \
+        gate_summary,                                                                            \
+        gate_options,                                                                            \
+        Class<double>::over_pairs,                                                               \
         [](const Options& s, const auto& in, Surroundings& a) -> std::unique_ptr<Gate<double>> { \
           return std::make_unique<Class<double>>(s, in, a);                                      \
         },                                                                                       \

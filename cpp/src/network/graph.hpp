@@ -1,4 +1,5 @@
-// The composition scheme of neighbourhoods: atoms, their children within the cutoff, cut into blocks.
+// What a network runs on: sets of nodes (the atoms, and those of a composition scheme above them), and the relations
+// between parents and children, cut into blocks.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -10,26 +11,45 @@ namespace nbcore {
 /// Some parents that are neighbours in memory (and in space), with all their edges. A block is the unit of work; it
 /// belongs to its system and never depends on the number of threads.
 struct GraphBlock {
-  int first = 0, n = 0;                     // parents, in the order of the graph
-  std::vector<int> species_first;           // parents of species s, relative to first
+  int first = 0, n = 0;                     // parents, in the order of their set
+  std::vector<int> species_first;           // parents of species (or class) s, relative to first
   std::vector<std::int64_t> edge_first;     // [n+1]
-  std::vector<std::int32_t> child;          // [edge] in the order of the graph
+  std::vector<std::int32_t> child;          // [edge] in the order of the children's set
   std::vector<std::int32_t> child_halo;     // [edge] row in the halo
   std::vector<std::int32_t> child_species;  // [edge]
-  std::vector<double> r;                    // [3][stride] r_child - r_parent, Angstrom; padding is harmless
-  std::vector<std::int32_t> halo;           // atoms whose adjoints the block writes: its parents, then other children
+  std::vector<std::int32_t> partner;        // [edge] of a relation of pairs: the other child; else empty
+  std::vector<std::int32_t> partner_halo;
+  std::vector<double> r;           // [3][stride] r_child - r_parent, or r_child - r_partner, Angstrom; padding harmless
+  std::vector<std::int32_t> halo;  // children whose adjoints the block writes; of neighbourhoods its parents first
   std::int64_t n_edges() const { return edge_first.back(); }
   std::int64_t stride() const { return (n_edges() + 7) / 8 * 8; }
 };
 
-struct Graph {
-  int n_atoms = 0, n_species = 0;
-  std::vector<std::int32_t> order;  // atom k of the graph is atom order[k] of the user
+/// Nodes of one kind. Those above the atoms are at r = sum of coefficient r_atom, plus what images of the cell add.
+struct NodeSet {
+  int n = 0, n_species = 1;
+  std::vector<std::int32_t> order;  // node k is node order[k] of the user
+  std::vector<std::int64_t> first = {0};
+  std::vector<std::int32_t> atom;  // in the user's order
+  std::vector<double> coefficient;
+};
+
+/// Parents with their children, or with all pairs of different children.
+struct Relation {
+  int parents = 0, children = 0;  // sets
+  bool pairs = false;
   std::vector<GraphBlock> blocks;
-  // who writes to atom k: (block, row in its halo), in block order
+  // who writes to child k: (block, row in its halo), in block order
   std::vector<std::int64_t> writer_first;
   std::vector<std::pair<std::int32_t, std::int32_t>> writers;
-  bool closed() const { return blocks.size() == 1; }
+};
+
+struct Graph {
+  std::vector<NodeSet> sets;        // 0: the atoms
+  std::vector<Relation> relations;  // as numbered by the network; those that it does not use are empty
+  int n_atoms() const { return sets[0].n; }
+  /// One block per relation, so that everything stays in one workspace
+  bool closed = true;
 };
 
 }  // namespace nbcore

@@ -28,79 +28,153 @@ template <class Real> void Engine<Real>::unpack_adjoint(const Real* weights_bar,
 template struct Engine<double>;
 template struct Engine<float>;
 
+namespace {
+template <class Real> bool same_parameters(const Gate<Real>& a, const Gate<Real>& b) {
+  return std::equal(a.parameters.begin(), a.parameters.end(), b.parameters.begin(), b.parameters.end(),
+                    [](const ParameterInfo& p, const ParameterInfo& q) { return p.shape == q.shape; });
+}
+}  // namespace
+
+void Network::read_sets(int n_species) {
+  sets_ = {{"atoms", 0, n_species}};
+  for (const Options& spec : program_.get<std::vector<Options>>("sets", {})) {
+    Set set{spec.get<std::string>("name"), 0, spec.whole("classes", 1, 1, 1000)};
+    set.children = set_called(spec.get<std::string>("children", "atoms"), message("set ", set.name, ": its children"));
+    for (const Set& other : sets_)
+      if (other.name == set.name) throw InputError(message("two sets are called \"", set.name, "\""));
+    sets_.push_back(set);
+  }
+}
+
+int Network::set_called(const std::string& name, const std::string& where) const {
+  for (std::size_t k = 0; k < sets_.size(); ++k)
+    if (sets_[k].name == name) return int(k);
+  throw InputError(message(where, " \"", name, "\" are neither the atoms nor an earlier set of the program"));
+}
+
+/// The first level from `at_least` on where a gate fits: the same nodes and, if it aggregates, the same relation.
+int Network::level_of(int set, bool aggregates, int relation, int at_least) {
+  for (int k = std::max(at_least, 1); k <= levels(); ++k)
+    if (level(k).set == set && (!aggregates || level(k).relation == relation)) return k;
+  levels_.push_back({set, relation});
+  return levels();
+}
+
+bool Network::uses(int relation) const {
+  return std::any_of(levels_.begin(), levels_.end(), [&](const Level& l) { return l.relation == relation; });
+}
+
 template <class Real> Engine<Real> Network::make_engine(bool describe) {
   Engine<Real> e;
-  Surroundings around;
-  around.n_species = n_species_;
+  e.wanted.resize(2 * sets_.size());
   const std::string parity = program_.get<std::string>("parity", "o3");
   if (parity != "o3" && parity != "so3")
     throw InputError(message("parity must be \"o3\" or \"so3\", got \"", parity, "\""));
-  around.o3 = parity == "o3";
+  levels_.clear();
   std::int64_t parameters = 0;
   std::vector<std::vector<Part>> parts;
   std::vector<std::string> names;
+  std::vector<int> sets;
+  const auto find = [&](const std::string& name) {
+    return std::size_t(std::find(names.begin(), names.end(), name) - names.begin());
+  };
   for (const Options& spec : program_.get<std::vector<Options>>("gates", {})) {
     const std::string name = spec.get<std::string>("name", "");
     if (name.empty()) throw InputError(message("a gate has no name: ", spec.text()));
-    if (std::find(names.begin(), names.end(), name) != names.end())
-      throw InputError(message("two gates are called \"", name, "\""));
+    if (find(name) < names.size()) throw InputError(message("two gates are called \"", name, "\""));
+    const int set = set_called(spec.get<std::string>("nodes", "atoms"), message("gate ", name, ": its nodes"));
+    const int children = sets_[set].children;
     typename Engine<Real>::Step step;
     std::vector<std::vector<Part>> inputs;
     for (const std::string& input : spec.get<std::vector<std::string>>("inputs", {})) {
-      const auto found = std::find(names.begin(), names.end(), input);
-      if (found == names.end())
+      const std::size_t found = find(input);
+      if (found == names.size())
         throw InputError(message("gate ", name, ": its input \"", input, "\" is not the name of an earlier gate"));
-      step.inputs.push_back(int(found - names.begin()));
-      inputs.push_back(parts[step.inputs.back()]);
+      step.inputs.push_back(int(found));
+      inputs.push_back(parts[found]);
     }
+    Surroundings around;
+    around.n_species = sets_[set].n_species, around.n_child_species = sets_[children].n_species;
+    around.o3 = parity == "o3";
+    const bool pairs = gate_type(spec).pairs;
+    const int relation = 2 * set + (pairs ? 1 : 0);
+    around.l_harmonics = e.wanted[relation].l_harmonics, around.radials = e.wanted[relation].radials;
     step.gate = make_gate<Real>(spec, inputs, around);
+    e.wanted[relation] = {around.l_harmonics, around.radials};
+    const bool aggregates = step.gate->aggregates;
+    if (pairs && set == 0)
+      throw InputError(message("gate ", name, ": the energy would jump where a neighbour passes the cutoff; pairs of ",
+                               "children are for sets of a composition scheme"));
     step.output = int(names.size());
-    step.level = 1;
-    for (int input : step.inputs)
-      step.level = std::max(step.level, e.steps[input].level + (step.gate->aggregates ? 1 : 0));
+    int at_least = 1;
+    for (int input : step.inputs) {
+      if (sets[input] != (aggregates ? children : set))
+        throw InputError(message("gate ", name, ": its input ", names[input], " is a state of \"",
+                                 sets_[sets[input]].name, "\", expected is one of \"",
+                                 sets_[aggregates ? children : set].name, "\""));
+      at_least = std::max(at_least, e.steps[input].level + (aggregates ? 1 : 0));
+    }
+    step.level = level_of(set, aggregates, relation, at_least);
     step.parameters = parameters;
-    for (const ParameterInfo& p : step.gate->parameters) {
-      if (describe) slices_.push_back({name + "." + p.name, parameters, p.shape, p.deviation});
-      parameters += p.size();
+    if (const std::string other = spec.get<std::string>("weights", ""); !other.empty()) {
+      const std::size_t found = find(other);
+      if (found == names.size() || !same_parameters(*step.gate, *e.steps[found].gate))
+        throw InputError(message(
+            "gate ", name, ": \"weights\" must name an earlier gate with the same parameters, got \"", other, "\""));
+      step.parameters = e.steps[found].parameters;
+    } else {
+      for (const ParameterInfo& p : step.gate->parameters) {
+        if (describe) slices_.push_back({name + "." + p.name, parameters, p.shape, p.deviation});
+        parameters += p.size();
+      }
     }
     step.weights = e.n_weights, step.copies = e.n_copies;
     e.n_weights += padded<Real>(int(step.gate->packing.size()));
     e.n_copies += padded<Real>(int(step.gate->copies.size()));
-    names.push_back(name), parts.push_back(step.gate->output);
+    names.push_back(name), parts.push_back(step.gate->output), sets.push_back(set);
     e.layouts.emplace_back(step.gate->output);
     e.steps.push_back(std::move(step));
   }
-  e.l_harmonics = around.l_harmonics, e.radials = around.radials;
   if (!describe) return e;
 
+  for (std::size_t k = 0; k < e.wanted.size(); ++k)
+    for (const Radial& r : e.wanted[k].radials) {
+      if (k == 0 && r.envelope == Envelope::none)
+        throw InputError("radial: a basis of neighbours needs an envelope, or the energy jumps at the cutoff");
+      const Radial& first = e.wanted[k].radials[0];
+      if ((r.basis == Basis::solid) != (first.basis == Basis::solid) ||
+          (r.basis == Basis::solid && r.cutoff != first.cutoff))
+        throw InputError(message("the gates of \"", sets_[k / 2].name,
+                                 "\" must have the basis solid all, with the same cutoff, or none of them"));
+    }
   n_parameters_ = parameters;
   if (names.empty()) throw InputError("the program has no gates");
   for (std::size_t k = 0; k < names.size(); ++k) {
-    slots_.push_back({names[k], parts[k], e.steps[k].level, false});
-    levels_ = std::max(levels_, e.steps[k].level);
+    slots_.push_back({names[k], parts[k], sets[k], e.steps[k].level, false});
     for (int input : e.steps[k].inputs)
       if (slots_[input].level < e.steps[k].level) slots_[input].persistent = true;
   }
   for (const std::string& name : program_.get<std::vector<std::string>>("readout", {})) {
-    const auto found = std::find(names.begin(), names.end(), name);
-    if (found == names.end()) throw InputError(message("readout: \"", name, "\" is not the name of a gate"));
-    const std::vector<Part>& p = parts[found - names.begin()];
+    const std::size_t found = find(name);
+    if (found == names.size()) throw InputError(message("readout: \"", name, "\" is not the name of a gate"));
+    const std::vector<Part>& p = parts[found];
     if (p.size() != 1 || p[0].l != 0 || p[0].parity < 0 || p[0].channels() != 1)
-      throw InputError(message("readout: \"", name, "\" must be one scalar of even parity per atom"));
-    readout_.push_back(int(found - names.begin()));
+      throw InputError(message("readout: \"", name, "\" must be one scalar of even parity per node"));
+    readout_.push_back(int(found));
   }
   if (readout_.empty()) throw InputError("the program has no readout");
   return e;
 }
 
-Network::Network(const Options& program, int n_species) : program_(program), n_species_(n_species) {
+Network::Network(const Options& program, int n_species) : program_(program) {
+  read_sets(n_species);
   double_ = make_engine<double>(true);
   float_ = make_engine<float>(false);
 }
 
 double Network::cutoff() const {
   double cutoff = 0;
-  for (const Radial& r : double_.radials) cutoff = std::max(cutoff, r.cutoff);
+  for (const Radial& r : double_.wanted[0].radials) cutoff = std::max(cutoff, r.cutoff);
   return cutoff;
 }
 

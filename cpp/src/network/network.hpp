@@ -1,9 +1,12 @@
-// A network is data: species, gates with inputs and options, readouts. Here it becomes slots (states), gates, levels
-// and one flat parameter vector with named slices.
+// A network is data: sets of nodes, gates with inputs and options, readouts. Here it becomes slots (states), gates,
+// levels and one flat parameter vector with named slices.
 //
-// A level is what an atom learns from one look at its neighbours: a gate that reads states of children begins a new
-// one. Slots read by a later level are persistent: they exist for the whole system, all others in a block's scratch
-// only.
+// A level is what a node learns from one look at its children (an atom at its neighbours): a gate that reads states of
+// children begins a new one. Slots read by a later level are persistent: they exist for the whole system, all others in
+// a block's scratch only.
+//
+// Set 0 are the atoms, whose children are their neighbours; the others are those of a composition scheme. Relation 2 k
+// is set k with its children, relation 2 k + 1 set k with the pairs of its children.
 #pragma once
 #include <memory>
 #include <string>
@@ -32,8 +35,12 @@ template <class Real> struct Engine {
   std::vector<Step> steps;
   std::vector<Layout<Real>> layouts;           // per slot
   std::ptrdiff_t n_weights = 0, n_copies = 0;  // padded to whole cache lines per gate
-  int l_harmonics = 0;
-  std::vector<Radial> radials;
+  /// What the gates of a relation want to know of its edges
+  struct Wanted {
+    int l_harmonics = 0;
+    std::vector<Radial> radials;
+  };
+  std::vector<Wanted> wanted;  // per relation
 
   /// Packs the flat parameters: weights [n_weights], then copies [n_copies].
   void pack(const double* parameters, Buffer<Real>& packed) const;
@@ -43,22 +50,36 @@ template <class Real> struct Engine {
 
 class Network {
  public:
-  /// {"gates": [...], "readout": ["slot", ...], "parity": "o3" | "so3"}; InputError names the gate that does not fit.
+  /// {"gates": [...], "readout": ["slot", ...], "parity": "o3" | "so3", "sets": [{"name", "children", "classes"},
+  /// ...]}; a gate is of the set "nodes" (the atoms by default) and may take its "weights" from an earlier gate.
+  /// InputError names the gate that does not fit.
   Network(const Options& program, int n_species);
 
+  struct Set {
+    std::string name;
+    int children = 0;   // the set of its children
+    int n_species = 1;  // or classes: weights may differ between them
+  };
+  struct Level {
+    int set, relation;
+  };
   struct Slot {
     std::string name;
     std::vector<Part> parts;
-    int level;
+    int set, level;
     bool persistent;
   };
+  const std::vector<Set>& sets() const { return sets_; }
+  /// Number k = 1, 2, ... levels()
+  const Level& level(int k) const { return levels_[k - 1]; }
+  bool uses(int relation) const;
   const std::vector<Slot>& slots() const { return slots_; }
-  int levels() const { return levels_; }
-  int n_species() const { return n_species_; }
+  int levels() const { return int(levels_.size()); }
+  int n_species() const { return sets_[0].n_species; }
   const std::vector<int>& readout() const { return readout_; }
   const std::vector<ParameterSlice>& parameters() const { return slices_; }
   std::int64_t n_parameters() const { return n_parameters_; }
-  /// Largest cutoff of its radial bases, Angstrom
+  /// Largest cutoff of the radial bases of neighbours, Angstrom
   double cutoff() const;
   template <class Real> const Engine<Real>& engine() const;
   /// Multiplies a part of a slot by a constant (gates with a gain).
@@ -68,10 +89,14 @@ class Network {
   }
 
  private:
+  void read_sets(int n_species);
+  int set_called(const std::string& name, const std::string& where) const;
+  int level_of(int set, bool aggregates, int relation, int at_least);
   template <class Real> Engine<Real> make_engine(bool describe);
 
   Options program_;
-  int n_species_, levels_ = 1;
+  std::vector<Set> sets_;
+  std::vector<Level> levels_;
   std::vector<Slot> slots_;
   std::vector<int> readout_;
   std::vector<ParameterSlice> slices_;

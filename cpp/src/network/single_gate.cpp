@@ -8,7 +8,8 @@ namespace nbcore {
 
 template <class Real>
 SingleGate<Real>::SingleGate(const Options& spec, std::vector<std::vector<Part>> inputs, int n_species, bool o3) {
-  around_.n_species = n_species, around_.o3 = o3;
+  around_.n_species = around_.n_child_species = n_species, around_.o3 = o3;
+  pairs_ = gate_type(spec).pairs;
   gate_ = make_gate<Real>(spec, inputs, around_);
   for (auto& parts : inputs) input_layouts_.emplace_back(std::move(parts));
   output_layout_ = Layout<Real>(gate_->output);
@@ -16,17 +17,21 @@ SingleGate<Real>::SingleGate(const Options& spec, std::vector<std::vector<Part>>
 }
 
 template <class Real> void SingleGate<Real>::set_graph(const std::vector<int>& species, const std::vector<int>& parent,
-                                                       const std::vector<int>& child, const PlainArray& r, bool dual) {
+                                                       const std::vector<int>& child, const std::vector<int>& partner,
+                                                       const PlainArray& r, bool dual) {
   const int n = int(species.size());
   if (!std::is_sorted(species.begin(), species.end()) ||
       (n && (species.front() < 0 || species.back() >= around_.n_species)))
     throw InputError("species must be ascending, from 0 to the number of species minus one");
   if (child.size() != parent.size() || r.value.size() != 3 * parent.size() || (dual && r.dot.size() != r.value.size()))
     throw InputError("edges: parent, child and r must have the same length");
+  if (partner.size() != (pairs_ ? parent.size() : 0))
+    throw InputError("edges: a gate of pairs needs the other child of every edge, other gates none");
   edge_order_.resize(parent.size());
   std::iota(edge_order_.begin(), edge_order_.end(), 0);
   for (std::size_t e = 0; e < parent.size(); ++e)
-    if (std::min(parent[e], child[e]) < 0 || std::max(parent[e], child[e]) >= n)
+    if (std::min(parent[e], child[e]) < 0 || std::max(parent[e], child[e]) >= n ||
+        (pairs_ && (partner[e] < 0 || partner[e] >= n)))
       throw InputError(message("edge ", e, " leads to no node"));
   std::stable_sort(edge_order_.begin(), edge_order_.end(), [&](auto a, auto b) {
     return std::pair(parent[a], species[child[a]]) < std::pair(parent[b], species[child[b]]);
@@ -37,7 +42,10 @@ template <class Real> void SingleGate<Real>::set_graph(const std::vector<int>& s
   std::partial_sum(block_.species_first.begin(), block_.species_first.end(), block_.species_first.begin());
   for (int p : parent) ++block_.edge_first[p + 1];
   std::partial_sum(block_.edge_first.begin(), block_.edge_first.end(), block_.edge_first.begin());
-  for (auto e : edge_order_) block_.child.push_back(child[e]), block_.child_species.push_back(species[child[e]]);
+  for (auto e : edge_order_) {
+    block_.child.push_back(child[e]), block_.child_species.push_back(species[child[e]]);
+    if (pairs_) block_.partner.push_back(partner[e]);
+  }
 
   edges_.l_max = around_.l_harmonics, edges_.radials = around_.radials;
   edges_.resize(std::int64_t(parent.size()), dual);
@@ -86,6 +94,7 @@ template <class Real> Block<Real> SingleGate<Real>::bind() {
   b.n = block_.n, b.species_first = block_.species_first.data(), b.n_species = around_.n_species;
   b.first = block_.edge_first.data(), b.child = b.child_bar = block_.child.data(),
   b.child_species = block_.child_species.data();
+  b.partner = b.partner_bar = pairs_ ? block_.partner.data() : nullptr;
   b.edges = &edges_;
   for (std::size_t k = 0; k < x_.size(); ++k)
     b.inputs.push_back({&input_layouts_[k], x_[k].planes(), bar_[k].planes(), b.n, b.n, 0, 0});

@@ -22,9 +22,9 @@ template <class Real> class SingleGate {
   const Gate<Real>& gate() const { return *gate_; }
   const Surroundings& surroundings() const { return around_; }
 
-  /// species [node] ascending; edges as (parent, child), r [edge][3]
+  /// species [node] ascending; edges as (parent, child), or (parent, child, partner) for a gate of pairs; r [edge][3]
   void set_graph(const std::vector<int>& species, const std::vector<int>& parent, const std::vector<int>& child,
-                 const PlainArray& r, bool dual);
+                 const std::vector<int>& partner, const PlainArray& r, bool dual);
 
   PlainArray forward(const std::vector<double>& parameters, const std::vector<PlainArray>& inputs, bool dual);
 
@@ -42,6 +42,7 @@ template <class Real> class SingleGate {
   Block<Real> bind();
 
   Surroundings around_;
+  bool pairs_ = false;
   std::vector<Layout<Real>> input_layouts_;
   std::unique_ptr<Gate<Real>> gate_;
   Layout<Real> output_layout_;

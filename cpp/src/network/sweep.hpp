@@ -9,18 +9,19 @@ namespace nbcore {
 /// What one thread needs to run blocks; grows to the largest block and is then never allocated again.
 template <class Real> struct Workspace {
   std::vector<PlaneBuffer<Real>> x, bar;  // per slot, rows: the block's parents
-  Edges<Real> edges;
+  std::vector<Edges<Real>> edges;         // per relation
   Scratch<Real> scratch;
 };
 
 /// Persistent slots of a system of several blocks.
 template <class Real> struct SystemStates {
-  std::vector<PlaneBuffer<Real>> x, bar;                 // per slot, rows: all atoms
+  std::vector<PlaneBuffer<Real>> x, bar;                 // per slot, rows: all nodes of its set
   std::vector<std::vector<PlaneBuffer<Real>>> halo_bar;  // [block][slot], rows: the block's halo
 };
 
 template <class Real> class Sweep {
  public:
+  /// Without `system` the graph must be closed: states of all sets lie in one workspace.
   Sweep(const Network& network, const Graph& graph, const Buffer<Real>& packed, bool dual, SystemStates<Real>* system)
       : network_(network),
         engine_(network.engine<Real>()),
@@ -29,20 +30,26 @@ template <class Real> class Sweep {
         dual_(dual),
         system_(system) {}
 
+  const Relation& relation(int level) const { return graph_.relations[network_.level(level).relation]; }
+
   /// Harmonics and radial functions of a block. r_dot: tangents of the edge vectors [3][stride] for dual sweeps
-  void edges(const GraphBlock& block, const double* r_dot, Workspace<Real>& ws) const {
-    ws.edges.l_max = engine_.l_harmonics, ws.edges.radials = engine_.radials;
-    ws.edges.resize(block.n_edges(), dual_);
-    std::copy(block.r.begin(), block.r.end(), ws.edges.r.value.data());
-    if (dual_ && r_dot) std::copy(r_dot, r_dot + block.r.size(), ws.edges.r.dot.data());
-    dual_ ? edges_forward<true>(ws.edges) : edges_forward<false>(ws.edges);
+  void edges(int relation, const GraphBlock& block, const double* r_dot, Workspace<Real>& ws) const {
+    ws.edges.resize(graph_.relations.size());
+    Edges<Real>& e = ws.edges[relation];
+    e.l_max = engine_.wanted[relation].l_harmonics, e.radials = engine_.wanted[relation].radials;
+    e.resize(block.n_edges(), dual_);
+    std::copy(block.r.begin(), block.r.end(), e.r.value.data());
+    if (dual_ && r_dot) std::copy(r_dot, r_dot + block.r.size(), e.r.dot.data());
+    dual_ ? edges_forward<true>(e) : edges_forward<false>(e);
   }
-  /// ws.edges.r_bar from what the adjoints of the levels left in the edges
-  void edges_back(Workspace<Real>& ws) const { dual_ ? edges_adjoint<true>(ws.edges) : edges_adjoint<false>(ws.edges); }
+  /// r_bar of the edges from what the adjoints of the levels left in them
+  void edges_back(int relation, Workspace<Real>& ws) const {
+    dual_ ? edges_adjoint<true>(ws.edges[relation]) : edges_adjoint<false>(ws.edges[relation]);
+  }
 
   /// All gates of a level; scratch slots of the level are kept in ws for the adjoint.
   void forward(int level, int block_index, Workspace<Real>& ws) const {
-    const GraphBlock& block = graph_.blocks[block_index];
+    const GraphBlock& block = relation(level).blocks[block_index];
     ws.x.resize(engine_.steps.size()), ws.bar.resize(engine_.steps.size());
     for (const auto& step : engine_.steps) {
       if (step.level != level) continue;
@@ -53,7 +60,7 @@ template <class Real> class Sweep {
   }
   /// Zero adjoints for everything this level writes to; then the caller seeds the readouts.
   void clear(int level, int block_index, Workspace<Real>& ws) const {
-    const GraphBlock& block = graph_.blocks[block_index];
+    const GraphBlock& block = relation(level).blocks[block_index];
     for (const auto& step : engine_.steps) {
       if (step.level != level) continue;
       if (!outside(step.output)) {
@@ -61,7 +68,7 @@ template <class Real> class Sweep {
         ws.bar[step.output].clear(dual_);
       }
       for (int input : step.inputs)
-        if (outside(input) && network_.slots()[input].level < level) {
+        if (in_halo(input, level)) {
           PlaneBuffer<Real>& halo = system_->halo_bar[block_index][input];
           halo.resize(engine_.layouts[input].node_size() * block.halo.size(), dual_);
           halo.clear(dual_);
@@ -79,32 +86,36 @@ template <class Real> class Sweep {
   }
   /// The state of a slot as the gates of `level` see it
   State<Real> state(int slot, int level, int block_index, Workspace<Real>& ws) const {
-    const GraphBlock& block = graph_.blocks[block_index];
+    const GraphBlock& block = relation(level).blocks[block_index];
+    const int n = graph_.sets[network_.slots()[slot].set].n;
     State<Real> s;
     s.layout = &engine_.layouts[slot];
     if (!outside(slot)) {
-      s.x = ws.x[slot].planes(), s.bar = ws.bar[slot].planes(), s.rows = s.bar_rows = block.n;
+      s.x = ws.x[slot].planes(), s.bar = ws.bar[slot].planes();
+      s.rows = s.bar_rows = system_ ? block.n : n;
       return s;
     }
-    s.x = system_->x[slot].planes(), s.rows = graph_.n_atoms, s.node = block.first;
-    if (network_.slots()[slot].level == level)
-      s.bar = system_->bar[slot].planes(), s.bar_rows = graph_.n_atoms, s.bar_node = block.first;
-    else s.bar = system_->halo_bar[block_index][slot].planes(), s.bar_rows = int(block.halo.size());
+    s.x = system_->x[slot].planes(), s.rows = n, s.node = block.first;
+    if (in_halo(slot, level))
+      s.bar = system_->halo_bar[block_index][slot].planes(), s.bar_rows = int(block.halo.size());
+    else s.bar = system_->bar[slot].planes(), s.bar_rows = n, s.bar_node = block.first;
     return s;
   }
-  /// After the adjoint of a level on all blocks: the adjoint of atom k's states, summed over the blocks that wrote to
+  /// After the adjoint of a level on all blocks: the adjoint of child k's states, summed over the blocks that wrote to
   /// it.
-  void gather(int level, int atom) const {
+  void gather(int level, int child) const {
+    const Relation& r = relation(level);
     for (int slot = 0; slot < int(network_.slots().size()); ++slot) {
-      if (!outside(slot) || network_.slots()[slot].level >= level || !read_in(level, slot)) continue;
+      if (!in_halo(slot, level) || !read_in(level, slot)) continue;
       const Layout<Real>& layout = engine_.layouts[slot];
       for (int p = 0; p < layout.size(); ++p) {
         const std::ptrdiff_t size = std::ptrdiff_t(layout[p].dim()) * layout.row(p);
-        const Planes<Real> to = system_->bar[slot].planes() + layout.offset(p, graph_.n_atoms) + atom * size;
-        for (std::int64_t k = graph_.writer_first[atom]; k < graph_.writer_first[atom + 1]; ++k) {
-          const auto [b, row] = graph_.writers[k];
+        const Planes<Real> to =
+            system_->bar[slot].planes() + layout.offset(p, graph_.sets[r.children].n) + child * size;
+        for (std::int64_t k = r.writer_first[child]; k < r.writer_first[child + 1]; ++k) {
+          const auto [b, row] = r.writers[k];
           const Planes<Real> from =
-              system_->halo_bar[b][slot].planes() + layout.offset(p, int(graph_.blocks[b].halo.size())) + row * size;
+              system_->halo_bar[b][slot].planes() + layout.offset(p, int(r.blocks[b].halo.size())) + row * size;
           for (std::ptrdiff_t i = 0; i < size; ++i) to.value[i] += from.value[i];
           if (dual_)
             for (std::ptrdiff_t i = 0; i < size; ++i) to.dot[i] += from.dot[i];
@@ -115,18 +126,27 @@ template <class Real> class Sweep {
   /// Room for the persistent slots of the whole system, adjoints zero
   void prepare_system() const {
     const std::size_t n = engine_.steps.size();
-    system_->x.resize(n), system_->bar.resize(n), system_->halo_bar.resize(graph_.blocks.size());
+    std::size_t blocks = 0;
+    for (const Relation& r : graph_.relations) blocks = std::max(blocks, r.blocks.size());
+    system_->x.resize(n), system_->bar.resize(n), system_->halo_bar.resize(blocks);
     for (auto& b : system_->halo_bar) b.resize(n);
     for (std::size_t slot = 0; slot < n; ++slot)
       if (outside(int(slot))) {
-        system_->x[slot].resize(engine_.layouts[slot].node_size() * graph_.n_atoms, dual_);
-        system_->bar[slot].resize(engine_.layouts[slot].node_size() * graph_.n_atoms, dual_);
+        const std::ptrdiff_t size = engine_.layouts[slot].node_size() * graph_.sets[network_.slots()[slot].set].n;
+        system_->x[slot].resize(size, dual_);
+        system_->bar[slot].resize(size, dual_);
         system_->bar[slot].clear(dual_);
       }
   }
 
  private:
   bool outside(int slot) const { return system_ && network_.slots()[slot].persistent; }
+  /// Adjoints of children are written to the block's halo; those of its own nodes go straight to the system, unless
+  /// they are children, too.
+  bool in_halo(int slot, int level) const {
+    const Network::Slot& s = network_.slots()[slot];
+    return outside(slot) && s.level < level && s.set == relation(level).children;
+  }
   bool read_in(int level, int slot) const {
     for (const auto& step : engine_.steps)
       if (step.level == level && std::find(step.inputs.begin(), step.inputs.end(), slot) != step.inputs.end())
@@ -134,12 +154,15 @@ template <class Real> class Sweep {
     return false;
   }
   Block<Real> bind(const typename Engine<Real>::Step& step, int block_index, Workspace<Real>& ws) const {
-    const GraphBlock& block = graph_.blocks[block_index];
+    const Relation& r = relation(step.level);
+    const GraphBlock& block = r.blocks[block_index];
     Block<Real> b;
-    b.n = block.n, b.species_first = block.species_first.data(), b.n_species = graph_.n_species;
+    b.n = block.n, b.species_first = block.species_first.data(), b.n_species = graph_.sets[r.parents].n_species;
     b.first = block.edge_first.data(), b.child = block.child.data(), b.child_species = block.child_species.data();
     b.child_bar = system_ ? block.child_halo.data() : block.child.data();
-    b.edges = &ws.edges;
+    b.partner = r.pairs ? block.partner.data() : nullptr;
+    b.partner_bar = r.pairs && system_ ? block.partner_halo.data() : b.partner;
+    b.edges = &ws.edges[network_.level(step.level).relation];
     for (int input : step.inputs) b.inputs.push_back(state(input, step.level, block_index, ws));
     b.output = state(step.output, step.level, block_index, ws);
     b.weights = packed_.data() + step.weights, b.copies = packed_.data() + engine_.n_weights + step.copies;

@@ -7,6 +7,7 @@ namespace nbcore {
 namespace detail {
 using V8 = Simd<double>;
 inline constexpr int edges_per_register = width<double>;
+inline constexpr double tiny = 1e-300;  // a child may stand at the centre of its parent
 
 template <class T> NB_INLINE T load_edges(const PlaneBuffer<double>& a, std::int64_t k) {
   const auto at = [&](const Buffer<double>& b) { return *reinterpret_cast<const V8*>(b.data() + k); };
@@ -47,8 +48,9 @@ template <bool dual, class Real> void edges_forward(Edges<Real>& s) {
     const int count = int(std::min<std::int64_t>(edges_per_register, s.n - e));
     const T x = load_edges<T>(s.r, e), y = load_edges<T>(s.r, s.stride() + e),
             z = load_edges<T>(s.r, 2 * s.stride() + e);
-    const T length = square_root(x * x + y * y + z * z), inverse = reciprocal(length);
-    so3::harmonics(s.l_max, x * inverse, y * inverse, z * inverse, Y);
+    const T length = square_root(x * x + y * y + z * z + tiny), inverse = reciprocal(length);
+    const T unit = s.solid() ? x * 0.0 + 1 / s.radials[0].cutoff : inverse;
+    so3::harmonics(s.l_max, x * unit, y * unit, z * unit, Y);
     for (int lm = 0; lm < n_lm; ++lm) scatter(s.Y, s.Y_row, e, count, lm, Y[lm] * norm);
     for (std::size_t k = 0; k < s.radials.size(); ++k) {
       radial_functions(s.radials[k], length, B, dB);
@@ -68,9 +70,11 @@ template <bool dual, class Real> void edges_adjoint(Edges<Real>& s) {
     const int count = int(std::min<std::int64_t>(edges_per_register, s.n - e));
     const T x = load_edges<T>(s.r, e), y = load_edges<T>(s.r, s.stride() + e),
             z = load_edges<T>(s.r, 2 * s.stride() + e);
-    const T length = square_root(x * x + y * y + z * z), inverse = reciprocal(length);
+    const T length = square_root(x * x + y * y + z * z + tiny), inverse = reciprocal(length);
     const T u[3] = {x * inverse, y * inverse, z * inverse};
-    so3::harmonics_gradient(s.l_max, u[0], u[1], u[2], Y, dY);
+    const double c_solid = s.solid() ? 1 / s.radials[0].cutoff : 0;
+    if (s.solid()) so3::harmonics_gradient(s.l_max, x * c_solid, y * c_solid, z * c_solid, Y, dY);
+    else so3::harmonics_gradient(s.l_max, u[0], u[1], u[2], Y, dY);
     T g[3] = {x * 0.0, x * 0.0, x * 0.0}, along = x * 0.0;
     for (int lm = 1; lm < n_lm; ++lm) {  // Y_00 is constant
       const T Y_bar = gather<T>(s.Y_bar, s.Y_row, e, count, lm) * norm;
@@ -85,7 +89,8 @@ template <bool dual, class Real> void edges_adjoint(Edges<Real>& s) {
     }
     // through the unit vector only what is perpendicular to it passes, over r
     for (int c = 0; c < 3; ++c)
-      store_edges(s.r_bar, c * s.stride() + e, length_bar * u[c] + (g[c] - along * u[c]) * inverse);
+      store_edges(s.r_bar, c * s.stride() + e,
+                  length_bar * u[c] + (s.solid() ? g[c] * c_solid : (g[c] - along * u[c]) * inverse));
   }
 }
 

@@ -3,7 +3,9 @@
 //   forward   r, [r_dot]           -> Y [edge][lm], B [edge][n]      (and their tangents)
 //   adjoint   Y_bar, B_bar         -> r_bar [edge][3]                (and its tangent)
 //
-// Y = sqrt(4 pi) Y_lm(r/|r|), so that sum_m Y^2 = 2l+1 and features are of order one. Differences of positions, lengths
+// Y = sqrt(4 pi) Y_lm(r/|r|), so that sum_m Y^2 = 2l+1 and features are of order one; where the radial basis is
+// "solid",
+// (|r|/cutoff)^l times that, which is smooth at r = 0. Differences of positions, lengths
 // and everything else here is done in double, a register of edges at a time; results are stored as Real.
 #pragma once
 #include <cstdint>
@@ -26,6 +28,7 @@ template <class Real> struct Edges {
   std::vector<PlaneBuffer<Real>> B, B_bar;  // per basis [edge][padded(n)]
 
   std::int64_t stride() const { return (n + 7) / 8 * 8; }
+  bool solid() const { return !radials.empty() && radials[0].basis == Basis::solid; }
   int B_row(int k) const { return padded<Real>(radials[k].n); }
 
   void resize(std::int64_t n_edges, bool dual) {

@@ -7,11 +7,13 @@
 //   gaussian          exp(-(r - mu_n)^2 / (2 d^2)), mu_n from 0 to rc at equal distances d
 //   inverse_gaussian  exp(-(1/r - k_n)^2 s^2 / 2), k_n from 1/rc to 1/r_min at equal distances, s = 2 N r_min
 //   inverse_power     r^(1-n): with the harmonics of the direction, the terms |r|^-s r of eq. (10), s = n
+//   damped_power      (rc/r)^(n+1) (1 - exp(-(r/r_min)^8)): multipoles far apart, bounded where they are close
+//   solid             (r/rc)^(2n), with harmonics (r/rc)^l Y_lm instead of Y_lm: moments about a centre, smooth there
 //
 // With `smoothness` s, function n is divided by (n+1)^s: rapidly varying functions get small weights from the start.
 //
 // Envelopes: polynomial 1 - (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) - p(p+1)/2 x^(p+2), x = r/rc (C2), cosine (C1), smooth (1
-// - x^2)^3 (C2).
+// - x^2)^3 (C2), none for the fixed children of a composition scheme; cutoff is then a unit of length.
 #pragma once
 #include <string>
 
@@ -19,15 +21,15 @@
 
 namespace nbcore {
 
-enum class Basis { bessel, chebyshev, gaussian, inverse_gaussian, inverse_power };
-enum class Envelope { polynomial, cosine, smooth };
+enum class Basis { bessel, chebyshev, gaussian, inverse_gaussian, inverse_power, damped_power, solid };
+enum class Envelope { polynomial, cosine, smooth, none };
 
 struct Radial {
   Basis basis = Basis::bessel;
   int n = 8;
   double cutoff = 5.0;
   double decay = 0.0;  // chebyshev
-  double r_min = 0.8;  // inverse_gaussian
+  double r_min = 0.8;  // inverse_gaussian, damped_power
   Envelope envelope = Envelope::polynomial;
   int power = 6;       // polynomial
   int smoothness = 0;  // function n is divided by (n+1)^smoothness: a prior for smooth sums
@@ -61,6 +63,8 @@ template <class T> NB_INLINE Slope<T> envelope(const Radial& s, T r) {
     }
     case Envelope::cosine:
       return {cosine(x * M_PI) * 0.5 + 0.5, sine(x * M_PI) * (-0.5 * M_PI * c)};
+    case Envelope::none:
+      return {x * 0.0 + 1.0, x * 0.0};
     default: {
       const T e = 1.0 - x * x;
       return {e * e * e, x * e * e * (-6.0 * c)};
@@ -123,6 +127,23 @@ template <class T> void radial_functions(const Radial& s, T r, T* B, T* dB) {
       const T inverse = reciprocal(r);
       B[0] = r, dB[0] = zero + 1.0;
       for (int n = 1; n < s.n; ++n) B[n] = B[n - 1] * inverse, dB[n] = B[n] * inverse * (1.0 - n);
+      break;
+    }
+    case Basis::damped_power: {
+      const T inverse = reciprocal(r), x = r * (1 / s.r_min), x2 = x * x, x4 = x2 * x2, x8 = x4 * x4;
+      const T e = exponential(x8 * -1.0), damping = 1.0 - e, slope = x4 * x2 * x * e * (8 / s.r_min);
+      T power = zero + 1.0;
+      for (int n = 0; n < s.n; ++n) {
+        power = power * inverse * s.cutoff;
+        B[n] = power * damping;
+        dB[n] = power * slope - B[n] * inverse * (n + 1.0);
+      }
+      break;
+    }
+    case Basis::solid: {
+      const T x2 = r * r * (c * c), slope = r * (2 * c * c);
+      B[0] = zero + 1.0, dB[0] = zero;
+      for (int n = 1; n < s.n; ++n) B[n] = B[n - 1] * x2, dB[n] = dB[n - 1] * x2 + B[n - 1] * slope;
       break;
     }
   }

@@ -55,21 +55,25 @@ std::vector<Vec3> wrapped(const Structure& s) {
 
 }  // namespace
 
-Graph build_graph(const Structure& s, std::span<const int> species, int n_species, double cutoff, double r_min,
+Graph build_graph(const Structure& s, std::span<const int> species, const Network& network, double r_min,
                   int max_block) {
-  const NeighbourList list = neighbours(s.positions, s.cell, s.pbc, cutoff, r_min);
-  Graph g;
-  g.n_atoms = int(s.positions.size()), g.n_species = n_species;
-  g.order.resize(g.n_atoms);
-  std::iota(g.order.begin(), g.order.end(), 0);
+  const NeighbourList list = neighbours(s.positions, s.cell, s.pbc, network.cutoff(), r_min);
+  const int n_atoms = int(s.positions.size()), n_species = network.n_species();
+  Graph graph;
+  graph.sets.resize(network.sets().size()), graph.relations.resize(2 * network.sets().size());
+  NodeSet& atoms = graph.sets[0];
+  Relation& g = graph.relations[0];
+  atoms.n = n_atoms, atoms.n_species = n_species;
+  atoms.order.resize(n_atoms);
+  std::iota(atoms.order.begin(), atoms.order.end(), 0);
   std::vector<int> sizes;
-  if (g.n_atoms <= max_block) sizes = {g.n_atoms};
-  else bisect(g.order, wrapped(s), max_block, sizes);
+  if (n_atoms <= max_block) sizes = {n_atoms};
+  else bisect(atoms.order, wrapped(s), max_block, sizes);
 
-  std::vector<std::int32_t> place(g.n_atoms);  // of the user's atoms in the graph
+  std::vector<std::int32_t> place(n_atoms);  // of the user's atoms in the graph
   int first = 0;
   for (int n : sizes) {
-    const auto begin = g.order.begin() + first;
+    const auto begin = atoms.order.begin() + first;
     std::sort(begin, begin + n, [&](int a, int b) { return std::pair(species[a], a) < std::pair(species[b], b); });
     GraphBlock b;
     b.first = first, b.n = n;
@@ -83,17 +87,17 @@ Graph build_graph(const Structure& s, std::span<const int> species, int n_specie
     first += n;
   }
 
-  std::vector<std::int32_t> row(g.n_atoms, -1);  // of atoms in the halo of the block at hand
+  std::vector<std::int32_t> row(n_atoms, -1);  // of atoms in the halo of the block at hand
   std::vector<std::int64_t> edges;
   for (GraphBlock& b : g.blocks) {
     b.edge_first = {0};
     for (int k = 0; k < b.n; ++k)
-      b.edge_first.push_back(b.edge_first.back() + list.first[g.order[b.first + k] + 1] -
-                             list.first[g.order[b.first + k]]);
+      b.edge_first.push_back(b.edge_first.back() + list.first[atoms.order[b.first + k] + 1] -
+                             list.first[atoms.order[b.first + k]]);
     b.r.assign(3 * b.stride(), 1.0);
     for (int k = 0; k < b.n; ++k) b.halo.push_back(b.first + k), row[b.first + k] = k;
     for (int k = 0; k < b.n; ++k) {
-      const int i = g.order[b.first + k];
+      const int i = atoms.order[b.first + k];
       edges.resize(list.first[i + 1] - list.first[i]);
       std::iota(edges.begin(), edges.end(), list.first[i]);
       std::stable_sort(edges.begin(), edges.end(),
@@ -109,7 +113,14 @@ Graph build_graph(const Structure& s, std::span<const int> species, int n_specie
     for (std::int32_t j : b.halo) row[j] = -1;
   }
 
-  g.writer_first.assign(g.n_atoms + 1, 0);
+  index_writers(g, n_atoms);
+  graph.closed = g.blocks.size() == 1;
+  if (graph.sets.size() > 1) add_scheme(s, network, max_block, graph);
+  return graph;
+}
+
+void index_writers(Relation& g, int n_children) {
+  g.writer_first.assign(n_children + 1, 0);
   for (const GraphBlock& b : g.blocks)
     for (std::int32_t j : b.halo) ++g.writer_first[j + 1];
   std::partial_sum(g.writer_first.begin(), g.writer_first.end(), g.writer_first.begin());
@@ -117,7 +128,6 @@ Graph build_graph(const Structure& s, std::span<const int> species, int n_specie
   std::vector<std::int64_t> next(g.writer_first.begin(), g.writer_first.end() - 1);
   for (int b = 0; b < int(g.blocks.size()); ++b)
     for (int k = 0; k < int(g.blocks[b].halo.size()); ++k) g.writers[next[g.blocks[b].halo[k]]++] = {b, k};
-  return g;
 }
 
 }  // namespace nbcore

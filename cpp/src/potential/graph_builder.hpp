@@ -1,10 +1,14 @@
-// From atoms to a graph: neighbour list, blocks compact in space, atoms of a block ordered by species.
+// From atoms to a graph: neighbour list, blocks compact in space, nodes of a block ordered by species; and the sets of
+// a composition scheme.
 #pragma once
 #include <array>
+#include <memory>
 #include <span>
 
 #include "base/vec3.hpp"
 #include "network/graph.hpp"
+#include "network/network.hpp"
+#include "network/scheme.hpp"
 
 namespace nbcore {
 
@@ -13,10 +17,17 @@ struct Structure {
   std::vector<int> numbers;     // atomic numbers
   Mat3 cell{};                  // rows are cell vectors; ignored along directions that are not periodic
   std::array<bool, 3> pbc{};
+  std::shared_ptr<const CompositionScheme> scheme;  // checked; where the network has sets above the atoms
 };
 
-/// species[i]: index of atom i's element in the potential. One block if there are at most max_block atoms.
-Graph build_graph(const Structure& s, std::span<const int> species, int n_species, double cutoff, double r_min,
+/// species[i]: index of atom i's element in the potential. One block per relation if there are at most max_block atoms.
+Graph build_graph(const Structure& s, std::span<const int> species, const Network& network, double r_min,
                   int max_block);
+
+/// The sets and relations of the structure's scheme, for a graph whose atoms are there.
+void add_scheme(const Structure& s, const Network& network, int max_block, Graph& graph);
+
+/// Who writes to which child.
+void index_writers(Relation& relation, int n_children);
 
 }  // namespace nbcore

@@ -105,95 +105,98 @@ std::vector<int> Potential::species_of(const std::vector<int>& numbers) const {
   return index;
 }
 
-void add_edge_forces(const GraphBlock& block, const Edges<double>& edges, const std::vector<std::int32_t>& child,
-                     Vec3* forces, Mat3& virial) {
-  const std::int64_t stride = edges.stride();
-  const double *r = edges.r.value.data(),
-               *f = edges.r_bar.value.data();  // seeded with -1: f = -dE/dr, the force on the child
-  for (int i = 0; i < block.n; ++i)
-    for (std::int64_t e = block.edge_first[i]; e < block.edge_first[i + 1]; ++e)
-      for (int a = 0; a < 3; ++a) {
-        const double f_a = f[a * stride + e];
-        forces[i][a] -= f_a, forces[child[e]][a] += f_a;
-        for (int c = 0; c < 3; ++c) virial[a][c] += r[a * stride + e] * f[c * stride + e];
-      }
-}
-
 void Potential::evaluate_closed(const Graph& graph, Workspace<double>& ws, Result& result) const {
-  const Sweep<double> sweep(*network_, graph, packed(), false, nullptr);
-  const GraphBlock& block = graph.blocks[0];
-  sweep.edges(block, nullptr, ws);
-  for (int level = 1; level <= network_->levels(); ++level) sweep.forward(level, 0, ws);
-  for (int level = 1; level <= network_->levels(); ++level) sweep.clear(level, 0, ws);
-  std::vector<double> energies(block.n, 0.0);
-  for (int slot : network_->readout()) {
-    const State<double> e = sweep.state(slot, network_->levels(), 0, ws);
-    for (int i = 0; i < block.n; ++i) {
-      energies[i] += e.x.value[i * e.layout->row(0)];
-      e.bar.value[i * e.layout->row(0)] = -scale_;
+  ClosedSweep sweep(*network_, graph, packed(), false, ws);
+  sweep.forward();
+  for (std::size_t set = 0; set < graph.sets.size(); ++set) {
+    std::vector<double> energies(graph.sets[set].n, 0.0);
+    for (int slot : network_->readout()) {
+      if (network_->slots()[slot].set != int(set)) continue;
+      const State<double> e = sweep.state(slot);
+      for (int i = 0; i < e.rows; ++i) energies[i] += e.x.value[i * e.layout->row(0)];
     }
+    for (double& e : energies) e *= scale_;
+    share_among_atoms(graph, int(set), energies, result.energies);
   }
-  ws.edges.clear_adjoints(false);
-  for (int level = network_->levels(); level >= 1; --level) sweep.adjoint(level, 0, Want{true, false}, nullptr, ws);
-  sweep.edges_back(ws);
-  std::vector<Vec3> forces(block.n, Vec3{});
-  add_edge_forces(block, ws.edges, block.child, forces.data(), result.virial);
-  for (int i = 0; i < block.n; ++i) {
-    result.energies[graph.order[i]] += scale_ * energies[i];
-    result.forces[graph.order[i]] = forces[i];
-  }
+  sweep.clear();
+  sweep.seed_energy(-scale_);
+  sweep.adjoint(Want{true, false}, nullptr);
+  result.forces = sweep.forces(result.virial);
 }
 
 void Potential::evaluate_blocks(const Graph& graph, int threads, Result& result) const {
-  const int n_blocks = int(graph.blocks.size()), levels = network_->levels();
+  const int levels = network_->levels();
   SystemStates<double> system;
   const Sweep<double> sweep(*network_, graph, packed(), false, &system);
   sweep.prepare_system();
   std::vector<std::unique_ptr<Workspace<double>>> ws;
   for (int t = 0; t < threads; ++t) ws.push_back(borrow());
-  std::vector<double> energies(graph.n_atoms, 0.0);
-  std::vector<std::vector<Vec3>> forces(n_blocks);
-  std::vector<Mat3> virials(n_blocks, Mat3{});
+  std::vector<std::vector<double>> energies;  // per set
+  std::vector<std::vector<Vec3>> on_nodes;    // forces per set
+  for (const NodeSet& set : graph.sets) energies.emplace_back(set.n, 0.0), on_nodes.emplace_back(set.n, Vec3{});
+  std::vector<std::vector<std::vector<Vec3>>> halo_forces(graph.relations.size());  // [relation][block][row]
+  std::vector<std::vector<Mat3>> virials(graph.relations.size());
+  for (std::size_t k = 0; k < graph.relations.size(); ++k) {
+    halo_forces[k].resize(graph.relations[k].blocks.size());
+    virials[k].assign(graph.relations[k].blocks.size(), Mat3{});
+  }
 
   const auto forward = [&](int level, int b, Workspace<double>& w) {
-    sweep.edges(graph.blocks[b], nullptr, w);
+    sweep.edges(network_->level(level).relation, sweep.relation(level).blocks[b], nullptr, w);
     sweep.forward(level, b, w);
   };
   const auto adjoint = [&](int level, int b, Workspace<double>& w) {
-    const GraphBlock& block = graph.blocks[b];
+    const Relation& relation = sweep.relation(level);
+    const GraphBlock& block = relation.blocks[b];
+    const int number = network_->level(level).relation;
     sweep.clear(level, b, w);
     for (int slot : network_->readout()) {
       if (network_->slots()[slot].level != level) continue;
       const State<double> e = sweep.state(slot, level, b, w);
       for (int i = 0; i < block.n; ++i) {
-        energies[block.first + i] += e.own(0).value[i * e.layout->row(0)];
+        energies[relation.parents][block.first + i] += e.own(0).value[i * e.layout->row(0)];
         e.own_bar(0).value[i * e.layout->row(0)] += -scale_;
       }
     }
-    w.edges.clear_adjoints(false);
+    w.edges[number].clear_adjoints(false);
     sweep.adjoint(level, b, Want{true, false}, nullptr, w);
-    sweep.edges_back(w);
-    forces[b].resize(block.halo.size(), Vec3{});
-    add_edge_forces(block, w.edges, block.child_halo, forces[b].data(), virials[b]);
+    sweep.edges_back(number, w);
+    std::vector<Vec3>& halo = halo_forces[number][b];
+    halo.resize(block.halo.size(), Vec3{});
+    // of neighbourhoods the parents are the first rows of the halo; other parents belong to this block alone
+    Vec3* parents =
+        relation.parents == relation.children ? halo.data() : on_nodes[relation.parents].data() + block.first;
+    add_edge_forces(relation, block, w.edges[number], true, halo.data(), parents, virials[number][b]);
   };
   for (int level = 1; level < levels; ++level)
-    parallel_for(n_blocks, threads, [&](int b, int t) { forward(level, b, *ws[t]); });
+    parallel_for(int(sweep.relation(level).blocks.size()), threads, [&](int b, int t) { forward(level, b, *ws[t]); });
   for (int level = levels; level >= 1; --level) {
-    parallel_for(n_blocks, threads, [&](int b, int t) { forward(level, b, *ws[t]), adjoint(level, b, *ws[t]); });
-    parallel_for((graph.n_atoms + 63) / 64, threads, [&](int k, int) {
-      for (int atom = 64 * k; atom < std::min(64 * k + 64, graph.n_atoms); ++atom) sweep.gather(level, atom);
+    const Relation& relation = sweep.relation(level);
+    const int n_children = graph.sets[relation.children].n;
+    parallel_for(int(relation.blocks.size()), threads,
+                 [&](int b, int t) { forward(level, b, *ws[t]), adjoint(level, b, *ws[t]); });
+    parallel_for((n_children + 63) / 64, threads, [&](int k, int) {
+      for (int child = 64 * k; child < std::min(64 * k + 64, n_children); ++child) sweep.gather(level, child);
     });
   }
-  for (int atom = 0; atom < graph.n_atoms; ++atom) {
-    Vec3 sum{};
-    for (std::int64_t k = graph.writer_first[atom]; k < graph.writer_first[atom + 1]; ++k)
-      for (int a = 0; a < 3; ++a) sum[a] += forces[graph.writers[k].first][graph.writers[k].second][a];
-    result.forces[graph.order[atom]] = sum;
-    result.energies[graph.order[atom]] += scale_ * energies[atom];
+  for (std::size_t k = 0; k < graph.relations.size(); ++k) {
+    const Relation& r = graph.relations[k];
+    if (r.blocks.empty()) continue;
+    for (int child = 0; child < graph.sets[r.children].n; ++child)
+      for (std::int64_t w = r.writer_first[child]; w < r.writer_first[child + 1]; ++w)
+        for (int a = 0; a < 3; ++a) {
+          const std::vector<Vec3>& halo = halo_forces[k][r.writers[w].first];
+          if (!halo.empty()) on_nodes[r.children][child][a] += halo[r.writers[w].second][a];
+        }
+    for (const Mat3& v : virials[k])
+      for (int a = 0; a < 3; ++a)
+        for (int c = 0; c < 3; ++c) result.virial[a][c] += v[a][c];
   }
-  for (const Mat3& v : virials)
-    for (int a = 0; a < 3; ++a)
-      for (int c = 0; c < 3; ++c) result.virial[a][c] += v[a][c];
+  result.forces = forces_on_atoms(graph, on_nodes);
+  for (std::size_t set = 0; set < graph.sets.size(); ++set) {
+    for (double& e : energies[set]) e *= scale_;
+    share_among_atoms(graph, int(set), energies[set], result.energies);
+  }
   for (auto& w : ws) give_back(std::move(w));
 }
 
@@ -207,10 +210,9 @@ Result Potential::compute(const Structure& s, int threads) const {
   result.energies.resize(s.positions.size());
   for (std::size_t i = 0; i < species.size(); ++i) result.energies[i] = E0s_[species[i]];
   const bool one_block = int(s.positions.size()) <= 2 * max_block;
-  const Graph graph =
-      build_graph(s, species, int(species_.size()), cutoff_, r_min_, one_block ? 2 * max_block : max_block);
-  if (graph.n_atoms > 0) {
-    if (graph.closed()) {
+  const Graph graph = build_graph(s, species, *network_, r_min_, one_block ? 2 * max_block : max_block);
+  if (graph.n_atoms() > 0) {
+    if (graph.closed) {
       auto ws = borrow();
       evaluate_closed(graph, *ws, result);
       give_back(std::move(ws));

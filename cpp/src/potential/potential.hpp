@@ -6,8 +6,7 @@
 #include <mutex>
 #include <string>
 
-#include "network/sweep.hpp"
-#include "potential/graph_builder.hpp"
+#include "potential/closed_sweep.hpp"
 
 namespace nbcore {
 
@@ -76,9 +75,5 @@ class Potential {
 /// Atomic number of a chemical symbol, 0 if there is none; symbol of an atomic number.
 int atomic_number(const std::string& symbol);
 std::string chemical_symbol(int number);
-
-/// virial += r (x) f over the edges of a block, f = ws.edges.r_bar; forces to the halo rows [halo][3].
-void add_edge_forces(const GraphBlock& block, const Edges<double>& edges, const std::vector<std::int32_t>& child,
-                     Vec3* forces, Mat3& virial);
 
 }  // namespace nbcore

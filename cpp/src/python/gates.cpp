@@ -48,9 +48,9 @@ template <class Real> void bind_single(py::module_& m, const char* name) {
                                  out.append(py::make_tuple(p.name, p.shape));
                                return out;
                              })
-      .def("set_graph",
-           [](G& self, const std::vector<int>& species, const std::vector<int>& parent, const std::vector<int>& child,
-              const Arrays& r, bool dual) { self.set_graph(species, parent, child, plain(r), dual); })
+      .def("set_graph", [](G& self, const std::vector<int>& species, const std::vector<int>& parent,
+                           const std::vector<int>& child, const std::vector<int>& partner, const Arrays& r,
+                           bool dual) { self.set_graph(species, parent, child, partner, plain(r), dual); })
       .def("forward",
            [](G& self, const Doubles& parameters, const std::vector<Arrays>& inputs, bool dual) {
              std::vector<PlainArray> x;

@@ -99,7 +99,7 @@ void bind_potential(py::module_& m) {
   m.def("gate_types", [] {
     py::dict out;
     for (const auto& [name, type] : gate_types())
-      out[py::str(name)] = py::make_tuple(type.summary, type.options);
+      out[py::str(name)] = py::make_tuple(type.summary, type.options, type.pairs);
     return out;
   });
   m.def("build_info", [] {

@@ -24,70 +24,78 @@ TrainingSet::TrainingSet(std::shared_ptr<Potential> potential, const std::vector
     if (labels_[k].stress && !(labels_[k].volume > 0))
       throw InputError(message("training set: structure ", k, " has a stress but no volume"));
     // one block: with all its children inside, a structure runs from first to last gate in one workspace
-    graphs_.push_back(build_graph(s, species, int(potential_->species().size()), potential_->cutoff(),
-                                  potential_->r_min(), std::numeric_limits<int>::max()));
+    graphs_.push_back(
+        build_graph(s, species, potential_->network(), potential_->r_min(), std::numeric_limits<int>::max()));
   }
 }
 
 double TrainingSet::average_neighbours() const {
   double edges = 0, atoms = 0;
-  for (const Graph& g : graphs_) edges += double(g.blocks[0].n_edges()), atoms += g.n_atoms;
+  for (const Graph& g : graphs_) edges += double(g.relations[0].blocks[0].n_edges()), atoms += g.n_atoms();
   return atoms > 0 ? edges / atoms : 0;
+}
+
+std::vector<std::vector<double>> TrainingSet::edge_tangents(const Graph& graph, const LossSeeds& seeds,
+                                                            double weight) const {
+  // along v a node moves as its atoms do, with the coefficients of its position
+  std::vector<std::vector<Vec3>> v;
+  for (const NodeSet& set : graph.sets) {
+    v.emplace_back(set.n, Vec3{});
+    for (int k = 0; k < set.n; ++k) {
+      const int node = set.order[k];
+      if (v.size() == 1) {
+        v[0][k] = seeds.v[node];
+        continue;
+      }
+      for (std::int64_t a = set.first[node]; a < set.first[node + 1]; ++a)
+        for (int c = 0; c < 3; ++c) v.back()[k][c] += set.coefficient[a] * seeds.v[set.atom[a]][c];
+    }
+  }
+  std::vector<std::vector<double>> r_dot(graph.relations.size());
+  for (std::size_t number = 0; number < graph.relations.size(); ++number) {
+    const Relation& relation = graph.relations[number];
+    if (relation.blocks.empty()) continue;
+    const GraphBlock& block = relation.blocks[0];
+    const std::int64_t stride = block.stride();
+    r_dot[number].assign(block.r.size(), 0.0);
+    for (int i = 0; i < block.n; ++i)
+      for (std::int64_t e = block.edge_first[i]; e < block.edge_first[i + 1]; ++e) {
+        const Vec3& origin = relation.pairs ? v[relation.children][block.partner[e]] : v[relation.parents][i];
+        for (int c = 0; c < 3; ++c) {
+          double t = v[relation.children][block.child[e]][c] - origin[c];
+          for (int d = 0; d < 3; ++d) t += seeds.S[c][d] * block.r[d * stride + e];
+          r_dot[number][c * stride + e] = weight * t;
+        }
+      }
+  }
+  return r_dot;
 }
 
 void TrainingSet::structure(std::int64_t k, double weight, const Loss& loss, Workspace<double>& ws, double* weights_bar,
                             Evaluation& out, std::size_t place) const {
   const Graph& graph = graphs_[k];
-  const GraphBlock& block = graph.blocks[0];
   const Network& network = potential_->network();
-  const int levels = network.levels();
   const double scale = potential_->scale();
-  const auto sweep_of = [&](bool dual) { return Sweep<double>(network, graph, potential_->packed(), dual, nullptr); };
-  const auto run = [&](const Sweep<double>& sweep, const double* r_dot, bool dual, double seed_dot, Want want,
-                       double* weights_bar) {
-    sweep.edges(block, r_dot, ws);
-    for (int level = 1; level <= levels; ++level) sweep.forward(level, 0, ws);
-    for (int level = 1; level <= levels; ++level) sweep.clear(level, 0, ws);
-    double energy = 0;
-    for (int slot : network.readout()) {
-      const State<double> e = sweep.state(slot, levels, 0, ws);
-      const int row = e.layout->row(0);
-      for (int i = 0; i < block.n; ++i) {
-        energy += e.x.value[i * row];
-        e.bar.value[i * row] = -scale;
-        if (dual) e.bar.dot[i * row] = seed_dot;
-      }
-    }
-    if (want.edges) ws.edges.clear_adjoints(dual);
-    for (int level = levels; level >= 1; --level) sweep.adjoint(level, 0, want, weights_bar, ws);
-    return energy;
-  };
 
-  // plain: energy, forces, virial
-  const Sweep<double> plain = sweep_of(false);
-  const double energy = E0_[k] + scale * run(plain, nullptr, false, 0, Want{true, false}, nullptr);
-  plain.edges_back(ws);
-  std::vector<Vec3> in_graph(block.n, Vec3{}), forces(block.n);
+  ClosedSweep plain(network, graph, potential_->packed(), false, ws);
+  plain.forward();
+  const double energy = E0_[k] + scale * plain.energy();
+  plain.clear();
+  plain.seed_energy(-scale);
+  plain.adjoint(Want{true, false}, nullptr);
   Mat3 virial{};
-  add_edge_forces(block, ws.edges, block.child, in_graph.data(), virial);
-  for (int i = 0; i < block.n; ++i) forces[graph.order[i]] = in_graph[i];
+  std::vector<Vec3> forces = plain.forces(virial);
 
-  LossSeeds seeds = loss_of(loss, labels_[k], energy, forces, virial);
+  const LossSeeds seeds = loss_of(loss, labels_[k], energy, forces, virial);
   out.losses[place] = seeds.loss, out.energies[place] = energy, out.virials[place] = virial;
   out.forces[place] = std::move(forces);
-  if (!weights_bar || block.n == 0) return;
+  if (!weights_bar || graph.n_atoms() == 0) return;
 
-  // dual: edge vectors move along v_child - v_parent + S r
-  std::vector<double> r_dot(block.r.size(), 0.0);
-  const std::int64_t stride = block.stride();
-  for (int i = 0; i < block.n; ++i)
-    for (std::int64_t e = block.edge_first[i]; e < block.edge_first[i + 1]; ++e)
-      for (int c = 0; c < 3; ++c) {
-        double t = seeds.v[graph.order[block.child[e]]][c] - seeds.v[graph.order[i]][c];
-        for (int d = 0; d < 3; ++d) t += seeds.S[c][d] * block.r[d * stride + e];
-        r_dot[c * stride + e] = weight * t;
-      }
-  run(sweep_of(true), r_dot.data(), true, weight * scale * seeds.a, Want{false, true}, weights_bar);
+  ClosedSweep dual(network, graph, potential_->packed(), true, ws);
+  dual.forward(edge_tangents(graph, seeds, weight));
+  dual.clear();
+  dual.seed_energy(-scale, weight * scale * seeds.a);
+  dual.adjoint(Want{false, true}, weights_bar);
 }
 
 TrainingSet::Evaluation TrainingSet::evaluate(std::span<const std::int64_t> batch, const Loss& loss, int threads,
@@ -139,17 +147,16 @@ std::vector<std::vector<double>> TrainingSet::slot_rms(std::span<const std::int6
     sums.emplace_back(slot.parts.size(), 0.0), counts.emplace_back(slot.parts.size(), 0.0);
   for (std::int64_t k : batch) {
     const Graph& graph = graphs_.at(k);
-    const Sweep<double> sweep(network, graph, potential_->packed(), false, nullptr);
-    sweep.edges(graph.blocks[0], nullptr, ws);
-    for (int level = 1; level <= network.levels(); ++level) sweep.forward(level, 0, ws);
+    ClosedSweep(network, graph, potential_->packed(), false, ws).forward();
     for (std::size_t s = 0; s < sums.size(); ++s) {
       const Layout<double>& layout = network.engine<double>().layouts[s];
+      const int n = graph.sets[network.slots()[s].set].n;
       const double* x = ws.x[s].value.data();
       for (int p = 0; p < layout.size(); ++p) {
-        const std::ptrdiff_t rows = std::ptrdiff_t(graph.n_atoms) * layout[p].dim();
+        const std::ptrdiff_t rows = std::ptrdiff_t(n) * layout[p].dim();
         for (std::ptrdiff_t r = 0; r < rows; ++r)
           for (int c = 0; c < layout[p].channels(); ++c) {
-            const double value = x[layout.offset(p, graph.n_atoms) + r * layout.row(p) + layout.position(p, c)];
+            const double value = x[layout.offset(p, n) + r * layout.row(p) + layout.position(p, c)];
             sums[s][p] += value * value;
           }
         counts[s][p] += double(rows) * layout[p].channels();

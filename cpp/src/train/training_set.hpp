@@ -1,8 +1,8 @@
 // Structures with labels and their graphs, and the exact gradient of a loss on energies, forces and stresses.
 //
 // Per structure one plain sweep gives E, F and W; the loss gives a = dL/dE, v = dL/dF, S = dL/dW; one dual sweep with
-// edge tangents v_child - v_parent + S r and readout seeds (-1, a) leaves dL/d(parameters) in the tangents of the
-// weights' adjoints (DESIGN 5).
+// edge tangents v_child - v_parent + S r (v_child - v_partner + S r for pairs) and readout seeds (-1, a) leaves
+// dL/d(parameters) in the tangents of the weights' adjoints (DESIGN 5).
 #pragma once
 #include <memory>
 #include <span>
@@ -37,6 +37,7 @@ class TrainingSet {
   double average_neighbours() const;
 
  private:
+  std::vector<std::vector<double>> edge_tangents(const Graph& graph, const LossSeeds& seeds, double weight) const;
   void structure(std::int64_t k, double weight, const Loss& loss, Workspace<double>& ws, double* weights_bar,
                  Evaluation& out, std::size_t place) const;
 

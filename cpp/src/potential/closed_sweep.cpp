@@ -1,0 +1,95 @@
+#include "potential/closed_sweep.hpp"
+
+namespace nbcore {
+
+void add_edge_forces(const Relation& relation, const GraphBlock& block, const Edges<double>& edges, bool halo,
+                     Vec3* children, Vec3* parents, Mat3& virial) {
+  const std::int64_t stride = edges.stride();
+  const double *r = edges.r.value.data(), *f = edges.r_bar.value.data();
+  const std::vector<std::int32_t>& child = halo ? block.child_halo : block.child;
+  const std::vector<std::int32_t>& partner = halo ? block.partner_halo : block.partner;
+  for (int i = 0; i < block.n; ++i)
+    for (std::int64_t e = block.edge_first[i]; e < block.edge_first[i + 1]; ++e) {
+      Vec3& origin = relation.pairs ? children[partner[e]] : parents[i];
+      for (int a = 0; a < 3; ++a) {
+        const double f_a = f[a * stride + e];
+        origin[a] -= f_a, children[child[e]][a] += f_a;
+        for (int c = 0; c < 3; ++c) virial[a][c] += r[a * stride + e] * f[c * stride + e];
+      }
+    }
+}
+
+std::vector<Vec3> forces_on_atoms(const Graph& graph, const std::vector<std::vector<Vec3>>& on_nodes) {
+  std::vector<Vec3> forces(graph.n_atoms(), Vec3{});
+  for (int k = 0; k < graph.n_atoms(); ++k) forces[graph.sets[0].order[k]] = on_nodes[0][k];
+  for (std::size_t s = 1; s < graph.sets.size(); ++s) {
+    const NodeSet& set = graph.sets[s];
+    for (int k = 0; k < set.n; ++k) {
+      const int node = set.order[k];
+      for (std::int64_t a = set.first[node]; a < set.first[node + 1]; ++a)
+        for (int c = 0; c < 3; ++c) forces[set.atom[a]][c] += set.coefficient[a] * on_nodes[s][k][c];
+    }
+  }
+  return forces;
+}
+
+void share_among_atoms(const Graph& graph, int s, const std::vector<double>& nodes, std::vector<double>& atoms) {
+  const NodeSet& set = graph.sets[s];
+  for (int k = 0; k < set.n; ++k) {
+    const int node = set.order[k];
+    if (s == 0) {
+      atoms[node] += nodes[k];
+      continue;
+    }
+    for (std::int64_t a = set.first[node]; a < set.first[node + 1]; ++a)
+      atoms[set.atom[a]] += set.coefficient[a] * nodes[k];
+  }
+}
+
+void ClosedSweep::forward(const std::vector<std::vector<double>>& r_dot) {
+  each_relation(
+      [&](int k, const Relation& r) { sweep_.edges(k, r.blocks[0], r_dot.empty() ? nullptr : r_dot[k].data(), ws_); });
+  for (int level = 1; level <= network_.levels(); ++level) sweep_.forward(level, 0, ws_);
+}
+
+double ClosedSweep::energy() const {
+  double energy = 0;
+  for (int slot : network_.readout()) {
+    const State<double> e = state(slot);
+    for (int i = 0; i < e.rows; ++i) energy += e.x.value[i * e.layout->row(0)];
+  }
+  return energy;
+}
+
+void ClosedSweep::clear() {
+  for (int level = 1; level <= network_.levels(); ++level) sweep_.clear(level, 0, ws_);
+}
+
+void ClosedSweep::seed_energy(double seed, double seed_dot) {
+  for (int slot : network_.readout()) {
+    const State<double> e = state(slot);
+    const int row = e.layout->row(0);
+    for (int i = 0; i < e.rows; ++i) {
+      e.bar.value[i * row] += seed;
+      if (dual_) e.bar.dot[i * row] += seed_dot;
+    }
+  }
+}
+
+void ClosedSweep::adjoint(Want want, double* weights_bar) {
+  if (want.edges) each_relation([&](int k, const Relation&) { ws_.edges[k].clear_adjoints(dual_); });
+  for (int level = network_.levels(); level >= 1; --level) sweep_.adjoint(level, 0, want, weights_bar, ws_);
+}
+
+std::vector<Vec3> ClosedSweep::forces(Mat3& virial) {
+  std::vector<std::vector<Vec3>> on_nodes;
+  for (const NodeSet& set : graph_.sets) on_nodes.emplace_back(set.n, Vec3{});
+  each_relation([&](int k, const Relation& r) {
+    sweep_.edges_back(k, ws_);
+    add_edge_forces(r, r.blocks[0], ws_.edges[k], false, on_nodes[r.children].data(), on_nodes[r.parents].data(),
+                    virial);
+  });
+  return forces_on_atoms(graph_, on_nodes);
+}
+
+}  // namespace nbcore

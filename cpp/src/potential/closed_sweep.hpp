@@ -1,0 +1,54 @@
+// A whole structure in one workspace: all levels after one another, forward and back. Evaluation of small systems and
+// training run it.
+#pragma once
+#include "network/sweep.hpp"
+#include "potential/graph_builder.hpp"
+
+namespace nbcore {
+
+/// Sums of edge forces: f = edges.r_bar, the force on the child; its parent, or partner, feels the opposite. children,
+/// parents: rows of the children's and of the parents' set; virial += r (x) f.
+void add_edge_forces(const Relation& relation, const GraphBlock& block, const Edges<double>& edges, bool halo,
+                     Vec3* children, Vec3* parents, Mat3& virial);
+
+/// Forces on nodes, per set in the order of the graph, as forces on atoms in the order of the user: the force on a node
+/// goes to its atoms with the coefficients of its position.
+std::vector<Vec3> forces_on_atoms(const Graph& graph, const std::vector<std::vector<Vec3>>& on_nodes);
+
+/// What nodes of a set contribute, shared among their atoms with the coefficients of their positions. atoms: order of
+/// the user
+void share_among_atoms(const Graph& graph, int set, const std::vector<double>& nodes, std::vector<double>& atoms);
+
+class ClosedSweep {
+ public:
+  ClosedSweep(const Network& network, const Graph& graph, const Buffer<double>& packed, bool dual,
+              Workspace<double>& ws)
+      : network_(network), graph_(graph), dual_(dual), ws_(ws), sweep_(network, graph, packed, dual, nullptr) {}
+
+  /// r_dot: tangents of the edge vectors per relation, [3][stride], for dual sweeps
+  void forward(const std::vector<std::vector<double>>& r_dot = {});
+  /// The state of a slot after forward; its adjoint may be seeded after clear().
+  State<double> state(int slot) const { return sweep_.state(slot, network_.slots()[slot].level, 0, ws_); }
+  /// Sum of all readouts
+  double energy() const;
+  /// All adjoints zero
+  void clear();
+  /// Readouts get the seed (and its tangent).
+  void seed_energy(double seed, double seed_dot = 0);
+  void adjoint(Want want, double* weights_bar);
+  /// After an adjoint that wanted edges: forces on the atoms in the order of the user
+  std::vector<Vec3> forces(Mat3& virial);
+
+ private:
+  template <class F> void each_relation(F f) const {
+    for (int k = 0; k < int(graph_.relations.size()); ++k)
+      if (network_.uses(k)) f(k, graph_.relations[k]);
+  }
+  const Network& network_;
+  const Graph& graph_;
+  bool dual_;
+  Workspace<double>& ws_;
+  Sweep<double> sweep_;
+};
+
+}  // namespace nbcore

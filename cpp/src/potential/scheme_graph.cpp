@@ -1,0 +1,153 @@
+// The sets of a composition scheme as node sets and relations of a graph.
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/error.hpp"
+#include "potential/graph_builder.hpp"
+
+namespace nbcore {
+
+namespace {
+
+constexpr std::int64_t max_pairs = 20'000'000;
+
+const SchemeSet& set_called(const Structure& s, const std::string& name) {
+  if (s.scheme)
+    for (const SchemeSet& set : s.scheme->sets)
+      if (set.name == name) return set;
+  throw InputError(message("this model works on a composition scheme with the set \"", name, "\"; the structure has ",
+                           s.scheme ? "a scheme without it" : "no scheme"));
+}
+
+Vec3 shifted(Vec3 r, const Image& image, const Mat3& cell) {
+  for (int k = 0; k < 3; ++k)
+    for (int c = 0; c < 3; ++c) r[c] += image[k] * cell[k][c];
+  return r;
+}
+
+struct Placed {
+  std::vector<std::int32_t> place;  // of the user's nodes in the graph
+  std::vector<Vec3> r;              // by the user's numbers
+};
+
+/// A relation of all nodes of a set with their children, or with their pairs; the set's order is fixed already.
+void relate(const SchemeSet& set, const Structure& s, const std::vector<int>& sizes, const NodeSet& nodes,
+            const Placed& own, const Placed& below, const std::vector<std::int32_t>& child_species, bool safe_at_zero,
+            Relation& relation) {
+  std::int64_t total = 0;
+  std::vector<std::int32_t> row(below.place.size(), -1);
+  int first = 0;
+  for (int n : sizes) {
+    GraphBlock b;
+    b.first = first, b.n = n, b.edge_first = {0};
+    b.species_first.assign(nodes.n_species + 1, 0);
+    std::vector<Vec3> r;
+    for (int k = 0; k < n; ++k) {
+      const int node = nodes.order[first + k];
+      ++b.species_first[set.classes[node] + 1];
+      std::vector<std::int64_t> children(set.child_first[node + 1] - set.child_first[node]);
+      std::iota(children.begin(), children.end(), set.child_first[node]);
+      std::stable_sort(children.begin(), children.end(),
+                       [&](auto x, auto y) { return child_species[set.child[x]] < child_species[set.child[y]]; });
+      const auto row_of = [&](int child) {
+        const std::int32_t j = below.place[child];
+        if (row[j] < 0) row[j] = int(b.halo.size()), b.halo.push_back(j);
+        return row[j];
+      };
+      const auto position = [&](std::int64_t c) { return shifted(below.r[set.child[c]], set.child_image[c], s.cell); };
+      const auto add = [&](std::int64_t c, const Vec3& origin) {
+        const Vec3 at = position(c);
+        r.push_back({at[0] - origin[0], at[1] - origin[1], at[2] - origin[2]});
+        const Vec3& d = r.back();
+        if (!safe_at_zero && !(d[0] * d[0] + d[1] * d[1] + d[2] * d[2] > 1e-6))
+          throw NumericsError(message("composition scheme, set \"", set.name, "\", node ", node,
+                                      ": two of its places coincide, child ", set.child[c], " stands on another"));
+        b.child.push_back(below.place[set.child[c]]), b.child_halo.push_back(row_of(set.child[c]));
+        b.child_species.push_back(child_species[set.child[c]]);
+      };
+      if (!relation.pairs) {
+        for (auto c : children) add(c, own.r[node]);
+      } else {
+        const std::int64_t m = std::int64_t(children.size());
+        if ((total += m * (m - 1)) > max_pairs)
+          throw InputError(message("composition scheme, set \"", set.name, "\", node ", node, " has ", m,
+                                   " children: too many pairs; put a set between"));
+        for (auto c : children)
+          for (auto d : children)
+            if (c != d) {
+              add(c, position(d));
+              b.partner.push_back(below.place[set.child[d]]), b.partner_halo.push_back(row_of(set.child[d]));
+            }
+      }
+      b.edge_first.push_back(std::int64_t(b.child.size()));
+    }
+    std::partial_sum(b.species_first.begin(), b.species_first.end(), b.species_first.begin());
+    b.r.assign(3 * b.stride(), 1.0);
+    for (std::size_t e = 0; e < r.size(); ++e)
+      for (int c = 0; c < 3; ++c) b.r[c * b.stride() + e] = r[e][c];
+    for (std::int32_t j : b.halo) row[j] = -1;
+    relation.blocks.push_back(std::move(b));
+    first += n;
+  }
+  index_writers(relation, int(below.place.size()));
+}
+
+}  // namespace
+
+void add_scheme(const Structure& s, const Network& network, int max_block, Graph& graph) {
+  const auto& sets = network.sets();
+  if (s.scheme && s.scheme->n_atoms != graph.n_atoms())
+    throw InputError(
+        message("the composition scheme is one of ", s.scheme->n_atoms, " atoms, the structure has ", graph.n_atoms()));
+  std::vector<Placed> placed(sets.size());
+  std::vector<std::vector<std::int32_t>> species(sets.size());  // by the user's numbers
+  placed[0].r = s.positions, placed[0].place.resize(graph.n_atoms()), species[0].resize(graph.n_atoms());
+  for (int k = 0; k < graph.n_atoms(); ++k) placed[0].place[graph.sets[0].order[k]] = k;
+  for (const GraphBlock& b : graph.relations[0].blocks)
+    for (int z = 0; z < network.n_species(); ++z)
+      for (int k = b.species_first[z]; k < b.species_first[z + 1]; ++k)
+        species[0][graph.sets[0].order[b.first + k]] = z;
+
+  for (std::size_t k = 1; k < sets.size(); ++k) {
+    const SchemeSet& set = set_called(s, sets[k].name);
+    if (set.children != sets[sets[k].children].name)
+      throw InputError(message("composition scheme: the children of \"", set.name, "\" are \"", set.children,
+                               "\", this model expects \"", sets[sets[k].children].name, "\""));
+    NodeSet& nodes = graph.sets[k];
+    nodes.n = set.size(), nodes.n_species = sets[k].n_species;
+    nodes.first = set.atom_first, nodes.atom = set.atom, nodes.coefficient = set.coefficient;
+    nodes.order.resize(nodes.n);
+    std::iota(nodes.order.begin(), nodes.order.end(), 0);
+    for (int c : set.classes)
+      if (c >= nodes.n_species)
+        throw InputError(message("composition scheme, set \"", set.name, "\": a node has class ", c,
+                                 ", this model knows ", nodes.n_species));
+    std::vector<int> sizes;
+    const int size = graph.closed ? std::max(nodes.n, 1) : max_block;
+    for (int first = 0; first < nodes.n || sizes.empty(); first += size) {
+      sizes.push_back(std::min(size, nodes.n - first));
+      const auto begin = nodes.order.begin() + first;
+      std::stable_sort(begin, begin + sizes.back(), [&](int a, int b) { return set.classes[a] < set.classes[b]; });
+    }
+    Placed& own = placed[k];
+    own.place.resize(nodes.n), own.r.assign(nodes.n, Vec3{}), species[k].assign(set.classes.begin(), set.classes.end());
+    for (int j = 0; j < nodes.n; ++j) own.place[nodes.order[j]] = j;
+    for (int j = 0; j < nodes.n; ++j)
+      for (std::int64_t a = set.atom_first[j]; a < set.atom_first[j + 1]; ++a) {
+        const Vec3 r = shifted(s.positions[set.atom[a]], set.image[a], s.cell);
+        for (int c = 0; c < 3; ++c) own.r[j][c] += set.coefficient[a] * r[c];
+      }
+    for (int pairs = 0; pairs < 2; ++pairs) {
+      const int number = int(2 * k) + pairs;
+      if (!network.uses(number)) continue;
+      Relation& relation = graph.relations[number];
+      relation.parents = int(k), relation.children = sets[k].children, relation.pairs = pairs == 1;
+      const auto& radials = network.engine<double>().wanted[number].radials;
+      const bool solid = radials.empty() || radials[0].basis == Basis::solid;
+      relate(set, s, sizes, nodes, own, placed[relation.children], species[relation.children], solid, relation);
+    }
+  }
+}
+
+}  // namespace nbcore
