@@ -5,6 +5,7 @@ import json
 import numpy as np
 
 from nbcore import _core
+from nbcore.errors import InputError
 
 __all__ = ["GateRun", "available"]
 
@@ -27,8 +28,9 @@ class GateRun:
     """One gate on a small graph: forward and adjoint, plain and dual, in double or single precision.
 
     spec: the gate as in a program, {"gate": "mix", "channels": 8}. inputs: one list of parts per input, each part a
-    tuple (l, parity, channels), parity -1, 1, or 0 where it is not tracked. n_species: of the nodes. parity: "o3" or
-    "so3".
+    tuple (l, parity, channels) or (l, parity, groups, group) or, for complex parts, (l, parity, groups, group, True):
+    their groups come in pairs, real parts and imaginary parts. parity of a part: -1, 1, or 0 where it is not tracked.
+    n_species: of the nodes. parity: "o3" or "so3".
 
     States are flat arrays, part after part, each [node][2l+1][channel]. Every array may be a pair (value, tangent);
     then the sweep is dual: outputs come as pairs too.
@@ -40,7 +42,7 @@ class GateRun:
     """
 
     def __init__(self, spec: dict, inputs=(), n_species: int = 1, parity: str = "o3", dtype="float64"):
-        parts = [[part if len(part) == 4 else (part[0], part[1], 1, part[2]) for part in state] for state in inputs]
+        parts = [[_whole_part(part) for part in state] for state in inputs]
         kind = _core.SingleGateFloat if np.dtype(dtype) == np.float32 else _core.SingleGate
         self._core = kind(json.dumps({"name": "gate", **spec}), parts, n_species, parity == "o3")
         self._dual = False
@@ -48,7 +50,12 @@ class GateRun:
     @property
     def output(self) -> list[tuple[int, int, int]]:
         """Parts of the output, (l, parity, channels)."""
-        return [(l, parity, groups * group) for l, parity, groups, group in self._core.output]
+        return [(l, parity, groups * group) for l, parity, groups, group, _ in self._core.output]
+
+    @property
+    def output_parts(self) -> list[tuple[int, int, int, int, bool]]:
+        """The same as another gate takes them, (l, parity, groups, group, complex)."""
+        return [(*part, bool(is_complex)) for *part, is_complex in self._core.output]
 
     @property
     def parameters(self) -> dict:
@@ -90,3 +97,17 @@ class GateRun:
             return tuple(np.asarray(a, dtype=float) for a in x)
         x = np.asarray(x, dtype=float)
         return (x, np.zeros_like(x)) if self._dual else (x, None)
+
+
+def _whole_part(part):
+    l, parity, *groups = part  # noqa: E741
+    match groups:
+        case [channels]:
+            return l, parity, 1, channels, False
+        case [n_groups, group]:
+            return l, parity, n_groups, group, False
+        case [n_groups, group, is_complex]:
+            if is_complex and n_groups % 2:
+                raise InputError(f"a complex part has pairs of groups, got {part}")
+            return l, parity, n_groups, group, bool(is_complex)
+    raise InputError(f"a part is (l, parity, channels) or (l, parity, groups, group[, complex]), got {part}")

@@ -48,7 +48,7 @@ def radial_functions(radial, r):
             centre = 1 / rc + n * (1 / r_min - 1 / rc) / spaces
             B = np.exp(-((1 / r - centre) ** 2) * (2 * radial["n"] * r_min) ** 2 / 2)
         case "inverse_power":
-            B = r ** (1.0 - n)
+            B = r ** (radial.get("first", 1.0) - n)
         case "damped_power":
             B = (rc / r) ** (n + 1.0) * (1 - np.exp(-((r / radial.get("r_min", 0.8)) ** 8)))
         case "solid":

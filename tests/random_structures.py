@@ -42,6 +42,7 @@ NETWORKS = {
     "kondor": ("kondor", dict(channels=4)),
     "kondor-o3": ("kondor", dict(channels=3, parity="o3", l_states=1)),
     "kondor-3": ("kondor", dict(channels=2, levels=3, l_states=1)),
+    "kondor-complex": ("kondor", dict(channels=2, l_states=1, algebra="complex")),
     "kondor-scalars": ("kondor", dict(channels=5, l_states=0, parity="o3")),
     "cormorant": ("cormorant", dict(channels=3, levels=3, n_radial=5)),
     "cormorant-so3": ("cormorant", dict(channels=2, levels=2, l_harmonics=2, l_states=2, parity="so3")),

@@ -1,5 +1,6 @@
 """The paper to the letter: eqs. (10) and (11) of arXiv:1803.01588, inverse powers, no pointwise non-linearity."""
 
+from nbcore.errors import InputError
 from nbcore.potential import Potential
 from nbcore.presets.build import build
 
@@ -11,6 +12,7 @@ def kondor(
     levels: int = 2,
     l_states: int = 2,
     parity: str = "so3",
+    algebra: str = "real",
     E0s: dict | None = None,
     seed: int = 0,
 ) -> Potential:
@@ -22,18 +24,23 @@ def kondor(
     linear in the scalars of all levels.
 
     species: elements. cutoff: Angstrom. channels: fragments per l. l_states: largest l of a state. parity: "so3" as in
-    the paper, or "o3". E0s, seed: as in `nbody`.
+    the paper, or "o3". algebra: "real", states and weights are real in the basis of real harmonics; "complex" as in the
+    paper: complex states and W^l, and the energy is the real part of scalars (docs/theory/nbody_networks.md says how
+    the two differ). E0s, seed: as in `nbody`.
 
     >>> kondor(species=["H", "O"], cutoff=4.0, channels=4).levels
     2
     """
-    options = dict(cutoff=cutoff, channels=channels, levels=levels, l_states=l_states, parity=parity)  # fmt: skip
+    options = dict(cutoff=cutoff, channels=channels, levels=levels, l_states=l_states, parity=parity, algebra=algebra)
     return build("kondor", kondor_program, species, options, E0s, seed)
 
 
-def kondor_program(species, cutoff, channels, levels, l_states, parity) -> dict:
+def kondor_program(species, cutoff, channels, levels, l_states, parity, algebra="real") -> dict:
     """The list of gates of `kondor`, as data."""
     radial = {"basis": "inverse_power", "n": 4, "cutoff": float(cutoff), "envelope": "smooth"}
+    if algebra not in ("real", "complex"):
+        raise InputError(f'algebra must be "real" or "complex", got {algebra!r}')
+    complex_too = {} if algebra == "real" else {"algebra": "complex"}
     gates, readout = [], []
     for level in range(1, levels + 1):
         before = f"psi{level - 1}"
@@ -52,6 +59,7 @@ def kondor_program(species, cutoff, channels, levels, l_states, parity) -> dict:
                 l_max=l_out,
                 n_blocks=4,
                 blocks_over="channels" if level == 1 else "groups",
+                **complex_too,
             ),
             dict(
                 gate="mix",
@@ -59,6 +67,7 @@ def kondor_program(species, cutoff, channels, levels, l_states, parity) -> dict:
                 inputs=[f"sum{level}", f"product{level}"],
                 channels=channels,
                 l_max=l_out,
+                **complex_too,
             ),
             dict(gate="mix", name=f"energy{level}", inputs=[f"psi{level}"], channels=1, l_max=0),
         ]

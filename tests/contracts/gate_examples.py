@@ -17,7 +17,7 @@ class Example:
     spec: dict  #: the gate as in a program
     inputs: list = field(
         default_factory=list
-    )  #: states, lists of parts (l, parity, channels) or (l, parity, groups, group)
+    )  #: states, lists of parts (l, parity, channels) or (l, parity, groups, group) or (.., .., .., .., complex)
     parity: str = "o3"
 
 
@@ -37,29 +37,39 @@ def radial(rng):
         basis["power"] = int(rng.integers(3, 8))
     if basis["basis"] == "chebyshev":
         basis["decay"] = float(rng.choice([0.0, 2.5]))
+    if basis["basis"] == "inverse_power":
+        basis["first"] = int(rng.integers(-1, 4))
     return basis
 
 
 def density(rng):
     l_max = int(rng.integers(0, 5))
     spec = dict(gate="density", l_max=l_max, l_min=int(rng.integers(0, l_max + 1)), radial=radial(rng), scale=0.7)
+    spec |= dict(l_step=int(rng.integers(1, 3)), by_species=bool(rng.random() < 0.7))
     return Example(spec, [], str(rng.choice(["o3", "so3"])))
 
 
 def zeroth_order(rng):
     parity, n = str(rng.choice(["o3", "so3"])), channels(rng)
+    mode, is_complex = str(rng.choice(["mix", "all"])), bool(rng.random() < 0.4)
     ls = [0, *sorted(rng.choice([1, 2, 3], size=rng.integers(0, 4), replace=False).tolist())]
-    parts = [(l, natural(l, parity), n) for l in ls]
+    parts = [(l, natural(l, parity)) for l in ls]
     if parity == "o3" and rng.random() < 0.5:
-        parts.append((int(rng.integers(0, 3)), 0, n))
-        parts[-1] = (parts[-1][0], -natural(parts[-1][0], parity), n)  # an axial part
+        l = int(rng.integers(0, 3))
+        parts.append((l, -natural(l, parity)))  # an axial part
+    if mode == "all" and rng.random() < 0.5:  # as products of states have them: parts of any width
+        widths = [(int(rng.integers(1, 3)), channels(rng), bool(rng.random() < 0.4)) for _ in parts]
+    else:
+        widths = [(1, n, is_complex)] * len(parts)
+    parts = [(*part, g * (1 + c), width, c) for part, (g, width, c) in zip(parts, widths, strict=True)]
     l_max = int(rng.integers(0, 5))
     spec = dict(
         gate="zeroth_order", l_max=l_max, l_min=int(rng.integers(0, min(l_max, 2) + 1)), l_out=int(rng.integers(1, 5))
     )
-    spec |= dict(radial=radial(rng), radial_mode=str(rng.choice(["mix", "all"])), scale=0.3)
-    if min(abs(l - k) for l in ls for k in range(spec["l_min"], l_max + 1)) > spec["l_out"]:
-        spec["l_min"] = 0
+    spec |= dict(radial=radial(rng), radial_mode=mode, scale=0.3, l_step=int(rng.integers(1, 3)))
+    spec |= dict(parities=str(rng.choice(["natural", "all"])))
+    if min(abs(l - k) for l in ls for k in range(l_max, spec["l_min"] - 1, -spec["l_step"])) > spec["l_out"]:
+        spec |= dict(l_min=0, l_step=1)
     return Example(spec, [parts], parity)
 
 
@@ -94,28 +104,54 @@ def self_product(rng):
 
 
 def tensor_product(rng):
+    """A state with itself or two states, by sets as the sums over s come from zeroth_order or from density, or channel
+    by channel; real or complex."""
     parity, sets = str(rng.choice(["o3", "so3"])), int(rng.integers(1, 4))
-    over = str(rng.choice(["groups", "channels"]))  # as the sums over s come from zeroth_order, or from density
-    parts = []
-    for l in sorted(rng.choice(4, size=rng.integers(1, 4), replace=False).tolist()):
-        n = int(rng.integers(1, 4))
-        parts.append((l, natural(l, parity), n * sets, 5) if over == "groups" else (l, natural(l, parity), n, sets))
-    return Example(
-        dict(gate="tensor_product", l_max=int(rng.integers(0, 5)), n_blocks=sets, blocks_over=over), [parts], parity
-    )
+    over, pairs = str(rng.choice(["groups", "channels"])), str(rng.choice(["all", "same"]))
+    width = int(rng.choice([1, 3, 8, 11]))  # of channel by channel, the same everywhere
+
+    def state():
+        parts = []
+        for l in sorted(rng.choice(4, size=rng.integers(1, 4), replace=False).tolist()):
+            n, is_complex = int(rng.integers(1, 4)), bool(rng.random() < 0.4)
+            groups, group = (n * sets, 5) if over == "groups" else (n, sets)
+            if pairs == "same":
+                groups, group = (sets, width) if over == "groups" else (1, sets * width)
+            odd = parity == "o3" and rng.random() < 0.2
+            parts.append((l, (-1) ** odd * natural(l, parity), groups * (1 + is_complex), group, is_complex))
+        return parts
+
+    spec = dict(gate="tensor_product", l_max=int(rng.integers(0, 5)), n_blocks=sets, blocks_over=over, pairs=pairs)
+    spec |= dict(algebra=str(rng.choice(["real", "complex"])), conjugate=bool(rng.random() < 0.3))
+    inputs = [state() for _ in range(rng.integers(1, 3))]
+    nearest = min(abs(a[0] - b[0]) for a in inputs[0] for b in inputs[-1])
+    spec |= dict(l_max=max(nearest + 1, spec["l_max"]), parities="all" if rng.random() < 0.5 else "natural")
+    if parity == "o3" and not any(natural_outputs(a, b, spec["l_max"]) for a in inputs[0] for b in inputs[-1]):
+        spec["parities"] = "all"
+    return Example(spec, inputs, parity)
+
+
+def natural_outputs(a, b, l_max):
+    """The l of natural parity in the product of two parts of O(3)."""
+    return [l for l in range(abs(a[0] - b[0]), min(a[0] + b[0], l_max) + 1) if a[1] * b[1] == (-1) ** l]
 
 
 def mix(rng):
     parity = str(rng.choice(["o3", "so3"]))
     states = []
     for _ in range(rng.integers(1, 4)):
-        state = [(int(l), 0 if parity == "so3" else int(rng.choice([-1, 1])), int(rng.integers(1, 4)), channels(rng))
-                 for l in rng.integers(0, 4, size=rng.integers(1, 5))]  # fmt: skip
+        state = [
+            (int(l), 0 if parity == "so3" else int(rng.choice([-1, 1])), 2 * int(rng.integers(1, 3)), channels(rng),
+             bool(rng.random() < 0.5)) for l in rng.integers(0, 4, size=rng.integers(1, 5))
+        ]  # fmt: skip
         states.append([(0, natural(0, parity), 1, channels(rng)), *state])
     spec = dict(
         gate="mix", channels=channels(rng), l_max=int(rng.integers(0, 4)), share=str(rng.choice(["all", "species"]))
     )
+    spec |= dict(algebra=str(rng.choice(["real", "complex"])), parities=str(rng.choice(["all", "natural"])))
     kept = {(part[0], part[1]) for state in states for part in state if part[0] <= spec["l_max"]}
+    if spec["parities"] == "natural":
+        kept = {(l, p) for l, p in kept if p == natural(l, parity)}
     return Example(spec | dict(gain=rng.uniform(0.5, 2, len(kept)).tolist()), states, parity)
 
 
@@ -152,14 +188,14 @@ def graph(rng, cutoff=CUTOFF):
 
 
 def size(parts, n_nodes):
-    return sum(n_nodes * (2 * part[0] + 1) * int(np.prod(part[2:])) for part in parts)
+    return sum(n_nodes * (2 * part[0] + 1) * int(np.prod(part[2:4])) for part in parts)
 
 
 def split(state, parts, n_nodes):
     """A flat state as a list of arrays [node][2l+1][channel]."""
     arrays, at = [], 0
     for part in parts:
-        shape = (n_nodes, 2 * part[0] + 1, int(np.prod(part[2:])))
+        shape = (n_nodes, 2 * part[0] + 1, int(np.prod(part[2:4])))
         arrays.append(state[at : at + int(np.prod(shape))].reshape(shape))
         at += int(np.prod(shape))
     assert at == len(state)

@@ -30,6 +30,26 @@ def test_brute_force(l_min):
     assert run.output == [(l, (-1) ** l, 4 * 5) for l in range(l_min, 5)]
 
 
+def test_all_species_together():
+    """by_species false adds the groups of the species; l_step 2 leaves out every second l, from the largest down."""
+    rng = np.random.default_rng(3)
+    r, child = neighbourhood(rng, 20, 4.0), rng.integers(0, 4, 20)
+    spec = {"gate": "density", "l_max": 3, "radial": RADIAL}
+    every = GateRun(spec, n_species=3)
+    few = GateRun({**spec, "l_step": 2, "by_species": False}, n_species=3)
+    for run in (every, few):
+        run.set_graph([0, 1, 1, 2], [1] * 20, child, r)
+    assert few.output == [(1, -1, 5), (3, -1, 5)]
+    A, at, expected = every.forward([]), 0, []
+    for l, _, _ in every.output:
+        size = 4 * (2 * l + 1) * 3 * 5
+        if l % 2:
+            expected.append(A[at : at + size].reshape(4, 2 * l + 1, 3, 5).sum(axis=2).ravel())
+        at += size
+    expected = np.concatenate(expected)
+    assert np.abs(few.forward([]) - expected).max() < 1e-14 * np.abs(expected).max()
+
+
 def test_scaling_law():
     """G4: with inverse powers term s grows like lambda^(1-s) when all is lambda times as large."""
     r = neighbourhood(np.random.default_rng(2), 9, 4.0)

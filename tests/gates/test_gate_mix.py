@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from complex_states import relative, to_complex
 
 from nbcore.gates import GateRun
 
@@ -39,6 +40,53 @@ def test_brute_force(channels, share):
     assert np.abs(got - expected).max() < 1e-13 * np.abs(expected).max()
 
 
+@pytest.mark.parametrize("channels", [1, 3, 8, 17])
+@pytest.mark.parametrize("share", ["all", "species"])
+def test_complex_weights(channels, share):
+    """F W in the complex basis, complex and real inputs together; W is an array (classes, inputs, channels, 2)."""
+    rng, species = np.random.default_rng(channels), [0, 0, 1, 2, 2]
+    n = len(species)
+    states = [
+        [(0, 1, 4, 3, True), (1, -1, 2, 4, True), (1, -1, 3, 3, False)],
+        [(1, -1, 1, 9, False), (0, 1, 2, 5, True), (2, 1, 2, 8, True)],
+    ]
+    x = [np.concatenate([rng.standard_normal(n * (2 * l + 1) * g * c) for l, _, g, c, _ in state]) for state in states]
+    spec = {"gate": "mix", "channels": channels, "l_max": 1, "share": share, "algebra": "complex", "gain": [1.0, 0.5]}
+    run = GateRun(spec, states, 3)
+    run.set_graph(species, [], [], np.zeros((0, 3)))
+    classes = 3 if share == "species" else 1
+    assert run.parameters == {"W0e": (classes, 11, channels, 2), "W1o": (classes, 22, channels, 2)}
+    assert run.output_parts == [(0, 1, 2, channels, True), (1, -1, 2, channels, True)]
+    W = [rng.standard_normal(shape) for shape in run.parameters.values()]
+    got = run.forward(np.concatenate([w.ravel() for w in W]), x)
+
+    a, b = (to_complex(state, parts, n) for state, parts in zip(x, states, strict=True))
+    expected = []
+    for gain, w, arrays in zip([1.0, 0.5], W, [[a[0], b[1]], [a[1], a[2], b[0]]], strict=True):
+        F = np.concatenate(arrays, axis=2)
+        w = w.view(complex)[..., 0][species if share == "species" else [0] * n]
+        expected.append(gain * np.einsum("nmk,nkc->nmc", F, w) / np.sqrt(2 * F.shape[2]))
+    assert relative(to_complex(got, run.output_parts, n), expected) < 1e-13
+
+
+def test_real_part_is_read_by_real_weights():
+    """A readout: real weights on a complex scalar are Re(F W), W = W_re - i W_im of its two planes."""
+    rng, n = np.random.default_rng(1), 4
+    parts = [(0, 0, 2, 5, True)]
+    run = GateRun({"gate": "mix", "channels": 1}, [parts], parity="so3")
+    run.set_graph([0] * n, [], [], np.zeros((0, 3)))
+    x, W = rng.standard_normal(n * 10), rng.standard_normal((2, 5))
+    expected = (to_complex(x, parts, n)[0][:, 0] @ (W[0] - 1j * W[1])).real / np.sqrt(10)
+    assert np.abs(run.forward(W.ravel(), [x]) - expected).max() < 1e-14
+
+
+def test_natural_parities():
+    run = GateRun(
+        {"gate": "mix", "channels": 2, "parities": "natural"}, [[(0, 1, 3), (0, -1, 4), (1, -1, 2), (1, 1, 2)]]
+    )
+    assert run.output == [(0, 1, 2), (1, -1, 2)] and run.parameters == {"W0e": (1, 3, 2), "W1o": (1, 2, 2)}
+
+
 @pytest.mark.parametrize(
     "change, parts, text",
     [
@@ -48,6 +96,8 @@ def test_brute_force(channels, share):
         ({"gain": [1.0]}, STATES, "gain needs one number per output part"),
         ({"l_max": 0}, [[(1, 1, 3)]], "no input part has l <= l_max"),
         ({}, [], "at least one input"),
+        ({"algebra": "quaternion"}, STATES, 'algebra must be "real" or "complex"'),
+        ({"parities": "odd"}, STATES, 'parities must be "all" or "natural"'),
     ],
 )
 def test_refusals(change, parts, text):

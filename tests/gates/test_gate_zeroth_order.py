@@ -2,6 +2,7 @@
 
 import itertools
 
+import complex_states
 import numpy as np
 import pytest
 from brute import harmonics, natural, neighbourhood, radial_functions
@@ -57,6 +58,55 @@ def test_brute_force(parity, mode, n_children):
     expected = np.concatenate(expected)
     assert out.shape == expected.shape
     assert np.abs(out - expected).max() < 1e-13 * np.abs(expected).max()
+
+
+def test_unequal_and_complex_states():
+    """Parts of any width, as products have them; every second l2; complex ones in the complex basis, with textbook
+    coefficients."""
+    rng, n, radial = np.random.default_rng(9), 5, {**INVERSE, "first": 2}
+    parts = [(0, 0, 2, 9, True), (1, 0, 3, 2, False), (1, 0, 2, 3, True), (2, 0, 2, 9, True), (0, 0, 1, 1, False)]
+    r, child, parent = neighbourhood(rng, 40, CUTOFF), rng.integers(0, n, 40), rng.integers(0, n, 40)
+    H = np.concatenate([rng.standard_normal(n * (2 * l + 1) * g * c) for l, _, g, c, _ in parts])
+    spec = dict(gate="zeroth_order", l_max=2, l_step=2, l_out=3, radial=radial, radial_mode="all")
+    run = GateRun(spec, [parts], parity="so3")
+    run.set_graph([0] * n, parent, child, r)
+    got = complex_states.to_complex(run.forward([], [H]), run.output_parts, n)
+
+    groups = {}  # (l3, groups, group, complex) -> sums of paths and radial functions
+    states = complex_states.to_complex(H, parts, n)
+    for l2 in (0, 2):
+        for (l1, _, *width), x in zip(parts, states, strict=True):
+            for l3 in range(abs(l1 - l2), min(l1 + l2, 3) + 1):
+                A = np.zeros((4, n, 2 * l3 + 1, x.shape[2]), dtype=complex)
+                for i, j, vector in zip(parent, child, r, strict=True):
+                    y = complex_states.couple(x[j], l1, complex_states.harmonics(l2, vector)[:, None], l2, l3)
+                    A[:, i] += radial_functions(radial, np.linalg.norm(vector))[:, None, None] * y
+                if not width[2] and (l1 + l2 + l3) % 2:  # of real states the real coupling is taken
+                    A = A / 1j
+                groups.setdefault((l3, 0, *width), []).extend(A)
+    expected = [np.concatenate(groups[key], axis=-1) for key in sorted(groups)]
+    assert [part[:2] + part[3:] for part in run.output_parts] == [key[:2] + key[3:] for key in sorted(groups)]
+    assert complex_states.relative(got, expected) < 1e-13
+
+
+def test_complex_radial_weights():
+    """radial_mode "mix": one real weight for real and imaginary part."""
+    rng, n, C = np.random.default_rng(2), 4, 3
+    parts = [(0, 1, 2, C, True), (1, -1, 2, C, True)]
+    r, child = neighbourhood(rng, 9, CUTOFF), rng.integers(0, n, 9)
+    H = [rng.standard_normal((n, 2 * l + 1, 2 * C)) for l in (0, 1)]
+    run = GateRun(dict(gate="zeroth_order", l_max=2, radial=BESSEL), [parts])
+    plain = GateRun(dict(gate="zeroth_order", l_max=2, radial=BESSEL), [[(0, 1, C), (1, -1, C)]])
+    theta = rng.standard_normal(run.n_parameters)
+    assert run.parameters == plain.parameters
+    planes = []
+    for plane in (0, 1):
+        plain.set_graph([0] * n, [0] * 9, child, r)
+        planes.append(plain.forward(theta, [np.concatenate([h[..., plane * C : plane * C + C].ravel() for h in H])]))
+    run.set_graph([0] * n, [0] * 9, child, r)
+    got = complex_states.to_complex(run.forward(theta, [np.concatenate([h.ravel() for h in H])]), run.output_parts, n)
+    real, imaginary = (complex_states.to_complex(x, plain.output_parts, n) for x in planes)
+    assert complex_states.relative(got, [a + 1j * b for a, b in zip(real, imaginary, strict=True)]) < 1e-14
 
 
 @pytest.fixture
@@ -169,6 +219,8 @@ def test_scaling_law(paper):
     [
         ({}, [[(0, 1, 4), (1, -1, 5)]], "must have the same channels"),
         ({"radial_mode": "some"}, [[(0, 1, 4)]], 'radial_mode must be "mix" or "all"'),
+        ({"parities": "odd"}, [[(0, 1, 4)]], 'parities must be "natural" or "all"'),
+        ({"l_step": 3}, [[(0, 1, 4)]], "l_step must be a whole number from 1 to 2"),
         ({"l_out": 0, "l_min": 2}, [[(0, 1, 4)]], "no path leads to"),
         ({"radial": {"cutoff": -1.0}}, [[(0, 1, 4)]], "cutoff must be a positive length"),
         ({"radial": {"basis": "sinc"}}, [[(0, 1, 4)]], "bessel, chebyshev"),

@@ -15,6 +15,8 @@ BASES = [
     {"basis": "inverse_gaussian", "n": 5, "r_min": 0.7},
     {"basis": "inverse_power", "n": 6},
     {"basis": "damped_power", "n": 5, "r_min": 1.2},
+    {"basis": "inverse_power", "n": 4, "first": 3},
+    {"basis": "inverse_power", "n": 3, "first": -1},
 ]
 ENVELOPES = [
     {"envelope": "polynomial", "power": 6},

@@ -3,27 +3,30 @@
 //
 //   A[i][lm][z n] = scale * sum over children j of species z of  Y_lm(r_ij) B_n(r_ij)
 //
-// Part l has n_species groups of n radial functions; a mix gate makes channels of them, once per atom. No parameters.
+// Part l has n_species groups of n radial functions; a mix gate makes channels of them, once per atom. With by_species
+// false the sum runs over all children, one group. No parameters.
 #include "gates/gate.hpp"
 
 namespace nbcore {
 
 template <class Real> class Density : public GateOf<Density<Real>, Real> {
-  int l_max, radial;
+  int radial;
+  bool by_species;
   Real scale;
 
  public:
   Density(const Options& spec, const std::vector<std::vector<Part>>& inputs, Surroundings& around) {
     if (!inputs.empty()) throw InputError("gate density: its children are leaves; it takes no inputs");
     this->aggregates = true;
-    l_max = spec.whole("l_max", 3, 0, max_l_network);
-    const int l_min = spec.whole("l_min", 0, 0, l_max);
+    const int l_max = spec.whole("l_max", 3, 0, max_l_network), l_min = spec.whole("l_min", 0, 0, l_max),
+              l_step = spec.whole("l_step", 1, 1, 2);
+    by_species = spec.get("by_species", true);
     const Radial basis = radial_option(spec);
     radial = around.radial(basis);
     scale = Real(spec.get("scale", 1.0));
     around.l_harmonics = std::max(around.l_harmonics, l_max);
-    for (int l = l_min; l <= l_max; ++l)
-      this->output.push_back({l, around.o3 ? (l % 2 ? -1 : 1) : 0, around.n_child_species, basis.n});
+    for (int l = l_max - (l_max - l_min) / l_step * l_step; l <= l_max; l += l_step)
+      this->output.push_back({l, around.o3 ? (l % 2 ? -1 : 1) : 0, by_species ? around.n_child_species : 1, basis.n});
   }
 
   template <class Lane> void forward(Block<Real>& b) const {
@@ -41,7 +44,7 @@ template <class Real> class Density : public GateOf<Density<Real>, Real> {
         for (std::int64_t q = b.first[i]; q < b.first[i + 1]; ++q)
           for (int m = 0; m <= 2 * l; ++m) {
             const Scalar y = product(scale, load_scalar<Scalar>(Y, q * e.Y_row + l * l + m));
-            const Planes<Real> sum = A_i + (m * stride + b.child_species[q] * row);
+            const Planes<Real> sum = A_i + (m * stride + group(b, q) * row);
             for (int n = 0; n < row; n += w) {
               Lane a = load<Lane>(sum, n);
               add_product(a, y, load<Lane>(B, q * row + n));
@@ -66,7 +69,7 @@ template <class Real> class Density : public GateOf<Density<Real>, Real> {
         const Planes<Real> A_bar = b.output.own_bar(p);
         for (int i = 0; i < b.n; ++i)
           for (std::int64_t q = b.first[i]; q < b.first[i + 1]; ++q) {
-            const Planes<Real> A_q = A_bar + (std::ptrdiff_t(i) * (2 * l + 1) * stride + b.child_species[q] * row);
+            const Planes<Real> A_q = A_bar + (std::ptrdiff_t(i) * (2 * l + 1) * stride + group(b, q) * row);
             V value[2 * max_l_network + 1 + w] = {},
                                             dot[2 * max_l_network + 1 + w] = {};  // Y_bar, not yet summed over lanes
             for (int n = 0; n < row; n += w) {
@@ -87,12 +90,17 @@ template <class Real> class Density : public GateOf<Density<Real>, Real> {
       }
     }
   }
+
+ private:
+  int group(const Block<Real>& b, std::int64_t edge) const { return by_species ? b.child_species[edge] : 0; }
 };
 
 NB_GATE(Density, "density",
         "Aggregation of leaves in the radial basis: A[z n] = sum_j Y_lm(r_ij) B_n(r_ij), children of species z", R"({
   "l_max": {"type": "int", "default": 3, "doc": "largest l of the harmonics"},
   "l_min": {"type": "int", "default": 0, "doc": "smallest l of the harmonics"},
+  "l_step": {"type": "int", "default": 1, "doc": "2: every second l only, l_max, l_max - 2, ..."},
+  "by_species": {"type": "bool", "default": true, "doc": "false: one sum over children of all species"},
   "radial": {"type": "radial", "default": {}, "doc": "radial basis"},
   "scale": {"type": "float", "default": 1.0, "doc": "factor of the sum, one over the usual number of neighbours, say"}})")
 

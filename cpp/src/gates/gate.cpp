@@ -46,12 +46,13 @@ Radial radial_option(const Options& spec) {
       else if (key == "cutoff") s.cutoff = r.get<double>(key);
       else if (key == "decay") s.decay = r.get<double>(key);
       else if (key == "r_min") s.r_min = r.get<double>(key);
+      else if (key == "first") s.first = r.get<int>(key);
       else if (key == "envelope") s.envelope = envelope_from(r.get<std::string>(key));
       else if (key == "smoothness") s.smoothness = r.get<int>(key);
       else if (key == "power") s.power = r.get<int>(key);
       else
-        throw InputError(
-            message("no option \"", key, "\"; there are basis, n, cutoff, decay, r_min, envelope, power, smoothness"));
+        throw InputError(message("no option \"", key,
+                                 "\"; there are basis, n, cutoff, decay, r_min, first, envelope, power, smoothness"));
     }
     s.check();
   } catch (const InputError& e) {

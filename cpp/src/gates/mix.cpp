@@ -3,6 +3,10 @@
 //   out^l[i] = sum over inputs of  F^l[i] W^l          W^l [inputs' channels][channels], optionally one per species of
 //   the node
 //
+// With algebra "complex" the state is one of complex channels (Part) and W is complex: in the real basis a real matrix
+// that repeats its parameters, (re, im) [[W_re, W_im], [-W_im, W_re]]. Real inputs count as complex ones without
+// imaginary part.
+//
 // Weights are scaled by 1/sqrt(number of incoming channels), so that outputs have the size of the inputs, times a
 // constant gain per output part, which calibration chooses so that outputs are of order one on the data.
 #include "gates/gate.hpp"
@@ -29,45 +33,61 @@ template <class Real> class Mix : public GateOf<Mix<Real>, Real> {
     if (share != "all" && share != "species")
       throw InputError(message("gate mix: share must be \"all\" or \"species\", got \"", share, "\""));
     n_classes = share == "species" ? around.n_species : 1;
+    const std::string algebra = spec.get<std::string>("algebra", "real");
+    if (algebra != "real" && algebra != "complex")
+      throw InputError(message("gate mix: algebra must be \"real\" or \"complex\", got \"", algebra, "\""));
+    const bool complex = algebra == "complex";
+    const std::string parities = spec.get<std::string>("parities", "all");
+    if (parities != "all" && parities != "natural")
+      throw InputError(message("gate mix: parities must be \"all\" or \"natural\", got \"", parities, "\""));
 
     std::map<std::pair<int, int>, int> outputs;  // (l, parity) -> incoming channels
     for (const auto& parts : inputs)
       for (const Part& p : parts)
-        if (p.l <= l_max) outputs[{p.l, p.parity}] += p.channels();
+        if (p.l <= l_max && (parities == "all" || p.parity == 0 || p.parity == (p.l % 2 ? -1 : 1)))
+          outputs[{p.l, p.parity}] += complex ? p.algebraic_channels() : p.channels();
     if (outputs.empty()) throw InputError("gate mix: no input part has l <= l_max");
 
     std::int64_t index = 0;
     for (const auto& [type, fan_in] : outputs) {
       const auto [l, parity] = type;
-      this->output.push_back({l, parity, 1, channels});
-      this->parameters.push_back({"W" + std::to_string(l) +
-                                      (parity == 0  ? ""
-                                       : parity > 0 ? "e"
-                                                    : "o"),
-                                  {n_classes, fan_in, channels}});
-      const double scale = 1 / std::sqrt(double(fan_in));
+      this->output.push_back({l, parity, complex ? 2 : 1, channels, complex});
+      std::vector<std::int64_t> shape{n_classes, fan_in, channels};
+      if (complex) shape.push_back(2);
+      this->parameters.push_back({"W" + std::to_string(l) + (parity == 0 ? "" : parity > 0 ? "e" : "o"), shape});
+      const double scale = 1 / std::sqrt(double(complex ? 2 * fan_in : fan_in));
+      const Layout<Real> out({this->output.back()});
       int k_before = 0;
       bool first = true;
       for (int input = 0; input < int(inputs.size()); ++input) {
         const Layout<Real> layout(inputs[input]);
         for (int part = 0; part < layout.size(); ++part) {
           if (layout[part].l != l || layout[part].parity != parity) continue;
-          const Product p{input,      part, int(this->output.size()) - 1, layout.row(part), padded<Real>(channels),
-                          class_size, first};
+          const Product p{input, part, int(this->output.size()) - 1, layout.row(part), out.row(0), class_size, first};
           class_size += std::ptrdiff_t(p.K) * p.N;
           products.push_back(p), first = false;
           this->packing.resize(class_size), this->copies.resize(class_size);
-          for (int k = 0; k < layout[part].channels(); ++k)
+          const auto put = [&](int row, int column, std::int64_t parameter, double sign) {
+            const Packed w{index + parameter, sign * scale};
+            this->packing[p.W + packed_position<Real>(row, column, p.K, p.N)] = w;
+            this->copies[p.W + packed_position<Real>(column, row, p.N, p.K)] = w;
+          };
+          const int n_in = complex ? layout[part].algebraic_channels() : layout[part].channels();
+          for (int k = 0; k < n_in; ++k)
             for (int n = 0; n < channels; ++n) {
-              const Packed w{index + std::int64_t(k_before + k) * channels + n, scale};
-              const int row = layout.position(part, k);
-              this->packing[p.W + packed_position<Real>(row, n, p.K, p.N)] = w;
-              this->copies[p.W + packed_position<Real>(n, row, p.N, p.K)] = w;
+              const std::int64_t w = std::int64_t(k_before + k) * channels + n;
+              if (!complex) put(layout.position(part, k), n, w, 1);
+              else
+                for (int plane = 0; plane < layout[part].planes(); ++plane) {
+                  const int row = layout.position(part, k, plane);
+                  put(row, out.position(0, n, plane), 2 * w, 1);                            // W_re
+                  put(row, out.position(0, n, 1 - plane), 2 * w + 1, plane == 0 ? 1 : -1);  // W_im
+                }
             }
-          k_before += layout[part].channels();
+          k_before += n_in;
         }
       }
-      index += std::int64_t(n_classes) * fan_in * channels;
+      index += this->parameters.back().size();
     }
     // further classes: the same order, each with its own block [fan_in][channels] of every parameter
     for (auto* order : {&this->packing, &this->copies}) {
@@ -140,7 +160,7 @@ template <class Real> class Mix : public GateOf<Mix<Real>, Real> {
     std::int64_t start = 0;
     for (const ParameterInfo& p : this->parameters) {
       if (w.index >= start && w.index < start + p.size()) {
-        w.index += c * p.shape[1] * p.shape[2];
+        w.index += c * (p.size() / n_classes);
         break;
       }
       start += p.size();
@@ -152,7 +172,12 @@ template <class Real> class Mix : public GateOf<Mix<Real>, Real> {
 NB_GATE(Mix, "mix", "Linear mixing of channels, one matrix per part (Proposition 1); several inputs are summed", R"({
   "channels": {"type": "int", "default": 64, "doc": "channels of every output part"},
   "l_max": {"type": "int", "default": 10, "doc": "input parts above are dropped"},
-  "gain": {"type": "list", "default": [], "doc": "constant factor of each output part, 1 by default"},
-  "share": {"type": "str", "default": "all", "doc": "all: one matrix for all nodes; species: one per species of the node"}})")
+  "parities": {"type": "str", "default": "all", "doc": "all; natural: with o3, input parts of parity -(-1)^l are dropped"},
+  "algebra": {"type": "str", "default": "real", "doc": "complex: complex channels with complex weights, pairs of re and im"
+}
+, "gain" : {"type" : "list", "default" : [], "doc" : "constant factor of each output part, 1 by default"},
+           "share"
+    : {"type" : "str", "default" : "all", "doc" : "all: one matrix for all nodes; species: one per species of the node"}
+})")
 
 }  // namespace nbcore

@@ -1,12 +1,17 @@
-// The full Clebsch-Gordan product of a state with itself, all pairs of channels (eq. 11, factorised: the double sum
-// over children of psi_i x psi_j x r_i x r_j is A x A, with A = sum_i psi_i x r_i).
+// The Clebsch-Gordan product of two states of the same nodes, or of a state with itself: all pairs of channels, or
+// channel by channel (eq. 6; eq. 11 factorised: the double sum over children of psi_i x psi_j x r_i x r_j is A x A,
+// with A = sum_i psi_i x r_i).
 //
-//   out[s, p, q, L][m][a b] = sum over m1, m2 of  C[m1][m2][m]  A_p[m1][a] A_q[m2][b]          p <= q: exchange adds
-//   nothing new
+//   out[s, p, q, L][m][a b] = sum over m1, m2 of  C[m1][m2][m]  A_p[m1][a] B_q[m2][b]          pairs "all"
+//   out[s, p, q, L][m][a]   = sum over m1, m2 of  C[m1][m2][m]  A_p[m1][a] B_q[m2][a]          pairs "same"
 //
-// With n_blocks = S the channels of A are S interleaved sets (one per radial function, s = 0, 1, ...), and only
-// channels of the same set are multiplied, as in the four sums of eq. (11). Sets are interleaved over the channels of a
-// group (density: a group per species) or over groups (zeroth_order, radial "all"). No parameters; a mix gate follows.
+// A state with itself has p <= q: exchange adds nothing new. With n_blocks = S the channels are S interleaved sets (one
+// per radial function, s = 0, 1, ...), and only channels of the same set are multiplied, as in the four sums of
+// eq. (11). Sets are interleaved over the channels of a group (density: a group per species) or over groups
+// (zeroth_order, radial "all"). No parameters; a mix gate follows.
+//
+// Complex states (Part) are multiplied as complex numbers, plane by plane. In the complex basis C is real; seen from
+// the real basis the same product is i times the real coupling where l1 + l2 + L is odd (so3::real_clebsch_gordan).
 #include "gates/gate.hpp"
 #include "so3/clebsch_gordan.hpp"
 
@@ -14,166 +19,227 @@ namespace nbcore {
 
 template <class Real> class TensorProduct : public GateOf<TensorProduct<Real>, Real> {
   static constexpr int w = width<Real>;
-  struct Term {
-    int m1, m2, m3;
+  /// The channels of an input by sets, as they are copied side by side: [part][set][plane][m][channel], padded
+  struct Factor {
+    std::vector<std::vector<std::vector<int>>> place;  // [part][set] place of a channel in its row, plane after plane
+    std::vector<int> channels, size;                   // [part] of a set, the same padded
+    std::vector<std::ptrdiff_t> start, stride;         // [part] first element of set 0, from set to set
+    std::ptrdiff_t compact = 0;                        // numbers in the copy
+    std::ptrdiff_t set(int p, int s) const { return start[p] + s * stride[p]; }
+  };
+  struct Term {  // where the rows of m1, m2, m3 begin within set, set and row of groups
+    int a, b, out;
     Real c;
   };
   struct Product {
-    int s, p, q, out;  // set, parts of A, part of the output
+    int s, p, q, out;         // set, parts of A and B, part of the output
+    int rows;                 // channels of A that meet every register of B; 1 where pairs are "same"
+    std::vector<int> starts;  // rows of the output, to be cleared
     std::vector<Term> terms;
   };
+  std::vector<Factor> factors;  // one, or two
   std::vector<Product> products;
   int n_blocks;
-  std::vector<std::vector<std::vector<int>>> place;  // [part][set] positions of its channels in a row of A
-  std::vector<int> size;                             // [part] channels of a set, padded
-  std::vector<std::ptrdiff_t> start;                 // [part] compact copy of set 0: [set][m][size]
-  std::ptrdiff_t compact = 0;
+  bool same;
 
  public:
   TensorProduct(const Options& spec, const std::vector<std::vector<Part>>& inputs, Surroundings& around) {
-    if (inputs.size() != 1) throw InputError("gate tensor_product: takes one input");
+    if (inputs.empty() || inputs.size() > 2) throw InputError("gate tensor_product: takes one input or two");
+    const auto second_of = [&](const std::string& option, const std::string& first, const std::string& second) {
+      const std::string value = spec.get<std::string>(option, first);
+      if (value != first && value != second)
+        throw InputError(message("gate tensor_product: ", option, " must be \"", first, "\" or \"", second,
+                                 "\", got \"", value, "\""));
+      return value == second;
+    };
     const int l_max = spec.whole("l_max", 2, 0, max_l_network);
     n_blocks = spec.whole("n_blocks", 1, 1, max_radial);
-    const std::string over = spec.get<std::string>("blocks_over", "channels");
-    if (over != "channels" && over != "groups")
-      throw InputError(
-          message("gate tensor_product: blocks_over must be \"channels\" or \"groups\", got \"", over, "\""));
-    const Layout<Real> layout(inputs[0]);
-    for (int p = 0; p < layout.size(); ++p) {
-      const int n = layout[p].channels(), n_interleaved = over == "groups" ? layout[p].groups : layout[p].group;
-      if (n_interleaved % n_blocks)
-        throw InputError(
-            message("gate tensor_product: ", n_interleaved, " ", over, " cannot be cut into n_blocks = ", n_blocks));
-      place.emplace_back(n_blocks);
-      for (int c = 0; c < n; ++c)
-        place[p][(over == "groups" ? c / layout[p].group : c) % n_blocks].push_back(layout.position(p, c));
-      size.push_back(padded<Real>(n / n_blocks));
-      start.push_back(compact);
-      compact += std::ptrdiff_t(n_blocks) * layout[p].dim() * size.back();
-    }
+    same = second_of("pairs", "all", "same");
+    const bool over_groups = second_of("blocks_over", "channels", "groups"),
+               any_parity = second_of("parities", "natural", "all"),
+               imaginary = second_of("algebra", "real", "complex"), conjugate = spec.get("conjugate", false),
+               itself = inputs.size() == 1;
+    for (const auto& parts : inputs) factors.push_back(factor(parts, over_groups));
+    const auto &A = inputs[0], &B = inputs.back();
     for (int s = 0; s < n_blocks; ++s)
-      for (int p = 0; p < layout.size(); ++p)
-        for (int q = p; q < layout.size(); ++q)
-          for (int L = std::abs(layout[p].l - layout[q].l); L <= std::min(layout[p].l + layout[q].l, l_max); ++L) {
-            const int parity = layout[p].parity * layout[q].parity;
-            if (around.o3 && parity != (L % 2 ? -1 : 1)) continue;
-            Product product{s, p, q, int(this->output.size()), {}};
-            const std::vector<double> C = so3::real_clebsch_gordan(layout[p].l, layout[q].l, L);
-            for (int m1 = 0, k = 0; m1 < layout[p].dim(); ++m1)
-              for (int m2 = 0; m2 < layout[q].dim(); ++m2)
-                for (int m3 = 0; m3 <= 2 * L; ++m3, ++k)
-                  if (C[k] != 0) product.terms.push_back({m1, m2, m3, Real(C[k])});
-            this->output.push_back({L, parity, int(place[p][s].size()), int(place[q][s].size())});
-            products.push_back(std::move(product));
+      for (int p = 0; p < int(A.size()); ++p)
+        for (int q = itself ? p : 0; q < int(B.size()); ++q)
+          for (int L = std::abs(A[p].l - B[q].l); L <= std::min(A[p].l + B[q].l, l_max); ++L) {
+            const int parity = A[p].parity * B[q].parity, n_a = factors[0].channels[p],
+                      n_b = factors.back().channels[q];
+            if (around.o3 && !any_parity && parity != (L % 2 ? -1 : 1)) continue;
+            if (same && n_a != n_b)
+              throw InputError(message("gate tensor_product: pairs \"same\" needs equal channels, got ", n_a, " and ",
+                                       n_b, "; mix first"));
+            if (same && itself && p == q && L % 2 && !conjugate) continue;  // x_a x_a, antisymmetric: zero
+            const bool odd = (A[p].l + B[q].l + L) % 2, complex = A[p].complex || B[q].complex || (imaginary && odd);
+            const int rows = same ? 1 : n_a, planes = complex ? 2 : 1;
+            this->output.push_back({L, parity, rows * planes, n_b, complex});
+            Product x{s, p, q, int(this->output.size()) - 1, rows, {}, {}};
+            const int size_a = factors[0].size[p], size_b = factors.back().size[q], row = rows * planes * size_b;
+            for (int m3 = 0; m3 <= 2 * L; ++m3)
+              for (int plane = 0; plane < planes; ++plane) x.starts.push_back(m3 * row + plane * size_b);
+            const std::vector<double> C = so3::real_clebsch_gordan(A[p].l, B[q].l, L);
+            for (int a = 0; a < A[p].planes(); ++a)
+              for (int b = 0; b < B[q].planes(); ++b) {
+                const int power = a + b + (complex && odd ? 1 : 0);  // of i
+                const double sign = (power >= 2 ? -1 : 1) * (conjugate && b ? -1 : 1);
+                for (int m1 = 0, k = 0; m1 < A[p].dim(); ++m1)
+                  for (int m2 = 0; m2 < B[q].dim(); ++m2)
+                    for (int m3 = 0; m3 <= 2 * L; ++m3, ++k)
+                      if (C[k] != 0)
+                        x.terms.push_back({(a * A[p].dim() + m1) * size_a, (b * B[q].dim() + m2) * size_b,
+                                           m3 * row + power % 2 * size_b, Real(sign * C[k])});
+              }
+            products.push_back(std::move(x));
           }
     if (products.empty()) throw InputError("gate tensor_product: no product has l <= l_max");
   }
 
   template <class Lane> void forward(Block<Real>& b) const {
     using Scalar = ScalarOf<Lane>;
-    const Planes<Real> A = b.scratch->take_planes(compact, is_dual<Lane>);
+    const auto [A, B] = take(b, is_dual<Lane>);
     for (int i = 0; i < b.n; ++i) {
-      gather<Lane>(b.inputs[0], i, A);
-      for (const Product& x : products) {
-        const Planes<Real> a = A + set(b, x.p, x.s), c = A + set(b, x.q, x.s);
-        each_row(b.output, x, i, [&](int k, std::ptrdiff_t row, std::ptrdiff_t offset) {
-          const Planes<Real> out = b.output.own(x.out) + offset;
-          for (int n = 0; n < size[x.q]; n += w) {
-            for (int m3 = 0; m3 < (*b.output.layout)[x.out].dim(); ++m3) store(out, m3 * row + n, Lane{});
-            for (const Term& t : x.terms) {
-              Lane sum = load<Lane>(out, t.m3 * row + n);
-              add_product(sum, product(t.c, load_scalar<Scalar>(a, t.m1 * size[x.p] + k)),
-                          load<Lane>(c, t.m2 * size[x.q] + n));
-              store(out, t.m3 * row + n, sum);
-            }
+      gather<Lane>(b, i, A, B);
+      each_row(b, i, [&](const Product& x, int k, std::ptrdiff_t offset) {
+        const Planes<Real> a = A + factors[0].set(x.p, x.s), c = B + factors.back().set(x.q, x.s),
+                           out = b.output.own(x.out) + offset;
+        for (int n = 0; n < factors.back().size[x.q]; n += w) {
+          for (int start : x.starts) store(out, start + n, Lane{});
+          for (const Term& t : x.terms) {
+            Lane sum = load<Lane>(out, t.out + n);
+            const Lane c_n = load<Lane>(c, t.b + n);
+            if (same) add_product(sum, product(t.c, load<Lane>(a, t.a + n)), c_n);
+            else add_product(sum, product(t.c, load_scalar<Scalar>(a, t.a + k)), c_n);
+            store(out, t.out + n, sum);
           }
-        });
-      }
+        }
+      });
     }
   }
 
   template <class Lane, Want want> void adjoint(Block<Real>& b) const {
     using Scalar = ScalarOf<Lane>;
     constexpr bool dual = is_dual<Lane>;
-    const Planes<Real> A = b.scratch->take_planes(compact, dual), A_bar = b.scratch->take_planes(compact, dual);
+    const auto [A, B] = take(b, dual);
+    const auto [A_bar, B_bar] = take(b, dual);
     for (int i = 0; i < b.n; ++i) {
-      gather<Lane>(b.inputs[0], i, A);
-      std::memset(A_bar.value, 0, compact * sizeof(Real));
-      if (dual) std::memset(A_bar.dot, 0, compact * sizeof(Real));
-      for (const Product& x : products) {
-        const std::ptrdiff_t at_a = set(b, x.p, x.s), at_c = set(b, x.q, x.s);
-        const Planes<Real> a = A + at_a, c = A + at_c, a_bar = A_bar + at_a, c_bar = A_bar + at_c;
-        each_row(b.output, x, i, [&](int k, std::ptrdiff_t row, std::ptrdiff_t offset) {
-          const Planes<Real> out_bar = b.output.own_bar(x.out) + offset;
-          for (const Term& t : x.terms) {
-            Lane sum{};
-            const Scalar a_k = product(t.c, load_scalar<Scalar>(a, t.m1 * size[x.p] + k));
-            for (int n = 0; n < size[x.q]; n += w) {
-              const Lane o = load<Lane>(out_bar, t.m3 * row + n);
-              add_product(sum, o, load<Lane>(c, t.m2 * size[x.q] + n));
-              Lane c_sum = load<Lane>(c_bar, t.m2 * size[x.q] + n);
-              add_product(c_sum, a_k, o);
-              store(c_bar, t.m2 * size[x.q] + n, c_sum);
-            }
-            Real value = 0, dot = 0;
-            for (int k_lane = 0; k_lane < w; ++k_lane) {
-              value += value_of(sum)[k_lane];
-              if constexpr (dual) dot += sum.dot[k_lane];
-            }
-            a_bar.value[t.m1 * size[x.p] + k] += t.c * value;
-            if constexpr (dual) a_bar.dot[t.m1 * size[x.p] + k] += t.c * dot;
+      gather<Lane>(b, i, A, B);
+      for (std::size_t f = 0; f < factors.size(); ++f) clear(f ? B_bar : A_bar, factors[f].compact, dual);
+      each_row(b, i, [&](const Product& x, int k, std::ptrdiff_t offset) {
+        const std::ptrdiff_t at_a = factors[0].set(x.p, x.s), at_c = factors.back().set(x.q, x.s);
+        const Planes<Real> a = A + at_a, c = B + at_c, a_bar = A_bar + at_a, c_bar = B_bar + at_c,
+                           out_bar = b.output.own_bar(x.out) + offset;
+        for (const Term& t : x.terms) {
+          Lane a_sum{};
+          for (int n = 0; n < factors.back().size[x.q]; n += w) {
+            const Lane o = load<Lane>(out_bar, t.out + n), c_n = load<Lane>(c, t.b + n);
+            Lane c_sum = load<Lane>(c_bar, t.b + n);
+            if (same) add_product(c_sum, product(t.c, load<Lane>(a, t.a + n)), o);
+            else add_product(c_sum, product(t.c, load_scalar<Scalar>(a, t.a + k)), o);
+            store(c_bar, t.b + n, c_sum);
+            if (same) {
+              a_sum = load<Lane>(a_bar, t.a + n);
+              add_product(a_sum, product(t.c, c_n), o);
+              store(a_bar, t.a + n, a_sum);
+            } else add_product(a_sum, o, c_n);
           }
+          if (same) continue;
+          Real value = 0, dot = 0;
+          for (int lane = 0; lane < w; ++lane) {
+            value += value_of(a_sum)[lane];
+            if constexpr (dual) dot += a_sum.dot[lane];
+          }
+          a_bar.value[t.a + k] += t.c * value;
+          if constexpr (dual) a_bar.dot[t.a + k] += t.c * dot;
+        }
+      });
+      for (std::size_t f = 0; f < factors.size(); ++f) {
+        const Planes<Real> from = f ? B_bar : A_bar, to = b.inputs[f].bar;
+        each_channel(b, int(f), i, true, [&](std::ptrdiff_t in_state, std::ptrdiff_t in_copy) {
+          to.value[in_state] += from.value[in_copy];
+          if constexpr (dual) to.dot[in_state] += from.dot[in_copy];
         });
       }
-      each_channel(
-          b.inputs[0], i,
-          [&](std::ptrdiff_t in_state, std::ptrdiff_t in_copy) {
-            b.inputs[0].bar.value[in_state] += A_bar.value[in_copy];
-            if constexpr (dual) b.inputs[0].bar.dot[in_state] += A_bar.dot[in_copy];
-          },
-          true);
     }
   }
 
  private:
-  std::ptrdiff_t set(const Block<Real>& b, int p, int s) const {
-    return start[p] + std::ptrdiff_t(s) * (*b.inputs[0].layout)[p].dim() * size[p];
+  Factor factor(const std::vector<Part>& parts, bool over_groups) const {
+    const Layout<Real> layout(parts);
+    Factor f;
+    for (int p = 0; p < layout.size(); ++p) {
+      const Part& part = layout[p];
+      const int n = part.algebraic_channels(), interleaved = over_groups ? part.groups / part.planes() : part.group;
+      if (interleaved % n_blocks)
+        throw InputError(message("gate tensor_product: ", interleaved, " ", over_groups ? "groups" : "channels",
+                                 " cannot be cut into n_blocks = ", n_blocks));
+      f.place.emplace_back(n_blocks);
+      for (int plane = 0; plane < part.planes(); ++plane)
+        for (int c = 0; c < n; ++c)
+          f.place[p][(over_groups ? c / part.group : c) % n_blocks].push_back(layout.position(p, c, plane));
+      f.channels.push_back(n / n_blocks), f.size.push_back(padded<Real>(n / n_blocks)), f.start.push_back(f.compact);
+      f.stride.push_back(std::ptrdiff_t(part.planes()) * part.dim() * f.size.back());
+      f.compact += n_blocks * f.stride.back();
+    }
+    return f;
   }
-  /// f(channel of A_p, distance of components, first element) for every group of an output part of node i
-  template <class F> void each_row(const State<Real>& out, const Product& x, int i, F f) const {
-    const std::ptrdiff_t row = out.layout->row(x.out);
-    for (int k = 0; k < int(place[x.p][x.s].size()); ++k)
-      f(k, row, i * row * (*out.layout)[x.out].dim() + k * size[x.q]);
+  static void clear(Planes<Real> x, std::ptrdiff_t n, bool dual) {
+    std::memset(x.value, 0, n * sizeof(Real));
+    if (dual) std::memset(x.dot, 0, n * sizeof(Real));
   }
-  /// f(element of the state (x or bar), element of the compact copy) for all channels of node i
-  template <class F> void each_channel(const State<Real>& state, int i, F f, bool bar) const {
-    for (int p = 0; p < state.layout->size(); ++p) {
-      const int d = (*state.layout)[p].dim(), row = state.layout->row(p);
-      const std::ptrdiff_t node = (bar ? state.bar_node : state.node) + i;
-      const std::ptrdiff_t first = state.layout->offset(p, bar ? state.bar_rows : state.rows) + node * d * row;
-      for (int s = 0; s < n_blocks; ++s)
-        for (int m = 0; m < d; ++m)
-          for (int k = 0; k < int(place[p][s].size()); ++k)
-            f(first + m * row + place[p][s][k], start[p] + (std::ptrdiff_t(s) * d + m) * size[p] + k);
+  std::pair<Planes<Real>, Planes<Real>> take(Block<Real>& b, bool dual) const {
+    const Planes<Real> A = b.scratch->take_planes(factors[0].compact, dual);
+    return {A, factors.size() == 1 ? A : b.scratch->take_planes(factors[1].compact, dual)};
+  }
+  /// f(product, channel of A, where the row lies in the output) for node i
+  template <class F> void each_row(Block<Real>& b, int i, F f) const {
+    for (const Product& x : products) {
+      const Layout<Real>& layout = *b.output.layout;
+      const std::ptrdiff_t row = layout.row(x.out);
+      for (int k = 0; k < x.rows; ++k) f(x, k, i * row * layout[x.out].dim() + k * (row / x.rows));
     }
   }
-  template <class Lane> void gather(const State<Real>& state, int i, Planes<Real> A) const {
-    std::memset(A.value, 0, compact * sizeof(Real));
-    if (is_dual<Lane>) std::memset(A.dot, 0, compact * sizeof(Real));
-    each_channel(
-        state, i,
-        [&](std::ptrdiff_t in_state, std::ptrdiff_t in_copy) {
-          A.value[in_copy] = state.x.value[in_state];
-          if constexpr (is_dual<Lane>) A.dot[in_copy] = state.x.dot[in_state];
-        },
-        false);
+  /// f(element of the state (x or bar), element of the copy) for all channels of input `input` of node i
+  template <class F> void each_channel(Block<Real>& b, int input, int i, bool bar, F f) const {
+    const State<Real>& state = b.inputs[input];
+    const Factor& factor = factors[input];
+    for (int p = 0; p < state.layout->size(); ++p) {
+      const int d = (*state.layout)[p].dim(), row = state.layout->row(p), n = factor.channels[p];
+      const std::ptrdiff_t node = (bar ? state.bar_node : state.node) + i;
+      const std::ptrdiff_t first = state.layout->offset(p, bar ? state.bar_rows : state.rows) + node * d * row;
+      for (int s = 0; s < n_blocks; ++s) {
+        const std::vector<int>& place = factor.place[p][s];
+        for (int plane = 0; plane < (*state.layout)[p].planes(); ++plane)
+          for (int m = 0; m < d; ++m)
+            for (int k = 0; k < n; ++k)
+              f(first + m * row + place[plane * n + k],
+                factor.set(p, s) + std::ptrdiff_t(plane * d + m) * factor.size[p] + k);
+      }
+    }
+  }
+  template <class Lane> void gather(Block<Real>& b, int i, Planes<Real> A, Planes<Real> B) const {
+    for (std::size_t f = 0; f < factors.size(); ++f) {
+      const Planes<Real> to = f ? B : A, from = b.inputs[f].x;
+      clear(to, factors[f].compact, is_dual<Lane>);
+      each_channel(b, int(f), i, false, [&](std::ptrdiff_t in_state, std::ptrdiff_t in_copy) {
+        to.value[in_copy] = from.value[in_state];
+        if constexpr (is_dual<Lane>) to.dot[in_copy] = from.dot[in_state];
+      });
+    }
   }
 };
 
 NB_GATE(TensorProduct, "tensor_product",
-        "Full Clebsch-Gordan product of a state with itself, all pairs of channels (eq. 11, factorised)", R"({
+        "Clebsch-Gordan product of two states, or of one with itself: all pairs of channels, or channel by channel "
+        "(eqs. 6 and 11)",
+        R"({
   "l_max": {"type": "int", "default": 2, "doc": "largest l of the output"},
+  "pairs": {"type": "str", "default": "all", "doc": "all: every channel with every channel; same: channel by channel"},
+  "parities": {"type": "str", "default": "natural", "doc": "with o3, natural: outputs of parity (-1)^l only; all: pseudo-tensors too"},
   "n_blocks": {"type": "int", "default": 1, "doc": "sets of channels, interleaved, that are not multiplied with each other"},
-  "blocks_over": {"type": "str", "default": "channels", "doc": "channels: channel c of a group is of set c mod n_blocks; groups: group g is of set g mod n_blocks"}})")
+  "blocks_over": {"type": "str", "default": "channels", "doc": "channels: channel c of a group is of set c mod n_blocks; groups: group g is of set g mod n_blocks"},
+  "algebra": {"type": "str", "default": "real", "doc": "complex: products of two real states with odd l1 + l2 + l are imaginary, as with complex coefficients"},
+  "conjugate": {"type": "bool", "default": false, "doc": "the second factor is conjugated, as norms of complex states need it"}})")
 
 }  // namespace nbcore

@@ -7,6 +7,10 @@
 // one group per path and radial function, w = B_n, no parameters: the sums over s of eq. (10) kept apart, to the
 // letter.
 //
+// Input parts of different widths, as products of states have them, come out as parts of their own (radial "all" only).
+// Complex states (Part) are summed plane by plane; a coupling with odd l1 + l2 + l3 is i times the real one, as seen
+// from the real basis (so3::real_clebsch_gordan): the sums of such paths are turned by i in the end.
+//
 //   forward   channel register outside, then path, then children; the 2l3+1 sums stay in registers
 //   adjoint   edge outside, then path, then channel registers; the Gram matrix A_bar (w H) stays in registers, and one
 //             transposed reduction per edge turns it into M_bar, Y_bar
@@ -39,38 +43,57 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
   using V = Simd<Real>;
   static constexpr int w = width<Real>;
   Couplings<Real> couplings;
-  int radial, n_radial, channels, row;  // row: channels of one group, padded
+  int radial, n_radial, row = 0;  // row: numbers of the widest input part, padded
+  std::vector<int> rows;          // [path] numbers of its input part
+  struct Turn {
+    int part, begin, size;  // of the output: two groups of `size` numbers, real parts and imaginary parts
+  };
+  std::vector<Turn> turns;  // multiplied by i
 
  public:
   ZerothOrder(const Options& spec, const std::vector<std::vector<Part>>& inputs, Surroundings& around) {
     if (inputs.size() != 1) throw InputError("gate zeroth_order: takes one input, the state of the children");
     this->aggregates = true;
     const int l_max = spec.whole("l_max", 3, 0, max_l_network), l_out = spec.whole("l_out", l_max, 0, max_l_network);
-    const int l_min = spec.whole("l_min", 0, 0, l_max);
-    const std::string mode = spec.get<std::string>("radial_mode", "mix");
-    if (mode != "mix" && mode != "all")
-      throw InputError(message("gate zeroth_order: radial_mode must be \"mix\" or \"all\", got \"", mode, "\""));
+    const int l_min = spec.whole("l_min", 0, 0, l_max), l_step = spec.whole("l_step", 1, 1, 2);
+    const auto second_of = [&](const char* option, const std::string& first, const std::string& second) {
+      const std::string value = spec.get<std::string>(option, first);
+      if (value != first && value != second)
+        throw InputError(message("gate zeroth_order: ", option, " must be \"", first, "\" or \"", second, "\", got \"",
+                                 value, "\""));
+      return value == second;
+    };
+    const bool all = second_of("radial_mode", "mix", "all"), any_parity = second_of("parities", "natural", "all");
     const Radial basis = radial_option(spec);
     radial = around.radial(basis), n_radial = basis.n;
     around.l_harmonics = std::max(around.l_harmonics, l_max);
-    const int copies = mode == "all" ? n_radial : 1;
+    const int copies = all ? n_radial : 1;
 
-    channels = inputs[0].empty() ? 0 : inputs[0][0].channels();
-    row = padded<Real>(channels);
+    const Layout<Real> H(inputs[0]);
+    if (!all) check_same_channels("gate zeroth_order, radial_mode \"mix\": ", H.parts());
     const std::vector<Path> paths =
-        aggregation_paths("gate zeroth_order: ", inputs[0], l_min, l_max, l_out, around.o3, copies, this->output);
+        aggregation_paths("gate zeroth_order: ", H.parts(), {l_max, l_min, l_step, l_out, around.o3 && !any_parity},
+                          copies, this->output);
     couplings = Couplings<Real>(paths, l_max, spec.get("scale", 1.0));
+    for (const Path& p : paths) {
+      const Part& h = H[p.part1];
+      rows.push_back(H.row(p.part1)), row = std::max(row, rows.back());
+      if (h.complex && (p.l1 + p.l2 + p.l3) % 2)
+        for (int size = padded<Real>(h.group), group = 0; group < h.groups; group += 2)
+          turns.push_back({p.part3, p.slot * rows.back() + group * size, size});
+    }
 
-    // weights packed [register][path][n][lane]
-    const int P = int(paths.size());
+    // weights packed [register][path][n][lane], the same for real and imaginary part
+    const int P = int(paths.size()), channels = H[0].algebraic_channels();
     this->packing.resize(std::size_t(row) * P * n_radial);
-    if (mode == "mix") this->parameters.push_back({"R", {P, n_radial, channels}});
+    if (!all) this->parameters.push_back({"R", {P, n_radial, channels}});
     for (int p = 0; p < P; ++p)
       for (int n = 0; n < n_radial; ++n)
-        for (int c = 0; c < channels; ++c) {
-          Packed& to = this->packing[(std::size_t(c / w * P + p) * n_radial + n) * w + c % w];
-          if (mode == "mix") to = {(std::int64_t(p) * n_radial + n) * channels + c, 1 / std::sqrt(double(n_radial))};
-          else to = {-1, p % copies == n ? 1.0 : 0.0};
+        for (int c = 0; c < H[paths[p].part1].channels(); ++c) {
+          const int at = H.position(paths[p].part1, c);
+          Packed& to = this->packing[(std::size_t(at / w * P + p) * n_radial + n) * w + at % w];
+          if (all) to = {-1, p % copies == n ? 1.0 : 0.0};
+          else to = {(std::int64_t(p) * n_radial + n) * channels + c % channels, 1 / std::sqrt(double(n_radial))};
         }
   }
 
@@ -94,18 +117,20 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
           contract<Lane>(couplings, Y + (q0 + q) * e.Y_row, M + std::ptrdiff_t(q) * M_size);
         for (int c = 0; c < row; c += w)
           for (int p = 0; p < P; ++p) {
+            if (c >= rows[p]) continue;
             const Path& path = couplings.paths[p];
             radial_weights<Lane>(b.weights + (std::size_t(c / w) * P + p) * n_radial * w, n_radial, B + q0 * B_row,
                                  B_row, n_children, weights, w);
             const int A_row = b.output.layout->row(path.part3);
             const Planes<Real> A =
-                b.output.own(path.part3) + (std::ptrdiff_t(i) * (2 * path.l3 + 1) * A_row + path.slot * row + c);
+                b.output.own(path.part3) + (std::ptrdiff_t(i) * (2 * path.l3 + 1) * A_row + path.slot * rows[p] + c);
             with_sizes(path.l3, path.l1, [&]<int d3, int d1>() {
               forward_path<d3, d1, Lane>(2 * path.l3 + 1, 2 * path.l1 + 1, b.child + q0, n_children,
-                                         H.part(path.part1) + c, row, M + path.M, M_size, weights, w, A, A_row);
+                                         H.part(path.part1) + c, rows[p], M + path.M, M_size, weights, w, A, A_row);
             });
           }
       }
+    turn<Lane>(b, false, 1);
   }
 
   template <class Lane, Want want> void adjoint(Block<Real>& b) const {
@@ -122,14 +147,16 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
     std::memset(Gram.value, 0, sizeof(Real) * M_size * w);  // gaps between l2 stay zero
     if (dual) std::memset(Gram.dot, 0, sizeof(Real) * M_size * w);
     const State<Real>& H = b.inputs[0];
+    turn<Lane>(b, true, -1);  // there and, in the end, back
     for (int i = 0; i < b.n; ++i)
       for (std::int64_t q0 = b.first[i]; q0 < b.first[i + 1]; q0 += chunk) {
         const int n_children = int(std::min<std::int64_t>(chunk, b.first[i + 1] - q0));
         // the weights once more: cheaper than keeping edges x channels from the forward sweep
         for (int c = 0; c < row; c += w)
           for (int p = 0; p < P; ++p)
-            radial_weights<Lane>(b.weights + (std::size_t(c / w) * P + p) * n_radial * w, n_radial, B + q0 * B_row,
-                                 B_row, n_children, weights + (p * row + c), w_row);
+            if (c < rows[p])
+              radial_weights<Lane>(b.weights + (std::size_t(c / w) * P + p) * n_radial * w, n_radial, B + q0 * B_row,
+                                   B_row, n_children, weights + (p * row + c), w_row);
         for (int q = 0; q < n_children; ++q) {
           contract<Lane>(couplings, Y + (q0 + q) * e.Y_row, M);
           for (int p = 0; p < P; ++p) {
@@ -137,9 +164,9 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
             const int A_row = b.output.layout->row(path.part3), d1 = 2 * path.l1 + 1;
             with_sizes(path.l3, path.l1, [&]<int d3, int d1_>() {
               adjoint_path<d3, d1_, want.edges, Lane>(
-                  2 * path.l3 + 1, d1, row, H.part(path.part1) + std::ptrdiff_t(b.child[q0 + q]) * d1 * row,
-                  H.part_bar(path.part1) + std::ptrdiff_t(b.child_bar[q0 + q]) * d1 * row, M + path.M,
-                  b.output.own_bar(path.part3) + (std::ptrdiff_t(i) * (2 * path.l3 + 1) * A_row + path.slot * row),
+                  2 * path.l3 + 1, d1, rows[p], H.part(path.part1) + std::ptrdiff_t(b.child[q0 + q]) * d1 * rows[p],
+                  H.part_bar(path.part1) + std::ptrdiff_t(b.child_bar[q0 + q]) * d1 * rows[p], M + path.M,
+                  b.output.own_bar(path.part3) + (std::ptrdiff_t(i) * (2 * path.l3 + 1) * A_row + path.slot * rows[p]),
                   A_row, weights + (q * w_row + p * row), Gram + std::ptrdiff_t(path.M) * w);
             });
           }
@@ -152,6 +179,7 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
             V value[max_radial + w] = {}, dot[max_radial + w] = {};
             for (int c = 0; c < row; c += w)
               for (int p = 0; p < P; ++p) {
+                if (c >= rows[p]) continue;
                 const V* W = reinterpret_cast<const V*>(b.weights + (std::size_t(c / w) * P + p) * n_radial * w);
                 const Lane w_bar = load<Lane>(weights, q * w_row + p * row + c);
                 for (int n = 0; n < n_radial; ++n) {
@@ -165,6 +193,7 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
         if constexpr (want.parameters)
           for (int c = 0; c < row; c += w)
             for (int p = 0; p < P; ++p) {
+              if (c >= rows[p]) continue;
               V* W_bar = reinterpret_cast<V*>(b.weights_bar + (std::size_t(c / w) * P + p) * n_radial * w);
               V sum[max_radial];
               for (int n = 0; n < n_radial; ++n) sum[n] = W_bar[n];
@@ -176,6 +205,22 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
               for (int n = 0; n < n_radial; ++n) W_bar[n] = sum[n];
             }
       }
+    turn<Lane>(b, true, 1);
+  }
+
+ private:
+  /// Multiplies the sums of imaginary couplings by i (sign 1) or -i, in the output or in its adjoint
+  template <class Lane> void turn(Block<Real>& b, bool bar, Real sign) const {
+    for (const Turn& t : turns) {
+      const std::ptrdiff_t row = b.output.layout->row(t.part), n = b.n * (*b.output.layout)[t.part].dim();
+      for (std::ptrdiff_t k = 0; k < n; ++k)
+        for (int c = 0; c < t.size; c += w) {
+          const Planes<Real> re = (bar ? b.output.own_bar(t.part) : b.output.own(t.part)) + (k * row + t.begin + c),
+                             im = re + t.size;
+          const Lane x = load<Lane>(re, 0), y = load<Lane>(im, 0);
+          store(re, 0, product(-sign, y)), store(im, 0, product(sign, x));
+        }
+    }
   }
 };
 
@@ -183,9 +228,11 @@ NB_GATE(ZerothOrder, "zeroth_order",
         "Aggregation of children (eq. 10): A = sum_j C Y(r_ij) w(|r_ij|) H_j, one group of channels per path", R"({
   "l_max": {"type": "int", "default": 3, "doc": "largest l of the harmonics"},
   "l_min": {"type": "int", "default": 0, "doc": "smallest l of the harmonics"},
+  "l_step": {"type": "int", "default": 1, "doc": "2: every second l only, l_max, l_max - 2, ..."},
   "l_out": {"type": "int", "default": 3, "doc": "largest l of the output"},
   "radial": {"type": "radial", "default": {}, "doc": "radial basis"},
   "radial_mode": {"type": "str", "default": "mix", "doc": "mix: weights over the radial functions, per path and channel; all: one group of channels per radial function"},
+  "parities": {"type": "str", "default": "natural", "doc": "with o3, natural: outputs of parity (-1)^l only; all: pseudo-tensors too"},
   "scale": {"type": "float", "default": 1.0, "doc": "factor of the sum"}})")
 
 }  // namespace nbcore

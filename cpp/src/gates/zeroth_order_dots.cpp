@@ -34,8 +34,11 @@ template <class Real> class ZerothOrderDots : public GateOf<ZerothOrderDots<Real
     radial = around.radial(basis), envelope = around.radial(constant);
     around.l_harmonics = std::max(around.l_harmonics, l_max);
 
+    const std::string where = "gate zeroth_order_dots: ";
+    check_same_channels(where, inputs[0]);
+    if (!inputs[0].empty() && inputs[0][0].complex) throw InputError(message(where, "states must be real"));
     const std::vector<Path> paths =
-        aggregation_paths("gate zeroth_order_dots: ", inputs[0], l_min, l_max, l_out, around.o3, 1, this->output);
+        aggregation_paths(where, inputs[0], {l_max, l_min, 1, l_out, around.o3}, 1, this->output);
     couplings = Couplings<Real>(paths, l_max, spec.get("scale", 1.0));
     const int channels = inputs[0][0].channels(), n_l2 = l_max - l_min + 1;
     row = padded<Real>(channels), N = n_l2 * row, K = padded<Real>(basis.n);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <tuple>
 
 #include "base/error.hpp"
 #include "ops/coupling.hpp"
@@ -15,32 +16,47 @@
 
 namespace nbcore {
 
-/// The paths (part of H, l2, l3) of an aggregation, sorted by l2, `copies` of each; appends a part per l3 to `output`,
-/// with a group of channels per path. InputError, beginning with `where`, for states that do not fit.
-inline std::vector<Path> aggregation_paths(const std::string& where, const std::vector<Part>& H, int l_min, int l_max,
-                                           int l_out, bool o3, int copies, std::vector<Part>& output) {
-  const int channels = H.empty() ? 0 : H[0].channels();
-  std::map<std::pair<int, int>, int> slots;  // (l3, parity) -> groups
+/// Which harmonics and outputs an aggregation has; l2 = l_max, l_max - l_step, ... to l_min.
+struct Angular {
+  int l_max, l_min, l_step, l_out;
+  bool natural;  // outputs of natural parity alone
+};
+
+/// The paths (part of H, l2, l3) of an aggregation, sorted by l2, `copies` of each; appends a part per l3 to `output`
+/// (per l3, parity and width of the state's part, where these differ), with the groups of that part once per path.
+inline std::vector<Path> aggregation_paths(const std::string& where, const std::vector<Part>& H, Angular a, int copies,
+                                           std::vector<Part>& output) {
   std::vector<Path> paths;
-  for (int l2 = l_min; l2 <= l_max; ++l2)
-    for (int part = 0; part < int(H.size()); ++part) {
-      const Part& h = H[part];
-      if (h.groups != 1 || h.group != channels)
-        throw InputError(message(where, "all parts of the input must have the same channels"));
-      const int parity = h.parity * (l2 % 2 ? -1 : 1);
-      for (int l3 = std::abs(h.l - l2); l3 <= std::min(h.l + l2, l_out); ++l3) {
-        if (o3 && parity != (l3 % 2 ? -1 : 1)) continue;  // natural parity
-        for (int copy = 0; copy < copies; ++copy) paths.push_back({part, h.l, l2, l3, 0, slots[{l3, parity}]++, 0});
+  std::map<std::tuple<int, int, int, int, bool>, int> part_of;  // l3, parity, groups and group of H, complex
+  const auto type = [&](const Path& p) {
+    const Part& h = H[p.part1];
+    return std::tuple(p.l3, h.parity * (p.l2 % 2 ? -1 : 1), h.groups, h.group, h.complex);
+  };
+  for (int l2 = a.l_max - (a.l_max - a.l_min) / a.l_step * a.l_step; l2 <= a.l_max; l2 += a.l_step)
+    for (int part = 0; part < int(H.size()); ++part)
+      for (int l3 = std::abs(H[part].l - l2); l3 <= std::min(H[part].l + l2, a.l_out); ++l3) {
+        const Path path{part, H[part].l, l2, l3};
+        if (a.natural && std::get<1>(type(path)) != (l3 % 2 ? -1 : 1)) continue;
+        paths.insert(paths.end(), copies, path), part_of[type(path)] = 0;
       }
-    }
   if (paths.empty()) throw InputError(message(where, "no path leads to l <= l_out"));
-  std::map<int, int> part_of;
-  for (const auto& [type, groups] : slots) {
-    part_of[type.first] = int(output.size());
-    output.push_back({type.first, type.second, groups, channels});
+  for (auto& [key, number] : part_of) {
+    number = int(output.size());
+    output.push_back({std::get<0>(key), std::get<1>(key), 0, std::get<3>(key), std::get<4>(key)});
   }
-  for (Path& p : paths) p.part3 = part_of[p.l3];
+  for (Path& p : paths) {
+    p.part3 = part_of[type(p)];
+    Part& out = output[p.part3];
+    p.slot = out.groups / H[p.part1].groups, out.groups += H[p.part1].groups;
+  }
   return paths;
+}
+
+/// Refuses states whose parts are not all of the same channels.
+inline void check_same_channels(const std::string& where, const std::vector<Part>& H) {
+  for (const Part& h : H)
+    if (h.groups != h.planes() || h.group != H[0].group || h.complex != H[0].complex)
+      throw InputError(message(where, "all parts of the input must have the same channels"));
 }
 
 /// One path, one register of channels: A[m3] += sum over q of M[q][m3][m1] (w[q] H[child q][m1]).

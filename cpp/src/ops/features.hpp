@@ -9,10 +9,17 @@ namespace nbcore {
 
 /// One l-block of a state. Its channels are `groups` times `group` (a group per path or species); each group is padded
 /// by itself, so that kernels write whole registers. Parity is tracked where it is not 0 (SO(3) only).
+///
+/// The groups of a complex part come in pairs, real parts and imaginary parts of `group` complex channels: in the real
+/// basis of harmonics a complex state is a real one with twice the channels, and turns with the same matrix.
 struct Part {
   int l = 0, parity = 1;
   int groups = 1, group = 1;
+  bool complex = false;
   int channels() const { return groups * group; }
+  int planes() const { return complex ? 2 : 1; }
+  /// Complex channels of a complex part, else channels
+  int algebraic_channels() const { return channels() / planes(); }
   int dim() const { return 2 * l + 1; }
 };
 
@@ -33,6 +40,10 @@ template <class Real> class Layout {
   int row(int p) const { return parts_[p].groups * padded<Real>(parts_[p].group); }
   /// Where channel c of part p stands in its row
   int position(int p, int c) const { return c / parts_[p].group * padded<Real>(parts_[p].group) + c % parts_[p].group; }
+  /// Where the real (plane 0) or imaginary (plane 1) part of algebraic channel c stands in its row
+  int position(int p, int c, int plane) const {
+    return (c / parts_[p].group * parts_[p].planes() + plane) * padded<Real>(parts_[p].group) + c % parts_[p].group;
+  }
   /// First element of part p when n nodes are stored
   std::ptrdiff_t offset(int p, int n) const { return before_[p] * n; }
   /// Numbers per node

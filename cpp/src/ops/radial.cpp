@@ -43,6 +43,7 @@ void Radial::check() const {
     throw InputError(message("decay of the chebyshev basis must be 0 to 50, got ", decay));
   if (basis != Basis::solid && !(r_min > 0 && r_min < cutoff))
     throw InputError(message("r_min must lie between 0 and the cutoff, got ", r_min));
+  if (first < -10 || first > 10) throw InputError(message("first of inverse_power must be -10 to 10, got ", first));
   if (smoothness < 0 || smoothness > 4) throw InputError(message("smoothness must be 0 to 4, got ", smoothness));
   if (basis == Basis::damped_power && n > 7)
     throw InputError(message("the basis damped_power has at most 7 functions, got n = ", n));

@@ -6,9 +6,9 @@
 //                     which resolves short distances better
 //   gaussian          exp(-(r - mu_n)^2 / (2 d^2)), mu_n from 0 to rc at equal distances d
 //   inverse_gaussian  exp(-(1/r - k_n)^2 s^2 / 2), k_n from 1/rc to 1/r_min at equal distances, s = 2 N r_min
-//   inverse_power     r^(1-n): with the harmonics of the direction, the terms |r|^-s r of eq. (10), s = n
-//   damped_power      (rc/r)^(n+1) (1 - exp(-(r/r_min)^8)): multipoles far apart, bounded where they are close
-//   solid             (r/rc)^(2n), with harmonics (r/rc)^l Y_lm instead of Y_lm: moments about a centre, smooth there
+//   inverse_power     r^(first-n), first = 1: with the harmonics of the direction, the terms |r|^-s r of eq. (10), s =
+//   n damped_power      (rc/r)^(n+1) (1 - exp(-(r/r_min)^8)): multipoles far apart, bounded where they are close solid
+//   (r/rc)^(2n), with harmonics (r/rc)^l Y_lm instead of Y_lm: moments about a centre, smooth there
 //
 // With `smoothness` s, function n is divided by (n+1)^s: rapidly varying functions get small weights from the start.
 //
@@ -30,6 +30,7 @@ struct Radial {
   double cutoff = 5.0;
   double decay = 0.0;  // chebyshev
   double r_min = 0.8;  // inverse_gaussian, damped_power
+  int first = 1;       // inverse_power: exponent of function 0
   Envelope envelope = Envelope::polynomial;
   int power = 6;       // polynomial
   int smoothness = 0;  // function n is divided by (n+1)^smoothness: a prior for smooth sums
@@ -125,8 +126,11 @@ template <class T> void radial_functions(const Radial& s, T r, T* B, T* dB) {
     }
     case Basis::inverse_power: {
       const T inverse = reciprocal(r);
-      B[0] = r, dB[0] = zero + 1.0;
-      for (int n = 1; n < s.n; ++n) B[n] = B[n - 1] * inverse, dB[n] = B[n] * inverse * (1.0 - n);
+      B[0] = zero + 1.0;
+      for (int k = 0; k < s.first; ++k) B[0] = B[0] * r;
+      for (int k = 0; k > s.first; --k) B[0] = B[0] * inverse;
+      for (int n = 1; n < s.n; ++n) B[n] = B[n - 1] * inverse;
+      for (int n = 0; n < s.n; ++n) dB[n] = B[n] * inverse * double(s.first - n);
       break;
     }
     case Basis::damped_power: {
