@@ -5,12 +5,13 @@ from nbcore._core import build_info as _build_info
 from nbcore._threads import threads
 from nbcore.errors import CheckpointError, Error, InputError, ModelFileError, NumericsError, SpeciesError
 from nbcore.potential import Potential, Result
+from nbcore.scheme import CompositionScheme
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "CheckpointError", "Error", "InputError", "ModelFileError", "NumericsError", "Potential", "Result", "SpeciesError",
-    "__version__", "build_info", "errors", "gates", "presets", "so3", "threads",
+    "CheckpointError", "CompositionScheme", "Error", "InputError", "ModelFileError", "NumericsError", "Potential",
+    "Result", "SpeciesError", "__version__", "build_info", "errors", "gates", "presets", "so3", "threads",
 ]  # fmt: skip
 
 

@@ -8,6 +8,8 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from nbcore import threads as number_of_threads
 from nbcore.evaluator import Evaluator
+from nbcore.model_file import read_description
+from nbcore.potential import Potential
 
 
 class NBCoreCalculator(Calculator):
@@ -15,6 +17,9 @@ class NBCoreCalculator(Calculator):
 
     potential: the path of a model file, evaluated over the C interface; or a nbcore.Potential, whose parameters may go
     on changing. threads: at most so many; default `nbcore.threads()`.
+
+    scheme: the composition scheme of a potential that works on one. It is made from the atoms of the first calculation
+    (and their labels, `atoms.arrays`) and held while they move; `calculator.scheme = None` makes it anew.
 
     Units are eV, Angstrom, eV/Angstrom^3; the energy holds the E0s, and free_energy is the same number. The stress has
     the sign and the Voigt order of ASE; asking for it raises PropertyNotImplementedError unless the structure is
@@ -32,7 +37,10 @@ class NBCoreCalculator(Calculator):
         super().__init__()
         is_path = isinstance(potential, (str, os.PathLike))
         self.potential = Evaluator(potential) if is_path else potential
+        if is_path and read_description(potential)["program"].get("sets"):
+            self.potential = Potential.load(potential)
         self.threads = threads
+        self.scheme = None
         self._parameters = None
 
     def check_state(self, atoms, tol=0.0):
@@ -65,6 +73,11 @@ class NBCoreCalculator(Calculator):
             pbc = atoms.pbc.tolist()
             energy = self.potential.evaluate(positions, numbers, cell, pbc, forces, virial, energies, threads)
             return energy, energies, forces, virial
-        r = self.potential.compute(positions, atoms.numbers, cell=cell, pbc=atoms.pbc, threads=threads)
+        n_sets = len(self.potential._core.sets)
+        if n_sets > 1 and (self.scheme is None or self.scheme.n_atoms != len(atoms)):
+            self.scheme = self.potential.scheme(positions, cell, atoms.pbc, atoms.arrays)
+        r = self.potential.compute(
+            positions, atoms.numbers, cell=cell, pbc=atoms.pbc, threads=threads, scheme=self.scheme
+        )
         self._parameters = self.potential.parameters.copy()
         return r.energy, r.energies, r.forces, r.virial

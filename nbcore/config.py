@@ -100,6 +100,11 @@ class Model(Table, kw_only=True):
     correlation: _optional("neighbours per product: 3 is four-body per level", ge=1, le=4) = None
     n_radial: _optional("radial functions", ge=1) = None
     parity: _(Literal["o3", "so3"] | None, "o3: mirror images have the same energy") = None
+    labels: _(str | None, "tree: the per-atom label of its smallest parts; without, cubes in space") = None
+    part_size: _(Annotated[float, msgspec.Meta(gt=0)] | None, "tree: edge of the smallest cubes, Angstrom") = None
+    tree_levels: _optional("tree: levels of parts, the last is the whole structure", ge=1, le=20) = None
+    tree_channels: _optional("tree: channels of a part's moments", ge=1) = None
+    l_parts: _optional("tree: largest moment of a part, 1 dipole, 2 quadrupole", ge=0, le=5) = None
 
 
 class Loss(Table):

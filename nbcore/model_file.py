@@ -54,7 +54,9 @@ def check_golden(path, tolerance: float = 1e-10) -> list[Golden]:
         except KeyError as missing:
             raise ModelFileError(f"{path}: golden case {case} lacks the array {missing.args[0]}") from None
         pbc = stored["pbc"] != 0
-        got = potential.compute(stored["positions"], stored["numbers"].astype(int), stored["cell"], pbc, threads=1)
+        numbers = stored["numbers"].astype(int)
+        scheme = potential.scheme(stored["positions"], stored["cell"], pbc, potential.golden_labels(numbers))
+        got = potential.compute(stored["positions"], numbers, stored["cell"], pbc, threads=1, scheme=scheme)
         differences = []
         for key in ("energy", "forces", "virial"):
             value = np.asarray(getattr(got, key))

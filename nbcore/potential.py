@@ -9,6 +9,7 @@ import numpy as np
 from nbcore import _core
 from nbcore._threads import threads as number_of_threads
 from nbcore.errors import InputError
+from nbcore.scheme import scheme_of
 from nbcore.species import atomic_numbers, symbols
 
 
@@ -123,17 +124,20 @@ class Potential:
 
     # ---- what it does ----
 
-    def compute(self, positions, species, cell=None, pbc=False, threads: int | None = None) -> Result:
+    def compute(self, positions, species, cell=None, pbc=False, threads: int | None = None, scheme=None) -> Result:
         """Energy, forces, virial, stress and energies per atom of one structure.
 
         positions: (N, 3) Angstrom. species: N symbols or atomic numbers. cell: (3, 3), rows are the cell vectors,
-        Angstrom. pbc: one or three booleans. threads: see `nbcore.threads`; any number gives the same bits.
+        Angstrom. pbc: one or three booleans. threads: see `nbcore.threads`; any number gives the same bits. scheme:
+        CompositionScheme, for networks that work on one.
 
         Raises InputError (shapes, NaN, singular cell), SpeciesError (unknown element), NumericsError (atoms on top of
         each other), TypeError (not numbers).
         """
         positions, numbers, cell, pbc = check_structure(positions, species, cell, pbc)
-        energy, forces, virial, energies = self._core.compute(positions, numbers, cell, pbc, number_of_threads(threads))
+        energy, forces, virial, energies = self._core.compute(
+            positions, numbers, cell, pbc, number_of_threads(threads), None if scheme is None else scheme.core
+        )
         stress = -virial / abs(np.linalg.det(cell)) if all(pbc) else None
         return Result(energy, forces, virial, stress, energies)
 
@@ -141,12 +145,27 @@ class Potential:
         """`compute` for a list of ase.Atoms, structures, or tuples (positions, species, cell, pbc), in order."""
         results = []
         for s in structures:
+            scheme = None
             if hasattr(s, "get_positions"):
+                scheme = (
+                    self.scheme(s.get_positions(), s.cell[:], s.pbc, s.arrays) if len(self._core.sets) > 1 else None
+                )
                 s = (s.get_positions(), s.numbers, s.cell[:], s.pbc)
             elif hasattr(s, "positions"):
+                scheme = scheme_of(self, s)
                 s = (s.positions, s.numbers, s.cell, s.pbc)
-            results.append(self.compute(*s, threads=threads))
+            results.append(self.compute(*s, threads=threads, scheme=scheme))
         return results
+
+    def scheme(self, positions, cell=None, pbc=False, labels: dict | None = None):
+        """The composition scheme of a structure for this potential, None if it works on atoms alone.
+
+        It belongs to the structure: make it once, from a reference geometry, and keep it while the atoms move. labels:
+        {name: (N,) integers or texts}, if the potential's parts go by a label.
+        """
+        from types import SimpleNamespace
+
+        return scheme_of(self, SimpleNamespace(positions=positions, cell=cell, pbc=pbc, labels=labels or {}))
 
     # ---- where it is kept ----
 
@@ -165,7 +184,8 @@ class Potential:
             for name, (s, shape) in self.parameter_slices.items()
         }
         for k, (positions, numbers, cell, pbc) in enumerate(self._golden_structures()):
-            r = self.compute(positions, numbers, cell, pbc, threads=1)
+            scheme = self.scheme(positions, cell, pbc, self.golden_labels(numbers))
+            r = self.compute(positions, numbers, cell, pbc, threads=1, scheme=scheme)
             case = dict(
                 positions=positions,
                 numbers=numbers,
@@ -193,6 +213,11 @@ class Potential:
         corners = d * np.array([[0, 0, 0], [1, 0.1, 0], [0.2, 1, 0.1], [0.1, 0.3, 1.1], [1.2, 1, 0.9]])
         yield corners, numbers, np.zeros((3, 3)), (False,) * 3
         yield corners[:3], numbers[:3], d * np.array([[2.1, 0, 0], [0.3, 1.9, 0], [-0.2, 0.4, 2.3]]), (True,) * 3
+
+    def golden_labels(self, numbers) -> dict:
+        """Labels of the atoms of a golden case, where the parts of this model go by a label."""
+        key = (self.description.get("scheme") or {}).get("labels")
+        return {key: np.arange(len(numbers)) % 2} if key else {}
 
     def __reduce__(self):
         return _restore, (self.description, self.parameters.copy(), self.E0s, self.scale)

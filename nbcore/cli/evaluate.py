@@ -103,13 +103,12 @@ def predict(potential, structures, threads=None, quiet=True):
 
 def _portion(potential, structures, threads):
     """compute_many; after an error one by one, to say which structure it was."""
-    arguments = [(s.positions, s.numbers, s.cell, s.pbc) for s in structures]
     try:
-        return potential.compute_many(arguments, threads=threads)
+        return potential.compute_many(structures, threads=threads)
     except Error:
-        for s, (positions, numbers, cell, pbc) in zip(structures, arguments, strict=True):
+        for s in structures:
             try:
-                potential.compute(positions, numbers, cell=cell, pbc=pbc, threads=threads)
+                potential.compute_many([s], threads=threads)
             except Error as e:
                 raise type(e)(f"{s.where}: {e}") from None
         raise

@@ -167,6 +167,7 @@ def structure_of(frame: Frame, keys: Keys, options: Options) -> Structure:
         file=frame.file,
         frame=frame.number,
         line=frame.line,
+        labels={key: a for key, a in frame.atoms.arrays.items() if key not in NOT_LABELS and _names_parts(a)},
     )
     if structure.periodic:
         structure.stress = _stress(frame, keys, options, abs(np.linalg.det(cell)), energy_unit)
@@ -174,6 +175,11 @@ def structure_of(frame: Frame, keys: Keys, options: Options) -> Structure:
         for key in (keys.stress, keys.virial):
             keys.unused[key] += key in frame.values
     return structure
+
+
+def _names_parts(array) -> bool:
+    """One whole number or text per atom."""
+    return array.ndim == 1 and array.dtype.kind in "iuU"
 
 
 def _geometry(frame, length_unit):

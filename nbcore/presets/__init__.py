@@ -3,14 +3,16 @@
 from nbcore.presets.cormorant import cormorant, cormorant_program
 from nbcore.presets.kondor import kondor, kondor_program
 from nbcore.presets.nbody import SIZES, nbody, nbody_program
+from nbcore.presets.tree import tree, tree_program
 
-__all__ = ["PRESETS", "SIZES", "cormorant", "kondor", "nbody", "program"]
+__all__ = ["PRESETS", "SIZES", "cormorant", "kondor", "nbody", "program", "tree"]
 
 #: name -> (what it is, function that makes a potential, function that makes its program)
 PRESETS = {
     "nbody": ("symmetric products, four-body per level, messages between levels: the default", nbody, nbody_program),
     "kondor": ("the paper to the letter: eqs. (10) and (11), inverse powers", kondor, kondor_program),
     "cormorant": ("states meet along edges: messages weighted by scalar products", cormorant, cormorant_program),
+    "tree": ("nbody, and a network over parts of the whole structure: long-range interactions", tree, tree_program),
 }  # fmt: skip
 
 

@@ -7,8 +7,11 @@ from nbcore.potential import Potential
 from nbcore.species import atomic_numbers, symbols
 
 
-def build(preset: str, make_program, species, options: dict, E0s: dict | None, seed: int) -> Potential:
-    """A potential with the program of a preset and random parameters; InputError for options that make no sense."""
+def build(preset: str, make_program, species, options: dict, E0s: dict | None, seed: int, **more) -> Potential:
+    """A potential with the program of a preset and random parameters; InputError for options that make no sense.
+
+    more: further entries of the description.
+    """
     cutoff, levels = options["cutoff"], options["levels"]
     if not math.isfinite(cutoff) or cutoff <= 0:
         raise InputError(f"cutoff must be a positive length in Angstrom, got {cutoff!r}")
@@ -23,5 +26,6 @@ def build(preset: str, make_program, species, options: dict, E0s: dict | None, s
     description = {
         "preset": preset, "options": options, "species": ordered, "cutoff": float(cutoff),
         "E0s": {s: float((E0s or {}).get(s, 0.0)) for s in ordered}, "program": make_program(ordered, **options),
+        **more,
     }  # fmt: skip
     return Potential(description, int(seed))

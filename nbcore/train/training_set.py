@@ -8,6 +8,7 @@ import numpy as np
 from nbcore import _core
 from nbcore._threads import threads as number_of_threads
 from nbcore.errors import InputError, NumericsError
+from nbcore.scheme import core_scheme
 
 
 @dataclass
@@ -68,6 +69,7 @@ class TrainingSet:
                 "forces": s.forces,
                 "stress": s.stress if all(s.pbc) else None,
                 "weight": s.weight,
+                "scheme": core_scheme(potential, s),
             }
             for s, cell in zip(structures, self._cells, strict=True)
         ]

@@ -45,7 +45,8 @@ struct Checker {
   void node(const SchemeSet& s, int k, const SchemeSet* below) const {
     if (s.classes[k] < 0) refuse(s, k, "its class must not be negative, got ", s.classes[k]);
     if (s.atom_first[k] == s.atom_first[k + 1]) refuse(s, k, "it has no atoms");
-    if (s.child_first[k] == s.child_first[k + 1]) refuse(s, k, "it has no children");
+    if (s.child_first[k] == s.child_first[k + 1] && s.atom_first[k + 1] - s.atom_first[k] != 1)
+      refuse(s, k, "it has no children; a leaf has one atom, this node has ", s.atom_first[k + 1] - s.atom_first[k]);
     double sum = 0;
     for (std::int64_t a = s.atom_first[k]; a < s.atom_first[k + 1]; ++a) {
       if (s.atom[a] < 0 || s.atom[a] >= scheme.n_atoms)
@@ -84,7 +85,8 @@ struct Checker {
         for (int c : s.child) has_parent[index(s.children)][c] = true;
     for (std::size_t k = 0; k < scheme.sets.size(); ++k)
       for (int node = 0; node < scheme.sets[k].size(); ++node) {
-        if (has_parent[k][node]) continue;
+        const bool leaf = scheme.sets[k].child_first[node] == scheme.sets[k].child_first[node + 1];
+        if (has_parent[k][node] || leaf) continue;  // a leaf may be left alone: an atom without neighbours
         if (++roots > 1) refuse(scheme.sets[k], node, "it is part of nothing, but there is another root already");
         std::vector<bool> there(scheme.n_atoms, false);
         const SchemeSet& s = scheme.sets[k];

@@ -57,7 +57,8 @@ std::vector<Vec3> wrapped(const Structure& s) {
 
 Graph build_graph(const Structure& s, std::span<const int> species, const Network& network, double r_min,
                   int max_block) {
-  const NeighbourList list = neighbours(s.positions, s.cell, s.pbc, network.cutoff(), r_min);
+  const double cutoff = network.cutoff() > 0 ? network.cutoff() : 2 * r_min;  // parts alone: nobody looks at neighbours
+  const NeighbourList list = neighbours(s.positions, s.cell, s.pbc, cutoff, r_min);
   const int n_atoms = int(s.positions.size()), n_species = network.n_species();
   Graph graph;
   graph.sets.resize(network.sets().size()), graph.relations.resize(2 * network.sets().size());

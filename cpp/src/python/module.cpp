@@ -36,6 +36,7 @@ PYBIND11_MODULE(_core, m) {
   nbcore::python::bind_model_file(m);
   nbcore::python::bind_optimizers(m);
   nbcore::python::bind_gates(m);
+  nbcore::python::bind_scheme(m);
   nbcore::python::bind_potential(m);
   nbcore::python::bind_training(m);
   nbcore::python::bind_so3(m);

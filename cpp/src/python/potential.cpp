@@ -70,6 +70,12 @@ void bind_potential(py::module_& m) {
              }
              return out;
            })
+      .def_property_readonly("sets",
+                             [](const Potential& self) {
+                               std::vector<std::string> names;
+                               for (const auto& set : self.network().sets()) names.push_back(set.name);
+                               return names;
+                             })
       .def_property_readonly("levels", [](const Potential& self) { return self.network().levels(); })
       .def_property_readonly("cutoff", &Potential::cutoff)
       .def_property_readonly("r_min", &Potential::r_min)
@@ -84,8 +90,9 @@ void bind_potential(py::module_& m) {
       .def(
           "compute",
           [](const Potential& self, const Doubles& positions, const std::vector<int>& numbers, const Doubles& cell,
-             const std::array<bool, 3>& pbc, int threads) {
-            const Structure s = structure_from(positions, numbers, cell, pbc);
+             const std::array<bool, 3>& pbc, int threads, std::shared_ptr<CompositionScheme> scheme) {
+            Structure s = structure_from(positions, numbers, cell, pbc);
+            s.scheme = std::move(scheme);
             Result r;
             {
               py::gil_scoped_release nogil;
@@ -94,7 +101,8 @@ void bind_potential(py::module_& m) {
             return py::make_tuple(r.energy, array_of(r.forces), array_of(r.virial),
                                   Doubles(py::ssize_t(r.energies.size()), r.energies.data()));
           },
-          py::arg("positions"), py::arg("numbers"), py::arg("cell"), py::arg("pbc"), py::arg("threads"));
+          py::arg("positions"), py::arg("numbers"), py::arg("cell"), py::arg("pbc"), py::arg("threads"),
+          py::arg("scheme") = py::none());
 
   m.def("gate_types", [] {
     py::dict out;

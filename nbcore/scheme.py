@@ -1,0 +1,341 @@
+"""Composition schemes: the parts a structure is made of (Kondor, arXiv:1803.01588, section 3)."""
+
+import numpy as np
+
+from nbcore import _core
+from nbcore.errors import InputError
+
+__all__ = ["CompositionScheme"]
+
+NO_IMAGE = np.zeros(3, dtype=np.int32)
+
+
+class CompositionScheme:
+    """Nodes above the atoms of one structure: a directed acyclic graph of subsystems of any size.
+
+    A node has atoms P_j, a position r_j = sum_k c_k (r_k + n_k cell) with sum_k c_k = 1, a weight-sharing class, and
+    children, atoms or nodes of a set made before; it may have several parents. Nodes of one set run the same gates of
+    a program ("nodes": the name of the set). The scheme is input: it belongs to a structure and stays as it is while
+    the atoms move; forces flow through the positions of its nodes exactly.
+
+    n_atoms: of the structure. Sets are added from the bottom up, `add`; or a whole scheme comes from a builder:
+    `from_labels`, `from_bonds`, `tree`, `neighbourhoods`. It is checked when it is used first, or by `check`: lengths,
+    indices, sums of coefficients, no atom of a child that its parent lacks, one root that has all atoms.
+
+    >>> water = CompositionScheme(6)
+    >>> water.add("molecules", [[0, 1, 2], [3, 4, 5]])
+    >>> water.add("dimer", [[0, 1]], children="molecules")
+    >>> water
+    CompositionScheme(6 atoms, 2 molecules, 1 dimer)
+    """
+
+    def __init__(self, n_atoms: int):
+        self.n_atoms = int(n_atoms)
+        self.sets: list[dict] = []
+        self._checked = None
+
+    def __repr__(self):
+        counts = [f"{self.n_atoms} atoms", *(f"{len(s['classes'])} {s['name']}" for s in self.sets)]
+        return f"CompositionScheme({', '.join(counts)})"
+
+    def __getitem__(self, name: str) -> dict:
+        """The set with this name: arrays "classes" (n), "atom_first" (n+1), "atom", "coefficient", "image" (.., 3),
+        "child_first", "child", "child_image"; those of node k are first[k]:first[k+1]."""
+        for s in self.sets:
+            if s["name"] == name:
+                return s
+        raise InputError(
+            f'the composition scheme has no set "{name}"; there are {", ".join(s["name"] for s in self.sets)}'
+        )
+
+    def add(self, name, nodes, children="atoms", classes=None, positions="centroid", images=None, atoms=None) -> None:
+        """One more set of nodes.
+
+        nodes: per node the list of its children; or one array, for every child the node it belongs to (-1: to none).
+        children: "atoms" or a set added before. classes: per node an integer from 0 on, all 0 by default.
+        positions: "centroid" of the node's atoms; or per node the atom it stands on, an integer; or per node a list
+        of coefficients, one per atom of the node in the order of `scheme[name]["atom"]`. images: per child as in
+        `nodes`, the cell vectors (3 integers) to be added to it; none by default. atoms: per node a list of atoms that
+        it has besides those of its children.
+        """
+        first, child, shift = _ragged(nodes, images)
+        n = len(first) - 1
+        below = None if children == "atoms" else self[children]
+        owner = np.repeat(np.arange(n), np.diff(first))
+        if below is None:
+            atom_owner, atom, image = owner, child, shift
+        else:
+            bad = (child < 0) | (child >= len(below["classes"]))
+            if bad.any():
+                raise InputError(f'set "{name}": child {child[bad][0]} does not exist in "{children}"')
+            counts = np.diff(below["atom_first"])[child]
+            atom_owner = np.repeat(owner, counts)
+            start = np.repeat(below["atom_first"][child] - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
+            source = start + np.arange(counts.sum())
+            atom, image = below["atom"][source], below["image"][source] + np.repeat(shift, counts, axis=0)
+        rows = np.column_stack([atom_owner, atom, image])
+        if atoms is not None:
+            more = [[k, a, 0, 0, 0] for k, list_ in enumerate(atoms) for a in np.atleast_1d(list_)]
+            rows = np.vstack([rows, np.array(more, dtype=rows.dtype).reshape(-1, 5)])
+        rows = np.unique(rows, axis=0)  # what several children share, once
+        atom_first = np.searchsorted(rows[:, 0], np.arange(n + 1))
+        self.sets.append({
+            "name": str(name), "children": str(children),
+            "classes": np.zeros(n, dtype=np.int32) if classes is None else np.asarray(classes, dtype=np.int32),
+            "atom_first": atom_first, "atom": rows[:, 1].astype(np.int32), "image": rows[:, 2:].astype(np.int32),
+            "coefficient": _coefficients(name, positions, atom_first, rows[:, 1], rows[:, 2:]),
+            "child_first": first, "child": child.astype(np.int32), "child_image": shift.astype(np.int32),
+        })  # fmt: skip
+        self._checked = None
+
+    def check(self) -> None:
+        """Raises InputError that names the set and the node where something does not fit."""
+        if self._checked is None:
+            self._checked = _core.CompositionScheme(self.n_atoms, self.sets)
+
+    @property
+    def core(self):
+        """The checked scheme as the C++ core holds it."""
+        self.check()
+        return self._checked
+
+    def positions(self, name: str, positions, cell=None) -> np.ndarray:
+        """(n, 3) positions of the nodes of a set, from those of the atoms."""
+        s = self[name]
+        r = np.asarray(positions, dtype=float)[s["atom"]]
+        if cell is not None:
+            r = r + s["image"] @ np.asarray(cell, dtype=float)
+        return np.add.reduceat(s["coefficient"][:, None] * r, s["atom_first"][:-1]) if len(r) else np.zeros((0, 3))
+
+    def radii(self, name: str, positions, cell=None) -> np.ndarray:
+        """Per node of a set the distance of its farthest atom from its position, Angstrom."""
+        s = self[name]
+        r = np.asarray(positions, dtype=float)[s["atom"]]
+        if cell is not None:
+            r = r + s["image"] @ np.asarray(cell, dtype=float)
+        centre = np.repeat(self.positions(name, positions, cell), np.diff(s["atom_first"]), axis=0)
+        return np.maximum.reduceat(np.linalg.norm(r - centre, axis=1), s["atom_first"][:-1])
+
+    # ---- builders ----
+
+    @classmethod
+    def from_labels(cls, labels, positions=None, cell=None, pbc=False, classes=None, root: str | None = "system"):
+        """Parts by label, a molecule or residue each, and a root above them.
+
+        labels: per atom a number or text. classes: {label: class}, all 0 by default. With a periodic cell every atom
+        is taken in the image nearest to the first atom of its part, so positions are needed; parts must be smaller
+        than half the cell. The sets are called "parts" and `root`.
+
+        >>> CompositionScheme.from_labels(["a", "a", "b", "b", "b"])
+        CompositionScheme(5 atoms, 2 parts, 1 system)
+        """
+        labels = np.asarray(labels)
+        names, node = np.unique(labels, return_inverse=True)
+        scheme = cls(len(labels))
+        images = _nearest_to_first(node, positions, cell, pbc) if np.any(pbc) else None
+        scheme.add("parts", node, classes=None if classes is None else [classes[k] for k in names.tolist()],
+                   images=images)  # fmt: skip
+        if root:
+            scheme.add(root, [np.arange(len(names))], children="parts")
+        return scheme
+
+    @classmethod
+    def from_bonds(cls, positions, numbers, cell=None, pbc=False, scale: float = 1.2, root: str | None = "system"):
+        """Molecules as parts: atoms closer than `scale` times the sum of their covalent radii are bonded.
+
+        Needs ASE for the radii. A network of bonds that runs through a periodic cell without end is an InputError.
+        """
+        from ase.data import covalent_radii
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        radii = covalent_radii[np.asarray(numbers)]
+        i, j, shift, vector = _core.neighbours(positions, cell, pbc, 2 * scale * radii.max(), r_min=0.0)
+        bonded = np.linalg.norm(vector, axis=1) < scale * (radii[i] + radii[j])
+        i, j, shift = i[bonded], j[bonded], shift[bonded]
+        n = len(radii)
+        _, node = connected_components(coo_array((np.ones(len(i)), (i, j)), shape=(n, n)), directed=False)
+        images = np.zeros((n, 3), dtype=int)
+        seen = np.zeros(n, dtype=bool)
+        seen[np.unique(node, return_index=True)[1]] = True
+        while True:  # from the first atom of a molecule along its bonds
+            step = seen[i] & ~seen[j]
+            if not step.any():
+                break
+            images[j[step]] = images[i[step]] + shift[step]
+            seen[j[step]] = True
+        if np.any(images[i] + shift != images[j]):
+            raise InputError("the bonds of a part run through the periodic cell without end: it is no molecule")
+        scheme = cls(n)
+        scheme.add("parts", node, images=images)
+        if root:
+            scheme.add(root, [np.arange(node.max() + 1)], children="parts")
+        return scheme
+
+    @classmethod
+    def tree(cls, positions, cell=None, pbc=False, size: float = 6.0, levels: int = 6, labels=None):
+        """A spatial tree over a reference geometry: cubes of edge size, 2 size, 4 size, ...: sets part1, part2, ...
+
+        O(N) nodes, the same for the same geometry. A part of level k are the non-empty cubes of level k - 1 in one
+        larger cube, those of level 1 the atoms in a cube of edge `size` (Angstrom), or those with one of the `labels`.
+        Level `levels` is the root, with whatever is left as its children. In a periodic direction the cubes divide the
+        cell evenly.
+        """
+        positions = np.asarray(positions, dtype=float)
+        pbc = np.broadcast_to(np.asarray(pbc, dtype=bool), 3)
+        n = len(positions)
+        scheme = cls(n)
+        if labels is not None:
+            bottom = cls.from_labels(labels, positions, cell, pbc, root=None)
+            scheme.add("part1", np.unique(np.asarray(labels), return_inverse=True)[1],
+                       images=_images_by_atom(bottom["parts"], n))  # fmt: skip
+            places, first = scheme.positions("part1", positions, cell), 2
+        else:
+            places, first = positions, 1
+        grid, shape, images = _grid(places, cell, pbc, size)
+        for level in range(first, levels + 1):
+            last = level == levels
+            if level > first:
+                grid, shape = grid // 2, -(-shape // 2)
+            key = np.zeros(len(grid), dtype=int) if last else np.ravel_multi_index(grid.T, shape)
+            _, index, node = np.unique(key, return_index=True, return_inverse=True)
+            scheme.add(f"part{level}", node, children="atoms" if level == 1 else f"part{level - 1}",
+                       images=images)  # fmt: skip
+            grid, images = grid[index], None  # images are in the atoms of the parts already
+        return scheme
+
+    @classmethod
+    def neighbourhoods(cls, positions, cutoff: float, levels: int = 2, cell=None, pbc=False):
+        """Neighbourhoods of neighbourhoods of a reference geometry, sets level1, level2, ..., and a root "system".
+
+        Node i of level k stands on atom i; its children are the nodes of level k - 1 (atoms for k = 1) on the atoms
+        within the cutoff (Angstrom) of atom i, without itself: the scheme of the flat potentials, which make their
+        edges anew at every evaluation.
+        """
+        positions = np.asarray(positions, dtype=float)
+        i, j, shift, _ = _core.neighbours(positions, cell, pbc, cutoff)
+        n = len(positions)
+        first = np.searchsorted(i, np.arange(n + 1))
+        scheme = cls(n)
+        for level in range(1, levels + 1):
+            scheme.add(f"level{level}", (first, j), children="atoms" if level == 1 else f"level{level - 1}",
+                       positions=np.arange(n), images=shift, atoms=np.arange(n))  # fmt: skip
+        scheme.add("system", [np.arange(n)], children=f"level{levels}")
+        return scheme
+
+
+def _ragged(nodes, images):
+    """(first, child, image) from lists of children, from (first, child), or from the node of every child."""
+    if isinstance(nodes, tuple):
+        first, child = (np.asarray(a, dtype=np.int64) for a in nodes)
+    elif isinstance(nodes, np.ndarray) and nodes.ndim == 1 and nodes.dtype.kind in "iu":
+        kept = np.flatnonzero(nodes >= 0)
+        order = kept[np.argsort(nodes[kept], kind="stable")]
+        first = np.searchsorted(nodes[order], np.arange(nodes.max(initial=-1) + 2))
+        images = None if images is None else np.asarray(images)[order]
+        child = order
+    else:
+        lists = [np.asarray(c, dtype=np.int64).reshape(-1) for c in nodes]
+        first = np.concatenate([[0], np.cumsum([len(c) for c in lists], dtype=np.int64)]).astype(np.int64)
+        child = np.concatenate([*lists, np.zeros(0, dtype=np.int64)])
+        if images is not None:
+            images = np.concatenate([np.asarray(k).reshape(-1, 3) for k in images])
+    images = np.zeros((len(child), 3), dtype=np.int64) if images is None else np.asarray(images).reshape(-1, 3)
+    if len(images) != len(child):
+        raise InputError(f"images: one per child is needed, {len(child)}, got {len(images)}")
+    return first, child, images
+
+
+def _coefficients(name, positions, first, atom, image):
+    """Per atom of every node its coefficient in the node's position."""
+    n, counts = len(first) - 1, np.diff(first)
+    if isinstance(positions, str):
+        if positions != "centroid":
+            raise InputError(f'set "{name}": positions must be "centroid", atoms or coefficients, got {positions!r}')
+        return np.repeat(1.0 / np.maximum(counts, 1), counts)
+    if len(positions) != n:
+        raise InputError(f'set "{name}": positions for {n} nodes are needed, got {len(positions)}')
+    if all(isinstance(p, (int, np.integer)) for p in positions):
+        centre = np.repeat(np.asarray(positions), counts)
+        c = np.zeros(len(atom))
+        is_centre = np.flatnonzero(atom == centre)
+        is_centre = is_centre[np.argsort(np.abs(image[is_centre]).sum(axis=1), kind="stable")]  # in the cell, if it can
+        owner, chosen = np.unique(np.repeat(np.arange(n), counts)[is_centre], return_index=True)
+        missing = np.setdiff1d(np.arange(n), owner)
+        if len(missing):
+            k = missing[0]
+            raise InputError(f'set "{name}", node {k}: it stands on atom {positions[k]}, which it has not')
+        c[is_centre[chosen]] = 1.0
+        return c
+    for k, c in enumerate(positions):
+        if len(c) != counts[k]:
+            raise InputError(f'set "{name}", node {k}: it has {counts[k]} atoms, got {len(c)} coefficients')
+    return np.concatenate([np.asarray(c, dtype=float) for c in positions])
+
+
+def _nearest_to_first(node, positions, cell, pbc):
+    """Per atom the cell vectors that bring it next to the first atom of its part."""
+    if positions is None or cell is None:
+        raise InputError("parts in a periodic cell need positions and cell")
+    positions, cell = np.asarray(positions, dtype=float), np.asarray(cell, dtype=float)
+    first = np.unique(node, return_index=True)[1][node]
+    fraction = (positions - positions[first]) @ np.linalg.inv(cell)
+    return -np.round(fraction * np.broadcast_to(pbc, 3)).astype(int)
+
+
+def _images_by_atom(parts, n):
+    images = np.zeros((n, 3), dtype=int)
+    images[parts["child"]] = parts["child_image"]
+    return images
+
+
+def _grid(places, cell, pbc, size):
+    """(cube of every place (n, 3), cubes per direction (3,), images that bring places into the cell)."""
+    if not (np.isfinite(size) and size > 0):
+        raise InputError(f"size must be a positive length in Angstrom, got {size!r}")
+    axes = np.eye(3) if cell is None or not np.any(cell) else np.asarray(cell, dtype=float)
+    if abs(np.linalg.det(axes)) < 1e-12:
+        axes = np.eye(3)
+        if np.any(pbc):
+            raise InputError("a periodic tree needs a cell with three vectors")
+    fraction = places @ np.linalg.inv(axes)
+    images = -np.floor(fraction).astype(int) * pbc
+    fraction = fraction + images
+    length = np.linalg.norm(axes, axis=1)
+    low = np.where(pbc, 0.0, fraction.min(axis=0, initial=0.0))
+    span = np.where(pbc, 1.0, np.maximum(fraction.max(axis=0, initial=0.0) - low, 0.0)) * length
+    # whole cubes in periodic directions; elsewhere one more, so that the last place lies inside
+    shape = np.where(pbc, np.maximum(np.round(span / size), 1), np.floor(span / size) + 1).astype(int)
+    edge = np.where(pbc, span / shape, size)
+    grid = np.clip(np.floor((fraction - low) * length / edge).astype(int), 0, shape - 1)
+    return grid, shape, images
+
+
+def scheme_of(potential, structure) -> CompositionScheme | None:
+    """The scheme on which a potential works for a structure: its own, else what the potential's builder makes of it.
+
+    None for networks of atoms alone. structure: anything with positions, cell, pbc and labels {name: per atom}; the
+    builder stands in the potential's description, {"builder": "tree", "size", "levels", "labels"}.
+    """
+    if len(potential._core.sets) == 1:
+        return None
+    scheme = getattr(structure, "scheme", None)
+    builder = potential.description.get("scheme")
+    if scheme is not None or builder is None:
+        return scheme
+    key = builder.get("labels")
+    labels = getattr(structure, "labels", {})
+    if key and key not in labels:
+        where = f"{structure.where}: " if getattr(structure, "file", "") else ""
+        there = f"; there are {', '.join(labels)}" if labels else "; there are none"
+        raise InputError(f"{where}the model works on parts by the per-atom label {key!r}, an integer or text{there}")
+    return CompositionScheme.tree(
+        structure.positions, structure.cell, structure.pbc, builder["size"], builder["levels"],
+        labels[key] if key else None,
+    )  # fmt: skip
+
+
+def core_scheme(potential, structure):
+    """`scheme_of` as the C++ core wants it."""
+    scheme = scheme_of(potential, structure)
+    return None if scheme is None else scheme.core
