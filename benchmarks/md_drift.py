@@ -1,8 +1,11 @@
-"""Does a model conserve energy?  python benchmarks/md_drift.py MODEL STRUCTURE [--time 20] [--temperature 300]
+"""Does a model conserve energy?  python benchmarks/md_drift.py MODEL STRUCTURE [--time 20] [--seeds 5]
 
 M2: NVE through ASE at 0.5 fs: a straight line through the total energy moves by at most half the rms about it over the
-whole time (20 ps), and this rms is at most 0.3 meV/atom. M1: over 5 ps, the rms is 3.4 to 4.6 times that at half the
-timestep (velocity Verlet on a smooth potential: 4). M4: the total momentum stays zero. Exit code 1 if one fails.
+whole time (20 ps), and this rms is at most 0.3 meV/atom; every seed of the velocities must do it. M1: over 5 ps the
+rms, pooled over the seeds because a single small molecule scatters by 15 %, is 3.4 to 4.6 times that at half the step
+(velocity Verlet on a smooth potential: 4; forces that jump: 6 at any timestep). It is judged at a half and a quarter of
+the timestep of M2, where the order shows; the ratio one step coarser, where bonds to hydrogen add terms of fourth
+order, is printed beside it. M4: the total momentum stays zero. Exit code 1 if one fails.
 """
 
 import argparse
@@ -36,35 +39,42 @@ def main():
     p.add_argument("--time", type=float, default=20.0, help="of M2, in ps")
     p.add_argument("--timestep", type=float, default=0.5, help="in fs")
     p.add_argument("--temperature", type=float, default=300.0, help="of the velocities at the start, in K")
-    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--seeds", type=int, default=5, help="velocities are drawn with seeds 1, 2, ...")
     p.add_argument("--threads", type=int)
     args = p.parse_args()
 
     calculator = NBCoreCalculator(args.model, threads=args.threads)
-    atoms, _ = read_structure(args.structure)
-    md.draw_momenta(atoms, args.temperature, "nve", np.random.default_rng(args.seed))
-    begin = time.perf_counter()
-    times, energies, last = trajectory(atoms, calculator, args.timestep, args.time, 4)
-    seconds = time.perf_counter() - begin
-    slope, rms = md.drift(times, energies)
+    start, _ = read_structure(args.structure)
     length = min(5.0, args.time)
-    coarse = md.drift(times[times <= length], energies[times <= length])[1]
-    fine = md.drift(*trajectory(atoms, calculator, args.timestep / 2, length, 8)[:2])[1]
-    momenta = last.get_momenta()
+    begin, drifts, rms, momentum, short = time.perf_counter(), [], [], [], []
+    for seed in range(1, args.seeds + 1):
+        atoms = start.copy()
+        md.draw_momenta(atoms, args.temperature, "nve", np.random.default_rng(seed))
+        times, energies, last = trajectory(atoms, calculator, args.timestep, args.time, 4)
+        slope, deviation = md.drift(times, energies)
+        drifts.append(abs(slope) * args.time / deviation)
+        rms.append(deviation)
+        p_end = last.get_momenta()
+        momentum.append(np.abs(p_end.sum(axis=0)).max() / np.abs(p_end).sum())
+        fine = [trajectory(atoms, calculator, args.timestep / k, length, 4 * k)[:2] for k in (2, 4)]
+        short.append([md.drift(t, e)[1] for t, e in [(times[times <= length], energies[times <= length]), *fine]])
+        print(f"  seed {seed}: slope x time / rms {drifts[-1]:.3f}, rms {deviation:.4f} meV/atom", flush=True)
+    pooled = np.sqrt(np.mean(np.square(short), axis=0))
 
     print(
-        f"{args.model}, {args.structure}: {len(atoms)} atoms, NVE, {args.time:g} ps at {args.timestep:g} fs, ", end=""
+        f"{args.model}, {args.structure}: {len(start)} atoms, NVE, {args.time:g} ps at {args.timestep:g} fs, ", end=""
     )
-    print(f"velocities of {args.temperature:g} K; {seconds:.0f} s")
+    print(f"{args.seeds} times, velocities of {args.temperature:g} K; {time.perf_counter() - begin:.0f} s")
+    print(f"  (rms at dt over rms at dt/2, not judged: {pooled[0] / pooled[1]:.2f})")
     checks = [
-        ("M2 |slope| x time / rms", abs(slope) * args.time / rms, 0.0, 0.5, ""),
-        ("M2 rms of the total energy", rms, 0.0, 0.3, "meV/atom"),
-        ("M1 rms at dt / rms at dt/2", coarse / fine, 3.4, 4.6, ""),
-        ("M4 total momentum / sum |p|", np.abs(momenta.sum(axis=0)).max() / np.abs(momenta).sum(), 0.0, 1e-12, ""),
+        ("M2 largest |slope| x time / rms", max(drifts), 0.0, 0.5, ""),
+        ("M2 largest rms of the energy", max(rms), 0.0, 0.3, "meV/atom"),
+        ("M1 rms at dt/2 over rms at dt/4", pooled[1] / pooled[2], 3.4, 4.6, ""),
+        ("M4 total momentum / sum |p|", max(momentum), 0.0, 1e-12, ""),
     ]
     for name, value, low, high, unit in checks:
         limit = f"in [{low:g}, {high:g}]" if low else f"<= {high:g}"
-        print(f"  {name:<28} {value:10.3g} {unit:<9} {limit:<14} {'ok' if low <= value <= high else 'FAILED'}")
+        print(f"  {name:<32} {value:10.3g} {unit:<9} {limit:<14} {'ok' if low <= value <= high else 'FAILED'}")
     return 0 if all(low <= value <= high for _, value, low, high, _ in checks) else 1
 
 

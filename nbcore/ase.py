@@ -73,8 +73,7 @@ class NBCoreCalculator(Calculator):
             pbc = atoms.pbc.tolist()
             energy = self.potential.evaluate(positions, numbers, cell, pbc, forces, virial, energies, threads)
             return energy, energies, forces, virial
-        n_sets = len(self.potential._core.sets)
-        if n_sets > 1 and (self.scheme is None or self.scheme.n_atoms != len(atoms)):
+        if self.potential.has_parts and (self.scheme is None or self.scheme.n_atoms != len(atoms)):
             self.scheme = self.potential.scheme(positions, cell, atoms.pbc, atoms.arrays)
         r = self.potential.compute(
             positions, atoms.numbers, cell=cell, pbc=atoms.pbc, threads=threads, scheme=self.scheme

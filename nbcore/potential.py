@@ -68,6 +68,11 @@ class Potential:
         return self._core.cutoff
 
     @property
+    def has_parts(self) -> bool:
+        """Does it work on a composition scheme above the atoms?"""
+        return len(self._core.sets) > 1
+
+    @property
     def levels(self) -> int:
         """How often atoms look at their neighbours."""
         return self._core.levels
@@ -147,9 +152,7 @@ class Potential:
         for s in structures:
             scheme = None
             if hasattr(s, "get_positions"):
-                scheme = (
-                    self.scheme(s.get_positions(), s.cell[:], s.pbc, s.arrays) if len(self._core.sets) > 1 else None
-                )
+                scheme = self.scheme(s.get_positions(), s.cell[:], s.pbc, s.arrays) if self.has_parts else None
                 s = (s.get_positions(), s.numbers, s.cell[:], s.pbc)
             elif hasattr(s, "positions"):
                 scheme = scheme_of(self, s)

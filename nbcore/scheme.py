@@ -33,6 +33,7 @@ class CompositionScheme:
         self.n_atoms = int(n_atoms)
         self.sets: list[dict] = []
         self._checked = None
+        self._radii = None
 
     def __repr__(self):
         counts = [f"{self.n_atoms} atoms", *(f"{len(s['classes'])} {s['name']}" for s in self.sets)]
@@ -116,6 +117,24 @@ class CompositionScheme:
         centre = np.repeat(self.positions(name, positions, cell), np.diff(s["atom_first"]), axis=0)
         return np.maximum.reduceat(np.linalg.norm(r - centre, axis=1), s["atom_first"][:-1])
 
+    def remember(self, positions, cell=None) -> "CompositionScheme":
+        """Keeps the sizes of the parts of the first set in a reference geometry, for `outgrown`. Builders do it."""
+        self._radii = self.radii(self.sets[0]["name"], positions, cell) if self.sets else None
+        return self
+
+    def outgrown(self, positions, cell=None, factor: float = 2.0) -> list[tuple]:
+        """Parts of the first set that no longer fit the structure, the worst first: (set, node, radius, before).
+
+        One whose farthest atom is more than `factor` times as far from its position, and 1 Angstrom more, than in the
+        reference geometry of the scheme; none where the scheme has no such geometry.
+        """
+        if self._radii is None:
+            return []
+        name, radii = self.sets[0]["name"], self.radii(self.sets[0]["name"], positions, cell)
+        worst = np.argsort(self._radii - radii, kind="stable")
+        worst = worst[radii[worst] > factor * self._radii[worst] + 1.0]
+        return [(name, int(k), float(radii[k]), float(self._radii[k])) for k in worst]
+
     # ---- builders ----
 
     @classmethod
@@ -137,7 +156,7 @@ class CompositionScheme:
                    images=images)  # fmt: skip
         if root:
             scheme.add(root, [np.arange(len(names))], children="parts")
-        return scheme
+        return scheme if positions is None else scheme.remember(positions, cell)
 
     @classmethod
     def from_bonds(cls, positions, numbers, cell=None, pbc=False, scale: float = 1.2, root: str | None = "system"):
@@ -170,7 +189,7 @@ class CompositionScheme:
         scheme.add("parts", node, images=images)
         if root:
             scheme.add(root, [np.arange(node.max() + 1)], children="parts")
-        return scheme
+        return scheme.remember(positions, cell)
 
     @classmethod
     def tree(cls, positions, cell=None, pbc=False, size: float = 6.0, levels: int = 6, labels=None):
@@ -202,7 +221,7 @@ class CompositionScheme:
             scheme.add(f"part{level}", node, children="atoms" if level == 1 else f"part{level - 1}",
                        images=images)  # fmt: skip
             grid, images = grid[index], None  # images are in the atoms of the parts already
-        return scheme
+        return scheme.remember(positions, cell)
 
     @classmethod
     def neighbourhoods(cls, positions, cutoff: float, levels: int = 2, cell=None, pbc=False):

@@ -116,6 +116,12 @@ def run(args):
         return 128 + stopped[0]
     seconds = (time.monotonic() - start) / (step - first) if step > first else None
     print_result(settings, atoms, folder, potential, seconds, args.quiet)
+    scheme = atoms.calc.scheme
+    for name, node, radius, before in scheme.outgrown(atoms.positions, atoms.cell.array)[:1] if scheme else []:
+        console.remark(
+            f"! A part has come apart: node {node} of {name!r} reaches {radius:.1f} Å, {before:.1f} Å at the start. "
+            "Parts stay what they were; to make them anew, start from the last frame."
+        )
     return 0
 
 
@@ -138,7 +144,7 @@ def signals():
 
 
 def read_structure(name):
-    """FILE or FILE@FRAME -> ase.Atoms (elements, positions, cell, masses, nothing else) and words for the frame."""
+    """FILE or FILE@FRAME -> ase.Atoms (elements, positions, cell, masses, labels) and words for the frame."""
     import ase.io
     import numpy as np
     from ase import Atoms
@@ -165,6 +171,9 @@ def read_structure(name):
     atoms = Atoms(read.numbers, positions=read.positions, cell=read.cell, pbc=read.pbc)
     if read.has("masses"):
         atoms.set_masses(read.get_masses())
+    for key, array in read.arrays.items():  # labels of parts, for models that work on them
+        if key not in atoms.arrays and array.ndim == 1 and array.dtype.kind in "iuU":
+            atoms.new_array(key, array)
     return atoms, f"frame {index}" if at else "last frame"
 
 

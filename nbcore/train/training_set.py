@@ -132,12 +132,15 @@ def calibrate(potential, structures) -> None:
 
     sample = [structures[k] for k in np.unique(np.linspace(0, len(structures) - 1, 64).astype(int))]
     training_set = TrainingSet(potential, sample)
+    factors = {}  # a gate with the weights of another has its gain, too
     for slot, gate in enumerate(potential.description["program"]["gates"]):
         if gate["gate"] == "mix":
             for part, (l, _, _) in enumerate(potential._core.slots()[slot][2]):
-                rms = training_set._core.slot_rms(list(range(0, len(sample), 4)))[slot][part]
-                if rms > 0:
-                    potential.set_gain(gate["name"], part, 1 / (1 + l) / rms)
+                source = (gate.get("weights", gate["name"]), part)
+                if source not in factors:
+                    rms = training_set._core.slot_rms(list(range(0, len(sample), 4)))[slot][part]
+                    factors[source] = 1 / (1 + l) / rms if rms > 0 else 1.0
+                potential.set_gain(gate["name"], part, factors[source])
     _fit_readouts(potential, training_set)
 
 

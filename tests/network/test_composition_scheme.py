@@ -167,3 +167,14 @@ def test_roots():
 def test_arguments_of_add(arguments, text):
     with pytest.raises(ValueError, match=text):
         CompositionScheme(6).add("parts", [[0, 1, 2], [3, 4, 5]], **arguments)
+
+
+def test_parts_that_come_apart():
+    x = np.vstack([H2O, H2O + [15.0, 0, 0]])
+    scheme = CompositionScheme.tree(x, size=4.0, levels=2, labels=[0, 0, 0, 1, 1, 1])
+    moved = x + 0.3 * np.random.default_rng(0).standard_normal(x.shape)
+    assert scheme.outgrown(x) == [] and scheme.outgrown(moved) == []
+    moved[4] += [0, 9.0, 0]
+    [(name, node, radius, before)] = scheme.outgrown(moved)
+    assert (name, node) == ("part1", 1) and radius > 5 and before < 1
+    assert two_waters().outgrown(moved) == []  # made by hand: there is no reference

@@ -76,7 +76,13 @@ void bind_potential(py::module_& m) {
                                for (const auto& set : self.network().sets()) names.push_back(set.name);
                                return names;
                              })
-      .def_property_readonly("levels", [](const Potential& self) { return self.network().levels(); })
+      .def_property_readonly("levels",
+                             [](const Potential& self) {
+                               int levels = 0;  // of the atoms
+                               for (int k = 1; k <= self.network().levels(); ++k)
+                                 levels += self.network().level(k).set == 0;
+                               return levels;
+                             })
       .def_property_readonly("cutoff", &Potential::cutoff)
       .def_property_readonly("r_min", &Potential::r_min)
       .def_property_readonly("species", &Potential::species)
