@@ -29,7 +29,7 @@ extern "C" {
 
 typedef enum nbcore_status {
   NBCORE_OK = 0,
-  NBCORE_EARG = 1,       /* an argument: NULL, out of range, a handle that is not (or no longer) a model */
+  NBCORE_EARG = 1,       /* an argument: NULL, out of range, a handle that is not (or no longer) valid */
   NBCORE_ESHAPE = 2,     /* sizes: a negative number of atoms, or too many of them */
   NBCORE_ENONFINITE = 3, /* NaN or Inf in positions */
   NBCORE_ECELL = 4,      /* cell: not finite, singular, zero along a periodic direction, absurdly small or large */
@@ -87,6 +87,40 @@ NBCORE_API nbcore_status nbcore_species(const nbcore_model* model, int capacity,
 NBCORE_API nbcore_status nbcore_evaluate(const nbcore_model* model, int64_t n, const double* positions,
                                          const int* numbers, const double* cell, const int* pbc, int threads,
                                          double* energy, double* forces, double* virial, double* energies);
+
+/* A composition scheme: the parts of one structure, for models that work on them. It is made once, from the bottom up,
+ * and stays as it is while the atoms move. */
+typedef struct nbcore_scheme nbcore_scheme;
+
+/* An empty scheme of a structure of n_atoms atoms. NBCORE_EARG, NBCORE_ESHAPE, NBCORE_EMEMORY. */
+NBCORE_API nbcore_status nbcore_scheme_new(int64_t n_atoms, nbcore_scheme** scheme);
+
+/* One more set of nodes.
+ *
+ * name          as the model calls it
+ * children      what its nodes are made of: "atoms", or a set that was added before
+ * n_nodes       number of nodes
+ * classes       [n_nodes] weight-sharing classes; NULL: all 0
+ * atom_first    [n_nodes + 1]: the atoms of node k are atoms[atom_first[k]] .. atoms[atom_first[k+1] - 1]
+ * atoms, coefficients, atom_images   a node stands at the sum of coefficient (position + image . cell) over its atoms;
+ *               coefficients of a node have the sum 1; images [..][3], NULL: none
+ * child_first, child, child_images   the children of the nodes in the same way
+ *
+ * The arrays are copied. After its first use a scheme can no longer be changed. NBCORE_EARG, NBCORE_ESHAPE,
+ * NBCORE_EMEMORY. */
+NBCORE_API nbcore_status nbcore_scheme_add(nbcore_scheme* scheme, const char* name, const char* children,
+                                           int64_t n_nodes, const int* classes, const int64_t* atom_first,
+                                           const int* atoms, const double* coefficients, const int* atom_images,
+                                           const int64_t* child_first, const int* child, const int* child_images);
+
+/* Gives a scheme back. NULL is allowed. NBCORE_EARG. */
+NBCORE_API nbcore_status nbcore_scheme_free(nbcore_scheme* scheme);
+
+/* nbcore_evaluate for a model that works on a composition scheme; the scheme is checked at its first use. */
+NBCORE_API nbcore_status nbcore_evaluate_scheme(const nbcore_model* model, nbcore_scheme* scheme, int64_t n,
+                                                const double* positions, const int* numbers, const double* cell,
+                                                const int* pbc, int threads, double* energy, double* forces,
+                                                double* virial, double* energies);
 
 #ifdef __cplusplus
 }

@@ -58,16 +58,25 @@ template <class F> nbcore_status guarded(F f) noexcept {
 
 // A handle is a number that is counted up, never an address: one that was freed cannot become another model.
 std::mutex guard;
-std::map<std::uintptr_t, std::shared_ptr<const Potential>> models;
 std::uintptr_t next_handle = 1;
 
-std::shared_ptr<const Potential> find(const nbcore_model* model) {
-  if (model == nullptr) throw InputError("model is NULL");
+struct Scheme {
+  CompositionScheme scheme;
+  bool checked = false;
+};
+
+template <class T> using Handles = std::map<std::uintptr_t, std::shared_ptr<T>>;
+Handles<const Potential> models;
+Handles<Scheme> schemes;
+
+template <class T> std::shared_ptr<T> find(const Handles<T>& handles, const void* handle, const char* what) {
+  if (handle == nullptr) throw InputError(message(what, " is NULL"));
   const std::lock_guard lock(guard);
-  const auto found = models.find(reinterpret_cast<std::uintptr_t>(model));
-  if (found == models.end()) throw InputError("model is no handle of a loaded model; was it freed?");
+  const auto found = handles.find(reinterpret_cast<std::uintptr_t>(handle));
+  if (found == handles.end()) throw InputError(message(what, " is no handle of a loaded ", what, "; was it freed?"));
   return found->second;
 }
+std::shared_ptr<const Potential> find(const nbcore_model* model) { return find(models, model, "model"); }
 
 void require(const void* argument, const char* name) {
   if (argument == nullptr) throw InputError(message(name, " is NULL"));
@@ -146,12 +155,21 @@ nbcore_status nbcore_species(const nbcore_model* model, int capacity, int* numbe
   });
 }
 
-nbcore_status nbcore_evaluate(const nbcore_model* model, int64_t n, const double* positions, const int* numbers,
-                              const double* cell, const int* pbc, int threads, double* energy, double* forces,
-                              double* virial, double* energies) {
+namespace {
+
+nbcore_status evaluate(const nbcore_model* model, nbcore_scheme* scheme, bool with_scheme, int64_t n,
+                       const double* positions, const int* numbers, const double* cell, const int* pbc, int threads,
+                       double* energy, double* forces, double* virial, double* energies) {
   return guarded([&] {
     const auto potential = find(model);
-    const Structure s = structure(n, positions, numbers, cell, pbc);
+    Structure s = structure(n, positions, numbers, cell, pbc);
+    if (with_scheme) {
+      const auto kept = find(schemes, scheme, "scheme");
+      const std::lock_guard lock(guard);
+      if (!kept->checked) kept->scheme.check();
+      kept->checked = true;
+      s.scheme = std::shared_ptr<const CompositionScheme>(kept, &kept->scheme);
+    }
     const Result result = potential->compute(s, n_threads(threads));
     if (!std::isfinite(result.energy)) throw NumericsError("the energy is not finite");
     for (std::size_t i = 0; i < result.forces.size(); ++i)
@@ -162,5 +180,75 @@ nbcore_status nbcore_evaluate(const nbcore_model* model, int64_t n, const double
       for (int k = 0; k < 3; ++k) forces[3 * i + k] = result.forces[i][k];
     for (int k = 0; k < 9 && virial != nullptr; ++k) virial[k] = result.virial[k / 3][k % 3];
     for (std::size_t i = 0; i < result.energies.size() && energies != nullptr; ++i) energies[i] = result.energies[i];
+  });
+}
+
+}  // namespace
+
+nbcore_status nbcore_evaluate(const nbcore_model* model, int64_t n, const double* positions, const int* numbers,
+                              const double* cell, const int* pbc, int threads, double* energy, double* forces,
+                              double* virial, double* energies) {
+  return evaluate(model, nullptr, false, n, positions, numbers, cell, pbc, threads, energy, forces, virial, energies);
+}
+
+nbcore_status nbcore_evaluate_scheme(const nbcore_model* model, nbcore_scheme* scheme, int64_t n,
+                                     const double* positions, const int* numbers, const double* cell, const int* pbc,
+                                     int threads, double* energy, double* forces, double* virial, double* energies) {
+  return evaluate(model, scheme, true, n, positions, numbers, cell, pbc, threads, energy, forces, virial, energies);
+}
+
+nbcore_status nbcore_scheme_new(int64_t n_atoms, nbcore_scheme** scheme) {
+  return guarded([&] {
+    require(scheme, "scheme");
+    if (n_atoms < 0 || n_atoms > INT32_MAX)
+      throw ShapeError(message("n_atoms must be between 0 and 2147483647, got ", n_atoms));
+    auto made = std::make_shared<Scheme>();
+    made->scheme.n_atoms = static_cast<int>(n_atoms);
+    const std::lock_guard lock(guard);
+    schemes.emplace(next_handle, std::move(made));
+    *scheme = reinterpret_cast<nbcore_scheme*>(next_handle++);
+  });
+}
+
+nbcore_status nbcore_scheme_add(nbcore_scheme* scheme, const char* name, const char* children, int64_t n_nodes,
+                                const int* classes, const int64_t* atom_first, const int* atoms,
+                                const double* coefficients, const int* atom_images, const int64_t* child_first,
+                                const int* child, const int* child_images) {
+  return guarded([&] {
+    const auto kept = find(schemes, scheme, "scheme");
+    require(name, "name"), require(children, "children");
+    require(atom_first, "atom_first"), require(child_first, "child_first");
+    if (n_nodes < 0 || n_nodes > INT32_MAX)
+      throw ShapeError(message("n_nodes must be between 0 and 2147483647, got ", n_nodes));
+    const std::int64_t n_atoms = atom_first[n_nodes], n_children = child_first[n_nodes];
+    if (n_atoms < 0 || n_children < 0) throw ShapeError("atom_first and child_first must not be negative");
+    if (n_atoms > 0) require(atoms, "atoms"), require(coefficients, "coefficients");
+    if (n_children > 0) require(child, "child");
+    const auto images = [](const int* from, std::int64_t n) {
+      std::vector<Image> to(n, Image{});
+      for (std::int64_t k = 0; k < n && from != nullptr; ++k) to[k] = {from[3 * k], from[3 * k + 1], from[3 * k + 2]};
+      return to;
+    };
+    SchemeSet set;
+    set.name = name, set.children = children;
+    set.classes.assign(n_nodes, 0);
+    if (classes != nullptr) set.classes.assign(classes, classes + n_nodes);
+    set.atom_first.assign(atom_first, atom_first + n_nodes + 1);
+    set.child_first.assign(child_first, child_first + n_nodes + 1);
+    set.atom.assign(atoms, atoms + n_atoms), set.coefficient.assign(coefficients, coefficients + n_atoms);
+    set.child.assign(child, child + n_children);
+    set.image = images(atom_images, n_atoms), set.child_image = images(child_images, n_children);
+    const std::lock_guard lock(guard);
+    if (kept->checked) throw InputError("scheme: it has been used already; make another one");
+    kept->scheme.sets.push_back(std::move(set));
+  });
+}
+
+nbcore_status nbcore_scheme_free(nbcore_scheme* scheme) {
+  return guarded([&] {
+    if (scheme == nullptr) return;
+    const auto kept = find(schemes, scheme, "scheme");
+    const std::lock_guard lock(guard);
+    schemes.erase(reinterpret_cast<std::uintptr_t>(scheme));
   });
 }
