@@ -160,11 +160,19 @@ def activation(rng):
     return Example(dict(gate="activation"), [[(0, natural(0, parity), channels(rng)) for _ in range(2)]], parity)
 
 
+def norm(rng):
+    parity = str(rng.choice(["o3", "so3"]))
+    parts = [(int(l), 0 if parity == "so3" else int(rng.choice([-1, 1])), int(rng.integers(1, 3)), channels(rng))
+             for l in rng.integers(0, 4, size=rng.integers(1, 5))]  # fmt: skip
+    return Example(dict(gate="norm", epsilon=float(rng.choice([0.1, 1.0]))), [parts], parity)
+
+
 EXAMPLES = dict(
     activation=activation,
     density=density,
     first_order_relative=first_order_relative,
     mix=mix,
+    norm=norm,
     self_product=self_product,
     tensor_product=tensor_product,
     zeroth_order=zeroth_order,
