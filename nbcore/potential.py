@@ -210,7 +210,12 @@ class Potential:
         return self
 
     def _golden_structures(self):
-        """A cluster and a crystal of all elements, on which any machine can check what it computes."""
+        """A cluster and a crystal of all elements, on which any machine can check what it computes.
+
+        None for a network on composition schemes of the user's own: nobody else knows them.
+        """
+        if self.has_parts and "scheme" not in self.description:
+            return
         numbers = np.array([atomic_numbers(self.species)[k % len(self.species)] for k in range(5)])
         d = 0.45 * self.cutoff
         corners = d * np.array([[0, 0, 0], [1, 0.1, 0], [0.2, 1, 0.1], [0.1, 0.3, 1.1], [1.2, 1, 0.9]])

@@ -1,5 +1,7 @@
 """Composition schemes: the parts a structure is made of (Kondor, arXiv:1803.01588, section 3)."""
 
+import zipfile
+
 import numpy as np
 
 from nbcore import _core
@@ -7,7 +9,7 @@ from nbcore.errors import InputError
 
 __all__ = ["CompositionScheme"]
 
-NO_IMAGE = np.zeros(3, dtype=np.int32)
+ARRAYS = ("classes", "atom_first", "atom", "coefficient", "image", "child_first", "child", "child_image")
 
 
 class CompositionScheme:
@@ -99,6 +101,30 @@ class CompositionScheme:
         """The checked scheme as the C++ core holds it."""
         self.check()
         return self._checked
+
+    def save(self, path) -> None:
+        """Writes the scheme to a NumPy archive (.npz), whole or not at all."""
+        from nbcore.files import replacing
+
+        self.check()
+        arrays = {"n_atoms": np.array(self.n_atoms), "names": np.array([[s["name"], s["children"]] for s in self.sets])}
+        for k, s in enumerate(self.sets):
+            arrays |= {f"{k}.{key}": s[key] for key in ARRAYS}
+        with replacing(path) as file:
+            np.savez_compressed(file, **arrays)
+
+    @classmethod
+    def load(cls, path) -> "CompositionScheme":
+        """A scheme from `save`, checked. Raises InputError for a file that holds none, OSError."""
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                scheme = cls(int(arrays["n_atoms"]))
+                for k, (name, children) in enumerate(arrays["names"].reshape(-1, 2).tolist()):
+                    scheme.sets.append({"name": name, "children": children, **{a: arrays[f"{k}.{a}"] for a in ARRAYS}})
+        except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as e:
+            raise InputError(f"{path}: no composition scheme ({e})") from None
+        scheme.check()
+        return scheme
 
     def positions(self, name: str, positions, cell=None) -> np.ndarray:
         """(n, 3) positions of the nodes of a set, from those of the atoms."""

@@ -132,6 +132,10 @@ def fingerprint(structures, E0s) -> str:
         for part in (s.numbers, s.positions, s.cell, s.pbc, s.energy, s.forces, s.stress, s.weight):
             content = b"none" if part is None else np.ascontiguousarray(part, dtype=float).tobytes()
             digest.update(len(content).to_bytes(8, "little") + content)
+        for label in sorted(s.labels):
+            digest.update(f"{label} {s.labels[label].tolist()}".encode())
+        for nodes in s.scheme.sets if s.scheme else []:
+            digest.update(repr([(key, np.asarray(value).tolist()) for key, value in sorted(nodes.items())]).encode())
     return digest.hexdigest()
 
 

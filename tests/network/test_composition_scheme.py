@@ -178,3 +178,20 @@ def test_parts_that_come_apart():
     [(name, node, radius, before)] = scheme.outgrown(moved)
     assert (name, node) == ("part1", 1) and radius > 5 and before < 1
     assert two_waters().outgrown(moved) == []  # made by hand: there is no reference
+
+
+def test_files(tmp_path):
+    x = np.random.default_rng(1).uniform(0, 20, (50, 3))
+    scheme = CompositionScheme.tree(x, size=4.0, levels=3)
+    scheme.save(tmp_path / "tree.npz")
+    again = CompositionScheme.load(tmp_path / "tree.npz")
+    assert repr(again) == repr(scheme)
+    for a, b in zip(scheme.sets, again.sets, strict=True):
+        assert all(np.array_equal(a[key], b[key]) for key in a)
+    (tmp_path / "bad.npz").write_bytes(b"PK nothing")
+    np.savez(tmp_path / "other.npz", a=np.zeros(3))
+    for name in ("bad.npz", "other.npz"):
+        with pytest.raises(ValueError, match=f"{name}: no composition scheme"):
+            CompositionScheme.load(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        CompositionScheme.load(tmp_path / "absent.npz")

@@ -318,6 +318,10 @@ PROGRAMS = [
     (lambda p: p["gates"][5].update(nodes="halves"), 'is a state of "atoms", expected is one of "parts"'),
     (lambda p: p["gates"][9].update(inputs=["psi"]), 'expected is one of "parts"'),
     (lambda p: p["gates"][10].update(nodes="atoms", inputs=["psi"]), "would jump where a neighbour passes the cutoff"),
+    (
+        lambda p: p["gates"][5].update(gate="zeroth_order_dots", radial=BESSEL),
+        "both ends of an edge, so parents and children must be of one set",
+    ),
     (lambda p: p["gates"][11].update(radial=SOLID), "must have the basis solid all"),
     (lambda p: p["gates"][0].update(radial=LOCAL | {"envelope": "none"}), "a basis of neighbours needs an envelope"),
     (lambda p: p["gates"][3].update(weights="A"), '"weights" must name an earlier gate with the same parameters'),

@@ -90,6 +90,7 @@ template <class Real> struct Block {
 /// What a gate may know of its network when it is made, and what it may ask of the edges.
 struct Surroundings {
   int n_species = 1;            // of its nodes
+  bool own_children = true;     // its nodes are each other's children, as atoms are
   int n_child_species = 1;      // of their children
   bool o3 = true;               // parity tracked; else SO(3) alone
   int l_harmonics = 0;          // largest l of the harmonics, raised by the gates

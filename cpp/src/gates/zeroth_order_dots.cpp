@@ -36,6 +36,9 @@ template <class Real> class ZerothOrderDots : public GateOf<ZerothOrderDots<Real
 
     const std::string where = "gate zeroth_order_dots: ";
     check_same_channels(where, inputs[0]);
+    if (!around.own_children)
+      throw InputError(
+          message(where, "it reads states at both ends of an edge, so parents and children must be of one set"));
     if (!inputs[0].empty() && inputs[0][0].complex) throw InputError(message(where, "states must be real"));
     const std::vector<Path> paths =
         aggregation_paths(where, inputs[0], {l_max, l_min, 1, l_out, around.o3}, 1, this->output);

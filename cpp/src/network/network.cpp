@@ -95,6 +95,7 @@ template <class Real> Engine<Real> Network::make_engine(bool describe) {
     }
     Surroundings around;
     around.n_species = sets_[set].n_species, around.n_child_species = sets_[children].n_species;
+    around.own_children = children == set;
     around.o3 = parity == "o3";
     const bool pairs = gate_type(spec).pairs;
     const int relation = 2 * set + (pairs ? 1 : 0);
