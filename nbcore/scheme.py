@@ -36,6 +36,7 @@ class CompositionScheme:
         self.sets: list[dict] = []
         self._checked = None
         self._radii = None
+        self.reference = np.zeros((0, 3))  # places of the atoms in units of the cell vectors, for periodic cells
 
     def __repr__(self):
         counts = [f"{self.n_atoms} atoms", *(f"{len(s['classes'])} {s['name']}" for s in self.sets)]
@@ -94,7 +95,7 @@ class CompositionScheme:
     def check(self) -> None:
         """Raises InputError that names the set and the node where something does not fit."""
         if self._checked is None:
-            self._checked = _core.CompositionScheme(self.n_atoms, self.sets)
+            self._checked = _core.CompositionScheme(self.n_atoms, self.sets, self.reference)
 
     @property
     def core(self):
@@ -107,7 +108,11 @@ class CompositionScheme:
         from nbcore.files import replacing
 
         self.check()
-        arrays = {"n_atoms": np.array(self.n_atoms), "names": np.array([[s["name"], s["children"]] for s in self.sets])}
+        arrays = {
+            "n_atoms": np.array(self.n_atoms),
+            "reference": self.reference,
+            "names": np.array([[s["name"], s["children"]] for s in self.sets]),
+        }
         for k, s in enumerate(self.sets):
             arrays |= {f"{k}.{key}": s[key] for key in ARRAYS}
         with replacing(path) as file:
@@ -119,6 +124,7 @@ class CompositionScheme:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 scheme = cls(int(arrays["n_atoms"]))
+                scheme.reference = arrays["reference"]
                 for k, (name, children) in enumerate(arrays["names"].reshape(-1, 2).tolist()):
                     scheme.sets.append({"name": name, "children": children, **{a: arrays[f"{k}.{a}"] for a in ARRAYS}})
         except (KeyError, ValueError, EOFError, zipfile.BadZipFile) as e:
@@ -144,8 +150,16 @@ class CompositionScheme:
         return np.maximum.reduceat(np.linalg.norm(r - centre, axis=1), s["atom_first"][:-1])
 
     def remember(self, positions, cell=None) -> "CompositionScheme":
-        """Keeps the sizes of the parts of the first set in a reference geometry, for `outgrown`. Builders do it."""
+        """Keeps a reference geometry; the builders do it.
+
+        The sizes of the parts of the first set, for `outgrown`; and in a periodic cell the places of the atoms: one
+        that is wrapped back into the cell later is taken in the image nearest to its place, to which the images of the
+        scheme belong. An atom that wanders half a cell away is lost for its part.
+        """
         self._radii = self.radii(self.sets[0]["name"], positions, cell) if self.sets else None
+        if cell is not None and abs(np.linalg.det(cell)) > 1e-12:
+            self.reference = np.asarray(positions, dtype=float) @ np.linalg.inv(cell)
+        self._checked = None
         return self
 
     def outgrown(self, positions, cell=None, factor: float = 2.0) -> list[tuple]:

@@ -1,4 +1,4 @@
-"""The paper to the letter: eqs. (10) and (11) of arXiv:1803.01588, inverse powers, no pointwise non-linearity."""
+"""The paper to the letter: eqs. (10), (11) and, over labelled parts, (12) of arXiv:1803.01588."""
 
 from nbcore.errors import InputError
 from nbcore.potential import Potential
@@ -13,6 +13,8 @@ def kondor(
     l_states: int = 2,
     parity: str = "so3",
     algebra: str = "real",
+    labels: str | None = None,
+    part_size: float = 3.0,
     E0s: dict | None = None,
     seed: int = 0,
 ) -> Potential:
@@ -26,16 +28,22 @@ def kondor(
     species: elements. cutoff: Angstrom. channels: fragments per l. l_states: largest l of a state. parity: "so3" as in
     the paper, or "o3". algebra: "real", states and weights are real in the basis of real harmonics; "complex" as in the
     paper: complex states and W^l, and the energy is the real part of scalars (docs/theory/nbody_networks.md says how
-    the two differ). E0s, seed: as in `nbody`.
+    the two differ). labels: name of a per-atom label: atoms with the same one are a part, a node above them, and all
+    parts are the structure, the root. A part takes eqs. (10) and (11) of its atoms about its centre, with
+    (r/part_size)^l and (r/part_size)^(l+2) in the place of inverse powers, which have no limit there; the root the same
+    of its parts, and eq. (12) of their pairs, r_ij^-s with Y_0 and Y_1 of r_ij. E0s, seed: as in `nbody`.
 
     >>> kondor(species=["H", "O"], cutoff=4.0, channels=4).levels
     2
     """
-    options = dict(cutoff=cutoff, channels=channels, levels=levels, l_states=l_states, parity=parity, algebra=algebra)
-    return build("kondor", kondor_program, species, options, E0s, seed)
+    options = dict(cutoff=cutoff, channels=channels, levels=levels, l_states=l_states, parity=parity, algebra=algebra,
+                   labels=labels, part_size=part_size)  # fmt: skip
+    scheme = {"scheme": {"builder": "tree", "size": float(part_size), "levels": 2, "labels": labels}} if labels else {}
+    return build("kondor", kondor_program, species, options, E0s, seed, **scheme)
 
 
-def kondor_program(species, cutoff, channels, levels, l_states, parity, algebra="real") -> dict:
+def kondor_program(species, cutoff, channels, levels, l_states, parity, algebra="real", labels=None,
+                   part_size=3.0) -> dict:  # fmt: skip
     """The list of gates of `kondor`, as data."""
     radial = {"basis": "inverse_power", "n": 4, "cutoff": float(cutoff), "envelope": "smooth"}
     if algebra not in ("real", "complex"):
@@ -44,7 +52,8 @@ def kondor_program(species, cutoff, channels, levels, l_states, parity, algebra=
     gates, readout = [], []
     for level in range(1, levels + 1):
         before = f"psi{level - 1}"
-        l_out = 0 if level == levels else l_states  # of the last level only scalars are read
+        last = level == levels and not labels  # of the last level only scalars are read
+        l_out = 0 if last else l_states
         if level == 1:  # leaves: one-hot species, so psi x r is r per species
             gates.append(dict(gate="density", name="sum1", l_min=1, l_max=1, radial=radial))
         else:
@@ -72,4 +81,30 @@ def kondor_program(species, cutoff, channels, levels, l_states, parity, algebra=
             dict(gate="mix", name=f"energy{level}", inputs=[f"psi{level}"], channels=1, l_max=0),
         ]
         readout.append(f"energy{level}")
-    return {"parity": parity, "gates": gates, "readout": readout}
+    program = {"parity": parity, "gates": gates, "readout": readout}
+    if not labels:
+        return program
+    if algebra == "complex":
+        raise InputError('labels go with algebra "real": the sums over pairs of parts are real')
+    solid = {"basis": "solid", "n": 2, "cutoff": float(part_size), "envelope": "none"}
+    inverse = {"basis": "inverse_power", "n": 4, "cutoff": float(cutoff), "envelope": "none"}
+    for nodes, before in (("part1", f"psi{levels}"), ("part2", "psi_part1")):
+        l_out = l_states if nodes == "part1" else 0
+        on = {"nodes": nodes}
+        inputs = [f"sum_{nodes}", f"product_{nodes}"]
+        gates += [
+            dict(gate="zeroth_order", name=f"sum_{nodes}", inputs=[before], l_min=0, l_max=1,
+                 l_out=max(l_states, 1), radial=solid, radial_mode="all", **on),
+            dict(gate="tensor_product", name=f"product_{nodes}", inputs=[f"sum_{nodes}"], l_max=l_out, n_blocks=2,
+                 blocks_over="groups", **on),
+        ]  # fmt: skip
+        if nodes == "part2":  # eq. (12): of the pairs of parts
+            inputs.append("pairs")
+            gates.append(dict(gate="first_order_relative", name="pairs", inputs=[before], l_min=0, l_max=1, l_out=l_out,
+                              radial=inverse, radial_mode="all", channels="all", **on))  # fmt: skip
+        gates += [
+            dict(gate="mix", name=f"psi_{nodes}", inputs=inputs, channels=channels, l_max=l_out, **on),
+            dict(gate="mix", name=f"energy_{nodes}", inputs=[f"psi_{nodes}"], channels=1, l_max=0, **on),
+        ]
+        readout.append(f"energy_{nodes}")
+    return program | {"sets": [{"name": "part1"}, {"name": "part2", "children": "part1"}]}

@@ -16,6 +16,7 @@ pointer = ctypes.c_void_p
 lib.nbcore_scheme_new.argtypes = [ctypes.c_int64, pointer]
 lib.nbcore_scheme_add.argtypes = [pointer, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int64] + [pointer] * 8
 lib.nbcore_scheme_free.argtypes = [pointer]
+lib.nbcore_scheme_reference.argtypes = [pointer, pointer]
 lib.nbcore_load.argtypes = [ctypes.c_char_p, pointer]
 lib.nbcore_evaluate_scheme.argtypes = (
     [pointer, pointer, ctypes.c_int64] + [pointer] * 4 + [ctypes.c_int] + [pointer] * 4
@@ -76,6 +77,8 @@ def test_numbers_of_python(model, potential):
     handle = new()
     for s in scheme.sets:
         assert add(handle, s) == OK
+    places = np.ascontiguousarray(scheme.reference)
+    assert lib.nbcore_scheme_reference(handle, places.ctypes.data) == OK
     status, energy, forces, virial, energies = evaluate(model, handle)
     assert status == OK, message()
     r = potential.compute(POSITIONS, NUMBERS, CELL, True, scheme=scheme, threads=1)

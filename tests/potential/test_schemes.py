@@ -266,6 +266,29 @@ def test_tree_of_everything():
         assert deeper.parameters.shape == potential.parameters.shape
 
 
+@pytest.mark.parametrize("parity", ["o3", "so3"])
+def test_the_paper_over_parts(parity):
+    """kondor with labels: forces against differences, rotations, and all arrays of parameters are used."""
+    potential = nbcore.presets.kondor(SYMBOLS, 3.2, channels=3, levels=1, labels="mol", parity=parity, seed=2)
+    x, species = molecule(np.random.default_rng(8), 9)
+    labels = np.array([0, 0, 1, 1, 1, 2, 2, 2, 2])
+    scheme = potential.scheme(x, labels={"mol": labels})
+    r = potential.compute(x, species, scheme=scheme)
+    v = np.random.default_rng(0).standard_normal(x.shape)
+    value, error = derivative(lambda t: potential.compute(x + t * v, species, scheme=scheme).energy)
+    assert abs(value + np.sum(r.forces * v)) < 1e-9 * max(1, abs(value)) + 5 * error
+    R = so3.random_rotations(1, np.random.default_rng(4))[0]
+    turned = potential.compute(x @ R.T, species, scheme=scheme)
+    assert abs(turned.energy - r.energy) < 1e-12 * max(1, np.abs(r.energies).max())
+    numbers = np.array([nbcore.species.NUMBERS[s] for s in species])
+    s = Structure(x, numbers, None, np.zeros(3, bool), 1.0, v, labels={"mol": labels})
+    gradient = TrainingSet(potential, [s]).loss_and_gradient().gradient
+    for name, (where, _) in potential.parameter_slices.items():
+        assert np.any(gradient[where]), name
+    with pytest.raises(ValueError, match='labels go with algebra "real"'):
+        nbcore.presets.kondor(SYMBOLS, 3.2, labels="mol", algebra="complex")
+
+
 def test_model_file(tmp_path):
     potential = nbcore.presets.tree(SYMBOLS, 3.2, channels=4, tree_levels=3, labels="mol")
     x, species = molecule(np.random.default_rng(8), 12)
@@ -277,6 +300,22 @@ def test_model_file(tmp_path):
     from nbcore.model_file import check_golden
 
     assert len(check_golden(str(path))) == 2
+
+
+def test_atoms_wrapped_back_into_the_cell():
+    """Atoms moved by cell vectors, one by one, while the scheme is held: the same energy and forces."""
+    rng = np.random.default_rng(11)
+    cell = np.array([[9.0, 0, 0], [1.0, 8.5, 0], [-0.7, 0.4, 9.4]])
+    x, species, cell, pbc = crystal(rng, 60, cell=cell)
+    for options, labels in (({"part_size": 3.0}, {}), ({"labels": "mol"}, {"mol": np.arange(60) // 6})):
+        potential = nbcore.presets.tree(SYMBOLS, 3.2, channels=4, tree_levels=3, **options)
+        scheme = potential.scheme(x, cell, pbc, labels)
+        moved = x + 0.4 * rng.standard_normal(x.shape)
+        a = potential.compute(moved, species, cell, pbc, scheme=scheme)
+        b = potential.compute(moved + rng.integers(-2, 3, x.shape) @ cell, species, cell, pbc, scheme=scheme)
+        assert abs(a.energy - b.energy) < 1e-10 * abs(a.energy)
+        assert np.abs(a.forces - b.forces).max() < 1e-10 * np.abs(a.forces).max()
+        assert np.abs(a.virial - b.virial).max() < 1e-10 * np.abs(a.virial).max()
 
 
 def test_ase_holds_the_scheme(tmp_path):

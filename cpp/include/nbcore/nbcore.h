@@ -113,6 +113,11 @@ NBCORE_API nbcore_status nbcore_scheme_add(nbcore_scheme* scheme, const char* na
                                            const int* atoms, const double* coefficients, const int* atom_images,
                                            const int64_t* child_first, const int* child, const int* child_images);
 
+/* For periodic cells: where the images of the scheme belong, [n_atoms][3], the atoms' places in units of the cell
+ * vectors. Atoms that are wrapped back into the cell later are taken in the image nearest to their place. NBCORE_EARG.
+ */
+NBCORE_API nbcore_status nbcore_scheme_reference(nbcore_scheme* scheme, const double* places);
+
 /* Gives a scheme back. NULL is allowed. NBCORE_EARG. */
 NBCORE_API nbcore_status nbcore_scheme_free(nbcore_scheme* scheme);
 

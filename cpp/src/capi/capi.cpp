@@ -244,6 +244,18 @@ nbcore_status nbcore_scheme_add(nbcore_scheme* scheme, const char* name, const c
   });
 }
 
+nbcore_status nbcore_scheme_reference(nbcore_scheme* scheme, const double* places) {
+  return guarded([&] {
+    const auto kept = find(schemes, scheme, "scheme");
+    require(places, "places");
+    const std::lock_guard lock(guard);
+    if (kept->checked) throw InputError("scheme: it has been used already; make another one");
+    kept->scheme.reference.resize(kept->scheme.n_atoms);
+    for (int i = 0; i < kept->scheme.n_atoms; ++i)
+      kept->scheme.reference[i] = {places[3 * i], places[3 * i + 1], places[3 * i + 2]};
+  });
+}
+
 nbcore_status nbcore_scheme_free(nbcore_scheme* scheme) {
   return guarded([&] {
     if (scheme == nullptr) return;

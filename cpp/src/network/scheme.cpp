@@ -117,6 +117,9 @@ void CompositionScheme::check() const {
     checker.lists(s);
     for (int node = 0; node < s.size(); ++node) checker.node(s, node, below);
   }
+  if (!reference.empty() && int(reference.size()) != n_atoms)
+    throw InputError(
+        message("composition scheme: reference places of ", n_atoms, " atoms are needed, got ", reference.size()));
   if (n_atoms > 0) checker.root();
 }
 

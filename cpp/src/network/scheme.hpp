@@ -34,6 +34,9 @@ struct SchemeSet {
 struct CompositionScheme {
   int n_atoms = 0;
   std::vector<SchemeSet> sets;  // children before parents: no cycles
+  /// Where the images of the scheme belong: per atom its place in units of the cell vectors, or empty. An atom that has
+  /// been moved by cell vectors since (wrapped back into the cell, say) is taken in the image nearest to this place.
+  std::vector<std::array<double, 3>> reference;
 
   /// InputError that names the node where something does not fit: lengths, indices, sums of coefficients, atoms of a
   /// child that its parent does not have, nodes that are no part of the root.

@@ -26,6 +26,29 @@ Vec3 shifted(Vec3 r, const Image& image, const Mat3& cell) {
   return r;
 }
 
+/// Positions in the images that the scheme was made for.
+std::vector<Vec3> in_images_of_scheme(const Structure& s) {
+  std::vector<Vec3> positions = s.positions;
+  if (!s.scheme || s.scheme->reference.empty() || !(s.pbc[0] || s.pbc[1] || s.pbc[2])) return positions;
+  const Mat3& c = s.cell;
+  const auto cross = [](const Vec3& a, const Vec3& b) {
+    return Vec3{a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]};
+  };
+  const auto dot = [](const Vec3& a, const Vec3& b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; };
+  const double volume = dot(c[0], cross(c[1], c[2]));
+  if (volume == 0) return positions;
+  for (std::size_t i = 0; i < positions.size(); ++i) {
+    Image image{};
+    for (int k = 0; k < 3; ++k)
+      if (s.pbc[k]) {
+        const double place = dot(positions[i], cross(c[(k + 1) % 3], c[(k + 2) % 3])) / volume;
+        image[k] = std::int32_t(std::lround(s.scheme->reference[i][k] - place));
+      }
+    positions[i] = shifted(positions[i], image, c);
+  }
+  return positions;
+}
+
 struct Placed {
   std::vector<std::int32_t> place;  // of the user's nodes in the graph
   std::vector<Vec3> r;              // by the user's numbers
@@ -102,7 +125,7 @@ void add_scheme(const Structure& s, const Network& network, int max_block, Graph
         message("the composition scheme is one of ", s.scheme->n_atoms, " atoms, the structure has ", graph.n_atoms()));
   std::vector<Placed> placed(sets.size());
   std::vector<std::vector<std::int32_t>> species(sets.size());  // by the user's numbers
-  placed[0].r = s.positions, placed[0].place.resize(graph.n_atoms()), species[0].resize(graph.n_atoms());
+  placed[0].r = in_images_of_scheme(s), placed[0].place.resize(graph.n_atoms()), species[0].resize(graph.n_atoms());
   for (int k = 0; k < graph.n_atoms(); ++k) placed[0].place[graph.sets[0].order[k]] = k;
   for (const GraphBlock& b : graph.relations[0].blocks)
     for (int z = 0; z < network.n_species(); ++z)
@@ -135,7 +158,7 @@ void add_scheme(const Structure& s, const Network& network, int max_block, Graph
     for (int j = 0; j < nodes.n; ++j) own.place[nodes.order[j]] = j;
     for (int j = 0; j < nodes.n; ++j)
       for (std::int64_t a = set.atom_first[j]; a < set.atom_first[j + 1]; ++a) {
-        const Vec3 r = shifted(s.positions[set.atom[a]], set.image[a], s.cell);
+        const Vec3 r = shifted(placed[0].r[set.atom[a]], set.image[a], s.cell);
         for (int c = 0; c < 3; ++c) own.r[j][c] += set.coefficient[a] * r[c];
       }
     for (int pairs = 0; pairs < 2; ++pairs) {

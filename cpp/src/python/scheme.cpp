@@ -28,22 +28,23 @@ std::vector<Image> images_of(const py::dict& d, const char* key) {
 
 void bind_scheme(py::module_& m) {
   py::class_<CompositionScheme, std::shared_ptr<CompositionScheme>>(m, "CompositionScheme")
-      .def(py::init([](int n_atoms, const std::vector<py::dict>& sets) {
-        auto scheme = std::make_shared<CompositionScheme>();
-        scheme->n_atoms = n_atoms;
-        for (const py::dict& d : sets) {
-          SchemeSet s;
-          s.name = d["name"].cast<std::string>(), s.children = d["children"].cast<std::string>();
-          s.classes = list_of<std::int32_t>(d, "classes");
-          s.atom_first = list_of<std::int64_t>(d, "atom_first"), s.atom = list_of<std::int32_t>(d, "atom");
-          s.coefficient = list_of<double>(d, "coefficient"), s.image = images_of(d, "image");
-          s.child_first = list_of<std::int64_t>(d, "child_first"), s.child = list_of<std::int32_t>(d, "child");
-          s.child_image = images_of(d, "child_image");
-          scheme->sets.push_back(std::move(s));
-        }
-        scheme->check();
-        return scheme;
-      }));
+      .def(py::init(
+          [](int n_atoms, const std::vector<py::dict>& sets, const std::vector<std::array<double, 3>>& reference) {
+            auto scheme = std::make_shared<CompositionScheme>();
+            scheme->n_atoms = n_atoms, scheme->reference = reference;
+            for (const py::dict& d : sets) {
+              SchemeSet s;
+              s.name = d["name"].cast<std::string>(), s.children = d["children"].cast<std::string>();
+              s.classes = list_of<std::int32_t>(d, "classes");
+              s.atom_first = list_of<std::int64_t>(d, "atom_first"), s.atom = list_of<std::int32_t>(d, "atom");
+              s.coefficient = list_of<double>(d, "coefficient"), s.image = images_of(d, "image");
+              s.child_first = list_of<std::int64_t>(d, "child_first"), s.child = list_of<std::int32_t>(d, "child");
+              s.child_image = images_of(d, "child_image");
+              scheme->sets.push_back(std::move(s));
+            }
+            scheme->check();
+            return scheme;
+          }));
 }
 
 }  // namespace nbcore::python
