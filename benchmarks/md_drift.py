@@ -37,6 +37,7 @@ def main():
     p.add_argument("model")
     p.add_argument("structure", help="FILE or FILE@FRAME")
     p.add_argument("--time", type=float, default=20.0, help="of M2, in ps")
+    p.add_argument("--short", type=float, default=5.0, help="of M1, in ps")
     p.add_argument("--timestep", type=float, default=0.5, help="in fs")
     p.add_argument("--temperature", type=float, default=300.0, help="of the velocities at the start, in K")
     p.add_argument("--seeds", type=int, default=5, help="velocities are drawn with seeds 1, 2, ...")
@@ -45,7 +46,7 @@ def main():
 
     calculator = NBCoreCalculator(args.model, threads=args.threads)
     start, _ = read_structure(args.structure)
-    length = min(5.0, args.time)
+    length = min(args.short, args.time)
     begin, drifts, rms, momentum, short = time.perf_counter(), [], [], [], []
     for seed in range(1, args.seeds + 1):
         atoms = start.copy()
