@@ -129,19 +129,27 @@ class Potential:
 
     # ---- what it does ----
 
-    def compute(self, positions, species, cell=None, pbc=False, threads: int | None = None, scheme=None) -> Result:
+    def compute(self, positions, species, cell=None, pbc=False, threads: int | None = None, scheme=None,
+                leaves: dict | None = None) -> Result:  # fmt: skip
         """Energy, forces, virial, stress and energies per atom of one structure.
 
         positions: (N, 3) Angstrom. species: N symbols or atomic numbers. cell: (3, 3), rows are the cell vectors,
         Angstrom. pbc: one or three booleans. threads: see `nbcore.threads`; any number gives the same bits. scheme:
-        CompositionScheme, for networks that work on one.
+        CompositionScheme, for networks that work on one. leaves: {name: (N, 2l+1, channels)}, for networks that read
+        leaf states beside the elements: charges (N,), dipoles or an external field (N, 3) in the order y, z, x.
 
         Raises InputError (shapes, NaN, singular cell), SpeciesError (unknown element), NumericsError (atoms on top of
         each other), TypeError (not numbers).
         """
         positions, numbers, cell, pbc = check_structure(positions, species, cell, pbc)
         energy, forces, virial, energies = self._core.compute(
-            positions, numbers, cell, pbc, number_of_threads(threads), None if scheme is None else scheme.core
+            positions,
+            numbers,
+            cell,
+            pbc,
+            number_of_threads(threads),
+            None if scheme is None else scheme.core,
+            leaves or {},
         )
         stress = -virial / abs(np.linalg.det(cell)) if all(pbc) else None
         return Result(energy, forces, virial, stress, energies)
@@ -150,14 +158,14 @@ class Potential:
         """`compute` for a list of ase.Atoms, structures, or tuples (positions, species, cell, pbc), in order."""
         results = []
         for s in structures:
-            scheme = None
+            scheme, leaves = None, getattr(s, "leaves", None)
             if hasattr(s, "get_positions"):
                 scheme = self.scheme(s.get_positions(), s.cell[:], s.pbc, s.arrays) if self.has_parts else None
                 s = (s.get_positions(), s.numbers, s.cell[:], s.pbc)
             elif hasattr(s, "positions"):
                 scheme = scheme_of(self, s)
                 s = (s.positions, s.numbers, s.cell, s.pbc)
-            results.append(self.compute(*s, threads=threads, scheme=scheme))
+            results.append(self.compute(*s, threads=threads, scheme=scheme, leaves=leaves))
         return results
 
     def scheme(self, positions, cell=None, pbc=False, labels: dict | None = None):
@@ -212,9 +220,10 @@ class Potential:
     def _golden_structures(self):
         """A cluster and a crystal of all elements, on which any machine can check what it computes.
 
-        None for a network on composition schemes of the user's own: nobody else knows them.
+        None for a network on composition schemes or leaf states of the user's own: nobody else knows them.
         """
-        if self.has_parts and "scheme" not in self.description:
+        leaf = any(g["gate"] == "leaf" for g in self.description["program"]["gates"])
+        if leaf or (self.has_parts and "scheme" not in self.description):
             return
         numbers = np.array([atomic_numbers(self.species)[k % len(self.species)] for k in range(5)])
         d = 0.45 * self.cutoff

@@ -16,8 +16,9 @@ class Structure:
 
     positions (N, 3) Å; numbers (N,) atomic numbers; cell (3, 3) Å, rows are the lattice vectors, or None;
     pbc (3,) bool; energy eV, total; forces (N, 3) eV/Å, -dE/dr; stress (3, 3) eV/Å^3, (1/V) dE/d(strain), tension
-    positive as in ASE; labels: {name: (N,) integers or texts} of the atoms, molecules they belong to, say; scheme: a
-    composition scheme, for networks that work on one; file, frame (from 0) and line (from 1) say where it was read.
+    positive as in ASE; labels: {name: (N,) integers or texts} of the atoms, molecules they belong to, say; leaves:
+    {name: (N, 2l+1, channels)} leaf states, for networks that read some; scheme: a composition scheme, for networks
+    that work on one; file, frame (from 0) and line (from 1) say where it was read.
 
     >>> Structure(np.zeros((1, 3)), np.array([1])).formula
     'H'
@@ -36,6 +37,7 @@ class Structure:
     frame: int = 0
     line: int | None = None
     labels: dict[str, np.ndarray] = field(default_factory=dict)
+    leaves: dict[str, np.ndarray] = field(default_factory=dict)
     scheme: CompositionScheme | None = None
 
     def __len__(self) -> int:

@@ -132,6 +132,8 @@ def fingerprint(structures, E0s) -> str:
         for part in (s.numbers, s.positions, s.cell, s.pbc, s.energy, s.forces, s.stress, s.weight):
             content = b"none" if part is None else np.ascontiguousarray(part, dtype=float).tobytes()
             digest.update(len(content).to_bytes(8, "little") + content)
+        for leaf in sorted(s.leaves):
+            digest.update(leaf.encode() + np.ascontiguousarray(s.leaves[leaf], dtype=float).tobytes())
         for label in sorted(s.labels):
             digest.update(f"{label} {s.labels[label].tolist()}".encode())
         for nodes in s.scheme.sets if s.scheme else []:

@@ -70,6 +70,7 @@ class TrainingSet:
                 "stress": s.stress if all(s.pbc) else None,
                 "weight": s.weight,
                 "scheme": core_scheme(potential, s),
+                "leaves": getattr(s, "leaves", {}),
             }
             for s, cell in zip(structures, self._cells, strict=True)
         ]

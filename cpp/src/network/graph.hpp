@@ -45,8 +45,9 @@ struct Relation {
 };
 
 struct Graph {
-  std::vector<NodeSet> sets;        // 0: the atoms
-  std::vector<Relation> relations;  // as numbered by the network; those that it does not use are empty
+  std::vector<NodeSet> sets;                // 0: the atoms
+  std::vector<Relation> relations;          // as numbered by the network; those that it does not use are empty
+  std::vector<std::vector<double>> leaves;  // per slot of the network: leaf states [atom][2l+1][channel], else empty
   int n_atoms() const { return sets[0].n; }
   /// One block per relation, so that everything stays in one workspace
   bool closed = true;

@@ -10,6 +10,7 @@ template <class Real> void Engine<Real>::pack(const double* parameters, Buffer<R
     for (const Packed& p : order) *to++ = Real(p.index < 0 ? p.scale : p.scale * from[p.index]);
   };
   for (const Step& s : steps) {
+    if (!s.gate) continue;
     write(s.gate->packing, parameters + s.parameters, packed.data() + s.weights);
     write(s.gate->copies, parameters + s.parameters, packed.data() + n_weights + s.copies);
   }
@@ -17,6 +18,7 @@ template <class Real> void Engine<Real>::pack(const double* parameters, Buffer<R
 
 template <class Real> void Engine<Real>::unpack_adjoint(const Real* weights_bar, double* gradient) const {
   for (const Step& s : steps) {
+    if (!s.gate) continue;
     const Real* from = weights_bar + s.weights;
     for (const Packed& p : s.gate->packing) {
       if (p.index >= 0) gradient[s.parameters + p.index] += p.scale * double(*from);
@@ -82,6 +84,18 @@ template <class Real> Engine<Real> Network::make_engine(bool describe) {
     const std::string name = spec.get<std::string>("name", "");
     if (name.empty()) throw InputError(message("a gate has no name: ", spec.text()));
     if (find(name) < names.size()) throw InputError(message("two gates are called \"", name, "\""));
+    if (spec.get<std::string>("gate", "") == "leaf") {
+      typename Engine<Real>::Step step;
+      step.output = int(names.size()), step.level = 0, step.parameters = parameters;
+      step.weights = e.n_weights, step.copies = e.n_copies;
+      const int l = spec.whole("l", 0, 0, max_l_network), p = spec.whole("parity", l % 2 ? -1 : 1, -1, 1);
+      if (p == 0) throw InputError(message("leaf ", name, ": parity must be -1 or 1, got 0"));
+      parts.push_back({{l, parity == "o3" ? p : 0, 1, spec.whole("channels", 1, 1, 4096)}});
+      names.push_back(name), sets.push_back(0);
+      e.layouts.emplace_back(parts.back());
+      e.steps.push_back(std::move(step));
+      continue;
+    }
     const int set = set_called(spec.get<std::string>("nodes", "atoms"), message("gate ", name, ": its nodes"));
     const int children = sets_[set].children;
     typename Engine<Real>::Step step;
@@ -119,7 +133,7 @@ template <class Real> Engine<Real> Network::make_engine(bool describe) {
     step.parameters = parameters;
     if (const std::string other = spec.get<std::string>("weights", ""); !other.empty()) {
       const std::size_t found = find(other);
-      if (found == names.size() || !same_parameters(*step.gate, *e.steps[found].gate))
+      if (found == names.size() || !e.steps[found].gate || !same_parameters(*step.gate, *e.steps[found].gate))
         throw InputError(message(
             "gate ", name, ": \"weights\" must name an earlier gate with the same parameters, got \"", other, "\""));
       step.parameters = e.steps[found].parameters;
@@ -157,7 +171,8 @@ template <class Real> Engine<Real> Network::make_engine(bool describe) {
   }
   for (const std::string& name : program_.get<std::vector<std::string>>("readout", {})) {
     const std::size_t found = find(name);
-    if (found == names.size()) throw InputError(message("readout: \"", name, "\" is not the name of a gate"));
+    if (found == names.size() || !e.steps[found].gate)
+      throw InputError(message("readout: \"", name, "\" is not the name of a gate"));
     const std::vector<Part>& p = parts[found];
     if (p.size() != 1 || p[0].l != 0 || p[0].parity < 0 || p[0].channels() != 1)
       throw InputError(message("readout: \"", name, "\" must be one scalar of even parity per node"));

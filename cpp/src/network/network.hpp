@@ -26,8 +26,8 @@ struct ParameterSlice {
 /// The gates of a network for one kind of number, ready to run.
 template <class Real> struct Engine {
   struct Step {
-    std::unique_ptr<Gate<Real>> gate;
-    std::vector<int> inputs;  // slots
+    std::unique_ptr<Gate<Real>> gate;  // none for a leaf state
+    std::vector<int> inputs;           // slots
     int output, level;
     std::int64_t parameters;         // first of its parameters in the flat vector
     std::ptrdiff_t weights, copies;  // its place among the packed weights
@@ -66,7 +66,7 @@ class Network {
   struct Slot {
     std::string name;
     std::vector<Part> parts;
-    int set, level;
+    int set, level;  // level 0: a leaf state, an input
     bool persistent;
   };
   const std::vector<Set>& sets() const { return sets_; }
@@ -84,6 +84,7 @@ class Network {
   template <class Real> const Engine<Real>& engine() const;
   /// Multiplies a part of a slot by a constant (gates with a gain).
   void rescale(int slot, int part, double factor) {
+    if (!double_.steps.at(slot).gate) throw InputError("a leaf state has no gain");
     double_.steps.at(slot).gate->rescale(part, factor);
     float_.steps.at(slot).gate->rescale(part, factor);
   }

@@ -47,6 +47,12 @@ template <class Real> class Sweep {
     dual_ ? edges_adjoint<true>(ws.edges[relation]) : edges_adjoint<false>(ws.edges[relation]);
   }
 
+  /// Leaf states of all atoms, for a closed graph; their adjoints zero. (prepare_system does it for others.)
+  void leaves(Workspace<Real>& ws) const {
+    ws.x.resize(engine_.steps.size()), ws.bar.resize(engine_.steps.size());
+    for (std::size_t slot = 0; slot < engine_.steps.size(); ++slot)
+      if (!engine_.steps[slot].gate) leaf(int(slot), ws.x[slot], ws.bar[slot]);
+  }
   /// All gates of a level; scratch slots of the level are kept in ws for the adjoint.
   void forward(int level, int block_index, Workspace<Real>& ws) const {
     const GraphBlock& block = relation(level).blocks[block_index];
@@ -136,10 +142,20 @@ template <class Real> class Sweep {
         system_->x[slot].resize(size, dual_);
         system_->bar[slot].resize(size, dual_);
         system_->bar[slot].clear(dual_);
+        if (!engine_.steps[slot].gate) leaf(int(slot), system_->x[slot], system_->bar[slot]);
       }
   }
 
  private:
+  void leaf(int slot, PlaneBuffer<Real>& x, PlaneBuffer<Real>& bar) const {
+    const Layout<Real>& layout = engine_.layouts[slot];
+    const int n = graph_.sets[0].n, row = layout.row(0), channels = layout[0].channels();
+    x.resize(layout.node_size() * n, dual_), bar.resize(layout.node_size() * n, dual_);
+    x.clear(dual_), bar.clear(dual_);
+    const std::vector<double>& from = graph_.leaves[slot];
+    for (std::ptrdiff_t k = 0; k < std::ptrdiff_t(n) * layout[0].dim(); ++k)
+      for (int c = 0; c < channels; ++c) x.value[k * row + c] = Real(from[k * channels + c]);
+  }
   bool outside(int slot) const { return system_ && network_.slots()[slot].persistent; }
   /// Adjoints of children are written to the block's halo; those of its own nodes go straight to the system, unless
   /// they are children, too.

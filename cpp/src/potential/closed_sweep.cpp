@@ -49,6 +49,7 @@ void share_among_atoms(const Graph& graph, int s, const std::vector<double>& nod
 void ClosedSweep::forward(const std::vector<std::vector<double>>& r_dot) {
   each_relation(
       [&](int k, const Relation& r) { sweep_.edges(k, r.blocks[0], r_dot.empty() ? nullptr : r_dot[k].data(), ws_); });
+  sweep_.leaves(ws_);
   for (int level = 1; level <= network_.levels(); ++level) sweep_.forward(level, 0, ws_);
 }
 

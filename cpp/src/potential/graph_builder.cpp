@@ -116,6 +116,23 @@ Graph build_graph(const Structure& s, std::span<const int> species, const Networ
 
   index_writers(g, n_atoms);
   graph.closed = g.blocks.size() == 1;
+  graph.leaves.resize(network.slots().size());
+  for (std::size_t k = 0; k < network.slots().size(); ++k) {
+    const Network::Slot& slot = network.slots()[k];
+    if (slot.level != 0) continue;
+    const auto found = s.leaves.find(slot.name);
+    const std::size_t size = std::size_t(slot.parts[0].dim()) * slot.parts[0].channels();
+    if (found == s.leaves.end() || found->second.size() != n_atoms * size)
+      throw InputError(message("this model reads the leaf state \"", slot.name, "\" of the atoms, ", size,
+                               " numbers each (", slot.parts[0].dim(), " x ", slot.parts[0].channels(),
+                               "); the structure has ", found == s.leaves.end() ? 0 : found->second.size(), " for ",
+                               n_atoms, " atoms"));
+    for (double x : found->second)
+      if (!std::isfinite(x)) throw InputError(message("leaf state \"", slot.name, "\": a number is not finite"));
+    for (int i = 0; i < n_atoms; ++i)
+      graph.leaves[k].insert(graph.leaves[k].end(), found->second.begin() + atoms.order[i] * size,
+                             found->second.begin() + (atoms.order[i] + 1) * size);
+  }
   if (graph.sets.size() > 1) add_scheme(s, network, max_block, graph);
   return graph;
 }

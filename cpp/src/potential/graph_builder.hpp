@@ -2,6 +2,7 @@
 // a composition scheme.
 #pragma once
 #include <array>
+#include <map>
 #include <memory>
 #include <span>
 
@@ -17,7 +18,8 @@ struct Structure {
   std::vector<int> numbers;     // atomic numbers
   Mat3 cell{};                  // rows are cell vectors; ignored along directions that are not periodic
   std::array<bool, 3> pbc{};
-  std::shared_ptr<const CompositionScheme> scheme;  // checked; where the network has sets above the atoms
+  std::shared_ptr<const CompositionScheme> scheme;    // checked; where the network has sets above the atoms
+  std::map<std::string, std::vector<double>> leaves;  // leaf states by name, [atom][2l+1][channel]
 };
 
 /// species[i]: index of atom i's element in the potential. One block per relation if there are at most max_block atoms.

@@ -29,6 +29,15 @@ Structure structure_from(const Doubles& positions, const std::vector<int>& numbe
   return s;
 }
 
+std::map<std::string, std::vector<double>> leaves_from(const py::dict& leaves) {
+  std::map<std::string, std::vector<double>> out;
+  for (const auto& [name, value] : leaves) {
+    const Doubles a = py::cast<Doubles>(value);
+    out[py::cast<std::string>(name)] = {a.data(), a.data() + a.size()};
+  }
+  return out;
+}
+
 Doubles array_of(const std::vector<Vec3>& v) {
   Doubles out({py::ssize_t(v.size()), py::ssize_t(3)});
   if (!v.empty()) std::copy(v[0].data(), v[0].data() + 3 * v.size(), out.mutable_data());
@@ -96,9 +105,10 @@ void bind_potential(py::module_& m) {
       .def(
           "compute",
           [](const Potential& self, const Doubles& positions, const std::vector<int>& numbers, const Doubles& cell,
-             const std::array<bool, 3>& pbc, int threads, std::shared_ptr<CompositionScheme> scheme) {
+             const std::array<bool, 3>& pbc, int threads, std::shared_ptr<CompositionScheme> scheme,
+             const py::dict& leaves) {
             Structure s = structure_from(positions, numbers, cell, pbc);
-            s.scheme = std::move(scheme);
+            s.scheme = std::move(scheme), s.leaves = leaves_from(leaves);
             Result r;
             {
               py::gil_scoped_release nogil;
@@ -108,7 +118,7 @@ void bind_potential(py::module_& m) {
                                   Doubles(py::ssize_t(r.energies.size()), r.energies.data()));
           },
           py::arg("positions"), py::arg("numbers"), py::arg("cell"), py::arg("pbc"), py::arg("threads"),
-          py::arg("scheme") = py::none());
+          py::arg("scheme") = py::none(), py::arg("leaves") = py::dict());
 
   m.def("gate_types", [] {
     py::dict out;

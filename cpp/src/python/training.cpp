@@ -44,6 +44,7 @@ void bind_training(py::module_& m) {
         for (const py::dict& d : items) {
           structures.push_back(structure_from(d["positions"].cast<Doubles>(), d["numbers"].cast<std::vector<int>>(),
                                               d["cell"].cast<Doubles>(), d["pbc"].cast<std::array<bool, 3>>()));
+          structures.back().leaves = leaves_from(d["leaves"].cast<py::dict>());
           if (!d["scheme"].is_none()) structures.back().scheme = d["scheme"].cast<std::shared_ptr<CompositionScheme>>();
           labels.push_back(labels_from(d, structures.back().numbers.size(), structures.back()));
         }

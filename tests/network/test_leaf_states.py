@@ -1,0 +1,130 @@
+"""Leaf states beside the elements: charges, dipoles, external fields as inputs of a network."""
+
+import numpy as np
+import pytest
+from differences import derivative
+from random_structures import SYMBOLS, molecule
+
+import nbcore
+from nbcore import so3
+from nbcore.data import Structure
+from nbcore.train import Loss, TrainingSet
+
+RADIAL = {"basis": "bessel", "n": 4, "cutoff": 3.2}
+
+
+def program(parity="o3"):
+    """Charges of two kinds and a field act on the atoms and on the states of neighbours."""
+    return {
+        "parity": parity,
+        "gates": [
+            dict(gate="leaf", name="charge", channels=2),
+            dict(gate="leaf", name="field", l=1),
+            dict(gate="mix", name="own", inputs=["charge", "field"], channels=4),
+            dict(gate="density", name="sum", l_max=2, radial=RADIAL),
+            dict(gate="mix", name="A", inputs=["sum"], channels=4),
+            dict(gate="zeroth_order", name="of_charges", inputs=["own"], l_max=2, l_out=2, radial=RADIAL),
+            dict(gate="mix", name="C", inputs=["of_charges", "own", "A"], channels=4),
+            dict(gate="self_product", name="B", inputs=["C"], l_max=0, correlation=3),
+            dict(gate="mix", name="e", inputs=["B"], channels=1),
+        ],
+        "readout": ["e"],
+    }
+
+
+def network(parity="o3"):
+    return nbcore.Potential({"species": sorted(SYMBOLS, key=nbcore.species.NUMBERS.get), "program": program(parity)}, 4)
+
+
+def case(n=7, seed=0):
+    rng = np.random.default_rng(seed)
+    x, species = molecule(rng, n)
+    return x, species, {"charge": rng.standard_normal((n, 2)), "field": rng.standard_normal((n, 3))}
+
+
+Y = [1, 2, 0]  # components of l = 1 are y, z, x
+
+
+@pytest.mark.parametrize("n", [7, 90])
+def test_rotations_and_permutations(n):
+    """The energy is that of the turned structure with the turned field; charges go with their atoms."""
+    potential, (x, species, leaves) = network(), case(n)
+    r = potential.compute(x, species, leaves=leaves)
+    for R in [*so3.random_rotations(2, np.random.default_rng(1)), -np.eye(3)]:
+        vector = np.empty((n, 3))
+        vector[:, Y] = leaves["field"]
+        turned = {"charge": leaves["charge"], "field": (vector @ R.T)[:, Y]}
+        got = potential.compute(x @ R.T, species, leaves=turned)
+        assert abs(got.energy - r.energy) < 1e-12 * abs(r.energy)
+        assert np.abs(got.forces - r.forces @ R.T).max() < 1e-11 * np.abs(r.forces).max()
+    order = np.random.default_rng(2).permutation(n)
+    got = potential.compute(x[order], [species[k] for k in order], leaves={k: a[order] for k, a in leaves.items()})
+    assert abs(got.energy - r.energy) < 1e-12 * abs(r.energy)
+    other = potential.compute(x, species, leaves=leaves | {"charge": leaves["charge"][::-1]})
+    assert abs(other.energy - r.energy) > 1e-6 * abs(r.energy)
+
+
+def test_derivatives():
+    """Forces at fixed leaf states, and the loss gradient, against differences."""
+    potential, (x, species, leaves) = network("so3"), case()
+    r = potential.compute(x, species, leaves=leaves)
+    rng = np.random.default_rng(3)
+    v = rng.standard_normal(x.shape)
+    value, error = derivative(lambda t: potential.compute(x + t * v, species, leaves=leaves).energy)
+    assert abs(value + np.sum(r.forces * v)) < 1e-9 * max(1, abs(value)) + 5 * error
+    s = Structure(x, np.array([nbcore.species.NUMBERS[k] for k in species]), None, np.zeros(3, bool), 0.3, v)
+    s.leaves = leaves
+    training_set, loss = TrainingSet(potential, [s]), Loss(energy_weight=2.0, forces_weight=3.0)
+    gradient = training_set.loss_and_gradient(loss=loss).gradient
+    start = potential.parameters.copy()
+    for name, (where, _) in potential.parameter_slices.items():
+        d = np.zeros_like(start)
+        d[where] = rng.standard_normal(where.stop - where.start)
+        d /= np.linalg.norm(d)
+
+        def along(t, d=d):
+            potential.parameters[:] = start + t * d
+            return training_set.predict(loss=loss).loss
+
+        numeric, error = derivative(along, 0.02, columns=7)
+        potential.parameters[:] = start
+        assert abs(gradient @ d - numeric) < 1e-8 * np.linalg.norm(gradient) + 5 * error, name
+        assert np.any(gradient[where]), name
+
+
+def test_blocks():
+    potential, (x, species, leaves) = network(), case(90)
+    s = Structure(x, np.array([nbcore.species.NUMBERS[k] for k in species]), leaves=leaves)
+    closed, blocks = TrainingSet(potential, [s]).predict(), potential.compute(x, species, leaves=leaves)
+    assert abs(closed.energies[0] - blocks.energy) < 1e-11 * abs(blocks.energy)
+    assert np.abs(closed.forces[0] - blocks.forces).max() < 1e-11 * np.abs(blocks.forces).max()
+    assert np.array_equal(blocks.forces, potential.compute(x, species, leaves=leaves, threads=2).forces)
+    [again] = potential.compute_many([s])
+    assert again.energy == blocks.energy
+
+
+def test_file(tmp_path):
+    potential, (x, species, leaves) = network(), case()
+    potential.save(tmp_path / "leaves.nbcore")
+    again = nbcore.Potential.load(tmp_path / "leaves.nbcore")
+    assert again.compute(x, species, leaves=leaves).energy == potential.compute(x, species, leaves=leaves).energy
+
+
+def test_refusals():
+    potential, (x, species, leaves) = network(), case()
+    with pytest.raises(ValueError, match='reads the leaf state "charge" of the atoms, 2 numbers each .* has 0 for 7'):
+        potential.compute(x, species)
+    with pytest.raises(ValueError, match='leaf state "field" of the atoms, 3 numbers each .* has 14 for 7 atoms'):
+        potential.compute(x, species, leaves=leaves | {"field": leaves["charge"]})
+    leaves["charge"][3, 1] = np.nan
+    with pytest.raises(ValueError, match='leaf state "charge": a number is not finite'):
+        potential.compute(x, species, leaves=leaves)
+    for change, text in (({"parity": 0}, "parity must be -1 or 1"), ({"l": 99}, "l must be a whole number")):
+        p = program()
+        p["gates"][0] |= change
+        with pytest.raises(ValueError, match=text):
+            nbcore.Potential({"species": ["H"], "program": p})
+    p = program()
+    p["readout"] = ["charge"]
+    with pytest.raises(ValueError, match='readout: "charge" is not the name of a gate'):
+        nbcore.Potential({"species": ["H"], "program": p})
