@@ -16,6 +16,7 @@ import msgspec
 from nbcore.config_messages import no_such_key, readable
 from nbcore.config_values import to_toml
 from nbcore.errors import InputError
+from nbcore.outputs import KNOWN, outputs_of
 
 try:
     import tomllib
@@ -145,6 +146,18 @@ class StageTwo(Table):
     lr: _(float, "", **Positive) = 0.001
 
 
+class OutputTable(Table):
+    """[outputs.NAME]: a covariant output of the network, and its labels in the data."""
+
+    key: _(str, "auto: REF_NAME, NAME") = "auto"
+    unit: _(str, "as the data has it; nothing is converted") = ""
+    rank: _(Annotated[int, msgspec.Meta(ge=0, le=6)] | None, "indices of the symmetric tensor; 1 is a vector") = None
+    traceless: _(bool, "only the part l = rank") = False
+    per: _(Literal["structure", "atom"], "what has one") = "structure"
+    charges: _(bool, "a dipole of neutral molecules: charges times positions are added") = False
+    weight: _(float, "in the loss, on errors in units of the labels' spread", **NotNegative) = 1.0
+
+
 class Config(Table, kw_only=True):
     """train.toml; `folder` is where its relative paths begin."""
 
@@ -156,11 +169,17 @@ class Config(Table, kw_only=True):
     loss: Loss = msgspec.field(default_factory=Loss)
     training: Training = msgspec.field(default_factory=Training)
     stage_two: StageTwo = msgspec.field(default_factory=StageTwo)
+    outputs: dict[str, OutputTable] = msgspec.field(default_factory=dict)
     folder: str = ""
 
     def paths(self, files: Files) -> list[str]:
         """File names or globs as written in the configuration -> the same, from its folder."""
         return [os.path.join(self.folder, f) for f in ([files] if isinstance(files, str) else files)]
+
+    def output_labels(self) -> dict[str, dict]:
+        """{name: key and options} of the covariant outputs, as `nbcore.data.read` takes them."""
+        tables = {name: msgspec.to_builtins(table) for name, table in self.outputs.items()}
+        return {name: {key: v for key, v in table.items() if key != "weight"} for name, table in tables.items()}
 
 
 TABLES = {"about": About, "data": Data, "model": Model, "loss": Loss, "training": Training, "stage_two": StageTwo}
@@ -210,6 +229,7 @@ def load(path, overrides=()) -> Config:
 def from_dict(content: dict[str, Any], origin: str = "configuration", folder: str = "") -> Config:
     """A Config from nested dictionaries; `origin` begins the messages, `folder` is where relative paths begin."""
     _check_keys(content, origin)
+    content = {**content, "outputs": _outputs(content.get("outputs", {}), origin)}
     try:
         config = msgspec.convert({**content, "folder": folder}, Config)
     except msgspec.ValidationError as e:
@@ -220,6 +240,27 @@ def from_dict(content: dict[str, Any], origin: str = "configuration", folder: st
     except ConfigError as e:
         raise ConfigError(f"{origin}: {e}") from None
     return config
+
+
+def _outputs(tables, origin):
+    """[outputs.NAME] -> {NAME: OutputTable}, its messages in the words of the file."""
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise ConfigError(f"{origin}: outputs are tables: write [outputs.dipole] and its keys below.")
+    found = {}
+    for name, table in tables.items():
+        for key in table:
+            if key not in OutputTable.__struct_fields__:
+                said = no_such_key(key, OutputTable.__struct_fields__, TABLES)
+                raise ConfigError(f"{origin}: [outputs.{name}] {key}: {said}")
+        try:
+            found[name] = msgspec.convert(table, OutputTable)
+        except msgspec.ValidationError as e:
+            raise ConfigError(readable(str(e), table, origin, {}, OutputTable, f"outputs.{name}")) from None
+    try:
+        outputs_of({name: {"rank": table.rank} for name, table in found.items()})
+    except InputError as e:
+        raise ConfigError(f"{origin}: {e}") from None
+    return found
 
 
 def _split_override(text: str):
@@ -234,7 +275,10 @@ def _split_override(text: str):
 
 def _override(content, key, value):
     table, _, name = key.rpartition(".")
-    if table and table not in TABLES:
+    if table.startswith("outputs."):
+        content.setdefault("outputs", {}).setdefault(table.removeprefix("outputs."), {})[name] = value
+        return
+    if table and table != "outputs" and table not in TABLES:
         raise ConfigError(f"--set {key}: no such table. There are: {', '.join(TABLES)}.")
     if not table and name not in ("name", "seed"):
         owners = [f"{t}.{name}" for t, struct in TABLES.items() if name in struct.__struct_fields__]
@@ -272,6 +316,9 @@ def _check_values(config, origin):
             for number in numbers:
                 if isinstance(number, float) and not math.isfinite(number):
                     wrong(table, key, f"expected a finite number, got {number}.")
+    for name, output in config.outputs.items():
+        if not math.isfinite(output.weight):
+            wrong(f"outputs.{name}", "weight", f"expected a finite number, got {output.weight}.")
     data = config.data
     if isinstance(data.valid, float) and not 0 < data.valid < 1:
         wrong("data", "valid", f"expected a fraction between 0 and 1, or files, got {data.valid:g}.")
@@ -300,6 +347,10 @@ def config_text(config: Config, folder=None) -> str:
         if table == "data" and folder is not None:
             part = _moved(part, config.folder, folder)
         lines += ["", f"[{table}]", *_key_lines(part, part.__struct_fields__)]
+    for name, output in config.outputs.items():
+        rank = output.rank if output.rank is not None else KNOWN[name]["rank"]
+        lines += ["", f"[outputs.{name}]"]
+        lines += _key_lines(msgspec.structs.replace(output, rank=rank), output.__struct_fields__)
     return "\n".join(lines) + "\n"
 
 

@@ -60,7 +60,7 @@ def no_such_key(key: str, known, tables: dict[str, Any]) -> str:
     return f"no such key. It belongs under [{owners[0]}]." if owners else f"no such key. There are: {', '.join(known)}."
 
 
-def readable(message: str, content: dict, origin: str, tables: dict[str, Any], top) -> str:
+def readable(message: str, content: dict, origin: str, tables: dict[str, Any], top, table: str = "") -> str:
     """msgspec's "Expected `int` >= 1 - at `$.model.levels`" in the words of the file."""
     what, _, where = message.partition(" - at `$.")
     keys = re.sub(r"\[.*?\]", "", where.rstrip("`")).split(".")
@@ -70,6 +70,7 @@ def readable(message: str, content: dict, origin: str, tables: dict[str, Any], t
     struct = tables.get(keys[0], top)
     expected = _expectation(struct, keys[-1]) or what
     place = f"[{keys[0]}] {'.'.join(keys[1:])}" if keys[0] in tables and len(keys) > 1 else ".".join(keys)
+    place = f"[{table}] {place}" if table else place
     return f"{origin}: {place}: expected {expected}, got {to_toml(value)}."
 
 

@@ -4,7 +4,7 @@ An error is predicted minus reference. Energies are compared per structure and p
 over its six independent components; what is not labelled does not count. Units: eV, Angstrom; tables in meV and GPa.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -21,9 +21,10 @@ VOIGT = ([0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1])  # xx yy zz yz xz xy
 class Prediction(NamedTuple):
     """What a potential says of one structure: eV, eV/Angstrom (N, 3), eV/Angstrom^3 (3, 3) or None."""
 
-    energy: float
-    forces: np.ndarray
+    energy: float | None
+    forces: np.ndarray | None
     stress: np.ndarray | None = None
+    outputs: dict[str, np.ndarray] = {}  # covariant outputs, Cartesian
 
 
 class Pair(NamedTuple):
@@ -53,12 +54,14 @@ class Case:
     forces: np.ndarray | None  # (N, 3) eV/Angstrom
     stress: np.ndarray | None  # (6,) eV/Angstrom^3
     closer: Pair | None  # the pair that is closer than any such pair in training, the worst if there are several
+    outputs: dict[str, np.ndarray] = field(default_factory=dict)  # independent components, (c,) or (N, c)
 
 
-def errors(name, structures, predictions, shortest_distances=None):
+def errors(name, structures, predictions, shortest_distances=None, outputs=None):
     """Compares predictions with the labels of the structures.
 
-    predictions: one object with `energy`, `forces`, `stress` per structure (Prediction, the results of compute_many).
+    predictions: one object with `energy`, `forces`, `stress`, `outputs` per structure (Prediction, the results of
+    compute_many). outputs: {name: nbcore.outputs.Output}, `potential.outputs`.
     shortest_distances: {"C-H": Angstrom} of the training data (`potential.description`), to name what lies outside.
 
     >>> errors("test", structures, potential.compute_many(structures)).forces_rmse
@@ -68,25 +71,31 @@ def errors(name, structures, predictions, shortest_distances=None):
         cases.append(
             Case(
                 structure=s,
-                energy=None if s.energy is None else p.energy - s.energy,
-                forces=None if s.forces is None else np.asarray(p.forces) - s.forces,
+                energy=None if s.energy is None or p.energy is None else p.energy - s.energy,
+                forces=None if s.forces is None or p.forces is None else np.asarray(p.forces) - s.forces,
                 stress=None if s.stress is None or p.stress is None else (np.asarray(p.stress) - s.stress)[VOIGT],
                 closer=closer_than(s, shortest_distances) if shortest_distances else None,
+                outputs={
+                    n: output.independent(p.outputs[n] - s.outputs[n])
+                    for n, output in (outputs or {}).items()
+                    if n in s.outputs and n in p.outputs
+                },
             )
         )
-    return Errors(name, cases, bool(shortest_distances))
+    return Errors(name, cases, bool(shortest_distances), outputs)
 
 
 class Errors:
     """Errors of a set of structures; every figure is None where nothing is labelled."""
 
-    def __init__(self, name, cases, knows_training=False):
-        self.name, self.cases, self.knows_training = name, list(cases), knows_training
+    def __init__(self, name, cases, knows_training=False, outputs=None):
+        self.name, self.cases, self.knows_training, self.kinds = name, list(cases), knows_training, dict(outputs or {})
 
     @classmethod
     def pooled(cls, name, several):
         """All structures of several sets as one."""
-        return cls(name, [c for e in several for c in e.cases], all(e.knows_training for e in several))
+        outputs = {n: output for e in several for n, output in e.kinds.items()}
+        return cls(name, [c for e in several for c in e.cases], all(e.knows_training for e in several), outputs)
 
     def _over(self, of):
         """The cases that have a label of this kind."""
@@ -163,6 +172,27 @@ class Errors:
     stress_rmse = property(lambda self: rmse(self._pooled("stress")))
     stress_mae = property(lambda self: mae(self._pooled("stress")))
 
+    # ---- covariant outputs ----
+    def of_output(self, name):
+        """{"rmse", "mae", "percent", "rmse_per_atom", "mae_per_atom"} of an output, in the unit of the data.
+
+        Over the independent components (six of a polarizability). percent: RMSE in per cent of the labels' standard
+        deviation. Of an output per atom the errors are those of atoms, and the last two are None.
+        """
+        cases, output = [c for c in self.cases if name in c.outputs], self.kinds[name]
+        figures = dict.fromkeys(("rmse", "mae", "percent", "rmse_per_atom", "mae_per_atom"))
+        if not cases:
+            return figures
+        whole = np.concatenate([np.reshape(c.outputs[name], (-1, c.outputs[name].shape[-1])) for c in cases])
+        labels = [output.independent(c.structure.outputs[name]) for c in cases]
+        labels = np.concatenate([np.reshape(y, (-1, whole.shape[1])) for y in labels])
+        spread = rmse(labels - labels.mean(axis=0))
+        figures |= {"rmse": rmse(whole), "mae": mae(whole), "percent": 100 * rmse(whole) / spread if spread else None}
+        if not output.per_atom:
+            per_atom = whole / np.array([[len(c.structure.numbers)] for c in cases])
+            figures |= {"rmse_per_atom": rmse(per_atom), "mae_per_atom": mae(per_atom)}
+        return figures
+
     # ---- which structures ----
     @property
     def by_config_type(self):
@@ -171,7 +201,7 @@ class Errors:
         return {t: self._part(t, lambda c, t=t: c.structure.config_type == t) for t in types}
 
     def _part(self, name, wanted):
-        return Errors(f"{self.name} {name}", filter(wanted, self.cases), self.knows_training)
+        return Errors(f"{self.name} {name}", filter(wanted, self.cases), self.knows_training, self.kinds)
 
     @property
     def outside(self):
@@ -179,22 +209,28 @@ class Errors:
         return sum(c.closer is not None for c in self.cases) if self.knows_training else None
 
     def worst(self, n):
-        """The n cases with the largest error of a force component; those without forces follow, by energy per atom."""
+        """The n cases with the largest error of a force component; those without forces follow, by energy per atom, and
+        those without energies by their outputs, in units of the RMSE.
+        """
+        scale = {name: self.of_output(name)["rmse"] or 1.0 for name in self.kinds}
 
         def size(c):
+            if c.forces is None and c.energy is None:
+                return -1, max(np.abs(e).max(initial=0) / scale[name] for name, e in c.outputs.items())
             if c.forces is not None and c.forces.size:
                 return 1, np.abs(c.forces).max()
             return 0, abs(c.energy) / max(len(c.structure.numbers), 1)
 
-        return sorted((c for c in self.cases if c.forces is not None or c.energy is not None), key=size, reverse=True)[
-            :n
-        ]
+        labelled = [c for c in self.cases if c.forces is not None or c.energy is not None or c.outputs]
+        return sorted(labelled, key=size, reverse=True)[:n]
 
     def as_dict(self):
         """All figures under their names, in eV and Angstrom, for JSON and for the model file."""
         names = ["n_structures", "energy_rmse", "energy_mae", "energy_rmse_per_atom", "energy_mae_per_atom"]
         names += ["forces_rmse", "forces_mae", "forces_max", "forces_percent", "stress_rmse", "stress_mae"]
         result = {name: getattr(self, name) for name in names}
+        for name in self.kinds:
+            result |= {f"{name}_{figure}": value for figure, value in self.of_output(name).items()}
         result["forces_rmse_by_element"] = self.by_element
         result["outside_train"] = self.outside
         result["energy_offset"] = self.offset and self.offset._asdict()

@@ -4,6 +4,8 @@ Sets are (name, structures, predictions) as for `nbcore.evaluate.errors`; the on
 Light and dark carry the meaning, colour only helps, so that everything survives a grey printer.
 """
 
+from functools import partial
+
 import numpy as np
 from ase.data import chemical_symbols
 from matplotlib.colors import LogNorm
@@ -20,8 +22,9 @@ INK = ["#0b3c5d", "#d1495b", "#edae49", "#2e8b7a", "#7a5195", "#8a8a8a"]  # dark
 MARKERS = "osD^vP"
 
 
-def parity(path, sets, E0s) -> None:
-    """Predicted against reference: energy per atom without the E0s {symbol: eV}, forces, stress where there is any.
+def parity(path, sets, E0s, outputs=None) -> None:
+    """Predicted against reference: energy per atom without the E0s {symbol: eV}, forces, stress and the components of
+    the covariant outputs {name: Output} per atom, where there are any.
 
     >>> parity("parity.png", [("test", structures, predictions)], potential.E0s)
     """
@@ -30,6 +33,9 @@ def parity(path, sets, E0s) -> None:
         ("forces", "force components", "eV/Å", _forces),
         ("stress", "stress components", "GPa", _stress),
     ]
+    for name, output in (outputs or {}).items():
+        unit = f"{output.unit or 'data unit'}{'' if output.per_atom else '/atom'}"
+        panels.append((name, f"{name} components", unit, partial(_output, output)))
     drawn = []
     for _, words, unit, pairs in panels:
         points = {name: _gather(structures, predictions, pairs) for name, structures, predictions in sets}
@@ -68,16 +74,19 @@ def _parity_panel(ax, words, unit, points):
         ax.legend(loc="lower right", fontsize=6.5, frameon=False, handletextpad=0.1)
 
 
-def errors(path, sets, E0s=None) -> None:
+def errors(path, sets, E0s=None, outputs=None) -> None:
     """Force errors of atoms: against the force, by element, against the distance to the nearest neighbour.
 
-    Of all sets but "train" if there are others. Without forces: the energy error per atom against the energy.
+    Of all sets but "train" if there are others. Without forces: the energy error per atom against the energy; without
+    energies: the errors of the covariant outputs {name: Output} against their labels, per atom.
     """
     sets = [s for s in sets if s[0] != "train"] or list(sets)
     labelled = [(name, *_atoms(structures, predictions)) for name, structures, predictions in sets]
     labelled = [entry for entry in labelled if len(entry[1])]
     if not labelled:
-        return _energy_errors(path, sets, E0s or {})
+        if any(s.energy is not None and p.energy is not None for _, *both in sets for s, p in zip(*both, strict=True)):
+            return _energy_errors(path, sets, E0s or {})
+        return _output_errors(path, sets, outputs or {})
     figure, (by_force, by_element, by_distance) = _figure(3, 3.7)
     _points(by_force, {name: np.c_[f, df] for name, f, df, *_ in labelled}, log_y=True)
     by_force.set(xlabel="|reference force|, eV/Å", ylabel="|force error|, meV/Å")
@@ -109,13 +118,28 @@ def _energy_errors(path, sets, E0s):
     _save(figure, path)
 
 
-def learning_curve(path, history, best_epoch=None, stage_two_epoch=None) -> None:
-    """Energy and force error (and stress) of train and valid against the epoch; history: the rows of history.csv."""
+def _output_errors(path, sets, outputs):
+    figure, axes = _figure(max(len(outputs), 1), 3.7)
+    for ax, (name, output) in zip(axes, outputs.items(), strict=False):
+        points = {n: _gather(s, p, partial(_output, output)) for n, s, p in sets}
+        _points(ax, {n: np.c_[xy[:, 0], xy[:, 1] - xy[:, 0]] for n, xy in points.items() if len(xy)})
+        unit = f"{output.unit or 'data unit'}{'' if output.per_atom else '/atom'}"
+        ax.set(xlabel=f"reference {name}, {unit}", ylabel=f"{name} error, {unit}")
+    _save(figure, path)
+
+
+def learning_curve(path, history, best_epoch=None, stage_two_epoch=None, outputs=None) -> None:
+    """Energy and force error (stress, covariant outputs) of train and valid against the epoch.
+
+    history: the rows of history.csv.
+    """
     kinds = [
         ("energy", "energy RMSE, meV/atom", 1e3),
         ("forces", "force RMSE, meV/Å", 1e3),
         ("stress", "stress RMSE, GPa", GPA),
     ]
+    for name, output in (outputs or {}).items():
+        kinds.append((name, f"{name} RMSE, {output.unit or 'data unit'}{'' if output.per_atom else '/atom'}", 1.0))
     kinds = [k for k in kinds if any(row[f"{k[0]}_train"] is not None for row in history)]
     figure, axes = _figure(len(kinds), 3.4)
     epochs = [row["epoch"] for row in history]
@@ -147,15 +171,22 @@ def _gather(structures, predictions, pairs):
     return np.concatenate([np.reshape(xy, (-1, 2)) for xy in found]) if found else np.empty((0, 2))
 
 
+def _output(output, s, p):
+    if output.name not in s.outputs or output.name not in p.outputs:
+        return None
+    pair = np.stack([output.independent(t).ravel() for t in (s.outputs[output.name], p.outputs[output.name])], -1)
+    return pair if output.per_atom else pair / len(s.numbers)
+
+
 def _energies(s, p, E0s):
-    if s.energy is None:
+    if s.energy is None or p.energy is None:
         return None
     free = sum(E0s.get(symbol, 0.0) for symbol in s.symbols)
     return np.array([s.energy - free, p.energy - free]) / len(s.numbers)
 
 
 def _forces(s, p):
-    return None if s.forces is None else np.c_[np.ravel(s.forces), np.ravel(p.forces)]
+    return None if s.forces is None or p.forces is None else np.c_[np.ravel(s.forces), np.ravel(p.forces)]
 
 
 def _stress(s, p):
@@ -166,7 +197,7 @@ def _atoms(structures, predictions, cutoff=4.0):
     """Per atom with a force label: |F| eV/Å, |error| meV/Å, nearest neighbour Å (inf beyond the cutoff), number."""
     rows = [(np.empty(0), np.empty(0), np.empty(0), np.empty(0, int))]
     for s, p in zip(structures, predictions, strict=True):
-        if s.forces is None:
+        if s.forces is None or p.forces is None:
             continue
         nearest = np.full(len(s.numbers), np.inf)
         first, _, distance = neighbours(s, cutoff)

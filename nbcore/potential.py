@@ -9,20 +9,22 @@ import numpy as np
 from nbcore import _core
 from nbcore._threads import threads as number_of_threads
 from nbcore.errors import InputError
+from nbcore.outputs import Output
 from nbcore.scheme import scheme_of
 from nbcore.species import atomic_numbers, symbols
 
 
 class Result(NamedTuple):
-    """What a potential says of a structure. All arrays are the caller's own."""
+    """What a potential says of a structure. All arrays are the caller's own; without an energy five are None."""
 
-    energy: float  #: eV, reference energies E0 included
-    forces: np.ndarray  #: (N, 3) eV/Angstrom, -dE/dr
-    virial: np.ndarray  #: (3, 3) eV, -dE/d(strain) = sum of r (x) f
+    energy: float | None  #: eV, reference energies E0 included
+    forces: np.ndarray | None  #: (N, 3) eV/Angstrom, -dE/dr
+    virial: np.ndarray | None  #: (3, 3) eV, -dE/d(strain) = sum of r (x) f
     stress: (
         np.ndarray | None
     )  #: (3, 3) eV/Angstrom^3, -virial/volume, tension positive; None unless periodic in three directions
-    energies: np.ndarray  #: (N,) eV per atom, E0 included
+    energies: np.ndarray | None  #: (N,) eV per atom, E0 included
+    outputs: dict[str, np.ndarray] = {}  #: covariant outputs, Cartesian: "dipole" (3,); (N, 3, 3) for one per atom
 
 
 class Potential:
@@ -111,6 +113,36 @@ class Potential:
     def scale(self, value: float) -> None:
         self._core.scale = float(value)
 
+    @property
+    def has_energy(self) -> bool:
+        """False for a network of covariant outputs alone: it gives no energy and no forces."""
+        return bool(self.description["program"].get("readout"))
+
+    @property
+    def outputs(self) -> dict[str, Output]:
+        """Covariant outputs by name, see `nbcore.outputs`."""
+        return {
+            name: Output(name, **{key: value for key, value in spec.items() if key != "slot"})
+            for name, spec in sorted(self.description["program"].get("outputs", {}).items())
+        }
+
+    @property
+    def offsets(self) -> dict[str, dict[str, float]]:
+        """{output: {element: what each of its atoms adds to the l = 0 component}}, as E0s are to the energy."""
+        return copy.deepcopy(self.description.get("offsets", {}))
+
+    @offsets.setter
+    def offsets(self, values: dict) -> None:
+        for k, name in enumerate(self.outputs):
+            if name in values:
+                self._core.set_offsets(k, [float(values[name][s]) for s in self.species])
+        self.description["offsets"] = {name: dict(v) for name, v in values.items()}
+
+    @property
+    def spreads(self) -> dict[str, float]:
+        """{output: spread of its labels in training, per atom}: the unit of its loss."""
+        return self.description.get("spreads", {})
+
     def set_gain(self, gate: str, part: int, factor: float) -> None:
         """Multiplies part `part` of a mix gate's output by a constant, which the program keeps."""
         names = [g["name"] for g in self.description["program"]["gates"]]
@@ -131,7 +163,7 @@ class Potential:
 
     def compute(self, positions, species, cell=None, pbc=False, threads: int | None = None, scheme=None,
                 leaves: dict | None = None) -> Result:  # fmt: skip
-        """Energy, forces, virial, stress and energies per atom of one structure.
+        """Energy, forces, virial, stress, energies per atom and covariant outputs of one structure.
 
         positions: (N, 3) Angstrom. species: N symbols or atomic numbers. cell: (3, 3), rows are the cell vectors,
         Angstrom. pbc: one or three booleans. threads: see `nbcore.threads`; any number gives the same bits. scheme:
@@ -142,7 +174,7 @@ class Potential:
         each other), TypeError (not numbers).
         """
         positions, numbers, cell, pbc = check_structure(positions, species, cell, pbc)
-        energy, forces, virial, energies = self._core.compute(
+        energy, forces, virial, energies, components = self._core.compute(
             positions,
             numbers,
             cell,
@@ -151,8 +183,22 @@ class Potential:
             None if scheme is None else scheme.core,
             leaves or {},
         )
+        outputs = self.cartesian(components, len(numbers))
+        if not self.has_energy:
+            return Result(None, None, None, None, None, outputs)
         stress = -virial / abs(np.linalg.det(cell)) if all(pbc) else None
-        return Result(energy, forces, virial, stress, energies)
+        return Result(energy, forces, virial, stress, energies, outputs)
+
+    def cartesian(self, components, n_atoms: int) -> dict[str, np.ndarray]:
+        """{output: Cartesian tensor} from flat components, one array per output in the order of their names.
+
+        An output that the structure does not have is left out: the dipole of charges in a structure with periods.
+        """
+        return {
+            name: output.cartesian(np.reshape(y, (n_atoms, output.components) if output.per_atom else -1))
+            for (name, output), y in zip(self.outputs.items(), components, strict=True)
+            if len(y) or output.per_atom
+        }
 
     def compute_many(self, structures, threads: int | None = None) -> list[Result]:
         """`compute` for a list of ase.Atoms, structures, or tuples (positions, species, cell, pbc), in order."""
@@ -205,7 +251,9 @@ class Potential:
                 energy=r.energy,
                 forces=r.forces,
                 virial=r.virial,
+                **r.outputs,
             )
+            case = {name: value for name, value in case.items() if value is not None}
             tensors |= {f"golden.{k}.{name}": np.asarray(value, dtype=float) for name, value in case.items()}
         _core.write_model_file(str(path), json.dumps(self.description, sort_keys=True), tensors)
 

@@ -3,13 +3,16 @@
 import base64
 import contextlib
 import platform
+from functools import partial
 from html import escape
 from importlib import metadata
 from pathlib import Path
 
 import nbcore
+from nbcore import tables
 from nbcore.evaluate import GPA
 from nbcore.files import replacing
+from nbcore.outputs import describe
 
 PLOTS = {
     "parity.png": "Predicted against reference; train faint, behind the other sets.",
@@ -72,7 +75,7 @@ def versions() -> dict:
 
 
 def error_table(errors) -> str:
-    """RMSE and MAE of every set, in meV, meV/Å and GPa."""
+    """RMSE and MAE of every set, in meV, meV/Å and GPa, and of covariant outputs in their own unit."""
     columns = [
         ("energy RMSE<br>meV", "energy_rmse", 1e3, 1), ("MAE<br>meV", "energy_mae", 1e3, 1),
         ("energy RMSE<br>meV/atom", "energy_rmse_per_atom", 1e3, 2), ("MAE<br>meV/atom", "energy_mae_per_atom", 1e3, 2),
@@ -80,13 +83,21 @@ def error_table(errors) -> str:
         ("largest<br>meV/Å", "forces_max", 1e3, 0), ("% of RMS", "forces_percent", 1, 1),
         ("stress RMSE<br>GPa", "stress_rmse", GPA, 3), ("MAE<br>GPa", "stress_mae", GPA, 3),
     ]  # fmt: skip
-    columns = [c for c in columns if any(getattr(e, c[1]) is not None for e in errors)]
+    columns = [(head, partial(_figure, figure), *rest) for head, figure, *rest in columns]
+    for name, output in {name: output for e in errors for name, output in e.kinds.items()}.items():
+        for c in tables.output_columns(output):
+            value = partial(tables.value_of, group=name, column=c)
+            columns.append((f"{name} {c.head}<br>{escape(c.unit)}", value, 1, c.decimals))
+    columns = [c for c in columns if any(c[1](e) is not None for e in errors)]
     lines = ["<table><tr><th></th><th>n</th>" + "".join(f"<th>{head}</th>" for head, *_ in columns) + "</tr>"]
     for e in errors:
-        values = [(getattr(e, figure), factor, decimals) for _, figure, factor, decimals in columns]
-        cells = ["-" if v is None else f"{factor * v:.{decimals}f}" for v, factor, decimals in values]
+        cells = [tables.number(of(e), tables.Column("", "", "", *rest)) for _, of, *rest in columns]
         lines.append("<tr>" + "".join(f"<td>{escape(str(c))}</td>" for c in (e.name, e.n_structures, *cells)) + "</tr>")
     return "\n".join([*lines, "</table>"])
+
+
+def _figure(name, errors):
+    return getattr(errors, name)
 
 
 def _elements(errors):
@@ -121,6 +132,8 @@ def _model(potential):
     yield "cutoff", f"{potential.cutoff:g} Å, {potential.levels} levels"
     yield "parameters", potential.parameters.size
     yield "E0", "   ".join(f"{s} {e:.4f}" for s, e in potential.E0s.items()) + " eV"
+    for name, output in potential.outputs.items():
+        yield f"output {name}", describe(output)
     yield from description.get("options", {}).items()
 
 

@@ -45,8 +45,12 @@ def table(rows, width, short=False):
     >>> console.print(table([errors("test", structures, predictions)], console.width))
     """
     groups = dict(SHORT if short else GROUPS)
-    if all(e.stress_rmse is None for e in rows):
-        del groups["stress"]
+    outputs = {name: output for e in rows for name, output in e.kinds.items()}
+    for group, figure in (("energy", "energy_rmse"), ("forces", "forces_rmse"), ("stress", "stress_rmse")):
+        if (outputs or group == "stress") and all(getattr(e, figure) is None for e in rows):
+            del groups[group]
+    for name, output in outputs.items():
+        groups[name] = output_columns(output, short)
     wide = _grid(rows, groups)
     if Console(width=1000).measure(wide).maximum <= width:
         return wide
@@ -61,14 +65,38 @@ def _grid(rows, groups):
         for k, c in enumerate(columns):
             grid.add_column(Text(f"{group if k == 0 else ''}\n{c.head}\n{c.unit}"), justify="right", no_wrap=True)
     for e in rows:
-        cells = [number(getattr(e, c.figure), c) for columns in groups.values() for c in columns]
+        cells = [number(value_of(e, group, c), c) for group, columns in groups.items() for c in columns]
         grid.add_row(Text(f"  {e.name}"), str(e.n_structures), *cells)
     return grid
 
 
+def output_columns(output, short=False):
+    """The columns of a covariant output, in the unit of its data."""
+    unit = output.unit or "data unit"
+    columns = [Column("rmse", "RMSE", unit, 1, -3), Column("mae", "MAE", unit, 1, -3)]
+    if not output.per_atom:
+        columns += [
+            Column("rmse_per_atom", "RMSE", f"{unit}/atom", 1, -3),
+            Column("mae_per_atom", "MAE", f"{unit}/atom", 1, -3),
+        ]
+    percent = Column("percent", "RMSE", "% of std", 1, 1)
+    return [columns[-2], percent] if short else [*columns, percent]
+
+
+def value_of(errors, group, column):
+    """The figure of a column; None where it is not labelled."""
+    if group in GROUPS:
+        return getattr(errors, column.figure)
+    return errors.of_output(group)[column.figure] if group in errors.kinds else None
+
+
 def number(value, column):
-    """One cell: in the unit of its column, `-` for what is not labelled."""
-    return "-" if value is None else f"{column.factor * value:.{column.decimals}f}"
+    """One cell: in the unit of its column, `-` for what is not labelled. decimals -3: three figures."""
+    if value is None:
+        return "-"
+    if column.decimals < 0:
+        return f"{column.factor * value:.{-column.decimals}g}"
+    return f"{column.factor * value:.{column.decimals}f}"
 
 
 def remarks(rows):
@@ -115,6 +143,9 @@ def worst(e, n):
             atom = int(np.abs(case.forces).max(axis=1).argmax())
             words.append(f"F {1e3 * np.abs(case.forces).max():.0f} meV/Å (atom {atom}, {s.symbols[atom]})")
             pair = pair or nearest(s, atom)
+        for name, error in case.outputs.items():
+            unit = f" {e.kinds[name].unit}".rstrip()
+            words.append(f"{name} {np.abs(error).max(initial=0):.3g}{unit}")
         if pair:
             words.append(f"{pair}, closer than any in train" if case.closer else str(pair))
         lines.append(f"{stem(s.file)} {s.frame}  " + "  ".join(words))

@@ -17,6 +17,7 @@ KEYS = (
     ("--forces-key", 'default "auto": REF_forces, forces, force; "none": there are none'),
     ("--stress-key", 'default "auto": REF_stress, stress or a virial; "none": not used'),
     ("--virial-key", "instead of --stress-key; stress = -virial/volume"),
+    ("--output-key", "of a covariant label: dipole=mu; given again for another one (default: its name)"),
     ("--energy-kind", "auto, free, zero: which energy where a file has both (default auto)"),
 )
 
@@ -27,13 +28,27 @@ def add_reader_options(parser):
     units = parser.add_argument_group("units of the files (outputs of programs have their own)")
     for group, options in ((keys, KEYS), (units, UNITS)):
         for name, text in options:
-            group.add_argument(name, metavar=name.rsplit("-", 1)[1].upper(), help=text)
+            more = dict(action="append", metavar="NAME=KEY") if name == "--output-key" else {}
+            group.add_argument(name, **{"metavar": name.rsplit("-", 1)[1].upper(), "help": text, **more})
 
 
-def reader_options(args) -> dict[str, str]:
-    """The options of `add_reader_options` that were given, for `nbcore.data.read`."""
-    names = [option[2:].replace("-", "_") for option, _ in (*KEYS, *UNITS)]
-    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+def reader_options(args, outputs=None) -> dict:
+    """The options of `add_reader_options` that were given, for `nbcore.data.read`.
+
+    outputs: {name: nbcore.outputs.Output} that are to be read; else those named by --output-key.
+    """
+    names = [option[2:].replace("-", "_") for option, _ in (*KEYS, *UNITS) if option != "--output-key"]
+    options = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    keys = {}
+    for pair in args.output_key or []:
+        name, equals, key = pair.partition("=")
+        if not (name and key) or (outputs is not None and name not in outputs):
+            known = f" The model has {', '.join(outputs)}." if outputs else ""
+            raise _usage(f"--output-key {pair}: expected NAME=KEY, for example dipole=mu.{known}")
+        keys[name] = {"key": key}
+    wanted = {name: output.as_dict() for name, output in (outputs or {}).items()}
+    wanted = {name: {**wanted.get(name, {}), **keys.get(name, {})} for name in {**wanted, **keys}}
+    return {**options, "outputs": wanted} if wanted else options
 
 
 def add_parser(subparsers):

@@ -39,7 +39,7 @@ def run(args):
     from nbcore.evaluate import Errors, errors
 
     potential = nbcore.Potential.load(args.model)
-    read = data.read(args.data, require=(), missing="mask", **reader_options(args))
+    read = data.read(args.data, require=(), missing="mask", **reader_options(args, potential.outputs))
     structures = [*read, *read.isolated]
     if not structures:
         raise InputError(f"{' '.join(args.data)}: no structures.")
@@ -55,11 +55,11 @@ def run(args):
     for f, name in zip(files, distinct(files), strict=True):
         mine = [k for k, s in enumerate(structures) if s.file == f]
         sets.append((name, [structures[k] for k in mine], [predictions[k] for k in mine]))
-    rows = [errors(*s, shortest) for s in sets]
+    rows = [errors(*s, shortest, potential.outputs) for s in sets]
     total = Errors.pooled("all", rows)
     written = write_predictions(args.output, sets) if args.output else []
     if args.plot:
-        written += plot(plot_folder(args.output), sets, potential.E0s)
+        written += plot(plot_folder(args.output), sets, potential.E0s, potential.outputs)
     if args.json:
         parts = {"files": {f: e.as_dict() for f, e in zip(files, rows, strict=True)}}
         if args.by:
@@ -164,10 +164,12 @@ def write_predictions(output, sets):
 
 
 def write_frames(path, frames):
-    """Labels as REF_energy, REF_forces, REF_stress; predictions as nbcore_energy, nbcore_energies and so on."""
+    """Labels as REF_energy, REF_forces, REF_dipole; predictions as nbcore_energy, nbcore_energies and so on."""
+    import numpy as np
     from ase import Atoms
     from ase.io import write
 
+    from nbcore.data.structure import one_per_atom
     from nbcore.files import replacing
 
     with replacing(path, "w") as f:
@@ -183,6 +185,12 @@ def write_frames(path, frames):
             for name, value in (("REF_forces", s.forces), ("nbcore_forces", r.forces), ("nbcore_energies", r.energies)):
                 if value is not None:
                     atoms.arrays[name] = value
+            for prefix, tensors in (("REF_", s.outputs), ("nbcore_", r.outputs)):
+                for name, tensor in tensors.items():
+                    if one_per_atom(s, tensor):
+                        atoms.arrays[prefix + name] = np.reshape(tensor, (len(s), -1))
+                    else:
+                        atoms.info[prefix + name] = np.ravel(tensor)
             write(f, atoms, format="extxyz")
     return path
 
@@ -194,11 +202,11 @@ def plot_folder(output):
     return Path(output).parent if Path(output).suffix in (".xyz", ".extxyz") else Path(output)
 
 
-def plot(folder, sets, E0s):
+def plot(folder, sets, E0s, outputs=None):
     """parity.png and errors.png; returns the paths."""
     from nbcore import plots
 
     folder.mkdir(parents=True, exist_ok=True)
-    plots.parity(folder / "parity.png", sets, E0s)
-    plots.errors(folder / "errors.png", sets, E0s)
+    plots.parity(folder / "parity.png", sets, E0s, outputs)
+    plots.errors(folder / "errors.png", sets, E0s, outputs)
     return [folder / "parity.png", folder / "errors.png"]

@@ -45,6 +45,9 @@ def run(args) -> int:
 
     options = reader_options(args)
     sets = _sort(data.expand(args.files), options)
+    found = _outputs(sets["train"])
+    if found and "outputs" not in options:
+        options["outputs"] = {name: {} for name in found}
     train, remarks = _read_train(sets, options)
     result = data.audit(train, cutoff=None)
     values, assumed = _fit(args, sets, train, result, options)
@@ -95,6 +98,23 @@ def _only_isolated(file, options):
     return not len(read) and bool(read.isolated)
 
 
+def _outputs(files):
+    """The covariant labels under their usual names in every frame, where there are neither energies nor forces."""
+    from nbcore.data.files import Bar
+    from nbcore.data.labels import CANDIDATES, candidates_of
+    from nbcore.data.read import Reading, read_frames
+    from nbcore.outputs import KNOWN
+
+    frames = []
+    with Bar("reading", 1) as bar:
+        for file in files:
+            frames += read_frames(file, bar, Reading(None))[0]
+    has = [set(frame.values) for frame in frames]
+    if not has or any(keys & {*CANDIDATES["energy"], *CANDIDATES["forces"]} for keys in has):
+        return []
+    return [name for name in KNOWN if all(keys & set(candidates_of(name)) for keys in has)]
+
+
 def _read_train(sets, options):
     """The training data and remarks; labels that only some frames have are accepted here, and said."""
     from nbcore import data
@@ -138,8 +158,15 @@ def _fit(args, sets, train, result, options):
     )
     if relative["test"]:
         assumed.append(f"test: {', '.join(relative['test'])} (by name; used once, after training)")
+    if outputs := options.get("outputs"):
+        values["outputs"] = outputs
+        values["data"].pop("outputs")
+        assumed.append(
+            f"outputs: {', '.join(outputs)}, found in the data; their unit is not stated there: write it down"
+        )
     source = {"isolated": "from the isolated atoms", "fit": "fitted, no isolated atom of each element in the data"}
-    assumed.append(f"E0s: {source[result.E0.source]}")
+    if result.E0:
+        assumed.append(f"E0s: {source[result.E0.source]}")
     assumed.append(f"batch_size {batch}, max_epochs {epochs}: about {round(steps * epochs, -3)} steps")
     if train.reading.missing:
         assumed.append('missing = "mask": some frames lack a label; they count for the others')

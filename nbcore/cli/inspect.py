@@ -117,6 +117,8 @@ def measure(potential):
 def print_facts(path, potential, facts):
     """One entry after the other, wrapped to the terminal."""
 
+    from nbcore.outputs import describe
+
     def say(head, text):
         if text:
             print(console.block(str(text), f"  {head:<14}", 16 * " "))
@@ -135,10 +137,13 @@ def print_facts(path, potential, facts):
     words = [
         OPTIONS.get(name, f"{name} {{}}").format(value)
         for name, value in sorted(options.items(), key=lambda item: [*OPTIONS, item[0]].index(item[0]))
-        if value not in (None, "", [], {}) and name not in ("species", "cutoff", "E0s")
+        if value not in (None, "", [], {}) and name not in ("species", "cutoff", "E0s", "outputs", "energy")
     ]
     say("network", ", ".join(words))
-    say("E0", "   ".join(f"{s} {e:.4f}" for s, e in potential.E0s.items()) + " eV")
+    for name, output in potential.outputs.items():
+        say(name, describe(output))
+    if potential.has_energy:
+        say("E0", "   ".join(f"{s} {e:.4f}" for s, e in potential.E0s.items()) + " eV")
     if shortest := sorted((d.get("shortest_distances") or {}).items(), key=lambda item: item[1]):
         say("shortest", "   ".join(f"{p} {r:.3f}" for p, r in shortest) + " Å in train")
     for head in ("description", "reference", "author", "licence"):
@@ -147,11 +152,13 @@ def print_facts(path, potential, facts):
     counts = f"{training['n_train']} train + {training.get('n_valid', 0)} valid" if training.get("n_train") else ""
     say("trained on", "; ".join(filter(None, (", ".join(listed), counts))))
     for name, e in (d.get("errors") or {}).items():
-        say(f"errors, {name}", error_words(e))
+        say(f"errors, {name}", error_words(e, potential.outputs))
     cost = facts["cost"]
     micro = 1e6 * cost["seconds_per_atom"]
     say(
-        "cost", f"{micro:.0f} µs/atom for energy and forces, one thread, {cost['neighbours']} neighbours (measured now)"
+        "cost",
+        f"{micro:.0f} µs/atom for {'energy and forces' if potential.has_energy else 'the outputs'}, one thread, "
+        f"{cost['neighbours']} neighbours (measured now)",
     )
     say("units", "eV, Å; stress = (1/V) dE/d(strain), tension positive")
     say("versions", ", ".join(f"{k} {v}" for k, v in (d.get("versions") or {}).items()))
@@ -160,7 +167,7 @@ def print_facts(path, potential, facts):
     say("" if about.get("cite") else "cite", PAPER)
 
 
-def error_words(e):
+def error_words(e, outputs=None):
     """The errors of one set in a line."""
     words = [f"{e['n_structures']} structures"]
     for key, factor, text in (
@@ -170,4 +177,8 @@ def error_words(e):
     ):
         if e.get(key) is not None:
             words.append(text.format(factor * e[key]))
+    for name, output in (outputs or {}).items():
+        figure = "rmse" if output.per_atom else "rmse_per_atom"
+        if e.get(f"{name}_{figure}") is not None:
+            words.append(f"{name} {e[f'{name}_{figure}']:.3g} {output.unit}{'' if output.per_atom else '/atom'}")
     return ", ".join(words) + " (RMSE)"

@@ -95,6 +95,7 @@ def flat(config) -> dict:
     from nbcore.config import model_options
 
     tables = msgspec.to_builtins(config)
+    tables |= {f"outputs.{name}": table for name, table in tables.pop("outputs").items()}
     tables["model"] |= model_options(config.model)
     found = {"seed": tables["seed"]}
     for table, keys in tables.items():
@@ -113,6 +114,7 @@ def make_settings(config):
     for key in ("max_time", "checkpoint_minutes", "threads"):
         loop.pop(key)
     loss, stage_two = msgspec.to_builtins(config.loss), msgspec.to_builtins(config.stage_two)
+    loss["output_weights"] = {name: table.weight for name, table in config.outputs.items()}
     return Settings(seed=config.seed, loss=Loss(**loss), stage_two=StageTwo(**stage_two), **loop)
 
 
@@ -125,6 +127,9 @@ def make_potential(config, sets):
 
     make = PRESETS[config.model.preset][1]
     energies, options = sets.E0.energies, model_options(config.model)
+    if config.outputs:
+        options["outputs"] = sets.train.reading.options.outputs
+        options["energy"] = any(s.energy is not None or s.forces is not None for s in sets.train)
     potential = make(species=sets.train.species, E0s=energies, seed=config.seed, **options)
     potential.description["about"] = msgspec.to_builtins(config.about)
     return potential

@@ -40,6 +40,7 @@ class Audit:
     forces_max: tuple[float, str] | None = None
     net_force: tuple[float, str] | None = None
     stress_rms: float | None = None
+    outputs: dict[str, tuple[float, float, str]] = field(default_factory=dict)  # RMS, largest component, unit
     shortest: dict[str, tuple[float, str]] = field(default_factory=dict)
     duplicates: list[tuple[str, str, float | None]] = field(default_factory=list)  # where, where, energies differ by
     shared: dict[tuple[str, str], int] = field(default_factory=dict)  # (set, set) -> structures in both
@@ -103,6 +104,14 @@ def _describe(result, parts, main, roles):
                     names += [key] if key not in names else []
     for label in ("energy", "forces", "stress"):
         result.labelled[label] = sum(getattr(s, label) is not None for s in main)
+    options = main.reading.options.outputs if main.reading else {}
+    for name in dict.fromkeys([*options, *(n for s in main for n in s.outputs)]):
+        labels = [np.ravel(s.outputs[name]) for s in main if name in s.outputs]
+        result.labelled[name] = len(labels)
+        if labels:
+            whole = np.concatenate(labels)
+            unit = options[name].unit if name in options else ""
+            result.outputs[name] = (float(np.sqrt(np.mean(whole**2))), float(np.abs(whole).max()), unit)
     result.formulas = Counter(s.formula for s in main)
     result.species = main.species
     sizes = [len(s) for s in main]

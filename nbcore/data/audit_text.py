@@ -19,6 +19,8 @@ def audit_text(audit: Audit, width: int = 100) -> str:
     rows += [("E0", _E0(audit)), ("binding energy", _binding(audit)), ("forces", _forces(audit))]
     if audit.stress_rms is not None:
         rows.append(("stress", f"RMS {audit.stress_rms / units.GPa:.3g} GPa, {audit.labelled['stress']} structures"))
+    for name, (rms, largest, unit) in audit.outputs.items():
+        rows.append((name, f"RMS {rms:.3g}, largest {largest:.3g} {unit or '(unit not stated)'}, components"))
     rows += [("shortest distances", _shortest(audit)), ("checks", _checks(audit))]
     return "\n".join(line for head, text in rows if text for line in _row(head, text, width))
 
@@ -59,11 +61,16 @@ def _labels(audit):
     for label in ("energy", "forces", "stress"):
         count = audit.labelled.get(label, 0)
         keys = audit.keys.get(label, []) + (audit.keys.get("virial", []) if label == "stress" else [])
+        if not count and audit.outputs:
+            continue
         if not count:
             parts.append(f"no {label}" + (" (no cell)" if label == "stress" and not audit.periodic else ""))
             continue
         whole = audit.periodic if label == "stress" else audit.n
         parts.append(f"{label} [{', '.join(keys)}]" + (f" ({count} of {whole})" if count < whole else ""))
+    for name in audit.outputs:
+        count, keys = audit.labelled[name], audit.keys.get(name, [])
+        parts.append(f"{name} [{', '.join(keys)}]" + (f" ({count} of {audit.n})" if count < audit.n else ""))
     return "   ".join(parts)
 
 

@@ -11,6 +11,7 @@ from nbcore.data import units
 from nbcore.data.extxyz import finite
 from nbcore.data.structure import Structure, location
 from nbcore.errors import InputError
+from nbcore.outputs import Output, outputs_of
 
 CANDIDATES = {
     "energy": ("REF_energy", "energy"),
@@ -50,7 +51,10 @@ class Frame:
 
 @dataclass
 class Options:
-    """How labels are found and converted: the keys of [data] in train.toml, same names, same defaults."""
+    """How labels are found and converted: the keys of [data] in train.toml, same names, same defaults.
+
+    outputs: covariant labels, {name: options of nbcore.outputs.Output, and "key"}, or names alone.
+    """
 
     energy_key: str = "auto"
     forces_key: str = "auto"
@@ -63,6 +67,7 @@ class Options:
     stress_unit: str = "eV/Angstrom^3"
     stress_sign: str = "tension"
     missing: str = "error"
+    outputs: dict[str, dict] | list[str] = field(default_factory=dict)
 
     def __post_init__(self):
         choices = {
@@ -79,14 +84,28 @@ class Options:
         units.forces_unit(self.forces_unit, self.energy_unit, self.length_unit)
         if self.virial_key and self.stress_key not in ("auto", "none"):
             raise InputError("Give stress_key or virial_key, not both.")
+        items = self.outputs.items() if isinstance(self.outputs, dict) else [(name, {}) for name in self.outputs]
+        items = [(name, o.as_dict() if isinstance(o, Output) else dict(o)) for name, o in items]
+        self.output_keys = {name: options.pop("key", "auto") for name, options in items}
+        self.outputs = outputs_of(dict(items))
 
     def asked(self, label: str) -> str:
         """The key the user wrote for a label: "auto", "none" or a name."""
+        if label in self.outputs:
+            return self.output_keys[label]
         if label == "virial":
             return self.virial_key or ("auto" if self.stress_key == "auto" else "none")
         if label == "stress" and self.virial_key:
             return "none"
         return getattr(self, f"{label}_key")
+
+    def key_word(self, label: str) -> str:
+        """What a label's key is called in train.toml."""
+        return "key" if label in self.outputs else f"{label}_key"
+
+    def table(self, label: str) -> str:
+        """The table of train.toml where it stands."""
+        return f"outputs.{label}" if label in self.outputs else "data"
 
 
 @dataclass
@@ -97,8 +116,27 @@ class Keys:
     forces: str | None = None
     stress: str | None = None
     virial: str | None = None
+    outputs: dict[str, str] = field(default_factory=dict)
     kinds_differ: float = 0.0
     unused: Counter = field(default_factory=Counter)
+    asymmetry: dict[str, tuple[float, str]] = field(default_factory=dict)  # of outputs: the largest, where
+
+    def put(self, label: str, key: str | None) -> None:
+        """Takes note of the key of a label."""
+        if label in CANDIDATES:
+            setattr(self, label, key)
+        elif key:
+            self.outputs[label] = key
+
+    def named(self) -> dict[str, str]:
+        """{label: key} of what was found."""
+        found = {label: key for label in CANDIDATES if (key := getattr(self, label))}
+        return found | self.outputs
+
+
+def candidates_of(output: str) -> tuple[str, ...]:
+    """The keys under which a covariant output is looked for."""
+    return (f"REF_{output}", output)
 
 
 def find_keys(frames: list[Frame], options: Options) -> Keys:
@@ -108,21 +146,22 @@ def find_keys(frames: list[Frame], options: Options) -> Keys:
     """
     counts = Counter(key for frame in frames for key in frame.values)
     keys = Keys()
-    for label, candidates in CANDIDATES.items():
+    for label, candidates in {**CANDIDATES, **{name: candidates_of(name) for name in options.outputs}}.items():
         asked = options.asked(label)
         if asked == "none":
             continue
         if asked != "auto" and frames[0].keyed:
-            setattr(keys, label, asked if counts[asked] else None)
+            keys.put(label, asked if counts[asked] else None)
             continue
         found = [c for c in candidates if counts[c]]
         if len(found) > 1:
-            lines = "  or  ".join(f'{label}_key = "{c}"' for c in found)
+            lines = "  or  ".join(f'{options.key_word(label)} = "{c}"' for c in found)
             raise InputError(
                 f"{frames[0].file}: two candidates for the {label}: "
-                f"{', '.join(f'{c} ({counts[c]} frames)' for c in found)}.\nWrite  {lines}  under [data]."
+                f"{', '.join(f'{c} ({counts[c]} frames)' for c in found)}.\nWrite  {lines}  under "
+                f"[{options.table(label)}]."
             )
-        setattr(keys, label, found[0] if found else None)
+        keys.put(label, found[0] if found else None)
     if options.energy_key == "auto" or not frames[0].keyed:
         keys.energy, keys.kinds_differ = _energy_kind(frames, keys.energy, counts, options.energy_kind)
     return keys
@@ -169,6 +208,12 @@ def structure_of(frame: Frame, keys: Keys, options: Options) -> Structure:
         line=frame.line,
         labels={key: a for key, a in frame.atoms.arrays.items() if key not in NOT_LABELS and _names_parts(a)},
     )
+    for name, key in keys.outputs.items():
+        if frame.values.get(key) is not None:
+            tensor, off = options.outputs[name].label(frame.values[key], n, frame.where, key)
+            structure.outputs[name] = tensor
+            if off > 1e-5 * np.abs(tensor).max(initial=0):
+                keys.asymmetry[name] = max(keys.asymmetry.get(name, (0.0, "")), (off, frame.where))
     if structure.periodic:
         structure.stress = _stress(frame, keys, options, abs(np.linalg.det(cell)), energy_unit)
     else:

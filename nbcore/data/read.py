@@ -13,7 +13,7 @@ import numpy as np
 from nbcore.data import programs
 from nbcore.data.extxyz import decode, frames, parse
 from nbcore.data.files import PACKED, Bar, expand, plain_name, read_bytes
-from nbcore.data.labels import CANDIDATES, Frame, Options, find_keys, structure_of
+from nbcore.data.labels import CANDIDATES, Frame, Options, candidates_of, find_keys, structure_of
 from nbcore.data.structure import Structure, Structures
 from nbcore.errors import InputError
 
@@ -43,14 +43,16 @@ class Reading:
     missing: dict[str, int] = field(default_factory=dict)
 
 
-def read(paths, *, isolated_atoms=(), config_type_weights=None, require=("energy", "forces"), name="", **keys):
+def read(paths, *, isolated_atoms=(), config_type_weights=None, require=None, name="", **keys):
     """Reads reference data of every format ASE reads, compressed or not, and converts it to eV and Å.
 
     paths: a file, a glob or a list; isolated_atoms: further files that hold only those; config_type_weights:
-    {"Default": 1.0, ...}; require: labels that must be there ("evaluate" needs none); further keys as under [data] in
+    {"Default": 1.0, ...}; require: labels that must be there (by default the outputs, or energy and forces without any;
+    "evaluate" needs none); further keys as under [data] in
     train.toml: energy_key, forces_key, stress_key, virial_key, energy_kind, energy_unit, length_unit, stress_unit,
-    stress_sign, missing. Keys and units apply to files that carry the user's own (extended XYZ, ASE databases); outputs
-    of programs have theirs.
+    stress_sign, missing; outputs: covariant labels, names ("dipole") or {name: options} (see `nbcore.outputs`), whose
+    numbers keep their unit. Keys and units apply to files that carry the user's own (extended XYZ, ASE databases);
+    outputs of programs have theirs.
 
     Returns Structures; one-atom frames and config_type IsolatedAtom are in `.isolated`, what was assumed in `.reading`.
     Raises InputError that names file, frame and line, FileNotFoundError.
@@ -59,6 +61,7 @@ def read(paths, *, isolated_atoms=(), config_type_weights=None, require=("energy
     Structures(500 structures, H C O)
     """
     options = Options(**keys)
+    require = (options.outputs or ("energy", "forces")) if require is None else require
     reading = Reading(options)
     files = _with_partners(expand(paths)) + [f for f in expand(isolated_atoms or [])]
     structures, isolated, seen, smearing = [], [], {}, 0.0
@@ -72,7 +75,11 @@ def read(paths, *, isolated_atoms=(), config_type_weights=None, require=("energy
             alone = [s for s in here if is_isolated(s)]
             structures += [s for s in here if not is_isolated(s)]
             isolated += alone
-            labels = {label: key for label in CANDIDATES if (key := getattr(found, label))}
+            labels = found.named()
+            for label, (off, where) in found.asymmetry.items():
+                reading.remarks.append(
+                    f"{label} is not quite symmetric, by up to {off:.2g} ({where}); its symmetric part is used."
+                )
             reading.files.append(FileReading(file, len(here) - len(alone), len(alone), format, labels))
             for key, count in found.unused.items():
                 if count and key:
@@ -192,21 +199,22 @@ def _described(frame):
 
 def _check_present(structures, options, require, seen, files, reading):
     """A label that was asked for, or that training needs, must be in some frame; others are remarked on."""
-    for label in ("energy", "forces", "stress", "virial"):
+    for label in (*CANDIDATES, *options.outputs):
         asked = options.asked(label)
         attribute = "stress" if label == "virial" else label
         needed = label in require or asked not in ("auto", "none")
-        if asked == "none" or not structures or not (needed or label in ("energy", "forces")):
+        remarked = ("energy", "forces") if not options.outputs else tuple(options.outputs)
+        if asked == "none" or not structures or not (needed or label in remarked):
             continue
-        if any(getattr(s, attribute) is not None for s in structures):
+        if any(_value(s, attribute) is not None for s in structures):
             continue
         if all(not _may_have(s, attribute) for s in structures):
             continue
         file = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
-        looked = ", ".join(CANDIDATES[label]) if asked == "auto" else asked
+        looked = ", ".join(CANDIDATES.get(label) or candidates_of(label)) if asked == "auto" else asked
         hold = f"The frames hold: {', '.join(seen)}." if seen else "The frames hold positions only."
         near = [word.split()[0] for word in seen if label in word.lower()]
-        write = f'\nWrite  {label}_key = "{near[0]}"  under [data].' if near else ""
+        write = f'\nWrite  {options.key_word(label)} = "{near[0]}"  under [{options.table(label)}].' if near else ""
         if not near and label == "forces":
             write = '\nWrite  forces_key = "none"  under [data] to train on energies alone.'
         text = f"{file}: no frame has {_article(label)}.\nLooked for {looked}. {hold}"
@@ -216,7 +224,12 @@ def _check_present(structures, options, require, seen, files, reading):
 
 
 def _article(label):
-    return {"energy": "an energy", "forces": "forces", "stress": "a stress", "virial": "a virial"}[label]
+    return {"energy": "an energy", "forces": "forces"}.get(label, f"a {label}")
+
+
+def _value(structure, label):
+    """A label of a structure, None if it has none."""
+    return structure.outputs.get(label) if label not in ("energy", "forces", "stress") else getattr(structure, label)
 
 
 def _may_have(structure, label):
@@ -226,16 +239,17 @@ def _may_have(structure, label):
 
 def _check_missing(structures, options, reading):
     """A label that some frames have and others lack: an error, or counted where `missing` is "mask"."""
-    for label in ("energy", "forces", "stress"):
+    for label in ("energy", "forces", "stress", *options.outputs):
         expected = [s for s in structures if _may_have(s, label)]
-        lacking = [s for s in expected if getattr(s, label) is None]
+        lacking = [s for s in expected if _value(s, label) is None]
         if not lacking or len(lacking) == len(expected):
             continue
         have, first = len(expected) - len(lacking), lacking[0]
         if options.missing == "error":
             others = f"{have} other frames have them" if label == "forces" else f"{have} other frames have one"
             more = f" So it is with {len(lacking) - 1} more." if len(lacking) > 1 else ""
-            rest = " and ".join(x for x in ("energy", "forces", "stress") if getattr(first, x) is not None)
+            labels = ("energy", "forces", "stress", *options.outputs)
+            rest = " and ".join(x for x in labels if _value(first, x) is not None)
             use = f"to use its {rest} alone" if rest else "to accept it"
             raise InputError(
                 f"{first.where}: no {label}, although {others}.{more}\n"

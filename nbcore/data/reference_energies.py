@@ -10,7 +10,7 @@ from nbcore.errors import InputError
 
 @dataclass
 class ReferenceEnergies:
-    """`energies` symbol -> eV; `source` "isolated", "fit" or "given"; `rank` of a fit; what to tell the user."""
+    """`energies` symbol -> eV; `source` isolated, fit, given or none; `rank` of a fit; what to tell the user."""
 
     energies: dict[str, float]
     source: str
@@ -21,7 +21,8 @@ class ReferenceEnergies:
 def reference_energies(structures: Structures, E0s="auto") -> ReferenceEnergies:
     """Decides the E0 of every element in `structures`.
 
-    E0s: "isolated" takes the one-atom frames (InputError if an element has none), "fit" minimises
+    Without any energy they are zero ("none"). E0s: "isolated" takes the one-atom frames (InputError if an element has
+    none), "fit" minimises
     sum_s ((E_s - sum_z n_sz E0_z) / N_s)^2 (the shortest solution where the compositions leave some open), "auto" is
     "isolated" where every element has one, else "fit"; a table gives them.
 
@@ -34,6 +35,8 @@ def reference_energies(structures: Structures, E0s="auto") -> ReferenceEnergies:
         if absent:
             raise InputError(f"E0s: no value for {' '.join(absent)}; the data holds {' '.join(species)}.")
         return ReferenceEnergies({s: float(E0s[s]) for s in species}, "given")
+    if E0s == "auto" and all(s.energy is None for s in [*structures, *structures.isolated]):
+        return ReferenceEnergies(dict.fromkeys(species, 0.0), "none")
     if E0s not in ("auto", "isolated", "fit"):
         raise InputError(f'E0s: expected "auto", "isolated", "fit" or a table, got {E0s!r}.')
     if E0s == "fit":

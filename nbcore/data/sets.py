@@ -41,7 +41,8 @@ def read_sets(config) -> Sets:
     >>> sets = read_sets(nbcore.config.load("train.toml"))
     """
     data = config.data
-    keys = {name: getattr(data, name) for name in Options.__dataclass_fields__}
+    keys = {name: getattr(data, name) for name in Options.__dataclass_fields__ if name != "outputs"}
+    keys["outputs"] = config.output_labels()
     sources = {"train": config.paths(data.train), "test": config.paths(data.test)}
     sources["valid"] = [] if isinstance(data.valid, float) else config.paths(data.valid)
     _disjoint({role: expand(paths) for role, paths in sources.items()})
@@ -59,7 +60,7 @@ def read_sets(config) -> Sets:
             roles[file.name] = f"{counts[0]} train + {counts[1]} valid (random, seed {config.seed})"
     else:
         train = everything
-        valid = read(sources["valid"], require=("energy",), **keys)
+        valid = read(sources["valid"], require=tuple(keys["outputs"]) or ("energy",), **keys)
         roles |= {f.name: "train" for f in train.reading.files} | {f.name: "valid" for f in valid.reading.files}
     train.name, valid.name = "train", "valid"
     test = {}

@@ -16,9 +16,10 @@ class Structure:
 
     positions (N, 3) Å; numbers (N,) atomic numbers; cell (3, 3) Å, rows are the lattice vectors, or None;
     pbc (3,) bool; energy eV, total; forces (N, 3) eV/Å, -dE/dr; stress (3, 3) eV/Å^3, (1/V) dE/d(strain), tension
-    positive as in ASE; labels: {name: (N,) integers or texts} of the atoms, molecules they belong to, say; leaves:
-    {name: (N, 2l+1, channels)} leaf states, for networks that read some; scheme: a composition scheme, for networks
-    that work on one; file, frame (from 0) and line (from 1) say where it was read.
+    positive as in ASE; outputs: covariant labels by name, Cartesian, in their own unit: {"dipole": (3,)}; labels:
+    {name: (N,) integers or texts} of the atoms, molecules they belong to, say; leaves: {name: (N, 2l+1, channels)} leaf
+    states, for networks that read some; scheme: a composition scheme, for networks that work on one; file, frame (from
+    0) and line (from 1) say where it was read.
 
     >>> Structure(np.zeros((1, 3)), np.array([1])).formula
     'H'
@@ -31,6 +32,7 @@ class Structure:
     energy: float | None = None
     forces: np.ndarray | None = None
     stress: np.ndarray | None = None
+    outputs: dict[str, np.ndarray] = field(default_factory=dict)
     config_type: str = "Default"
     weight: float = 1.0
     file: str = ""
@@ -77,6 +79,8 @@ class Structure:
         labels = dict(energy=self.energy, forces=self.forces)
         labels["stress"] = None if self.stress is None else full_3x3_to_voigt_6_stress(self.stress)
         labels = {name: value for name, value in labels.items() if value is not None}
+        for name, tensor in self.outputs.items():
+            (atoms.arrays if one_per_atom(self, tensor) else atoms.info)[name] = tensor
         if labels:
             atoms.calc = SinglePointCalculator(atoms, **labels)
         return atoms
@@ -126,6 +130,11 @@ class Structures(Sequence):
         if not self._structures:
             return []
         return _symbols(np.unique(np.concatenate([s.numbers for s in self._structures])))
+
+
+def one_per_atom(structure: Structure, tensor) -> bool:
+    """True for a label with one row per atom. Of three atoms it may look like one of the structure."""
+    return np.ndim(tensor) > 0 and len(tensor) == len(structure) != 3
 
 
 def composition(structure: Structure) -> dict[str, int]:

@@ -4,12 +4,14 @@ import re
 
 import numpy as np
 
-from nbcore.data.structure import Structure
+from nbcore.data.structure import Structure, one_per_atom
 from nbcore.files import replacing
 
 
 def write_extxyz(structures, path) -> None:
-    """Writes energy, forces and stress under these names; the old file, if any, stands until the new one is whole.
+    """Writes energy, forces, stress and covariant labels under these names.
+
+    The old file, if any, stands until the new one is whole.
 
     Ten decimals per column: ASE's own writer keeps eight, which would be the largest error of a conversion.
     """
@@ -28,11 +30,18 @@ def frame_text(structure: Structure) -> str:
     if structure.forces is not None:
         columns.append(structure.forces)
         properties += ":forces:R:3"
+    for name, tensor in structure.outputs.items():
+        if one_per_atom(structure, tensor):
+            columns.append(np.reshape(tensor, (len(structure), -1)))
+            properties += f":{name}:R:{columns[-1].shape[1]}"
     comment.append(f"Properties={properties}")
     if structure.energy is not None:
         comment.append(f"energy={structure.energy!r}")
     if structure.stress is not None:
         comment.append(f'stress="{_numbers(structure.stress)}"')
+    for name, tensor in structure.outputs.items():
+        if not one_per_atom(structure, tensor):
+            comment.append(f'{name}="{_numbers(tensor)}"')
     comment.append(f"config_type={_word(structure.config_type)}")
     comment.append(f'pbc="{" ".join("FT"[int(p)] for p in structure.pbc)}"')
     rows = np.hstack(columns)

@@ -1,7 +1,7 @@
 """The default preset: neighbourhoods of neighbourhoods with symmetric products, `levels` times."""
 
 from nbcore.potential import Potential
-from nbcore.presets.build import build
+from nbcore.presets.build import build, largest_l, output_gates
 
 #: what `size` fills in
 SIZES = {
@@ -23,6 +23,8 @@ def nbody(
     parity: str = "o3",
     E0s: dict | None = None,
     seed: int = 0,
+    outputs=None,
+    energy: bool = True,
 ) -> Potential:
     """A potential of the default architecture with random parameters.
 
@@ -33,17 +35,21 @@ def nbody(
     species: elements, symbols or atomic numbers. cutoff: Angstrom. channels: width. l_harmonics: angular detail of
     a neighbourhood. l_states: of what atoms tell each other. correlation: neighbours per product (3: four-body).
     n_radial: radial functions. parity: "o3" (mirror images have equal energies) or "so3". E0s: reference energies, eV.
-    seed: of the parameters. Raises InputError for values out of range.
+    seed: of the parameters. outputs: covariant outputs beside the energy, names ("dipole", "polarizability",
+    "hyperpolarizability") or {name: options} as in `nbcore.outputs.Output`; each is linear in the parts of psi of all
+    levels. energy: False for these alone. Raises InputError for values out of range.
 
     >>> nbody(species=["C", "H", "O"], cutoff=5.0, channels=16)
     <nbcore.Potential nbody: H C O, 2 levels, cutoff 5 Å, 8704 parameters>
     """
     options = dict(cutoff=cutoff, channels=channels, levels=levels, l_harmonics=l_harmonics, l_states=l_states,
                    correlation=correlation, n_radial=n_radial, parity=parity)  # fmt: skip
-    return build("nbody", nbody_program, species, options, E0s, seed)
+    return build("nbody", nbody_program, species, options, E0s, seed, outputs, energy)
 
 
-def nbody_program(species, cutoff, channels, levels, l_harmonics, l_states, correlation, n_radial, parity) -> dict:
+def nbody_program(
+    species, cutoff, channels, levels, l_harmonics, l_states, correlation, n_radial, parity, outputs=None, energy=True
+) -> dict:
     """The list of gates of `nbody`, as data."""
     radial = {"basis": "bessel", "n": n_radial, "cutoff": float(cutoff), "envelope": "polynomial", "power": 5,
               "smoothness": 1}  # fmt: skip
@@ -51,7 +57,7 @@ def nbody_program(species, cutoff, channels, levels, l_harmonics, l_states, corr
     for level in range(1, levels + 1):
         last = level == levels
         before = f"psi{level - 1}"
-        l_out = 0 if last else l_states
+        l_out = largest_l(outputs or {}) if last else l_states
         if level == 1:
             gates.append(dict(gate="density", name="sum1", l_max=l_harmonics, radial=radial))
         else:
@@ -72,9 +78,14 @@ def nbody_program(species, cutoff, channels, levels, l_harmonics, l_states, corr
             gates += [
                 dict(gate="mix", name="hidden", inputs=[f"psi{level}"], channels=16, l_max=0),
                 dict(gate="activation", name="activated", inputs=["hidden"]),
-                dict(gate="mix", name=f"energy{level}", inputs=["activated"], channels=1, l_max=0),
             ]
-        else:
-            gates.append(dict(gate="mix", name=f"energy{level}", inputs=[f"psi{level}"], channels=1, l_max=0))
-        readout.append(f"energy{level}")
-    return {"parity": parity, "gates": gates, "readout": readout}
+        if energy:
+            scalars = "activated" if last else f"psi{level}"
+            gates.append(dict(gate="mix", name=f"energy{level}", inputs=[scalars], channels=1, l_max=0))
+            readout.append(f"energy{level}")
+    program = {"parity": parity, "gates": gates, "readout": readout}
+    if outputs:
+        states = [f"psi{level}" for level in range(1, levels + 1)] + ["activated"]
+        readouts, program["outputs"] = output_gates(outputs, states, parity)
+        gates += readouts
+    return program

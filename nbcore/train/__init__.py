@@ -1,11 +1,12 @@
 """Training: read data, fit a potential, or take loss and gradient and bring your own optimizer."""
 
 from nbcore.data import read
+from nbcore.train.calibrate import calibrate
 from nbcore.train.fit import Fit, fit
 from nbcore.train.objective import loss_and_gradient, objective
 from nbcore.train.optimizers import SGD, Adam
 from nbcore.train.settings import Settings, StageTwo
-from nbcore.train.training_set import Loss, TrainingSet, calibrate
+from nbcore.train.training_set import Loss, TrainingSet
 
 __all__ = [
     "SGD", "Adam", "Fit", "Loss", "Settings", "StageTwo", "TrainingSet", "calibrate", "fit", "loss_and_gradient",

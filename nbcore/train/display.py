@@ -100,14 +100,14 @@ class Display:
 
     # ---- the epoch table ----
 
-    def epochs_begin(self, with_stress=False) -> None:
-        """The head of the table."""
-        self.print(lambda width: _head(width, with_stress))
-        self._with_stress = with_stress
+    def epochs_begin(self, with_stress=False, outputs=None, with_energy=True) -> None:
+        """The head of the table; outputs: {name: unit} of what else is trained."""
+        self._shown = (with_stress, dict(outputs or {}), with_energy)
+        self.print(lambda width: _head(width, *self._shown))
 
     def epoch(self, row, elapsed) -> None:
         """One row of it: loss, errors in meV, meV/Å and GPa, rate, time since the beginning of the run."""
-        self.print(lambda width: _row(row, elapsed, width, self._with_stress))
+        self.print(lambda width: _row(row, elapsed, width, *self._shown))
 
     # ---- the progress line ----
 
@@ -166,7 +166,7 @@ def _progress_line(done, total, text, left, width):
     return grid
 
 
-def _columns(width, with_stress):
+def _columns(width, with_stress, outputs=None, with_energy=True):
     """[(head, [(name below it, characters, cell of a row)])]: what fits the width."""
 
     def pair(head, kind, factor, characters):
@@ -179,8 +179,11 @@ def _columns(width, with_stress):
     rate = ("lr", [("", 8, lambda row, _: scientific(row["lr"], 1))])
     for n, energy, forces in ((9, "energy, meV/atom", "forces, meV/Å"), (7, "E, meV/atom", "F, meV/Å")):
         epoch = ("epoch", [("", n - 2, lambda row, _: str(row["epoch"]))])
-        errors = [pair(energy, "energy", 1e3, n), pair(forces, "forces", 1e3, n)]
+        errors = [pair(energy, "energy", 1e3, n), pair(forces, "forces", 1e3, n)] if with_energy else []
         errors += [pair("stress, GPa", "stress", GPA, n)] if with_stress else []
+        for name, unit in (outputs or {}).items():
+            head = f"{name}, {unit}" if unit else name
+            errors.append(pair(head if len(head) < 2 * n + 4 else name, name, 1.0, max(n, (len(name) + 3) // 2) + 2))
         clock = ("elapsed", [("", n + 1, lambda _, elapsed: duration(elapsed))])
         columns = [epoch, ("loss", [("valid", n + 1, loss)]), *errors, rate, clock]
         if sum(characters for _, cells in columns for _, characters, _ in cells) <= width:
@@ -188,15 +191,15 @@ def _columns(width, with_stress):
     return [epoch, *errors, clock]
 
 
-def _head(width, with_stress):
-    groups = _columns(width, with_stress)
+def _head(width, with_stress, outputs=None, with_energy=True):
+    groups = _columns(width, with_stress, outputs, with_energy)
     first = "".join(f"{head:>{sum(characters for _, characters, _ in cells)}}" for head, cells in groups)
     second = "".join(f"{name:>{characters}}" for _, cells in groups for name, characters, _ in cells)
     return f"\n{first}\n{second.rstrip()}"
 
 
-def _row(row, elapsed, width, with_stress):
-    groups = _columns(width, with_stress)
+def _row(row, elapsed, width, with_stress, outputs=None, with_energy=True):
+    groups = _columns(width, with_stress, outputs, with_energy)
     return "".join(f"{cell(row, elapsed):>{characters}}" for _, cells in groups for _, characters, cell in cells)
 
 
@@ -205,6 +208,8 @@ def _error(value, factor):
     if value is None:
         return "-"
     x = factor * value
+    if factor == 1:  # in the unit of the data, whatever that is
+        return f"{x:#.3g}" if 1e-4 <= x < 1e4 else scientific(x, 1)
     return f"{x:.2f}" if x < 10 else f"{x:.1f}" if x < 1e4 else scientific(x, 1)
 
 

@@ -18,7 +18,10 @@ def finish(trainer, data, job, display, run, reason, elapsed) -> dict:
         predictions[name] = predict(TrainingSet(potential, structures), job)
     structures = {"train": data.train, "valid": data.valid, **data.tests}
     distances = data.shortest_distances or None
-    errors = {name: evaluate.errors(name, structures[name], p, distances) for name, p in predictions.items()}
+    errors = {
+        name: evaluate.errors(name, structures[name], p, distances, potential.outputs)
+        for name, p in predictions.items()
+    }
     rows = list(errors.values())
     potential.description["errors"] = {name: e.as_dict() for name, e in errors.items()}
 
@@ -38,19 +41,48 @@ def finish(trainer, data, job, display, run, reason, elapsed) -> dict:
     folder.mkdir(exist_ok=True)
     sets = [(name, structures[name], p) for name, p in predictions.items()]
     stage_two = trainer.stage_epoch if trainer.stage == 2 and trainer.stage_epoch else None
-    plots.learning_curve(folder / "learning_curve.png", trainer.history, trainer.best_epoch, stage_two)
-    plots.parity(folder / "parity.png", sets, potential.E0s)
-    plots.errors(folder / "errors.png", sets, potential.E0s)
+    plots.learning_curve(
+        folder / "learning_curve.png", trainer.history, trainer.best_epoch, stage_two, potential.outputs
+    )
+    plots.parity(folder / "parity.png", sets, potential.E0s, potential.outputs)
+    plots.errors(folder / "errors.png", sets, potential.E0s, potential.outputs)
     summary = [f"{trainer.epoch} epochs in {duration(elapsed)}; {_best(trainer, job, reason)}"]
     report.write(run.folder / "report.html", potential, rows, data.text, remarks, summary, run.folder)
-    display.print(*_files(run))
+    display.print(*_files(run, potential))
     return errors
 
 
 def predict(training_set, job):
     """Predictions of a whole TrainingSet, one evaluate.Prediction per structure."""
     result = training_set.predict(threads=job.threads)
-    return [evaluate.Prediction(*p) for p in zip(result.energies, result.forces, result.stress, strict=True)]
+    parts = zip(result.energies, result.forces, result.stress, result.outputs, strict=True)
+    return [evaluate.Prediction(*p) for p in parts]
+
+
+def _outputs_overfitting(errors):
+    """The same for the covariant outputs of a model without energies."""
+    words, ratios = [], []
+    for name, output in errors["valid"].kinds.items():
+        train, valid = (errors[s].of_output(name)["rmse"] for s in ("train", "valid"))
+        if train and valid:
+            words.append(f"{name}, train {train:.3g} against valid {valid:.3g}{' ' * bool(output.unit)}{output.unit}")
+            ratios.append(valid / train)
+    return f"{'; '.join(words)}: {_advice(max(ratios))}" if ratios else None
+
+
+def _advice(ratio):
+    """What the ratio of the errors on valid and train says."""
+    if ratio < 1.2:
+        return "no overfitting; more epochs or a larger model may still help."
+    if ratio < 2:
+        return "little overfitting; more data would help more than a larger model."
+    return "overfitting; more data would help, a larger model would not."
+
+
+def _gives(potential):
+    """energy, forces, stress; eV, Å - or what else the potential is for."""
+    energies = ["energy, forces, stress; eV, Å"] if potential.has_energy else []
+    return "; ".join(energies + [f"{n} ({o.unit})" if o.unit else n for n, o in potential.outputs.items()])
 
 
 def _best(trainer, job, reason):
@@ -71,29 +103,23 @@ def _overfitting(errors):
         figure, sign, unit = "energy_rmse_per_atom", "E", "meV/atom"
     train, valid = (getattr(errors[name], figure) for name in ("train", "valid"))
     if not train or not valid:
-        return None
-    if valid < 1.2 * train:
-        advice = "no overfitting; more epochs or a larger model may still help."
-    elif valid < 2 * train:
-        advice = "little overfitting; more data would help more than a larger model."
-    else:
-        advice = "overfitting; more data would help, a larger model would not."
-    return f"train {sign} {1e3 * train:.1f} against valid {1e3 * valid:.1f} {unit}: {advice}"
+        return _outputs_overfitting(errors)
+    return f"train {sign} {1e3 * train:.1f} against valid {1e3 * valid:.1f} {unit}: {_advice(valid / train)}"
 
 
-def _files(run):
+def _files(run, potential):
     """What lies where, and what to type next."""
     from nbcore.cli import verbs
 
     size = f"{run.model.stat().st_size / 1000:.0f} kB"
     listed = {
-        str(run.model): f"the potential ({size}; energy, forces, stress; eV, Å)",
+        str(run.model): f"the potential ({size}; {_gives(potential)})",
         str(run.folder / "report.html"): "errors, plots, settings: read this first",
     }
     left = max(map(len, listed)) + 3
     lines = ["", *(hanging(f"{path:<{left}}", what) for path, what in listed.items())]
     following = {
-        "md": f"nbcore md {run.model} start.xyz --temperature 300 --time 10ps",
+        **({"md": f"nbcore md {run.model} start.xyz --temperature 300 --time 10ps"} if potential.has_energy else {}),
         "verify": f"nbcore verify {run.model}",
         "inspect": f"nbcore inspect {run.model}",
     }

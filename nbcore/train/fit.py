@@ -14,6 +14,7 @@ from nbcore import build_info, report
 from nbcore.data import Structures, reference_energies, shortest_distances
 from nbcore.data import split as cut
 from nbcore.errors import InputError
+from nbcore.train.calibrate import calibrate
 from nbcore.train.display import Display, about
 from nbcore.train.finish import finish
 from nbcore.train.loop import loop
@@ -21,7 +22,7 @@ from nbcore.train.plan import measure, model_lines, plan_line
 from nbcore.train.run_folder import open_run
 from nbcore.train.settings import Settings
 from nbcore.train.trainer import Trainer
-from nbcore.train.training_set import TrainingSet, calibrate
+from nbcore.train.training_set import TrainingSet
 
 
 @dataclass
@@ -138,6 +139,8 @@ def fingerprint(structures, E0s) -> str:
             digest.update(f"{label} {s.labels[label].tolist()}".encode())
         for nodes in s.scheme.sets if s.scheme else []:
             digest.update(repr([(key, np.asarray(value).tolist()) for key, value in sorted(nodes.items())]).encode())
+        for name, tensor in sorted(s.outputs.items()):
+            digest.update(name.encode() + np.ascontiguousarray(tensor, dtype=float).tobytes())
     return digest.hexdigest()
 
 
@@ -207,7 +210,11 @@ def carry_out(potential, data, settings, job, display, run=None, config=None):
         run.rewrite_history(trainer.history)
     try:
         if not trainer.finished:
-            display.epochs_begin(any(s.stress is not None for s in data.train))
+            units = {
+                name: output.unit if output.per_atom else f"{output.unit}/atom" if output.unit else "per atom"
+                for name, output in potential.outputs.items()
+            }
+            display.epochs_begin(any(s.stress is not None for s in data.train), units, potential.has_energy)
         reason, elapsed = loop(trainer, display, run, identities, elapsed, job.max_seconds, job.checkpoint_seconds)
     finally:
         trainer.parameters[:] = trainer.best

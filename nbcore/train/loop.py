@@ -143,6 +143,14 @@ def _best(trainer):
     if not trainer.history:
         return "first epoch"
     row = trainer.history[-1]
+    if not trainer.potential.has_energy:
+        kind = next(iter(trainer.potential.outputs))
+        name = "train" if row[f"{kind}_valid"] is None else "valid"
+        words = f"{name} {kind} {row[f'{kind}_{name}']:.3g}"
+        if trainer.best_epoch:
+            best = trainer.history[trainer.best_epoch - 1][f"{kind}_{name}"]
+            words += f" (best {best:.3g}, epoch {trainer.best_epoch})"
+        return words
     for kind, sign in (("forces", "F"), ("energy", "E")):
         for name in ("valid", "train"):
             if row[f"{kind}_{name}"] is not None:

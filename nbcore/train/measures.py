@@ -8,17 +8,18 @@ VOIGT = ([0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1])  # the six independent componen
 class Sums:
     """Squared errors, counts and the loss, added up over structures; `values` is a dict of numbers."""
 
-    KINDS = ("energy", "forces", "stress")
-
-    def __init__(self, values=None):
-        self.values = dict.fromkeys(("loss", "n", *self.KINDS, *(f"n_{kind}" for kind in self.KINDS)), 0.0)
+    def __init__(self, values=None, outputs=None):
+        self.outputs = outputs or {}  # {name: nbcore.outputs.Output}
+        self.kinds = ("energy", "forces", "stress", *self.outputs)
+        self.values = dict.fromkeys(("loss", "n", *self.kinds, *(f"n_{kind}" for kind in self.kinds)), 0.0)
         self.values.update(values or {})
 
     def add(self, structures, result) -> None:
-        """Adds a batch: result has the mean loss, and energies, forces, stress of each structure (Evaluation)."""
+        """Adds a batch: result has the mean loss, and what was predicted for each structure (Evaluation)."""
         self.values["loss"] += result.loss * len(structures)
         self.values["n"] += len(structures)
-        for s, energy, forces, stress in zip(structures, result.energies, result.forces, result.stress, strict=True):
+        predicted = zip(result.energies, result.forces, result.stress, result.outputs, strict=True)
+        for s, (energy, forces, stress, tensors) in zip(structures, predicted, strict=True):
             if s.energy is not None:
                 self._add("energy", np.array((float(energy) - s.energy) / len(s.numbers)))
             if s.forces is not None:
@@ -26,12 +27,24 @@ class Sums:
             if s.stress is not None and stress is not None:
                 self._add("stress", (stress - s.stress)[VOIGT])
 
+            self._add_outputs(s, tensors)
+
+    def _add_outputs(self, s, tensors):
+        """Errors of independent components, per atom."""
+        for name, output in self.outputs.items():
+            if name in s.outputs and name in tensors:
+                error = output.independent(tensors[name] - s.outputs[name])
+                self._add(name, error if output.per_atom else error / len(s.numbers))
+
     def _add(self, kind, errors):
         self.values[kind] += float(np.sum(errors * errors))
         self.values[f"n_{kind}"] += errors.size
 
     def means(self) -> dict:
-        """{"loss", "energy" (eV/atom), "forces" (eV/Å), "stress" (eV/Å^3)}: mean loss and RMSE; None without labels."""
+        """{"loss", "energy" (eV/atom), "forces" (eV/Å), "stress" (eV/Å^3), outputs (per atom)}: mean loss and RMSE.
+
+        None without labels.
+        """
         v = self.values
-        means = {kind: float(np.sqrt(v[kind] / v[f"n_{kind}"])) if v[f"n_{kind}"] else None for kind in self.KINDS}
+        means = {kind: float(np.sqrt(v[kind] / v[f"n_{kind}"])) if v[f"n_{kind}"] else None for kind in self.kinds}
         return {"loss": v["loss"] / v["n"] if v["n"] else None, **means}

@@ -75,5 +75,7 @@ class Settings:
         sections = {"training": asdict(self)}
         for section in ("loss", "stage_two"):
             sections[section] = sections["training"].pop(section)
+        weights = sections["loss"].pop("output_weights")
+        sections |= {f"outputs.{name}": {"weight": weight} for name, weight in weights.items()}
         flat = {f"{section}.{key}": value for section, keys in sections.items() for key, value in keys.items()}
         return {"seed": flat.pop("training.seed"), **flat}

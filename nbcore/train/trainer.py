@@ -48,7 +48,7 @@ class Trainer:
         self.n_train = len(train_set.structures)
         self.steps_per_epoch = math.ceil(self.n_train / settings.batch_size)
         self.random = np.random.Generator(np.random.PCG64([settings.seed, 1]))  # by name: a default may change
-        self.order, self.position, self.sums = self.random.permutation(self.n_train), 0, Sums()
+        self.order, self.position, self.sums = self.random.permutation(self.n_train), 0, self._sums()
         self.epoch, self.steps = 0, 0  # finished ones
         self.optimizer = make_optimizer(settings)
         self.average = self.parameters.copy()
@@ -141,7 +141,7 @@ class Trainer:
         s = self.settings
         if self.stage == 1 and s.has_stage_two and (self.epoch >= s.stage_two_epoch or self.out_of_patience):
             self._begin_stage_two()
-        self.order, self.position, self.sums = self.random.permutation(self.n_train), 0, Sums()
+        self.order, self.position, self.sums = self.random.permutation(self.n_train), 0, self._sums()
         return row
 
     def _begin_stage_two(self):
@@ -152,11 +152,14 @@ class Trainer:
 
     def validate(self) -> dict:
         """Loss and errors of the averaged parameters on the validation data, as Sums.means."""
-        sums = Sums()
+        sums = self._sums()
         if self.valid_set is not None:
             with self.using(self.average):
                 sums.add(self.valid_set.structures, self.valid_set.predict(None, self.threads, self.loss))
         return sums.means()
+
+    def _sums(self, values=None):
+        return Sums(values, self.potential.outputs)
 
     @contextlib.contextmanager
     def using(self, parameters):
@@ -197,4 +200,4 @@ class Trainer:
         self.random.bit_generator.state = plain["random"]
         self.schedule = make_schedule(self.settings, self.stage, self.steps_per_epoch)
         self.schedule.load_state(plain["schedule"])
-        self.sums = Sums(plain["sums"])
+        self.sums = self._sums(plain["sums"])

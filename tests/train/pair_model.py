@@ -13,7 +13,7 @@ from nbcore.train.training_set import Loss
 
 
 class PairModel:
-    species, cutoff, levels = ["H", "C"], 4.0, 1
+    species, cutoff, levels, outputs, has_energy = ["H", "C"], 4.0, 1, {}, True
 
     def __init__(self, n=6, seed=1):
         self.parameters = 0.1 * np.random.default_rng(seed).normal(size=n)
@@ -54,6 +54,7 @@ class PairTrainingSet:
         energies = [float(self.features[i][0] @ theta) + e for i, e in zip(chosen, free, strict=True)]
         forces = [self.features[i][1] @ theta for i in chosen]
         result = SimpleNamespace(energies=energies, forces=forces, stress=[None] * len(energies))
+        result.outputs = [{}] * len(energies)
         result.loss = loss and loss_of([self.structures[i] for i in chosen], result, loss)
         return result
 

@@ -203,7 +203,7 @@ def test_sums_count_what_is_labelled():
     structures[1].energy, structures[2].forces, structures[0].stress = None, None, np.zeros((3, 3))
     forces, stress = [np.full((5, 3), 0.2) + (0 if s.forces is None else s.forces) for s in structures], np.ones((3, 3))
     result = SimpleNamespace(loss=2.0, energies=[structures[0].energy + 0.5, 7.0, structures[2].energy - 1.0])
-    result.forces, result.stress = forces, [stress, stress, None]
+    result.forces, result.stress, result.outputs = forces, [stress, stress, None], [{}, {}, {}]
     sums = Sums()
     sums.add(structures, result)
     assert sums.means() == pytest.approx(

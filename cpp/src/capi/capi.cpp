@@ -120,6 +120,8 @@ nbcore_status nbcore_load(const char* path, nbcore_model** model) {
     require(path, "path");
     require(model, "model");
     std::shared_ptr<const Potential> potential = Potential::load(path);
+    if (!potential->has_energy())
+      throw ModelFileError(message(path, ": this model has covariant outputs alone, no energy and no forces"));
     const std::lock_guard lock(guard);
     models.emplace(next_handle, std::move(potential));
     *model = reinterpret_cast<nbcore_model*>(next_handle++);

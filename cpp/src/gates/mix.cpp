@@ -41,12 +41,20 @@ template <class Real> class Mix : public GateOf<Mix<Real>, Real> {
     if (parities != "all" && parities != "natural")
       throw InputError(message("gate mix: parities must be \"all\" or \"natural\", got \"", parities, "\""));
 
+    const std::vector<std::string> only = spec.get<std::vector<std::string>>("parts", {});
+    const auto wanted = [&](const Part& p) {
+      if (p.l > l_max || (parities == "natural" && p.parity != 0 && p.parity != (p.l % 2 ? -1 : 1))) return false;
+      return only.empty() || std::find(only.begin(), only.end(), type_name(p.l, p.parity)) != only.end();
+    };
     std::map<std::pair<int, int>, int> outputs;  // (l, parity) -> incoming channels
     for (const auto& parts : inputs)
       for (const Part& p : parts)
-        if (p.l <= l_max && (parities == "all" || p.parity == 0 || p.parity == (p.l % 2 ? -1 : 1)))
-          outputs[{p.l, p.parity}] += complex ? p.algebraic_channels() : p.channels();
+        if (wanted(p)) outputs[{p.l, p.parity}] += complex ? p.algebraic_channels() : p.channels();
     if (outputs.empty()) throw InputError("gate mix: no input part has l <= l_max");
+    for (const std::string& name : only)
+      if (std::none_of(outputs.begin(), outputs.end(),
+                       [&](const auto& o) { return type_name(o.first.first, o.first.second) == name; }))
+        throw InputError(message("gate mix: no input has a part ", name));
 
     std::int64_t index = 0;
     for (const auto& [type, fan_in] : outputs) {
@@ -54,7 +62,7 @@ template <class Real> class Mix : public GateOf<Mix<Real>, Real> {
       this->output.push_back({l, parity, complex ? 2 : 1, channels, complex});
       std::vector<std::int64_t> shape{n_classes, fan_in, channels};
       if (complex) shape.push_back(2);
-      this->parameters.push_back({"W" + std::to_string(l) + (parity == 0 ? "" : parity > 0 ? "e" : "o"), shape});
+      this->parameters.push_back({"W" + type_name(l, parity), shape});
       const double scale = 1 / std::sqrt(double(complex ? 2 * fan_in : fan_in));
       const Layout<Real> out({this->output.back()});
       int k_before = 0;
@@ -155,6 +163,10 @@ template <class Real> class Mix : public GateOf<Mix<Real>, Real> {
   }
 
  private:
+  /// 1o, 2e; 1, 2 where parity is not tracked
+  static std::string type_name(int l, int parity) {
+    return std::to_string(l) + (parity == 0 ? "" : parity > 0 ? "e" : "o");
+  }
   /// The weight of class c that corresponds to one of class 0
   Packed of_class(int c, Packed w) const {
     std::int64_t start = 0;
@@ -173,11 +185,9 @@ NB_GATE(Mix, "mix", "Linear mixing of channels, one matrix per part (Proposition
   "channels": {"type": "int", "default": 64, "doc": "channels of every output part"},
   "l_max": {"type": "int", "default": 10, "doc": "input parts above are dropped"},
   "parities": {"type": "str", "default": "all", "doc": "all; natural: with o3, input parts of parity -(-1)^l are dropped"},
-  "algebra": {"type": "str", "default": "real", "doc": "complex: complex channels with complex weights, pairs of re and im"
-}
-, "gain" : {"type" : "list", "default" : [], "doc" : "constant factor of each output part, 1 by default"},
-           "share"
-    : {"type" : "str", "default" : "all", "doc" : "all: one matrix for all nodes; species: one per species of the node"}
-})")
+  "parts": {"type": "list", "default": [], "doc": "what to keep, 0e, 1o and so on (0, 1 with so3); all by default"},
+  "algebra": {"type": "str", "default": "real", "doc": "complex: complex channels with complex weights, pairs of re and im"},
+  "gain": {"type": "list", "default": [], "doc": "constant factor of each output part, 1 by default"},
+  "share": {"type": "str", "default": "all", "doc": "all: one matrix for all nodes; species: one per species of the node"}})")
 
 }  // namespace nbcore

@@ -178,8 +178,31 @@ template <class Real> Engine<Real> Network::make_engine(bool describe) {
       throw InputError(message("readout: \"", name, "\" must be one scalar of even parity per node"));
     readout_.push_back(int(found));
   }
-  if (readout_.empty()) throw InputError("the program has no readout");
+  read_outputs();
+  if (readout_.empty() && outputs_.empty()) throw InputError("the program has no readout");
   return e;
+}
+
+void Network::read_outputs() {
+  const Options outputs = program_.get<Options>("outputs", Options());
+  for (const std::string& name : outputs.keys()) {
+    const Options spec = outputs.get<Options>(name);
+    const std::string from = spec.get<std::string>("slot"), per = spec.get<std::string>("per", "structure");
+    const auto refuse = [&](const auto&... why) { throw InputError(message("output ", name, ": ", why...)); };
+    const auto found = std::find_if(slots_.begin(), slots_.end(), [&](const Slot& s) { return s.name == from; });
+    if (found == slots_.end()) refuse("\"", from, "\" is not the name of a gate");
+    if (per != "structure" && per != "atom") refuse("per must be \"structure\" or \"atom\", got \"", per, "\"");
+    if (per == "atom" && found->set != 0) refuse("\"", from, "\" is no state of the atoms");
+    int width = 0;
+    for (const Part& p : found->parts) {
+      if (p.channels() != 1) refuse("part l = ", p.l, " of \"", from, "\" must have one channel, has ", p.channels());
+      width += p.dim();
+    }
+    const bool charges = spec.get("charges", false);
+    if (charges && (width != 4 || found->parts[0].l != 0 || per == "atom" || found->set != 0))
+      refuse("charges need one l = 0 and one l = 1 part of the atoms, and an output per structure");
+    outputs_.push_back({name, int(found - slots_.begin()), per == "atom", charges, width, charges ? 3 : width});
+  }
 }
 
 Network::Network(const Options& program, int n_species) : program_(program) {

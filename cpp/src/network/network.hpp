@@ -50,9 +50,9 @@ template <class Real> struct Engine {
 
 class Network {
  public:
-  /// {"gates": [...], "readout": ["slot", ...], "parity": "o3" | "so3", "sets": [{"name", "children", "classes"},
-  /// ...]}; a gate is of the set "nodes" (the atoms by default) and may take its "weights" from an earlier gate.
-  /// InputError names the gate that does not fit.
+  /// {"gates": [...], "readout": ["slot", ...], "outputs": {NAME: {"slot", "per": "structure" | "atom", "charges"}},
+  /// "parity": "o3" | "so3", "sets": [{"name", "children", "classes"}, ...]}; a gate is of the set "nodes" (the atoms
+  /// by default) and may take its "weights" from an earlier gate. InputError names the gate that does not fit.
   Network(const Options& program, int n_species);
 
   struct Set {
@@ -77,6 +77,16 @@ class Network {
   int levels() const { return int(levels_.size()); }
   int n_species() const { return sets_[0].n_species; }
   const std::vector<int>& readout() const { return readout_; }
+  /// A covariant output: a slot with one channel per part, summed over its nodes unless each atom has its own. A dipole
+  /// may have charges: the slot's l = 0 part, whose products with positions are added to its l = 1 part.
+  struct Output {
+    std::string name;
+    int slot;
+    bool per_atom, charges;
+    int width;       // of the slot: sum of 2l+1 over the parts
+    int components;  // of the output
+  };
+  const std::vector<Output>& outputs() const { return outputs_; }
   const std::vector<ParameterSlice>& parameters() const { return slices_; }
   std::int64_t n_parameters() const { return n_parameters_; }
   /// Largest cutoff of the radial bases of neighbours, Angstrom
@@ -94,12 +104,14 @@ class Network {
   int set_called(const std::string& name, const std::string& where) const;
   int level_of(int set, bool aggregates, int relation, int at_least);
   template <class Real> Engine<Real> make_engine(bool describe);
+  void read_outputs();
 
   Options program_;
   std::vector<Set> sets_;
   std::vector<Level> levels_;
   std::vector<Slot> slots_;
   std::vector<int> readout_;
+  std::vector<Output> outputs_;
   std::vector<ParameterSlice> slices_;
   std::int64_t n_parameters_ = 0;
   Engine<double> double_;

@@ -31,6 +31,15 @@ Potential::Potential(const std::string& text) : description_(text) {
     scale_ = d.get("scale", 1.0);
     r_min_ = d.get("r_min", 0.1);
     network_ = std::make_unique<Network>(d.get<Options>("program"), int(species_.size()));
+    const Options offsets = d.get<Options>("offsets", Options());
+    for (const Network::Output& o : network_->outputs()) {
+      const Options given = offsets.get<Options>(o.name, Options());
+      offsets_.emplace_back(species_.size());
+      if (given.keys().empty()) continue;
+      std::vector<double> values;
+      for (int z : species_) values.push_back(given.get(chemical_symbol(z), 0.0));
+      set_offsets(int(offsets_.size()) - 1, std::move(values));
+    }
   } catch (const InputError& e) {
     throw InputError(message("description of the potential: ", e.what()));
   }
@@ -38,6 +47,15 @@ Potential::Potential(const std::string& text) : description_(text) {
     throw InputError("description of the potential: scale must be finite, r_min positive");
   cutoff_ = network_->cutoff();
   parameters_.assign(network_->n_parameters(), 0.0);
+}
+
+void Potential::set_offsets(int output, std::vector<double> offsets) {
+  const Network::Output& o = network_->outputs().at(output);
+  if (offsets.size() != species_.size())
+    throw InputError(message("offsets of ", o.name, ": one per species is needed"));
+  if (network_->slots()[o.slot].parts[0].l != 0)
+    throw InputError(message("offsets of ", o.name, ": it has no l = 0 part that could have any"));
+  offsets_.at(output) = std::move(offsets);
 }
 
 void Potential::set_parameters(std::vector<double> parameters) {
@@ -105,9 +123,16 @@ std::vector<int> Potential::species_of(const std::vector<int>& numbers) const {
   return index;
 }
 
-void Potential::evaluate_closed(const Graph& graph, Workspace<double>& ws, Result& result) const {
+void Potential::evaluate_closed(const Graph& graph, Workspace<double>& ws, Result& result, NodeValues& values) const {
   ClosedSweep sweep(*network_, graph, packed(), false, ws);
   sweep.forward();
+  for (std::size_t k = 0; k < values.size(); ++k) {
+    const Network::Output& o = network_->outputs()[k];
+    const NodeSet& set = graph.sets[network_->slots()[o.slot].set];
+    values[k].resize(std::size_t(set.n) * o.width);
+    read_output(sweep.state(o.slot), o.width, set.order.data(), set.n, values[k].data());
+  }
+  if (!has_energy()) return;
   for (std::size_t set = 0; set < graph.sets.size(); ++set) {
     std::vector<double> energies(graph.sets[set].n, 0.0);
     for (int slot : network_->readout()) {
@@ -124,7 +149,7 @@ void Potential::evaluate_closed(const Graph& graph, Workspace<double>& ws, Resul
   result.forces = sweep.forces(result.virial);
 }
 
-void Potential::evaluate_blocks(const Graph& graph, int threads, Result& result) const {
+void Potential::evaluate_blocks(const Graph& graph, int threads, Result& result, NodeValues& values) const {
   const int levels = network_->levels();
   SystemStates<double> system;
   const Sweep<double> sweep(*network_, graph, packed(), false, &system);
@@ -144,6 +169,14 @@ void Potential::evaluate_blocks(const Graph& graph, int threads, Result& result)
   const auto forward = [&](int level, int b, Workspace<double>& w) {
     sweep.edges(network_->level(level).relation, sweep.relation(level).blocks[b], nullptr, w);
     sweep.forward(level, b, w);
+    for (std::size_t k = 0; k < values.size(); ++k) {
+      const Network::Output& o = network_->outputs()[k];
+      const Network::Slot& slot = network_->slots()[o.slot];
+      if (slot.level != level) continue;
+      const GraphBlock& block = sweep.relation(level).blocks[b];
+      read_output(sweep.state(o.slot, level, b, w), o.width, graph.sets[slot.set].order.data() + block.first, block.n,
+                  values[k].data());
+    }
   };
   const auto adjoint = [&](int level, int b, Workspace<double>& w) {
     const Relation& relation = sweep.relation(level);
@@ -168,9 +201,15 @@ void Potential::evaluate_blocks(const Graph& graph, int threads, Result& result)
         relation.parents == relation.children ? halo.data() : on_nodes[relation.parents].data() + block.first;
     add_edge_forces(relation, block, w.edges[number], true, halo.data(), parents, virials[number][b]);
   };
-  for (int level = 1; level < levels; ++level)
-    parallel_for(int(sweep.relation(level).blocks.size()), threads, [&](int b, int t) { forward(level, b, *ws[t]); });
-  for (int level = levels; level >= 1; --level) {
+  for (std::size_t k = 0; k < values.size(); ++k) {
+    const Network::Output& o = network_->outputs()[k];
+    values[k].resize(std::size_t(graph.sets[network_->slots()[o.slot].set].n) * o.width);
+  }
+  const int top = has_energy() ? levels : 0;  // covariant outputs need no way back
+  for (int level = 1; level <= levels; ++level)
+    if (level != top)
+      parallel_for(int(sweep.relation(level).blocks.size()), threads, [&](int b, int t) { forward(level, b, *ws[t]); });
+  for (int level = top; level >= 1; --level) {
     const Relation& relation = sweep.relation(level);
     const int n_children = graph.sets[relation.children].n;
     parallel_for(int(relation.blocks.size()), threads,
@@ -209,20 +248,33 @@ Result Potential::compute(const Structure& s, int threads) const {
   result.forces.assign(s.positions.size(), Vec3{});
   result.energies.resize(s.positions.size());
   for (std::size_t i = 0; i < species.size(); ++i) result.energies[i] = E0s_[species[i]];
+  NodeValues values(network_->outputs().size());
   const bool one_block = int(s.positions.size()) <= 2 * max_block;
   const Graph graph = build_graph(s, species, *network_, r_min_, one_block ? 2 * max_block : max_block);
   if (graph.n_atoms() > 0) {
     if (graph.closed) {
       auto ws = borrow();
-      evaluate_closed(graph, *ws, result);
+      evaluate_closed(graph, *ws, result, values);
       give_back(std::move(ws));
     } else {
-      evaluate_blocks(graph, std::max(threads, 1), result);
+      evaluate_blocks(graph, std::max(threads, 1), result, values);
     }
   }
   for (double e : result.energies) result.energy += e;
   if (!std::isfinite(result.energy))
     throw NumericsError("the energy is not finite: the parameters of the potential, or the structure, are out of hand");
+  for (std::size_t k = 0; k < values.size(); ++k) {
+    if (!has_output(int(k), s)) {
+      result.outputs.emplace_back();
+      continue;
+    }
+    result.outputs.push_back(output_forward(output_context(int(k), s, species), std::move(values[k])));
+    for (double y : result.outputs.back())
+      if (!std::isfinite(y))
+        throw NumericsError(
+            message("the output ", network_->outputs()[k].name,
+                    " is not finite: the parameters of the potential, or the structure, are out of hand"));
+  }
   return result;
 }
 

@@ -1,5 +1,5 @@
 // The potential: E = sum over atoms of E0 + scale * readouts; forces -dE/dr; virial -dE/d(strain) = sum over edges of r
-// (x) f.
+// (x) f. Covariant outputs beside the energy, or instead of it.
 #pragma once
 #include <map>
 #include <memory>
@@ -7,14 +7,16 @@
 #include <string>
 
 #include "potential/closed_sweep.hpp"
+#include "potential/outputs.hpp"
 
 namespace nbcore {
 
 struct Result {
-  double energy = 0;             // eV, E0 included
-  std::vector<Vec3> forces;      // eV/Angstrom
-  std::vector<double> energies;  // eV, per atom, E0 included
-  Mat3 virial{};                 // eV
+  double energy = 0;                         // eV, E0 included
+  std::vector<Vec3> forces;                  // eV/Angstrom
+  std::vector<double> energies;              // eV, per atom, E0 included
+  Mat3 virial{};                             // eV
+  std::vector<std::vector<double>> outputs;  // [output] components, or [atom][components]; empty: it has none
 };
 
 class Potential {
@@ -38,6 +40,19 @@ class Potential {
   double scale() const { return scale_; }
   void set_scale(double scale) { scale_ = scale; }
 
+  /// Without a readout there are covariant outputs alone: no energy, no forces.
+  bool has_energy() const { return !network_->readout().empty(); }
+  /// What every atom of a species adds to the l = 0 part of an output (to its charge), beside what the network says
+  const std::vector<double>& offsets(int output) const { return offsets_.at(output); }
+  void set_offsets(int output, std::vector<double> offsets);
+  /// Charges times positions depend on the images of atoms that are chosen: no such output of a structure with periods.
+  bool has_output(int output, const Structure& s) const {
+    return !(network_->outputs()[output].charges && (s.pbc[0] || s.pbc[1] || s.pbc[2]));
+  }
+  OutputContext output_context(int output, const Structure& s, const std::vector<int>& species) const {
+    return {network_->outputs()[output], offsets_[output], species, s.positions};
+  }
+
   const std::vector<double>& parameters() const { return parameters_; }
   void set_parameters(std::vector<double> parameters);
   /// For a caller who writes to the parameters whenever he likes (NumPy, an optimizer): from now on every evaluation
@@ -54,14 +69,16 @@ class Potential {
   Result compute(const Structure& s, int threads) const;
 
  private:
-  void evaluate_closed(const Graph& graph, Workspace<double>& ws, Result& result) const;
-  void evaluate_blocks(const Graph& graph, int threads, Result& result) const;
+  using NodeValues = std::vector<std::vector<double>>;  // [output][node][width], in the order of the user
+  void evaluate_closed(const Graph& graph, Workspace<double>& ws, Result& result, NodeValues& values) const;
+  void evaluate_blocks(const Graph& graph, int threads, Result& result, NodeValues& values) const;
   std::unique_ptr<Workspace<double>> borrow() const;
   void give_back(std::unique_ptr<Workspace<double>> ws) const;
 
   std::string description_;
   std::vector<int> species_;
   std::vector<double> E0s_;
+  std::vector<std::vector<double>> offsets_;  // [output][species]
   double cutoff_ = 0, r_min_ = 0.1, scale_ = 1;
   std::unique_ptr<Network> network_;
   std::vector<double> parameters_;

@@ -50,6 +50,12 @@ Doubles array_of(const Mat3& m) {
   return out;
 }
 
+py::list arrays_of(const std::vector<std::vector<double>>& values) {
+  py::list out;
+  for (const auto& v : values) out.append(Doubles(py::ssize_t(v.size()), v.data()));
+  return out;
+}
+
 void bind_potential(py::module_& m) {
   py::class_<Potential, std::shared_ptr<Potential>>(m, "Potential")
       .def(py::init<const std::string&>())
@@ -101,6 +107,15 @@ void bind_potential(py::module_& m) {
             if (E0s.size() != self.E0s().size()) throw InputError("E0s: one energy per species is needed");
             self.E0s() = E0s;
           })
+      .def_property_readonly("outputs",
+                             [](const Potential& self) {  // (name, slot, per atom, components)
+                               py::list out;
+                               for (const Network::Output& o : self.network().outputs())
+                                 out.append(py::make_tuple(o.name, o.slot, o.per_atom, o.components));
+                               return out;
+                             })
+      .def("offsets", &Potential::offsets)
+      .def("set_offsets", &Potential::set_offsets)
       .def_property("scale", &Potential::scale, &Potential::set_scale)
       .def(
           "compute",
@@ -115,7 +130,7 @@ void bind_potential(py::module_& m) {
               r = self.compute(s, threads);
             }
             return py::make_tuple(r.energy, array_of(r.forces), array_of(r.virial),
-                                  Doubles(py::ssize_t(r.energies.size()), r.energies.data()));
+                                  Doubles(py::ssize_t(r.energies.size()), r.energies.data()), arrays_of(r.outputs));
           },
           py::arg("positions"), py::arg("numbers"), py::arg("cell"), py::arg("pbc"), py::arg("threads"),
           py::arg("scheme") = py::none(), py::arg("leaves") = py::dict());

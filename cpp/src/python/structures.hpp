@@ -11,5 +11,6 @@ Structure structure_from(const Doubles& positions, const std::vector<int>& numbe
 std::map<std::string, std::vector<double>> leaves_from(const pybind11::dict& leaves);
 Doubles array_of(const std::vector<Vec3>& v);
 Doubles array_of(const Mat3& m);
+pybind11::list arrays_of(const std::vector<std::vector<double>>& values);
 
 }  // namespace nbcore::python

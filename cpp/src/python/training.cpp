@@ -20,6 +20,12 @@ Labels labels_from(const py::dict& d, std::size_t n, const Structure& s) {
     labels.forces.resize(n);
     if (n) std::copy(f.data(), f.data() + 3 * n, labels.forces[0].data());
   }
+  for (const py::handle& value : d["outputs"]) {
+    labels.outputs.emplace_back();
+    if (value.is_none()) continue;
+    const Doubles y = value.cast<Doubles>();
+    labels.outputs.back().assign(y.data(), y.data() + y.size());
+  }
   if (!d["stress"].is_none()) {
     const Doubles t = d["stress"].cast<Doubles>();
     if (t.size() != 9) throw py::value_error("stress must have shape (3, 3)");
@@ -57,23 +63,26 @@ void bind_training(py::module_& m) {
       .def(
           "evaluate",
           [](TrainingSet& self, const std::vector<std::int64_t>& batch, const std::string& kind, double huber_delta,
-             double energy_weight, double forces_weight, double stress_weight, int threads,
+             double energy_weight, double forces_weight, double stress_weight,
+             const std::vector<std::pair<double, double>>& outputs_terms, int threads,
              std::optional<py::array_t<double, py::array::c_style>> gradient) {
-            const Loss loss{Loss::kind_from(kind), huber_delta, energy_weight, forces_weight, stress_weight};
+            Loss loss{Loss::kind_from(kind), huber_delta, energy_weight, forces_weight, stress_weight, {}};
+            for (const auto& [weight, spread] : outputs_terms) loss.outputs.push_back({weight, spread});
             double* g = gradient ? gradient->mutable_data() : nullptr;
             TrainingSet::Evaluation e;
             {
               py::gil_scoped_release nogil;
               e = self.evaluate(batch, loss, threads, g);
             }
-            py::list forces, virials;
+            py::list forces, virials, outputs;
             for (const auto& f : e.forces) forces.append(array_of(f));
             for (const auto& v : e.virials) virials.append(array_of(v));
+            for (const auto& y : e.outputs) outputs.append(arrays_of(y));
             return py::make_tuple(e.loss, Doubles(py::ssize_t(e.energies.size()), e.energies.data()), forces, virials,
-                                  Doubles(py::ssize_t(e.losses.size()), e.losses.data()));
+                                  Doubles(py::ssize_t(e.losses.size()), e.losses.data()), outputs);
           },
           py::arg("batch"), py::arg("kind"), py::arg("huber_delta"), py::arg("energy_weight"), py::arg("forces_weight"),
-          py::arg("stress_weight"), py::arg("threads"), py::arg("gradient"));
+          py::arg("stress_weight"), py::arg("outputs_terms"), py::arg("threads"), py::arg("gradient"));
 }
 
 }  // namespace nbcore::python

@@ -56,4 +56,17 @@ LossSeeds loss_of(const Loss& loss, const Labels& labels, double energy, const s
   return s;
 }
 
+double loss_of_output(const Loss& loss, Loss::Term term, const std::vector<double>& labels,
+                      const std::vector<double>& y, int c, bool per_atom, std::size_t n, std::vector<double>& y_bar) {
+  y_bar.clear();
+  if (labels.empty() || term.weight == 0 || n == 0) return 0;
+  const double w = term.weight / c / (per_atom ? double(n) : 1), unit = term.spread * (per_atom ? 1 : double(n));
+  double total = 0;
+  for (std::size_t k = 0; k < y.size(); ++k) {
+    const double x = (y[k] - labels[k]) / unit;
+    total += w * loss.rho(x), y_bar.push_back(w * loss.slope(x) / unit);
+  }
+  return total;
+}
+
 }  // namespace nbcore

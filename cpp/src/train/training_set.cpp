@@ -18,6 +18,20 @@ TrainingSet::TrainingSet(std::shared_ptr<Potential> potential, const std::vector
     double E0 = 0;
     for (int z : species) E0 += potential_->E0s()[z];
     E0_.push_back(E0);
+    labels_[k].outputs.resize(potential_->network().outputs().size());
+    if (!labels_[k].outputs.empty()) structures_.push_back(s), species_.push_back(species);
+    for (std::size_t o = 0; o < labels_[k].outputs.size(); ++o) {
+      const Network::Output& output = potential_->network().outputs()[o];
+      const std::size_t came = labels_[k].outputs[o].size(),
+                        expected = output.components * (output.per_atom ? species.size() : 1);
+      if (came != 0 && came != expected)
+        throw InputError(message("training set: structure ", k, ", ", output.name, ": expected ", expected,
+                                 " components, got ", came));
+      if (came != 0 && !potential_->has_output(int(o), s))
+        throw InputError(message("training set: structure ", k,
+                                 " has periods, and charges times positions depend on the ",
+                                 "images of atoms that are chosen: ", output.name, " cannot be learned from it"));
+    }
     if (!labels_[k].forces.empty() && labels_[k].forces.size() != s.positions.size())
       throw InputError(message("training set: structure ", k, " has ", s.positions.size(), " atoms and ",
                                labels_[k].forces.size(), " forces"));
@@ -71,6 +85,42 @@ std::vector<std::vector<double>> TrainingSet::edge_tangents(const Graph& graph, 
   return r_dot;
 }
 
+double TrainingSet::outputs_loss(std::int64_t k, const ClosedSweep& sweep, const Loss& loss,
+                                 std::vector<std::vector<double>>& values,
+                                 std::vector<std::vector<double>>& seeds) const {
+  const Network& network = potential_->network();
+  double total = 0;
+  std::vector<double> y_bar;
+  for (std::size_t o = 0; o < network.outputs().size(); ++o) {
+    const Network::Output& output = network.outputs()[o];
+    const NodeSet& set = graphs_[k].sets[network.slots()[output.slot].set];
+    if (!potential_->has_output(int(o), structures_[k])) {
+      values.emplace_back(), seeds.emplace_back();
+      continue;
+    }
+    const OutputContext context = potential_->output_context(int(o), structures_[k], species_[k]);
+    std::vector<double> nodes(std::size_t(set.n) * output.width);
+    read_output(sweep.state(output.slot), output.width, set.order.data(), set.n, nodes.data());
+    values.push_back(output_forward(context, std::move(nodes)));
+    Loss::Term term = o < loss.outputs.size() ? loss.outputs[o] : Loss::Term();
+    term.weight *= labels_[k].weight;
+    total += loss_of_output(loss, term, labels_[k].outputs[o], values[o], output.components, output.per_atom,
+                            species_[k].size(), y_bar);
+    seeds.push_back(y_bar.empty() ? y_bar : output_adjoint(context, set.n, y_bar));
+  }
+  return total;
+}
+
+void TrainingSet::seed_outputs(const Graph& graph, const ClosedSweep& sweep, bool dual, double weight,
+                               const std::vector<std::vector<double>>& seeds) const {
+  for (std::size_t o = 0; o < seeds.size(); ++o) {
+    const Network::Output& output = potential_->network().outputs()[o];
+    const NodeSet& set = graph.sets[potential_->network().slots()[output.slot].set];
+    if (!seeds[o].empty())
+      seed_output(sweep.state(output.slot), output.width, set.order.data(), set.n, dual, weight, seeds[o].data());
+  }
+}
+
 void TrainingSet::structure(std::int64_t k, double weight, const Loss& loss, Workspace<double>& ws, double* weights_bar,
                             Evaluation& out, std::size_t place) const {
   const Graph& graph = graphs_[k];
@@ -79,6 +129,16 @@ void TrainingSet::structure(std::int64_t k, double weight, const Loss& loss, Wor
 
   ClosedSweep plain(network, graph, potential_->packed(), false, ws);
   plain.forward();
+  std::vector<std::vector<double>> output_seeds;
+  const double of_outputs = outputs_loss(k, plain, loss, out.outputs[place], output_seeds);
+  if (!potential_->has_energy()) {  // no derivative by positions in the loss: the plain sweep is enough
+    out.losses[place] = of_outputs, out.energies[place] = E0_[k], out.forces[place].resize(graph.n_atoms());
+    if (!weights_bar || graph.n_atoms() == 0) return;
+    plain.clear();
+    seed_outputs(graph, plain, false, weight, output_seeds);
+    plain.adjoint(Want{true, true}, weights_bar);
+    return;
+  }
   const double energy = E0_[k] + scale * plain.energy();
   plain.clear();
   plain.seed_energy(-scale);
@@ -87,7 +147,7 @@ void TrainingSet::structure(std::int64_t k, double weight, const Loss& loss, Wor
   std::vector<Vec3> forces = plain.forces(virial);
 
   const LossSeeds seeds = loss_of(loss, labels_[k], energy, forces, virial);
-  out.losses[place] = seeds.loss, out.energies[place] = energy, out.virials[place] = virial;
+  out.losses[place] = seeds.loss + of_outputs, out.energies[place] = energy, out.virials[place] = virial;
   out.forces[place] = std::move(forces);
   if (!weights_bar || graph.n_atoms() == 0) return;
 
@@ -95,6 +155,7 @@ void TrainingSet::structure(std::int64_t k, double weight, const Loss& loss, Wor
   dual.forward(edge_tangents(graph, seeds, weight));
   dual.clear();
   dual.seed_energy(-scale, weight * scale * seeds.a);
+  seed_outputs(graph, dual, true, weight, output_seeds);
   dual.adjoint(Want{false, true}, weights_bar);
 }
 
@@ -103,6 +164,7 @@ TrainingSet::Evaluation TrainingSet::evaluate(std::span<const std::int64_t> batc
   const std::size_t n = batch.size();
   Evaluation out;
   out.energies.resize(n), out.forces.resize(n), out.virials.resize(n), out.losses.resize(n);
+  out.outputs.resize(n);
   for (std::int64_t k : batch)
     if (k < 0 || k >= std::int64_t(graphs_.size()))
       throw InputError(message("training set: no structure ", k, " among ", graphs_.size()));

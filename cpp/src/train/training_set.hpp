@@ -19,10 +19,11 @@ class TrainingSet {
 
   struct Evaluation {
     double loss = 0;
-    std::vector<double> energies;           // per structure, eV, E0 included
-    std::vector<std::vector<Vec3>> forces;  // eV/Angstrom
-    std::vector<Mat3> virials;              // eV
-    std::vector<double> losses;             // per structure, weight included
+    std::vector<double> energies;                           // per structure, eV, E0 included
+    std::vector<std::vector<Vec3>> forces;                  // eV/Angstrom
+    std::vector<Mat3> virials;                              // eV
+    std::vector<double> losses;                             // per structure, weight included
+    std::vector<std::vector<std::vector<double>>> outputs;  // [structure][output] as in Result
   };
   /// Loss of a batch, the mean over its structures. With a gradient (n_parameters numbers, overwritten) also
   /// dL/d(parameters). The same bits for any number of threads: structure k of the batch goes into buffer k mod G,
@@ -38,6 +39,11 @@ class TrainingSet {
 
  private:
   std::vector<std::vector<double>> edge_tangents(const Graph& graph, const LossSeeds& seeds, double weight) const;
+  /// Outputs after a plain forward, their share of the loss, and its derivative by the states of the nodes [output]
+  double outputs_loss(std::int64_t k, const ClosedSweep& sweep, const Loss& loss,
+                      std::vector<std::vector<double>>& values, std::vector<std::vector<double>>& seeds) const;
+  void seed_outputs(const Graph& graph, const ClosedSweep& sweep, bool dual, double weight,
+                    const std::vector<std::vector<double>>& seeds) const;
   void structure(std::int64_t k, double weight, const Loss& loss, Workspace<double>& ws, double* weights_bar,
                  Evaluation& out, std::size_t place) const;
 
@@ -45,7 +51,9 @@ class TrainingSet {
   std::shared_ptr<Potential> potential_;
   std::vector<Graph> graphs_;
   std::vector<Labels> labels_;
-  std::vector<double> E0_;  // per structure
+  std::vector<double> E0_;                 // per structure
+  std::vector<Structure> structures_;      // for the outputs, where the network has any
+  std::vector<std::vector<int>> species_;  // per structure, the same
   std::vector<std::unique_ptr<Workspace<double>>> workspaces_;
   std::vector<Buffer<double>> buffers_;
 };
