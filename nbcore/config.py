@@ -235,6 +235,7 @@ def from_dict(content: dict[str, Any], origin: str = "configuration", folder: st
     except msgspec.ValidationError as e:
         raise ConfigError(readable(str(e), content, origin, TABLES, Config)) from None
     _check_values(config, origin)
+    _check_outputs(config, origin)
     try:
         model_options(config.model)
     except ConfigError as e:
@@ -261,6 +262,18 @@ def _outputs(tables, origin):
     except InputError as e:
         raise ConfigError(f"{origin}: {e}") from None
     return found
+
+
+def _check_outputs(config, origin):
+    """Not every preset has outputs."""
+    from nbcore import presets
+
+    having = [p for p, (_, make, *_) in presets.PRESETS.items() if "outputs" in inspect.signature(make).parameters]
+    if config.outputs and config.model.preset in presets.PRESETS and config.model.preset not in having:
+        raise ConfigError(
+            f"{origin}: [outputs.{next(iter(config.outputs))}]: the preset {config.model.preset} gives energies alone. "
+            f"With outputs there are {', '.join(having)}."
+        )
 
 
 def _split_override(text: str):

@@ -2,7 +2,7 @@
 
 from nbcore.errors import InputError
 from nbcore.potential import Potential
-from nbcore.presets.build import build
+from nbcore.presets.build import build, largest_l, output_gates
 
 
 def kondor(
@@ -17,6 +17,8 @@ def kondor(
     part_size: float = 3.0,
     E0s: dict | None = None,
     seed: int = 0,
+    outputs=None,
+    energy: bool = True,
 ) -> Potential:
     """An N-body network of neighbourhoods with random parameters.
 
@@ -31,7 +33,8 @@ def kondor(
     the two differ). labels: name of a per-atom label: atoms with the same one are a part, a node above them, and all
     parts are the structure, the root. A part takes eqs. (10) and (11) of its atoms about its centre, with
     (r/part_size)^l and (r/part_size)^(l+2) in the place of inverse powers, which have no limit there; the root the same
-    of its parts, and eq. (12) of their pairs, r_ij^-s with Y_0 and Y_1 of r_ij. E0s, seed: as in `nbody`.
+    of its parts, and eq. (12) of their pairs, r_ij^-s with Y_0 and Y_1 of r_ij. E0s, seed, outputs, energy: as in
+    `nbody`; outputs without labels only.
 
     >>> kondor(species=["H", "O"], cutoff=4.0, channels=4).levels
     2
@@ -39,11 +42,11 @@ def kondor(
     options = dict(cutoff=cutoff, channels=channels, levels=levels, l_states=l_states, parity=parity, algebra=algebra,
                    labels=labels, part_size=part_size)  # fmt: skip
     scheme = {"scheme": {"builder": "tree", "size": float(part_size), "levels": 2, "labels": labels}} if labels else {}
-    return build("kondor", kondor_program, species, options, E0s, seed, **scheme)
+    return build("kondor", kondor_program, species, options, E0s, seed, outputs, energy, **scheme)
 
 
 def kondor_program(species, cutoff, channels, levels, l_states, parity, algebra="real", labels=None,
-                   part_size=3.0) -> dict:  # fmt: skip
+                   part_size=3.0, outputs=None, energy=True) -> dict:  # fmt: skip
     """The list of gates of `kondor`, as data."""
     radial = {"basis": "inverse_power", "n": 4, "cutoff": float(cutoff), "envelope": "smooth"}
     if algebra not in ("real", "complex"):
@@ -52,8 +55,8 @@ def kondor_program(species, cutoff, channels, levels, l_states, parity, algebra=
     gates, readout = [], []
     for level in range(1, levels + 1):
         before = f"psi{level - 1}"
-        last = level == levels and not labels  # of the last level only scalars are read
-        l_out = 0 if last else l_states
+        last = level == levels and not labels  # of the last level only scalars are read, and what outputs need
+        l_out = largest_l(outputs or {}) if last else l_states
         if level == 1:  # leaves: one-hot species, so psi x r is r per species
             gates.append(dict(gate="density", name="sum1", l_min=1, l_max=1, radial=radial))
         else:
@@ -78,10 +81,16 @@ def kondor_program(species, cutoff, channels, levels, l_states, parity, algebra=
                 l_max=l_out,
                 **complex_too,
             ),
-            dict(gate="mix", name=f"energy{level}", inputs=[f"psi{level}"], channels=1, l_max=0),
         ]
-        readout.append(f"energy{level}")
+        if energy:
+            gates.append(dict(gate="mix", name=f"energy{level}", inputs=[f"psi{level}"], channels=1, l_max=0))
+            readout.append(f"energy{level}")
     program = {"parity": parity, "gates": gates, "readout": readout}
+    if outputs and labels:
+        raise InputError("labels: networks over parts have no outputs beside the energy")
+    if outputs:
+        readouts, program["outputs"] = output_gates(outputs, [f"psi{k}" for k in range(1, levels + 1)], parity)
+        gates += readouts
     if not labels:
         return program
     if algebra == "complex":

@@ -125,3 +125,6 @@ def test_configuration(tmp_path):
             config.from_dict(
                 {"name": "x", "data": {"train": "a"}, "model": {"cutoff": 3.0}, "outputs": tables}, "train.toml"
             )
+    model = {"cutoff": 3.0, "preset": "cormorant"}
+    with pytest.raises(config.ConfigError, match="cormorant gives energies alone.*nbody"):
+        config.from_dict({"name": "x", "data": {"train": "a"}, "model": model, "outputs": {"dipole": {}}})

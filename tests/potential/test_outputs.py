@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 import nbcore
 from nbcore.errors import InputError
 from nbcore.outputs import Output, outputs_of
-from nbcore.presets import nbody
+from nbcore.presets import kondor, nbody
 
 OUTPUTS = {
     "dipole": {"charges": True}, "polarizability": {}, "hyperpolarizability": {}, "quadrupole": {"rank": 2,
@@ -160,6 +160,18 @@ def test_the_c_interface_says_what_it_cannot(tmp_path):
 def test_so3_networks_have_outputs():
     pot = nbody(["H", "C"], 3.0, channels=4, parity="so3", outputs=["dipole", "polarizability"])
     assert pot.compute([[0, 0, 0], [0, 0, 1.0]], ["C", "H"]).outputs["dipole"].shape == (3,)
+
+
+@pytest.mark.parametrize("options", [dict(parity="o3"), dict(algebra="complex"), dict(levels=3, l_states=1)])
+def test_kondor_has_outputs(options):
+    """The paper's network, with mirror images where parity is tracked."""
+    pot = kondor(["H", "C", "O"], 3.2, channels=3, outputs=["dipole", "polarizability"], energy=False, **options)
+    x, species = molecule(np.random.default_rng(5), 7)
+    R = ROTATIONS["mirror" if options.get("parity") == "o3" else "random"]
+    one, two = pot.compute(x, species), pot.compute(x @ R.T, species)
+    for name, output in pot.outputs.items():
+        close(two.outputs[name], turned(one.outputs[name], R, output.rank))
+        assert np.abs(one.outputs[name]).max() > 0
 
 
 @pytest.mark.parametrize(
