@@ -370,6 +370,15 @@ def _grid(places, cell, pbc, size):
     return grid, shape, images
 
 
+def labels_of(arrays: dict) -> dict:
+    """Those of the per-atom arrays that can say to which part an atom belongs: one integer or text each."""
+    return {
+        key: a.astype(str) if a.dtype.kind == "O" else a
+        for key, a in arrays.items()
+        if a.ndim == 1 and (a.dtype.kind in "iuUS" or (a.dtype.kind == "O" and all(isinstance(x, str) for x in a)))
+    }
+
+
 def scheme_of(potential, structure) -> CompositionScheme | None:
     """The scheme on which a potential works for a structure: its own, else what the potential's builder makes of it.
 

@@ -149,6 +149,8 @@ def read_structure(name):
     import numpy as np
     from ase import Atoms
 
+    from nbcore.scheme import labels_of
+
     path, at, index = (name, "", "") if os.path.exists(name) else name.rpartition("@")
     if not at:
         path = name
@@ -171,8 +173,8 @@ def read_structure(name):
     atoms = Atoms(read.numbers, positions=read.positions, cell=read.cell, pbc=read.pbc)
     if read.has("masses"):
         atoms.set_masses(read.get_masses())
-    for key, array in read.arrays.items():  # labels of parts, for models that work on them
-        if key not in atoms.arrays and array.ndim == 1 and array.dtype.kind in "iuU":
+    for key, array in labels_of(read.arrays).items():  # of parts, for models that work on them
+        if key not in atoms.arrays:
             atoms.new_array(key, array)
     return atoms, f"frame {index}" if at else "last frame"
 

@@ -12,6 +12,7 @@ from nbcore.data.extxyz import finite
 from nbcore.data.structure import Structure, location
 from nbcore.errors import InputError
 from nbcore.outputs import Output, outputs_of
+from nbcore.scheme import labels_of
 
 CANDIDATES = {
     "energy": ("REF_energy", "energy"),
@@ -206,7 +207,7 @@ def structure_of(frame: Frame, keys: Keys, options: Options) -> Structure:
         file=frame.file,
         frame=frame.number,
         line=frame.line,
-        labels={key: a for key, a in frame.atoms.arrays.items() if key not in NOT_LABELS and _names_parts(a)},
+        labels=labels_of({key: a for key, a in frame.atoms.arrays.items() if key not in NOT_LABELS}),
     )
     for name, key in keys.outputs.items():
         if frame.values.get(key) is not None:
@@ -220,11 +221,6 @@ def structure_of(frame: Frame, keys: Keys, options: Options) -> Structure:
         for key in (keys.stress, keys.virial):
             keys.unused[key] += key in frame.values
     return structure
-
-
-def _names_parts(array) -> bool:
-    """One whole number or text per atom."""
-    return array.ndim == 1 and array.dtype.kind in "iuU"
 
 
 def _geometry(frame, length_unit):
