@@ -22,7 +22,7 @@ from nbcore.so3.cartesian import (
     tensor_to_spherical,
 )
 from nbcore.so3.checks import l_supported
-from nbcore.so3.coupling import clebsch_gordan, real_clebsch_gordan, tensor_product
+from nbcore.so3.coupling import clebsch_gordan, real_clebsch_gordan
 from nbcore.so3.harmonics import (
     complex_spherical_harmonics,
     complex_to_real,
@@ -31,6 +31,7 @@ from nbcore.so3.harmonics import (
     spherical_harmonics,
 )
 from nbcore.so3.irreps import Irrep, Irreps
+from nbcore.so3.products import TensorProduct, tensor_product
 from nbcore.so3.rotations import (
     axis_angle_from_matrix,
     euler_from_matrix,
@@ -40,11 +41,12 @@ from nbcore.so3.rotations import (
     quaternion_from_matrix,
     random_rotations,
 )
-from nbcore.so3.wigner import complex_wigner_D, rotate, wigner_D
+from nbcore.so3.wigner import complex_wigner_D, rotate, wigner_D, wigner_D_to
 
 __all__ = [
     "Irrep",
     "Irreps",
+    "TensorProduct",
     "axis_angle_from_matrix",
     "cartesian_irreps",
     "cartesian_to_spherical",
@@ -69,4 +71,5 @@ __all__ = [
     "tensor_product",
     "tensor_to_spherical",
     "wigner_D",
+    "wigner_D_to",
 ]

@@ -4,31 +4,39 @@
 import numpy as np
 
 from nbcore import _core
-from nbcore.so3.checks import angular_momentum, real_array
+from nbcore.errors import InputError
+from nbcore.so3.checks import angular_momentum, floating_array
+from nbcore.so3.states import output, thread_number
 
 
-def spherical_harmonics(l_max, vectors, gradient=False):
+def spherical_harmonics(l_max, vectors, gradient=False, hessian=False, out=None, threads=None):
     """Real spherical harmonics Y_lm of the directions of vectors.
 
     Orthonormal, the integral of Y_lm Y_l'm' over the sphere is delta_ll' delta_mm'; no Condon-Shortley sign, so
     Y_00 = 1 / sqrt(4 pi) and Y_1 = sqrt(3 / 4 pi) (y, z, x) / r. Evaluated as polynomials in x, y, z: all directions
-    are alike, the poles too. Error at most 2e-15 (l + 1) of the largest |Y_lm|.
+    are alike, the poles too. Error at most 2e-15 (l + 1) of the largest |Y_lm|, in float32 3e-7 (l + 1).
 
     Parameters
     ----------
     l_max : int, 0 to 50
-    vectors : (..., 3), of any length but zero
+    vectors : (..., 3), of any length but zero; float32 stays float32, everything else becomes float64
     gradient : bool
         also return dY_lm(r / |r|) / dr, in 1 / (unit of `vectors`)
+    hessian : bool
+        also return both derivatives
+    out : array, or tuple of as many arrays as are returned, optional
+        written to instead of new arrays
+    threads : int, optional
 
     Returns
     -------
     Y : (..., (l_max + 1)^2), (l, m) at l l + l + m
-    dY : (..., 3, (l_max + 1)^2), if `gradient`
+    dY : (..., 3, (l_max + 1)^2), if `gradient` or `hessian`
+    ddY : (..., 3, 3, (l_max + 1)^2), if `hessian`
 
     Raises
     ------
-    InputError : l_max outside 0..50; a zero vector; NaN or Inf; last axis not 3
+    InputError : l_max outside 0..50; a zero vector; NaN or Inf; last axis not 3; `out` of another shape or type
     TypeError : l_max is not an integer, vectors are not real numbers
 
     >>> spherical_harmonics(1, [0.0, 0.0, 2.0]).round(6)
@@ -37,27 +45,34 @@ def spherical_harmonics(l_max, vectors, gradient=False):
     >>> Y.shape, dY.shape
     ((5, 16), (5, 3, 16))
     """
-    return _harmonics(_core.spherical_harmonics, "spherical_harmonics", l_max, vectors, gradient)
+    return _harmonics("spherical_harmonics", l_max, vectors, gradient, hessian, out, threads)
 
 
-def solid_harmonics(l_max, vectors, gradient=False):
+def solid_harmonics(l_max, vectors, gradient=False, hessian=False, out=None, threads=None):
     """Real solid harmonics S_lm(r) = r^l Y_lm(r), homogeneous polynomials of degree l in x, y, z.
 
     Parameters
     ----------
     l_max : int, 0 to 50
-    vectors : (..., 3), zero allowed
+    vectors : (..., 3), zero allowed; float32 stays float32, everything else becomes float64
     gradient : bool
         also return dS_lm / dr
+    hessian : bool
+        also return both derivatives
+    out : array, or tuple of as many arrays as are returned, optional
+        written to instead of new arrays
+    threads : int, optional
 
     Returns
     -------
     S : (..., (l_max + 1)^2), (l, m) at l l + l + m, in (unit of `vectors`)^l
-    dS : (..., 3, (l_max + 1)^2), if `gradient`
+    dS : (..., 3, (l_max + 1)^2), if `gradient` or `hessian`
+    ddS : (..., 3, 3, (l_max + 1)^2), if `hessian`
 
     Raises
     ------
-    InputError : l_max outside 0..50; NaN or Inf; r^l_max above 1e300; last axis not 3
+    InputError : l_max outside 0..50; NaN or Inf; r^l_max above 1e300 (float32: 1e37); last axis not 3; `out` of another
+        shape or type
     TypeError : l_max is not an integer, vectors are not real numbers
 
     >>> S, dS = solid_harmonics(1, [1.0, 2.0, 3.0], gradient=True)
@@ -66,7 +81,7 @@ def solid_harmonics(l_max, vectors, gradient=False):
     >>> dS[2].round(6)  # d/dz
     array([0.      , 0.      , 0.488603, 0.      ])
     """
-    return _harmonics(_core.solid_harmonics, "solid_harmonics", l_max, vectors, gradient)
+    return _harmonics("solid_harmonics", l_max, vectors, gradient, hessian, out, threads)
 
 
 def complex_spherical_harmonics(l_max, vectors):
@@ -83,7 +98,7 @@ def complex_spherical_harmonics(l_max, vectors):
     array([ 0.115165-0.230329j, -0.115165-0.230329j])
     """
     real = spherical_harmonics(l_max, vectors)
-    result = real.astype(np.complex128)
+    result = real.astype(np.complex64 if real.dtype == np.float32 else np.complex128)
     for l in range(1, l_max + 1):
         zero = l * l + l  # m = 0; then m = 1..l and, counted downwards, m = -1..-l
         positive, negative = np.s_[..., zero + 1 : zero + l + 1], np.s_[..., zero - 1 : zero - l - 1 : -1]
@@ -134,11 +149,23 @@ def real_to_complex(l):
     return complex_to_real(angular_momentum("real_to_complex", "l", l)).conj().T
 
 
-def _harmonics(kernel, where, l_max, vectors, gradient):
+def _harmonics(where, l_max, vectors, gradient, hessian, out, threads):
     l_max = angular_momentum(where, "l_max", l_max)
-    vectors = real_array(where, "vectors", vectors, (3,))
+    vectors = floating_array(where, "vectors", vectors, (3,))
     shape, n_lm = vectors.shape[:-1], (l_max + 1) ** 2
-    result = kernel(l_max, vectors.reshape(-1, 3), bool(gradient))
-    if gradient:
-        return result[0].reshape(*shape, n_lm), result[1].reshape(*shape, 3, n_lm)
-    return result.reshape(*shape, n_lm)
+    tails = [(n_lm,), (3, n_lm), (3, 3, n_lm)][: 3 if hessian else 2 if gradient else 1]
+    given = [None] * len(tails) if out is None else [out] if isinstance(out, np.ndarray) else list(out)
+    if len(given) != len(tails):
+        raise InputError(f"{where}: out must hold {len(tails)} arrays, got {len(given)}")
+    results = [
+        output(where, "out", one, (*shape, *tail), vectors.dtype) for one, tail in zip(given, tails, strict=True)
+    ]
+    _core.harmonics(
+        where == "solid_harmonics",
+        l_max,
+        np.ascontiguousarray(vectors).reshape(-1, 3),
+        *results,
+        *[None] * (3 - len(results)),
+        thread_number(threads, sum(result.size for result in results)),
+    )
+    return results[0] if len(results) == 1 else tuple(results)

@@ -116,20 +116,125 @@ class Irreps(tuple):
         """Whether this is a type of O(3), "1x1o", rather than of SO(3), "1x1"."""
         return any(irrep.parity is not None for irrep in self)
 
+    @property
+    def channels(self):
+        """The sum of the multiplicities."""
+        return sum(irrep.multiplicity for irrep in self)
+
+    def multiplicity(self, l, parity=None):
+        """How often (l, parity) occurs; with parity None, l of both parities.
+
+        >>> Irreps("2x0e + 1x0o + 3x0e").multiplicity(0), Irreps("2x0e + 1x0o + 3x0e").multiplicity(0, 1)
+        (6, 5)
+        """
+        return sum(n for k, p, n in self if k == l and (parity is None or p == parity))
+
     def __add__(self, other):
         """The direct sum: the entries of both, one after the other."""
         return Irreps((*self, *Irreps(other)))
 
-    def product(self, other, l_max=None):
+    def __mul__(self, other):
+        """With irreps the type of the product (see `product`), with a number that many copies of each entry.
+
+        >>> Irreps("1x1o") * Irreps("1x1o"), 3 * Irreps("1x0e + 2x1o")
+        (Irreps('1x0e + 1x1e + 1x2e'), Irreps('3x0e + 6x1o'))
+        """
+        if isinstance(other, Irreps | str):
+            return self.product(other)
+        return Irreps((l, parity, n * _whole("*", other)) for l, parity, n in self)
+
+    __rmul__ = __mul__
+
+    def __pow__(self, n):
+        """The type of the n-fold product: n - 1 times `product`.
+
+        >>> Irreps("1x1o") ** 3
+        Irreps('1x0o + 3x1o + 2x2o + 1x3o')
+        """
+        return self.power(n)
+
+    def filter(self, l_max=None, parity=None, keep=None):
+        """The entries that pass: l <= l_max, of this parity ("natural" is (-1)^l), (l, parity) among those of `keep`.
+
+        >>> Irreps("1x0e + 2x1e + 3x1o + 4x2e").filter(l_max=1, parity="natural")
+        Irreps('1x0e + 3x1o')
+        >>> Irreps("1x0e + 2x1e + 3x1o + 4x2e").filter(keep="1e + 2e")
+        Irreps('2x1e + 4x2e')
+        """
+        if parity not in (None, 1, -1, "natural"):
+            raise InputError(f'Irreps.filter: parity must be 1, -1, "natural" or None, got {parity!r}')
+        wanted = None if keep is None else {(l, p) for l, p, _ in Irreps(keep)}
+        return Irreps(
+            (l, p, n)
+            for l, p, n in self
+            if (l_max is None or l <= l_max)
+            and (parity is None or p == ((-1) ** l if parity == "natural" else parity))
+            and (wanted is None or (l, p) in wanted)
+        )
+
+    def power(self, n, l_max=None):
+        """The type of the n-fold Clebsch-Gordan product, every intermediate product with all its l, cut at l_max at the
+        end; the scalar for n = 0.
+
+        >>> Irreps("1x0 + 1x1").power(3, l_max=1)
+        Irreps('5x0 + 9x1')
+        """
+        n, one = self._power("power", n)
+        result = one
+        for k in range(n):
+            # what lies above l_max + the l of the factors to come cannot come back
+            limit = None if l_max is None else l_max + (n - k - 1) * self.l_max
+            result = result.product(self, None if limit is None or limit >= result.l_max + self.l_max else limit)
+        return result if l_max is None else result.filter(l_max)
+
+    def symmetric_power(self, n, l_max=None):
+        """The type of the symmetric n-th power: how many independent products of n factors of one state there are.
+
+        Counted by weights: if N(M) monomials of degree n in the components x_m,c have the sum of m equal to M, then l
+        occurs N(l) - N(l + 1) times.
+
+        >>> Irreps("1x1o").symmetric_power(2), Irreps("1x1o").symmetric_power(3)
+        (Irreps('1x0e + 1x2e'), Irreps('1x1o + 1x3o'))
+        """
+        n, _ = self._power("symmetric_power", n)
+        top = max(n * self.l_max, 0)
+        # counts[degree][parity even, odd][M + top]: one component after the other, x^0 + x^1 + x^2 + ..
+        counts = [[[0] * (2 * top + 1) for _ in range(2)] for _ in range(n + 1)]
+        counts[0][0][top] = 1
+        for l, parity, multiplicity in self:
+            odd = int(parity == -1)
+            for m in [m for m in range(-l, l + 1) for _ in range(multiplicity)]:
+                for degree in range(1, n + 1):
+                    for p in range(2):
+                        before, now = counts[degree - 1][p ^ odd], counts[degree][p]
+                        for M in range(max(0, m), 2 * top + 1 + min(0, m)):
+                            now[M] += before[M - m]
+        l_end = top if l_max is None else min(top, angular_momentum("Irreps.symmetric_power", "l_max", l_max))
+        return Irreps(
+            (l, (1, -1)[p] if self.has_parity else None, N[top + l] - (N[top + l + 1] if l < top else 0))
+            for l in range(l_end + 1)
+            for p, N in enumerate(counts[n])
+        )
+
+    def _power(self, where, n):
+        n = _whole(where, n)
+        if n == 0 and not self:
+            raise InputError(f"Irreps.{where}: the 0th power of nothing is not defined")
+        return n, Irreps([(0, 1 if self.has_parity else None, 1)])
+
+    def product(self, other, l_max=None, channelwise=False, keep=None):
         """The type of the Clebsch-Gordan product of all channels with all channels, cut at l_max.
 
         kappa_l = sum over l1, l2 of tau_l1 tau'_l2 [|l1 - l2| <= l <= l1 + l2], and likewise with parities. Sorted by
-        l, even before odd, each (l, parity) once.
+        l, even before odd, each (l, parity) once. With `channelwise`, channel c is multiplied by channel c alone: each
+        pair counts tau_l1 = tau'_l2 (or, where one of them is 1, the other). `keep` as in `filter`.
 
         >>> Irreps.from_type((1, 1, 1, 1)).product(Irreps.from_type((0, 1))).type
         (1, 3, 3, 2, 1)
         >>> Irreps("2x0e + 1x1o").product("1x1o", l_max=1)
         Irreps('1x0e + 1x1e + 2x1o')
+        >>> Irreps("8x0e + 8x1o").product("8x1o", channelwise=True)
+        Irreps('8x0e + 8x1e + 8x1o + 8x2e')
         """
         other = Irreps(other)
         if self and other and self.has_parity != other.has_parity:
@@ -140,13 +245,13 @@ class Irreps(tuple):
                 f"Irreps.product: l reaches {self.l_max + other.l_max}, supported are 0 to {l_supported}; give l_max"
             )
         entries = [
-            (l, parity, a.multiplicity * b.multiplicity)
+            (l, parity, product_channels(a, b, channelwise))
             for a in self
             for b in other
             for l, parity in a.product(b)
             if limit is None or l <= limit
         ]
-        return Irreps(entries).simplified()
+        return Irreps(entries).simplified().filter(keep=keep)
 
     def simplified(self):
         """The same irreps sorted by l, even before odd, each (l, parity) once with the sum of its multiplicities.
@@ -192,6 +297,27 @@ class Irreps(tuple):
 
     def __repr__(self):
         return f"Irreps({str(self)!r})"
+
+
+def product_channels(a, b, channelwise):
+    """The channels of the product of two entries."""
+    if not channelwise:
+        return a.multiplicity * b.multiplicity
+    if a.multiplicity != b.multiplicity and 1 not in (a.multiplicity, b.multiplicity):
+        raise InputError(
+            f"Irreps.product: channelwise needs equal multiplicities, or 1 in one of the factors, got {a} and {b}"
+        )
+    return max(a.multiplicity, b.multiplicity)
+
+
+def _whole(where, n):
+    try:
+        n = operator.index(n)
+    except TypeError:
+        raise TypeError(f"Irreps.{where}: expected a whole number, got {n!r}") from None
+    if n < 0:
+        raise InputError(f"Irreps.{where}: expected a number of at least 0, got {n}")
+    return n
 
 
 def _parse(text):

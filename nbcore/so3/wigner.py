@@ -5,7 +5,8 @@ import numpy as np
 
 from nbcore import _core
 from nbcore.errors import InputError
-from nbcore.so3.checks import angular_momentum, real_array, rotation_matrices
+from nbcore.so3 import states
+from nbcore.so3.checks import angular_momentum, rotation_matrices
 from nbcore.so3.harmonics import complex_to_real
 from nbcore.so3.irreps import Irreps
 
@@ -36,7 +37,17 @@ def wigner_D(l, R):
     array([ 1., -1.,  1., -1.,  1.])
     """
     l = angular_momentum("wigner_D", "l", l)
-    return _wigner_D(l, rotation_matrices("wigner_D", R))
+    return _wigner_D(l, rotation_matrices("wigner_D", R))[0]
+
+
+def wigner_D_to(l_max, R, threads=None):
+    """The matrices of all l = 0..l_max: a list, [l] as `wigner_D(l, R)`, made in one go.
+
+    >>> [D.shape for D in wigner_D_to(2, np.eye(3))]
+    [(1, 1), (3, 3), (5, 5)]
+    """
+    l_max = angular_momentum("wigner_D_to", "l_max", l_max)
+    return _wigner_D(l_max, rotation_matrices("wigner_D_to", R), True, threads)
 
 
 def complex_wigner_D(l, R):
@@ -57,44 +68,66 @@ def complex_wigner_D(l, R):
     array([0.-1.j, 1.+0.j, 0.+1.j])
     """
     l = angular_momentum("complex_wigner_D", "l", l)
-    U = complex_to_real(l)
-    return U.conj().T @ _wigner_D(l, rotation_matrices("complex_wigner_D", R)) @ U
+    return _complex(l, _wigner_D(l, rotation_matrices("complex_wigner_D", R))[0])
 
 
-def rotate(x, irreps, R):
-    """A state after a rotation of the system: part l is multiplied by D_l(R), from the left.
+def rotate(x, irreps, R, basis="real", threads=None):
+    """States after rotations of the system: part l is multiplied by D_l(R), from the left.
+
+    The adjoint is the rotation back, by the transposed R.
 
     Parameters
     ----------
-    x : (..., irreps.dim), laid out as `Irreps` says
+    x : (..., irreps.dim), laid out as `Irreps` says, or its parts (see `TensorProduct`); the type of number is kept
     irreps : Irreps or str
-    R : (3, 3) or a SciPy Rotation; with parities in `irreps` also improper, det R = -1: then x -> p D_l(-R) x
+    R : (..., 3, 3) or a SciPy Rotation, leading axes broadcast against those of x; with parities in `irreps` also
+        improper, det R = -1: then x -> p D_l(-R) x
+    basis : "real" or "complex"
+        of x: D is `wigner_D` or `complex_wigner_D`
+    threads : int, optional
 
     Returns
     -------
-    (..., irreps.dim)
+    (..., irreps.dim), complex for the complex basis
 
     Raises
     ------
-    InputError : x does not fit irreps; R is not a single rotation; R is improper and irreps have no parity
+    InputError : x does not fit irreps; R is not a rotation; R is improper and irreps have no parity; leading axes that
+        do not broadcast
 
     >>> rotate([1.0, 2.0, 3.0], "1x1o", -np.eye(3))  # a vector, inverted
     array([-1., -2., -3.])
     """
+    if basis not in ("real", "complex"):
+        raise InputError(f'rotate: basis must be "real" or "complex", got {basis!r}')
     irreps = Irreps(irreps)
     R = rotation_matrices("rotate", R, improper=irreps.has_parity)
-    if R.shape != (3, 3):
-        raise InputError(f"rotate: R must have shape (3, 3), got {R.shape}")
-    improper = np.linalg.det(R) < 0
-    proper = -R if improper else R
-    parts = irreps.parts(real_array("rotate", "x", x, (irreps.dim,)))
-    return irreps.join(
-        [
-            (irrep.parity if improper else 1) * (_wigner_D(irrep.l, proper) @ part)
-            for irrep, part in zip(irreps, parts, strict=True)
-        ]
-    )
+    dtype = states.common_dtype("rotate", x)
+    if basis == "complex":
+        dtype = np.result_type(dtype, np.complex64)
+    parts, shape = states.blocks("rotate", "x", x, irreps, dtype)
+    batch = states.broadcast("rotate", "x and R", shape, R.shape[:-2])
+    result = np.empty((*batch, irreps.dim), dtype)
+    if not irreps:
+        return result
+    improper = np.linalg.det(R)[..., None, None] < 0
+    D = _wigner_D(irreps.l_max, np.where(improper, -R, R), True, threads)
+    for irrep, part, turned in zip(irreps, parts, states.blocks("rotate", "x", result, irreps, dtype)[0], strict=True):
+        matrix = _complex(irrep.l, D[irrep.l]) if basis == "complex" else D[irrep.l]
+        if irrep.parity == -1:
+            matrix = np.where(improper, -matrix, matrix)
+        rows = part.reshape(*shape, 2 * irrep.l + 1, irrep.multiplicity)
+        turned[...] = (matrix.astype(dtype) @ rows).reshape(*batch, irrep.dim)
+    return result
 
 
-def _wigner_D(l, R):
-    return _core.wigner_D(l, R.reshape(-1, 3, 3)).reshape(*R.shape[:-2], 2 * l + 1, 2 * l + 1)
+def _complex(l, D):
+    U = complex_to_real(l)
+    return U.conj().T @ D @ U
+
+
+def _wigner_D(l, R, all_l=False, threads=None):
+    """[D_l], or [D_0 .. D_l]"""
+    threads = states.thread_number(threads, R.size * (l + 1) ** 4)
+    matrices = _core.wigner_D(l, R.reshape(-1, 3, 3), all_l, threads)
+    return [D.reshape(*R.shape[:-2], *D.shape[1:]) for D in matrices]

@@ -80,6 +80,28 @@ def gradient(harmonics, l_max, point):
     return rows
 
 
+def hessian(harmonics, l_max, point):
+    """d^2/dr dr, [3][3][lm], by central differences as `gradient`, good to 30 digits."""
+    with mpmath.workdps(120):
+        exact = [mpmath.mpf(float(x)) for x in point]
+        step = max(map(abs, exact)) * mpmath.mpf(10) ** -30
+
+        def values(a, s, b, t):
+            r = [x + step * (s * (k == a) + t * (k == b)) for k, x in enumerate(exact)]
+            S = _solid_harmonics(l_max, *r, mpmath.mpf(1))
+            length = mpmath.sqrt(sum(x * x for x in r)) if harmonics is spherical_harmonics else mpmath.mpf(1)
+            return [v / length ** math.isqrt(lm) for lm, v in enumerate(S)]
+
+        rows = [[None] * 3 for _ in range(3)]
+        for a in range(3):
+            for b in range(a, 3):
+                ends = [values(a, s, b, t) for s, t in ((1, 1), (-1, -1), (1, -1), (-1, 1))]
+                rows[a][b] = rows[b][a] = [
+                    (p + q - u - v) / (4 * step * step) for p, q, u, v in zip(*ends, strict=True)
+                ]
+        return rows
+
+
 def _solid_harmonics(l_max, x, y, z, scale):
     """Of (x, y, z) / scale: q_lm = (l-m)! Q_lm, q_l = (2l-1) z q_l-1 - (l+m-1)(l-m-1) r^2 q_l-2, q_mm = (2m-1)!!"""
     S = [None] * (l_max + 1) ** 2

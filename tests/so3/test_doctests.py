@@ -9,7 +9,9 @@ import pytest
 from nbcore import so3
 
 
-@pytest.mark.parametrize("name", ["", ".cartesian", ".coupling", ".harmonics", ".irreps", ".rotations", ".wigner"])
+@pytest.mark.parametrize(
+    "name", ["", ".cartesian", ".coupling", ".harmonics", ".irreps", ".products", ".rotations", ".wigner"]
+)
 def test_examples(name):
     result = doctest.testmod(importlib.import_module("nbcore.so3" + name))
     assert result.attempted > 0 and result.failed == 0

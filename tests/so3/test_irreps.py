@@ -1,6 +1,7 @@
 """Irreps: text, type arithmetic, layout; the product rule against a brute count."""
 # ruff: noqa: E741 (l is the name of angular momentum)
 
+import math
 import pickle
 
 import numpy as np
@@ -120,3 +121,90 @@ def test_more_errors():
         Irreps("1x1o").parts(np.zeros((2, 4)))
     with pytest.raises(InputError, match="must end in the shapes"):
         Irreps("1x1o").join([np.zeros((3, 2))])
+
+
+# ---- arithmetic of types ----
+
+
+def characters(irreps, n):
+    """Traces of rotations about z and of inverted ones, and the traces of powers, with which types can be counted."""
+    phi = 2 * np.pi * (np.arange(n) + 0.5) / n
+    cosines = [
+        (p or 1, multiplicity * (1 + 2 * sum(np.cos(m * phi) for m in range(1, l + 1))))
+        for l, p, multiplicity in irreps
+    ]
+    return phi, sum(c for _, c in cosines), sum(p * c for p, c in cosines)
+
+
+def counted(proper, improper, phi, l_max):
+    """Multiplicities {(l, p)} of a representation with these characters, by integrals over all rotations."""
+    found = {}
+    for l in range(l_max + 1):
+        chi = 1 + 2 * sum(np.cos(m * phi) for m in range(1, l + 1))
+        weight = (1 - np.cos(phi)) / len(phi)
+        for p in (1, -1):
+            n = (weight * chi * (proper + p * improper) / 2).sum()
+            assert abs(n - round(n)) < 1e-6
+            found[l, p] = round(n)
+    return found
+
+
+@pytest.mark.parametrize("text", ["1x1o", "2x0e + 1x1o", "1x0o + 1x1e + 1x2e", "2x2e + 1x3o"])
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 4])
+def test_powers_by_characters(text, n):
+    irreps = Irreps(text)
+    top = n * irreps.l_max
+    phi, proper, improper = characters(irreps, 4 * top + 50)
+    power = counted(proper**n, improper**n, phi, top)
+    for l, p in power:
+        assert irreps.power(n).multiplicity(l, p) == power[l, p]
+    assert irreps**n == irreps.power(n)
+    # the symmetric power: sums over cycle types, chi(g^k) of rotations by k phi
+    traces = [None, *(characters_of_power(irreps, k, phi) for k in range(1, n + 1))]
+    symmetric = [symmetric_trace(n, [None, *(t[i] for t in traces[1:])]) for i in range(2)]
+    found = counted(*symmetric, phi, top)
+    for (l, p), count in found.items():
+        assert irreps.symmetric_power(n).multiplicity(l, p) == count
+    assert irreps.symmetric_power(n).dim == math.comb(irreps.dim + n - 1, n)
+    assert irreps.symmetric_power(n, 1) == irreps.symmetric_power(n).filter(1)
+    assert irreps.power(n, l_max=1) == irreps.power(n).filter(1)
+
+
+def characters_of_power(irreps, k, phi):
+    chi = [n * (1 + 2 * sum(np.cos(m * k * phi) for m in range(1, l + 1))) for l, _, n in irreps]
+    return sum(chi), sum(c * (p or 1) ** k for c, (_, p, _) in zip(chi, irreps, strict=True))
+
+
+def symmetric_trace(n, traces):
+    """h_n from power sums: n h_n = sum over k of p_k h_(n-k)"""
+    h = [np.ones_like(traces[1])] if n else [1.0]
+    for k in range(1, n + 1):
+        h.append(sum(traces[j] * h[k - j] for j in range(1, k + 1)) / k)
+    return h[n]
+
+
+def test_the_type_of_the_paper():
+    """(1, .., 1) x (0, 1) gives (1, 3, 3, .., 3, 2, 1), not what section 4.0.1 of arXiv:1803.01588 prints."""
+    for L in range(2, 8):
+        assert Irreps.from_type((1,) * (L + 1)).product(Irreps.from_type((0, 1))).type == (1, *[3] * (L - 1), 2, 1)
+
+
+def test_arithmetic():
+    a, b = Irreps("2x0e + 1x1o"), Irreps("3x1o")
+    assert a * b == a.product(b) == a * "3x1o" and (a * b).dim == a.dim * b.dim
+    assert str(2 * a) == str(a * 2) == "4x0e + 2x1o" and a.channels == 3 and (2 * a).dim == 2 * a.dim
+    assert str(a + b) == "2x0e + 1x1o + 3x1o" and (a + b).simplified().multiplicity(1, -1) == 4
+    assert str((a * b).filter(parity="natural")) == "3x0e + 6x1o + 3x2e"
+    assert str((a * b).filter(parity=-1)) == "6x1o" and str((a * b).filter(l_max=0)) == "3x0e"
+    assert str((a * b).filter(keep="1e + 2e")) == "3x1e + 3x2e"
+    assert (a * b).filter(keep="1o") == a.product(b, keep="1o")
+    assert str(Irreps("4x0e + 4x2e").product("1x1o", channelwise=True)) == "8x1o + 4x2o + 4x3o"
+    assert Irreps("1x1").symmetric_power(3).type == (0, 1, 0, 1)
+    with pytest.raises(InputError, match='parity must be 1, -1, "natural" or None'):
+        a.filter(parity=2)
+    with pytest.raises(InputError, match="expected a number of at least 0, got -1"):
+        a**-1
+    with pytest.raises(TypeError, match=r"expected a whole number, got 2\.5"):
+        a * 2.5
+    with pytest.raises(InputError, match="l reaches 60"):
+        Irreps("1x30") ** 2

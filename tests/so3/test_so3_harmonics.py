@@ -69,6 +69,89 @@ def test_gradients(name):  # A7
     check(f"A7 gradients of {name}, of 2e-15 (l+1)", worst, 1)
 
 
+@pytest.mark.parametrize("name", ["spherical_harmonics", "solid_harmonics"])
+def test_second_derivatives(name):  # A7
+    r = points()[[0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 24, 27]]  # axes, both poles, around them; short and long
+    l_max = 7
+    values, gradients, hessians = getattr(so3, name)(l_max, r, hessian=True)
+    expected = getattr(so3, name)(l_max, r, gradient=True)
+    assert np.array_equal(values, expected[0]) and np.array_equal(gradients, expected[1])
+    worst = 0
+    for point, rows in zip(r, hessians, strict=True):
+        exact = oracle.hessian(getattr(oracle, name), l_max, point)
+        for l in range(l_max + 1):
+            lm = range(l * l, (l + 1) ** 2)
+            scale = max(abs(exact[a][b][k]) for a in range(3) for b in range(3) for k in lm)
+            if l == 0 or (l == 1 and name == "solid_harmonics"):
+                assert not rows[..., lm].any()
+                continue
+            for a, b, k in itertools.product(range(3), range(3), lm):
+                worst = max(worst, float(abs(float(rows[a, b, k]) - exact[a][b][k]) / scale) / (2e-15 * (l + 1)))
+    check(f"A7 second derivatives of {name}, of 2e-15 (l+1)", worst, 1)
+    assert np.array_equal(hessians, np.swapaxes(hessians, 1, 2))
+
+
+def test_second_derivatives_have_their_identities():
+    """Solid harmonics are harmonic and homogeneous; derivatives of Y(r / |r|) know nothing of the length of r."""
+    r = np.random.default_rng(8).normal(size=(20, 3))
+    S, dS, ddS = so3.solid_harmonics(50, r, hessian=True)
+    l = np.repeat(np.arange(51), 2 * np.arange(51) + 1)
+    size = np.abs(ddS).max(axis=(1, 2)).clip(1e-300)
+    assert (np.abs(np.trace(ddS, axis1=1, axis2=2)) / size).max() <= 1e-12
+    euler = np.einsum("nabk,nb->nak", ddS, r) - (l - 1) * dS
+    assert (np.abs(euler) / np.abs(dS).max(axis=1, keepdims=True).clip(1e-300))[..., 1:].max() <= 1e-11
+    Y, dY, ddY = so3.spherical_harmonics(20, r, hessian=True)
+    l = l[:441]
+    rr = (r * r).sum(-1)[:, None]
+    laplace = np.trace(ddY, axis1=1, axis2=2) + l * (l + 1) / rr * Y
+    assert (np.abs(laplace) * rr / (1 + l) ** 2).max() <= 1e-13
+    assert np.abs(np.einsum("nak,na->nk", dY, r)).max() <= 1e-12
+    assert np.abs(np.einsum("nabk,na,nb->nk", ddY, r, r)).max() <= 1e-11
+
+
+def test_float32():  # A7
+    exact = points()
+    exact = exact[(np.abs(exact).max(-1) < 1e30) & (np.abs(exact).max(-1) > 1e-29)]
+    r = exact.astype(np.float32)
+    worst = 0
+    for name, l_max in (("spherical_harmonics", 20), ("solid_harmonics", 7)):
+        low, high = (getattr(so3, name)(l_max, p, hessian=True) for p in (r, r.astype(float)))
+        for single, double in zip(low, high, strict=True):
+            assert single.dtype == np.float32 and single.shape == double.shape
+            for l in range(l_max + 1):
+                lm = slice(l * l, (l + 1) ** 2)
+                axes = tuple(range(1, double.ndim))
+                size = np.abs(double[..., lm]).max(axis=axes, keepdims=True)
+                normal = (size > 1e-30) & (size < 1e35)  # what float32 holds
+                error = np.abs(single[..., lm] - double[..., lm]) / np.where(normal, size, 1)
+                worst = max(worst, np.where(normal, error, 0).max() / (3e-7 * (l + 1)))
+    check("A7 harmonics and derivatives in float32, of 3e-7 (l+1)", worst, 1)
+    assert so3.complex_spherical_harmonics(2, r).dtype == np.complex64
+    with pytest.raises(InputError, match="would exceed 1e37"):
+        so3.solid_harmonics(10, np.float32([1e5, 0, 0]))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_threads_out_and_places(dtype):
+    r = np.random.default_rng(9).normal(size=(1237, 3)).astype(dtype)
+    for name in ("spherical_harmonics", "solid_harmonics"):
+        f = getattr(so3, name)
+        for l_max in (0, 1, 2, 3, 5):  # rows shorter and longer than a register
+            expected = f(l_max, r, hessian=True, threads=1)
+            for threads in (2, 5):
+                assert all(map(np.array_equal, f(l_max, r, hessian=True, threads=threads), expected))
+            for k in (0, 1236):
+                assert all(np.array_equal(a, b[k]) for a, b in zip(f(l_max, r[k], hessian=True), expected, strict=True))
+            out = tuple(np.full_like(e, np.nan) for e in expected)
+            assert all(a is b for a, b in zip(f(l_max, r, hessian=True, out=out), out, strict=True))
+            assert all(map(np.array_equal, out, expected))
+            assert f(l_max, r, out=out[0]) is out[0]
+    with pytest.raises(InputError, match=r"spherical_harmonics: out must have shape \(1237, 4\) and dtype float"):
+        so3.spherical_harmonics(1, r, out=np.zeros((3, 4), dtype))
+    with pytest.raises(InputError, match="spherical_harmonics: out must hold 2 arrays, got 1"):
+        so3.spherical_harmonics(1, r, gradient=True, out=np.zeros((1237, 4), dtype))
+
+
 def test_high_l_is_finite_and_accurate():
     r = points()[[5, 6, 9, 12, 13]]
     worst = max(
@@ -181,7 +264,7 @@ def test_arrays_of_every_kind():
         assert np.array_equal(so3.spherical_harmonics(3, same), Y)
     assert np.array_equal(so3.spherical_harmonics(2, r[::-2, ::2]), so3.spherical_harmonics(2, r)[::-2, ::2])
     f32 = r.astype(np.float32)
-    assert np.array_equal(so3.spherical_harmonics(3, f32), so3.spherical_harmonics(3, f32.astype(float)))
+    assert so3.spherical_harmonics(3, f32).dtype == so3.solid_harmonics(3, f32).dtype == np.float32
     assert np.array_equal(so3.spherical_harmonics(1, [1, 0, 0]), so3.spherical_harmonics(1, [1.0, 0.0, 0.0]))
     empty, gradient = so3.spherical_harmonics(3, np.zeros((0, 3)), gradient=True)
     assert empty.shape == (0, 16) and gradient.shape == (0, 3, 16)

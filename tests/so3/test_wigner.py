@@ -178,3 +178,43 @@ def test_errors(D):
         D(2, "rotation")
     with pytest.raises(TypeError, match="l must be an integer"):
         D("2", np.eye(3))
+
+
+def test_all_l_at_once():
+    matrices = so3.wigner_D_to(12, R)
+    assert len(matrices) == 13
+    for l, D in enumerate(matrices):
+        assert np.array_equal(D, so3.wigner_D(l, R))
+    for threads in (1, 2, 5):
+        assert all(map(np.array_equal, so3.wigner_D_to(12, R, threads=threads), matrices))
+    assert [D.shape for D in so3.wigner_D_to(1, np.zeros((0, 3, 3)))] == [(0, 1, 1), (0, 3, 3)]
+
+
+def test_rotated_states():
+    """Batches of rotations, both bases, all number types; the rotation back is the adjoint."""
+    irreps = so3.Irreps("2x0e + 3x1o + 1x2e + 1x2o + 2x5o")
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(len(R), irreps.dim))
+    turned = so3.rotate(x, irreps, R)
+    for k, rotation in enumerate(R):
+        assert np.abs(turned[k] - so3.rotate(x[k], irreps, rotation)).max() <= 1e-14
+    parts = [so3.wigner_D(i.l, R) @ p for i, p in zip(irreps, irreps.parts(x), strict=True)]
+    assert np.abs(turned - irreps.join(parts)).max() <= 1e-14
+    assert np.abs(so3.rotate(turned, irreps, np.swapaxes(R, 1, 2)) - x).max() <= 1e-13
+    mixed = np.where(np.arange(len(R))[:, None, None] % 2, R, -R)
+    signs = np.repeat([-1 if i.parity == -1 else 1 for i in irreps], [i.dim for i in irreps])
+    expected = np.where(np.arange(len(R))[:, None] % 2, turned, signs * turned)
+    assert np.abs(so3.rotate(x, irreps, mixed) - expected).max() <= 1e-14
+    y = generator.normal(size=x.shape)
+    assert abs((turned * y).sum() - (x * so3.rotate(y, irreps, np.swapaxes(R, 1, 2))).sum()) <= 1e-12
+
+    z = irreps.join([so3.real_to_complex(i.l) @ p for i, p in zip(irreps, irreps.parts(x), strict=True)])
+    expected = irreps.join([so3.real_to_complex(i.l) @ p for i, p in zip(irreps, irreps.parts(turned), strict=True)])
+    assert np.abs(so3.rotate(z, irreps, R, basis="complex") - expected).max() <= 1e-13
+    assert so3.rotate(x[:, None, None], irreps, R[:3]).shape == (len(R), 1, 3, irreps.dim)
+    for dtype in (np.float32, np.complex64, np.complex128):
+        low = so3.rotate(x.astype(dtype), irreps, R)
+        assert low.dtype == dtype and np.abs(low - turned).max() <= 1e-5
+    assert so3.rotate(x.astype(np.float32), irreps, R, basis="complex").dtype == np.complex64
+    assert np.array_equal(so3.rotate(irreps.parts(x), irreps, R), turned)
+    assert so3.rotate(np.zeros((4, 0)), "", R[0]).shape == (4, 0)

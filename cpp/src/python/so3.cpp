@@ -1,7 +1,12 @@
 // Arrays in, arrays out: the arguments are checked in nbcore/so3, which documents them.
+#include <array>
+#include <complex>
+
+#include "base/error.hpp"
 #include "python/module.hpp"
 #include "so3/clebsch_gordan.hpp"
 #include "so3/harmonics_of_vectors.hpp"
+#include "so3/product.hpp"
 #include "so3/wigner_d.hpp"
 
 namespace py = pybind11;
@@ -9,22 +14,28 @@ namespace py = pybind11;
 namespace nbcore::python {
 namespace {
 
-using Harmonics = void (*)(int, std::size_t, const double*, double*, double*);
 using Coupling = std::vector<double> (*)(int, int, int);
 
-/// (n, 3) -> (n, lm) or, with gradient, (n, lm) and (n, 3, lm)
-template <Harmonics f> py::object harmonics(int l_max, const Doubles& vectors, bool gradient) {
-  const py::ssize_t n = vectors.shape(0), n_lm = l_max < 0 ? 0 : py::ssize_t(l_max + 1) * (l_max + 1);
-  Doubles Y({n, n_lm});
-  Doubles dY({gradient ? n : 0, py::ssize_t(3), n_lm});
-  const double* r = vectors.data();
-  double *y = Y.mutable_data(), *dy = gradient ? dY.mutable_data() : nullptr;
-  {
-    const py::gil_scoped_release release;
-    f(l_max, n, r, y, dy);
-  }
-  if (gradient) return py::make_tuple(Y, dY);
-  return Y;
+/// The numbers of an array that Python has made for them; nullptr for None.
+template <class Real> Real* place(const py::object& out, std::size_t size) {
+  if (out.is_none()) return nullptr;
+  auto array = py::cast<py::array>(out);
+  if (!py::isinstance<py::array_t<Real, py::array::c_style>>(array) || std::size_t(array.size()) != size)
+    throw ShapeError("harmonics: out must be a contiguous array of the right size and type");
+  return static_cast<Real*>(array.mutable_data());
+}
+
+/// Vectors (n, 3) to what is not None of values (n, lm), gradient (n, 3, lm), hessian (n, 3, 3, lm)
+template <class Real> void harmonics(bool solid, int l_max, const py::array_t<Real, py::array::c_style>& vectors,
+                                     const py::object& values, const py::object& gradient, const py::object& hessian,
+                                     int threads) {
+  const std::size_t n = vectors.shape(0), size = l_max < 0 ? 0 : n * (l_max + 1) * (l_max + 1);
+  const so3::HarmonicsOutput<Real> out{place<Real>(values, size), place<Real>(gradient, 3 * size),
+                                       place<Real>(hessian, 9 * size)};
+  const Real* r = vectors.data();
+  const py::gil_scoped_release release;
+  if (solid) so3::solid_harmonics(l_max, n, r, out, threads);
+  else so3::spherical_harmonics(l_max, n, r, out, threads);
 }
 
 template <Coupling f> Doubles coupling(int l1, int l2, int l3) {
@@ -32,15 +43,101 @@ template <Coupling f> Doubles coupling(int l1, int l2, int l3) {
   return Doubles({2 * l1 + 1, 2 * l2 + 1, 2 * l3 + 1}, C.data());
 }
 
-/// (n, 3, 3) -> (n, 2l+1, 2l+1)
-Doubles wigner_D(int l, const Doubles& rotations) {
-  const py::ssize_t n = rotations.shape(0), n_m = l < 0 ? 0 : 2 * l + 1;
-  Doubles D({n, n_m, n_m});
+/// (n, 3, 3) to matrices (n, 2l+1, 2l+1): of l_max alone or of all l = 0..l_max
+std::vector<Doubles> wigner_D(int l_max, const Doubles& rotations, bool all, int threads) {
+  const py::ssize_t n = rotations.shape(0);
+  std::vector<Doubles> matrices;
+  std::vector<double*> places(l_max + 1);
+  for (py::ssize_t l = all ? 0 : l_max; l <= l_max; ++l) {
+    matrices.emplace_back(Doubles({n, 2 * l + 1, 2 * l + 1}));
+    places[l] = matrices.back().mutable_data();
+  }
   const double* R = rotations.data();
-  double* d = D.mutable_data();
   const py::gil_scoped_release release;
-  so3::wigner_D(l, n, R, d);
-  return D;
+  so3::wigner_D(places, n, R, threads);
+  return matrices;
+}
+
+// ---- products: states are lists of their parts, arrays (n, (2l+1) channels) whose rows may lie apart ----
+
+/// The parts of n states. What is written must be of type T already; so must what is read: Python sees to it.
+template <class T, class Array> so3::PartArrays<T> parts(const std::vector<Array>& arrays, py::ssize_t n) {
+  using Value = std::remove_const_t<T>;
+  so3::PartArrays<T> all;
+  for (const py::array& a : arrays) {
+    if (!py::isinstance<py::array_t<Value>>(a) || a.ndim() != 2 || a.shape(0) != n ||
+        (a.shape(1) > 1 && a.strides(1) != py::ssize_t(sizeof(T))) || a.strides(0) % py::ssize_t(sizeof(T)) != 0)
+      throw ShapeError("product: parts must be arrays (n, (2l+1) channels) of one type, rows without gaps");
+    const void* data = std::is_const_v<T> ? a.data() : const_cast<py::array&>(a).mutable_data();
+    all.push_back({static_cast<T*>(const_cast<void*>(data)), a.strides(0) / py::ssize_t(sizeof(T))});
+  }
+  return all;
+}
+
+/// f(T{}) for the type of the numbers in an array
+template <class F> void by_type(const py::array& a, F f) {
+  if (py::isinstance<py::array_t<float>>(a)) f(float{});
+  else if (py::isinstance<py::array_t<double>>(a)) f(double{});
+  else if (py::isinstance<py::array_t<std::complex<float>>>(a)) f(std::complex<float>{});
+  else if (py::isinstance<py::array_t<std::complex<double>>>(a)) f(std::complex<double>{});
+  else throw py::type_error("product: float32, float64, complex64 or complex128");
+}
+
+using Arrays = std::vector<py::array>;
+
+void product(const so3::Product& p, const Arrays& x, const Arrays& y, const Arrays& z, int threads) {
+  by_type(z.at(0), [&]<class T>(T) {
+    const py::ssize_t n = z[0].shape(0);
+    const auto x_parts = parts<const T>(x, n), y_parts = parts<const T>(y, n);
+    const auto z_parts = parts<T>(z, n);
+    const py::gil_scoped_release release;
+    p.forward<T>(n, x_parts, y_parts, z_parts, threads);
+  });
+}
+
+void product_adjoint(const so3::Product& p, const Arrays& x, const Arrays& y, const Arrays& z_bar, const Arrays& x_bar,
+                     const Arrays& y_bar, int threads) {
+  by_type(z_bar.at(0), [&]<class T>(T) {
+    const py::ssize_t n = z_bar[0].shape(0);
+    const auto x_parts = parts<const T>(x, n), y_parts = parts<const T>(y, n), z_parts = parts<const T>(z_bar, n);
+    const auto x_bar_parts = parts<T>(x_bar, n), y_bar_parts = parts<T>(y_bar, n);
+    const py::gil_scoped_release release;
+    p.adjoint<T>(n, x_parts, y_parts, z_parts, x_bar_parts, y_bar_parts, threads);
+  });
+}
+
+void couple(const so3::Product& p, const py::array& matrix, const Arrays& z, int threads) {
+  by_type(matrix, [&]<class T>(T) {
+    const py::ssize_t n = matrix.shape(0);
+    const auto from = parts<const T>(Arrays{matrix}, n);
+    const auto z_parts = parts<T>(z, n);
+    const py::gil_scoped_release release;
+    p.couple<T>(n, from[0], z_parts, threads);
+  });
+}
+
+void uncouple(const so3::Product& p, const Arrays& z, const py::array& matrix, int threads) {
+  by_type(matrix, [&]<class T>(T) {
+    const py::ssize_t n = matrix.shape(0);
+    const auto z_parts = parts<const T>(z, n);
+    const auto to = parts<T>(Arrays{matrix}, n);
+    const py::gil_scoped_release release;
+    p.uncouple<T>(n, z_parts, to[0], threads);
+  });
+}
+
+so3::Product make_product(const std::vector<std::pair<int, int>>& x, const std::vector<std::pair<int, int>>& y,
+                          const std::vector<std::pair<int, int>>& z, const std::vector<std::array<int, 4>>& paths,
+                          bool channelwise, bool complex_basis) {
+  const auto shapes = [](const std::vector<std::pair<int, int>>& parts) {
+    std::vector<so3::PartShape> all;
+    for (const auto& [l, channels] : parts) all.push_back({l, channels});
+    return all;
+  };
+  std::vector<so3::ProductPath> all;
+  for (const auto& [a, b, c, channel] : paths) all.push_back({a, b, c, channel});
+  return {shapes(x),      shapes(y),   shapes(z),
+          std::move(all), channelwise, complex_basis ? so3::Basis::complex : so3::Basis::real};
 }
 
 }  // namespace
@@ -49,9 +146,16 @@ void bind_so3(py::module_& m) {
   m.attr("l_supported") = so3::l_supported;
   m.def("clebsch_gordan", coupling<so3::clebsch_gordan>);
   m.def("real_clebsch_gordan", coupling<so3::real_clebsch_gordan>);
-  m.def("spherical_harmonics", harmonics<so3::spherical_harmonics>);
-  m.def("solid_harmonics", harmonics<so3::solid_harmonics>);
+  m.def("harmonics", harmonics<float>, py::arg("solid"), py::arg("l_max"), py::arg("vectors").noconvert(),
+        py::arg("values"), py::arg("gradient"), py::arg("hessian"), py::arg("threads"));
+  m.def("harmonics", harmonics<double>);
   m.def("wigner_D", wigner_D);
+  py::class_<so3::Product>(m, "Product")
+      .def(py::init(&make_product))
+      .def("forward", product)
+      .def("adjoint", product_adjoint)
+      .def("couple", couple)
+      .def("uncouple", uncouple);
 }
 
 }  // namespace nbcore::python

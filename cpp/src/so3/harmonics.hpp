@@ -99,23 +99,21 @@ template <class T> void harmonics(int l_max, T x, T y, T z, T* Y) {
   }
 }
 
-/// harmonics, and dY[3][(l_max + 1)^2]: the gradient of the solid harmonics S_lm, also overwritten. It is made of the
-/// solid harmonics of l - 1 (Varshalovich et al., section 5.8; c without Condon-Shortley sign, and sqrt(2) where m - 1
-/// or m is 0):
+/// d/dx, d/dy and d/dz of solid harmonics S[(l_max + 1)^2], or of a derivative of them: rows l are made of rows l - 1
+/// (Varshalovich et al., section 5.8; c without Condon-Shortley sign, and sqrt(2) where m - 1 or m is 0):
 ///
 ///     dS_lm/dz = dz S_{l-1,m},  (d/dx -+ i d/dy) (S_l,m + i S_l,-m) = +2 lower ( )_{l-1,m-1},  -2 higher ( )_{l-1,m+1}
 ///
-/// The gradient of Y_lm(r / |r|) at a unit vector n is dY_lm - l Y_lm n.
-template <class T> void harmonics_gradient(int l_max, T x, T y, T z, T* Y, T* dY) {
-  harmonics(l_max, x, y, z, Y);
+/// Of which a place is given (not nullptr) that is overwritten. Derivatives commute with these sums, so applied to
+/// gradients they give second derivatives.
+template <class T> void differentiate(int l_max, const T* S_all, T* dx, T* dy, T* dz) {
   const auto& table = harmonics_table<typename Constant<T>::Type>();
   const T zero = Constant<T>::make(0);
-  const int n_lm = (l_max + 1) * (l_max + 1);
-  T *dx = dY, *dy = dY + n_lm, *dz = dY + 2 * n_lm;
-  dx[0] = dy[0] = dz[0] = zero;
+  for (T* first : {dx, dy, dz})
+    if (first) first[0] = zero;
   for (int l = 1; l <= l_max; ++l) {
-    const T* S = Y + (l - 1) * (l - 1) + l - 1;  // S[m], |m| <= l - 1
-    const int row = l * l + l;                   // of (l, 0)
+    const T* S = S_all + (l - 1) * (l - 1) + l - 1;  // S[m], |m| <= l - 1
+    const int row = l * l + l;                       // of (l, 0)
     for (int m = 0; m <= l; ++m) {
       const int k = l * (l + 1) / 2 + m;
       const bool has_higher = m + 1 <= l - 1, has_same = m <= l - 1, has_lower_sine = m >= 2;
@@ -124,18 +122,34 @@ template <class T> void harmonics_gradient(int l_max, T x, T y, T z, T* Y, T* dY
       if (m > 0) {
         const T cosine_lower = S[m - 1] * table.lower[k];
         const T sine_lower = has_lower_sine ? S[1 - m] * table.lower[k] : zero;
-        dx[row + m] = cosine_lower - cosine_higher;
-        dx[row - m] = sine_lower - sine_higher;
-        dy[row + m] = zero - sine_higher - sine_lower;
-        dy[row - m] = cosine_higher + cosine_lower;
-        dz[row - m] = has_same ? S[-m] * table.dz[k] : zero;
+        if (dx) dx[row + m] = cosine_lower - cosine_higher, dx[row - m] = sine_lower - sine_higher;
+        if (dy) dy[row + m] = zero - sine_higher - sine_lower, dy[row - m] = cosine_higher + cosine_lower;
+        if (dz) dz[row - m] = has_same ? S[-m] * table.dz[k] : zero;
       } else {
-        dx[row] = zero - cosine_higher;
-        dy[row] = zero - sine_higher;
+        if (dx) dx[row] = zero - cosine_higher;
+        if (dy) dy[row] = zero - sine_higher;
       }
-      dz[row + m] = has_same ? S[m] * table.dz[k] : zero;
+      if (dz) dz[row + m] = has_same ? S[m] * table.dz[k] : zero;
     }
   }
+}
+
+/// harmonics, and dY[3][(l_max + 1)^2]: the gradient of the solid harmonics S_lm, also overwritten.
+/// The gradient of Y_lm(r / |r|) at a unit vector n is dY_lm - l Y_lm n.
+template <class T> void harmonics_gradient(int l_max, T x, T y, T z, T* Y, T* dY) {
+  const int n_lm = (l_max + 1) * (l_max + 1);
+  harmonics(l_max, x, y, z, Y);
+  differentiate(l_max, Y, dY, dY + n_lm, dY + 2 * n_lm);
+}
+
+/// harmonics_gradient, and the second derivatives ddY[6][(l_max + 1)^2]: xx, xy, xz, yy, yz, zz.
+template <class T> void harmonics_hessian(int l_max, T x, T y, T z, T* Y, T* dY, T* ddY) {
+  const int n = (l_max + 1) * (l_max + 1);
+  T* const none = nullptr;
+  harmonics_gradient(l_max, x, y, z, Y, dY);
+  differentiate(l_max, dY, ddY, ddY + n, ddY + 2 * n);
+  differentiate(l_max, dY + n, none, ddY + 3 * n, ddY + 4 * n);
+  differentiate(l_max, dY + 2 * n, none, none, ddY + 5 * n);
 }
 
 }  // namespace nbcore::so3
