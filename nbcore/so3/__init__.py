@@ -1,9 +1,11 @@
-"""The rotation group: irreps, Clebsch-Gordan coefficients, harmonics, Wigner matrices, rotations. A library of its own.
+"""The rotation group: irreps, Clebsch-Gordan coefficients, products of states, harmonics, Wigner matrices, rotations,
+invariants, Cartesian tensors. A library of its own.
 
 Conventions (docs/theory/so3.md has them all): real harmonics, orthonormal on the sphere, m = -l..l in this order,
 without Condon-Shortley sign, so that l = 1 is sqrt(3 / 4 pi) (y, z, x); complex harmonics with it. Active rotations,
 r -> R r; Euler angles ZYZ. Harmonics of l = 0..l_max lie in one array, (l, m) at l l + l + m. Supported are l =
-0..50; above, InputError. All numbers are float64 or complex128; angles are in radians.
+0..50; above, InputError. float32 and complex64 keep their type; everything else becomes float64 or complex128. Angles
+are in radians.
 
 >>> import numpy as np
 >>> from nbcore import so3
@@ -30,6 +32,18 @@ from nbcore.so3.harmonics import (
     solid_harmonics,
     spherical_harmonics,
 )
+from nbcore.so3.invariants import (
+    bispectrum,
+    bispectrum_adjoint,
+    bispectrum_labels,
+    dot,
+    dot_adjoint,
+    norms,
+    norms_adjoint,
+    power_spectrum,
+    power_spectrum_adjoint,
+    power_spectrum_labels,
+)
 from nbcore.so3.irreps import Irrep, Irreps
 from nbcore.so3.products import TensorProduct, tensor_product
 from nbcore.so3.rotations import (
@@ -48,17 +62,27 @@ __all__ = [
     "Irreps",
     "TensorProduct",
     "axis_angle_from_matrix",
+    "bispectrum",
+    "bispectrum_adjoint",
+    "bispectrum_labels",
     "cartesian_irreps",
     "cartesian_to_spherical",
     "clebsch_gordan",
     "complex_spherical_harmonics",
     "complex_to_real",
     "complex_wigner_D",
+    "dot",
+    "dot_adjoint",
     "euler_from_matrix",
     "l_supported",
     "matrix_from_axis_angle",
     "matrix_from_euler",
     "matrix_from_quaternion",
+    "norms",
+    "norms_adjoint",
+    "power_spectrum",
+    "power_spectrum_adjoint",
+    "power_spectrum_labels",
     "quaternion_from_matrix",
     "random_rotations",
     "real_clebsch_gordan",

@@ -109,18 +109,17 @@ class TensorProduct:
         """
         where = "tensor_product"
         dtype = states.common_dtype(where, x, y)
-        x_parts, x_shape = states.blocks(where, "x", x, self.irreps_x, dtype)
-        y_parts, y_shape = states.blocks(where, "y", y, self.irreps_y, dtype)
+        x_parts, x_shape = states.blocks(where, "x", x, self.irreps_x, dtype, True)
+        y_parts, y_shape = states.blocks(where, "y", y, self.irreps_y, dtype, True)
         batch = states.broadcast(where, "x and y", x_shape, y_shape)
         z = states.output(where, "out", out, (*batch, self.irreps.dim), dtype)
         if out is not None:
             states.apart(where, out, x, y)
         if z.size:
-            z_parts, _ = states.blocks(where, "z", z, self.irreps, dtype)
             self._kernel.forward(
                 states.rows(x_parts, x_shape, batch),
                 states.rows(y_parts, y_shape, batch),
-                states.rows(z_parts, batch, batch),
+                states.rows([z], batch, batch),
                 self._threads(threads, z),
             )
         return z
@@ -136,8 +135,8 @@ class TensorProduct:
         """
         where = "tensor_product adjoint"
         dtype = states.common_dtype(where, x, y, z_bar)
-        _, x_shape = states.blocks(where, "x", x, self.irreps_x, dtype)
-        _, y_shape = states.blocks(where, "y", y, self.irreps_y, dtype)
+        _, x_shape = states.blocks(where, "x", x, self.irreps_x, dtype, True)
+        _, y_shape = states.blocks(where, "y", y, self.irreps_y, dtype, True)
         x_bar, y_bar = self._adjoint(where, x, y, z_bar, (True, True), (None, None), threads)
         return states.summed(x_bar, x_shape), states.summed(y_bar, y_shape)
 
@@ -177,9 +176,8 @@ class TensorProduct:
         if out is not None:
             states.apart(where, out, T)
         if z.size:
-            z_parts, _ = states.blocks(where, "z", z, self.irreps, dtype)
             self._kernel.couple(
-                T.reshape(-1, dim[0] * dim[1]), states.rows(z_parts, batch, batch), self._threads(threads, z)
+                T.reshape(-1, dim[0] * dim[1]), states.rows([z], batch, batch), self._threads(threads, z)
             )
         return z
 
@@ -189,11 +187,11 @@ class TensorProduct:
         where = "TensorProduct.uncouple"
         self._pairs_of_all(where)
         dtype = states.common_dtype(where, z)
-        z_parts, batch = states.blocks(where, "z", z, self.irreps, dtype)
+        z_parts, batch = states.blocks(where, "z", z, self.irreps, dtype, True)
         T = states.output(where, "out", out, (*batch, self.irreps_x.dim, self.irreps_y.dim), dtype, zeros=True)
         if out is not None:
             states.apart(where, out, z)
-        if T.size and z_parts:
+        if T.size and self.paths:
             self._kernel.uncouple(
                 states.rows(z_parts, batch, batch),
                 T.reshape(-1, self.irreps_x.dim * self.irreps_y.dim),
@@ -210,7 +208,7 @@ class TensorProduct:
         dtype = states.common_dtype(where, *given)
         shapes, parts = [], []
         for name, state, irreps in (("x", x, self.irreps_x), ("y", y, self.irreps_y), ("z_bar", z_bar, self.irreps)):
-            found, shape = states.blocks(where, name, state, irreps, dtype) if state is not None else (None, ())
+            found, shape = states.blocks(where, name, state, irreps, dtype, True) if state is not None else (None, ())
             parts.append(found), shapes.append(shape)
         batch = states.broadcast(where, "the states", *shapes)
         results, result_rows = [], []
@@ -219,9 +217,8 @@ class TensorProduct:
             if given_out is not None:
                 states.apart(where, given_out, *given)
             results.append(bar)
-            found = states.blocks(where, "out", bar, irreps, dtype)[0] if want else []
-            result_rows.append(states.rows(found, batch, batch))
-        if self.paths and np.prod(batch):
+            result_rows.append(states.rows([bar], batch, batch) if want else [])
+        if self.paths and all(batch):
             # a factor that is not wanted is not read; its place is taken by what is there
             x_rows, y_rows, z_rows = (
                 [] if found is None else states.rows(found, shape, batch)

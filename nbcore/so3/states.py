@@ -1,5 +1,6 @@
 """States as arrays or as parts, checked and brought into the form of the kernels."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,6 +13,10 @@ dtypes = tuple(np.dtype(t) for t in (np.float32, np.float64, np.complex64, np.co
 
 def common_dtype(where, *states):
     """float32, float64, complex64 or complex128: what NumPy makes of the states together, at least float32."""
+    if all(type(state) is np.ndarray and state.dtype == states[0].dtype for state in states):
+        dtype = states[0].dtype
+        if dtype in dtypes and dtype.isnative:
+            return dtype
     dtype = np.result_type(*(np.asarray(part).dtype for state in states for part in _arrays(state)), np.float32)
     if any(np.asarray(part).dtype.kind not in "fiuc" for state in states for part in _arrays(state)):
         raise TypeError(f"{where}: states must be numbers, got dtype {dtype}")
@@ -20,25 +25,29 @@ def common_dtype(where, *states):
     return dtype
 
 
-def blocks(where, name, state, irreps, dtype):
+def blocks(where, name, state, irreps, dtype, whole=False):
     """The parts of a state, arrays (..., dim of the part), and the shape of the leading axes.
+
+    With `whole`, what comes as one array is left in one piece, [array].
 
     `state` is an array (..., irreps.dim), a sequence of the parts of `irreps`, arrays (..., 2l + 1, multiplicity), or a
     mapping to them from (l, parity) (or from l, where irreps have no parities). No part is copied that has the right
     type.
     """
-    if isinstance(state, Mapping) or _is_sequence_of_parts(state, irreps):
+    if type(state) is not np.ndarray and _is_parts(state, irreps):
         return _of_parts(where, name, state, irreps, dtype)
     array = np.asarray(state, dtype=dtype)
     if array.shape[-1:] != (irreps.dim,):
         raise InputError(f"{where}: {name} must have shape (..., {irreps.dim}) ({irreps}), got {array.shape}")
+    if whole:
+        return [array], array.shape[:-1]
     ends = np.cumsum([irrep.dim for irrep in irreps], dtype=int)
     return [array[..., end - irrep.dim : end] for irrep, end in zip(irreps, ends, strict=True)], array.shape[:-1]
 
 
 def rows(parts, shape, batch):
     """Parts (*shape, dim) as matrices (states, dim), broadcast to `batch`; views where that is possible."""
-    n = int(np.prod(batch))
+    n = math.prod(batch)
     return [_rows(part, shape, batch, n) for part in parts]
 
 
@@ -68,6 +77,8 @@ def apart(where, out, *states):
 
 
 def broadcast(where, names, *shapes):
+    if all(shape == shapes[0] for shape in shapes):
+        return shapes[0]
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError:
@@ -88,6 +99,8 @@ def thread_number(threads, work):
 
 
 def _arrays(state):
+    if type(state) is np.ndarray:
+        return [state]
     if isinstance(state, Mapping):
         return list(state.values())
     if isinstance(state, Sequence) and any(isinstance(part, np.ndarray) and part.ndim >= 2 for part in state):
@@ -95,8 +108,8 @@ def _arrays(state):
     return [state]
 
 
-def _is_sequence_of_parts(state, irreps):
-    return (
+def _is_parts(state, irreps):
+    return isinstance(state, Mapping) or (
         isinstance(state, Sequence)
         and not isinstance(state, str)
         and len(state) == len(irreps)
@@ -122,7 +135,7 @@ def _of_parts(where, name, state, irreps, dtype):
                 f"{part.shape}"
             )
     shape = broadcast(where, f"the parts of {name}", *(part.shape[:-2] for part in parts)) if parts else ()
-    return [np.broadcast_to(p, (*shape, *p.shape[-2:])).reshape(*shape, -1) for p in parts], shape
+    return [np.broadcast_to(p, (*shape, *p.shape[-2:])).reshape(*shape, p.shape[-2] * p.shape[-1]) for p in parts], shape
 
 
 def _rows(part, shape, batch, n):

@@ -10,7 +10,8 @@ from nbcore import so3
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".cartesian", ".coupling", ".harmonics", ".irreps", ".products", ".rotations", ".wigner"]
+    "name",
+    ["", ".cartesian", ".coupling", ".harmonics", ".invariants", ".irreps", ".products", ".rotations", ".wigner"],
 )
 def test_examples(name):
     result = doctest.testmod(importlib.import_module("nbcore.so3" + name))

@@ -58,18 +58,36 @@ std::vector<Doubles> wigner_D(int l_max, const Doubles& rotations, bool all, int
   return matrices;
 }
 
-// ---- products: states are lists of their parts, arrays (n, (2l+1) channels) whose rows may lie apart ----
+// ---- products: states are arrays (n, dim), or lists of their parts, (n, (2l+1) channels); rows may lie apart ----
 
-/// The parts of n states. What is written must be of type T already; so must what is read: Python sees to it.
-template <class T, class Array> so3::PartArrays<T> parts(const std::vector<Array>& arrays, py::ssize_t n) {
+using Arrays = std::vector<py::array>;
+using Shapes = std::vector<so3::PartShape>;
+
+/// The rows of a matrix. What is written must be of type T already; so must what is read: Python sees to it.
+template <class T> so3::PartArray<T> rows(const py::array& a, py::ssize_t n) {
   using Value = std::remove_const_t<T>;
+  constexpr py::ssize_t size = sizeof(T);
+  if (!py::isinstance<py::array_t<Value>>(a) || a.ndim() != 2 || a.shape(0) != n ||
+      (a.shape(1) > 1 && a.strides(1) != size) || a.strides(0) % size != 0)
+    throw ShapeError("product: states must be arrays (n, dim) of one type, rows without gaps");
+  const void* data = std::is_const_v<T> ? a.data() : const_cast<py::array&>(a).mutable_data();
+  return {static_cast<T*>(const_cast<void*>(data)), a.strides(0) / size};
+}
+
+/// The parts of n states: one array holds them all, or each has its own. None at all is nothing wanted.
+template <class T> so3::PartArrays<T> parts(const Arrays& arrays, const Shapes& shapes, py::ssize_t n) {
   so3::PartArrays<T> all;
-  for (const py::array& a : arrays) {
-    if (!py::isinstance<py::array_t<Value>>(a) || a.ndim() != 2 || a.shape(0) != n ||
-        (a.shape(1) > 1 && a.strides(1) != py::ssize_t(sizeof(T))) || a.strides(0) % py::ssize_t(sizeof(T)) != 0)
-      throw ShapeError("product: parts must be arrays (n, (2l+1) channels) of one type, rows without gaps");
-    const void* data = std::is_const_v<T> ? a.data() : const_cast<py::array&>(a).mutable_data();
-    all.push_back({static_cast<T*>(const_cast<void*>(data)), a.strides(0) / py::ssize_t(sizeof(T))});
+  if (arrays.empty()) return all;
+  const bool whole = arrays.size() == 1;
+  if (!whole && arrays.size() != shapes.size()) throw ShapeError("product: one array for each part");
+  py::ssize_t offset = 0;
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
+    const py::array& a = arrays[whole ? 0 : i];
+    so3::PartArray<T> part = rows<T>(a, n);
+    if (whole) part.data += offset;
+    offset = (whole ? offset : 0) + (2 * shapes[i].l + 1) * shapes[i].channels;
+    if (offset > a.shape(1)) throw ShapeError("product: an array is too short for its parts");
+    all.push_back(part);
   }
   return all;
 }
@@ -83,13 +101,11 @@ template <class F> void by_type(const py::array& a, F f) {
   else throw py::type_error("product: float32, float64, complex64 or complex128");
 }
 
-using Arrays = std::vector<py::array>;
-
 void product(const so3::Product& p, const Arrays& x, const Arrays& y, const Arrays& z, int threads) {
   by_type(z.at(0), [&]<class T>(T) {
     const py::ssize_t n = z[0].shape(0);
-    const auto x_parts = parts<const T>(x, n), y_parts = parts<const T>(y, n);
-    const auto z_parts = parts<T>(z, n);
+    const auto x_parts = parts<const T>(x, p.x(), n), y_parts = parts<const T>(y, p.y(), n);
+    const auto z_parts = parts<T>(z, p.z(), n);
     const py::gil_scoped_release release;
     p.forward<T>(n, x_parts, y_parts, z_parts, threads);
   });
@@ -99,8 +115,9 @@ void product_adjoint(const so3::Product& p, const Arrays& x, const Arrays& y, co
                      const Arrays& y_bar, int threads) {
   by_type(z_bar.at(0), [&]<class T>(T) {
     const py::ssize_t n = z_bar[0].shape(0);
-    const auto x_parts = parts<const T>(x, n), y_parts = parts<const T>(y, n), z_parts = parts<const T>(z_bar, n);
-    const auto x_bar_parts = parts<T>(x_bar, n), y_bar_parts = parts<T>(y_bar, n);
+    const auto x_parts = parts<const T>(x, p.x(), n), y_parts = parts<const T>(y, p.y(), n);
+    const auto z_parts = parts<const T>(z_bar, p.z(), n);
+    const auto x_bar_parts = parts<T>(x_bar, p.x(), n), y_bar_parts = parts<T>(y_bar, p.y(), n);
     const py::gil_scoped_release release;
     p.adjoint<T>(n, x_parts, y_parts, z_parts, x_bar_parts, y_bar_parts, threads);
   });
@@ -109,20 +126,20 @@ void product_adjoint(const so3::Product& p, const Arrays& x, const Arrays& y, co
 void couple(const so3::Product& p, const py::array& matrix, const Arrays& z, int threads) {
   by_type(matrix, [&]<class T>(T) {
     const py::ssize_t n = matrix.shape(0);
-    const auto from = parts<const T>(Arrays{matrix}, n);
-    const auto z_parts = parts<T>(z, n);
+    const auto from = rows<const T>(matrix, n);
+    const auto z_parts = parts<T>(z, p.z(), n);
     const py::gil_scoped_release release;
-    p.couple<T>(n, from[0], z_parts, threads);
+    p.couple<T>(n, from, z_parts, threads);
   });
 }
 
 void uncouple(const so3::Product& p, const Arrays& z, const py::array& matrix, int threads) {
   by_type(matrix, [&]<class T>(T) {
     const py::ssize_t n = matrix.shape(0);
-    const auto z_parts = parts<const T>(z, n);
-    const auto to = parts<T>(Arrays{matrix}, n);
+    const auto z_parts = parts<const T>(z, p.z(), n);
+    const auto to = rows<T>(matrix, n);
     const py::gil_scoped_release release;
-    p.uncouple<T>(n, z_parts, to[0], threads);
+    p.uncouple<T>(n, z_parts, to, threads);
   });
 }
 

@@ -55,8 +55,9 @@ class Product {
   template <class T> void couple(std::size_t n, PartArray<const T> matrix, const PartArrays<T>& z, int threads) const;
   template <class T> void uncouple(std::size_t n, const PartArrays<const T>& z, PartArray<T> matrix, int threads) const;
 
-  int dim_x() const { return x_dim_; }
-  int dim_y() const { return y_dim_; }
+  const std::vector<PartShape>& x() const { return x_; }
+  const std::vector<PartShape>& y() const { return y_; }
+  const std::vector<PartShape>& z() const { return z_; }
 
  private:
   struct Term {
