@@ -135,7 +135,8 @@ def _of_parts(where, name, state, irreps, dtype):
                 f"{part.shape}"
             )
     shape = broadcast(where, f"the parts of {name}", *(part.shape[:-2] for part in parts)) if parts else ()
-    return [np.broadcast_to(p, (*shape, *p.shape[-2:])).reshape(*shape, p.shape[-2] * p.shape[-1]) for p in parts], shape
+    parts = [np.broadcast_to(part, (*shape, *part.shape[-2:])) for part in parts]
+    return [part.reshape(*shape, part.shape[-2] * part.shape[-1]) for part in parts], shape
 
 
 def _rows(part, shape, batch, n):
