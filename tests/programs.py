@@ -13,9 +13,11 @@ def edges_of(positions, cutoff):
     return parent, child, r[parent, child]
 
 
-def run_program(program, species, edges, parameters, n_species):
-    """name -> (flat state, parts as `GateRun.output_parts`); parameters: name "gate.parameter" -> array."""
-    states = {}
+def run_program(program, species, edges, parameters, n_species, states=()):
+    """name -> (flat state, parts as `GateRun.output_parts`), those given as `states` included.
+
+    parameters: name "gate.parameter" -> array."""
+    states = dict(states)
     for spec in program["gates"]:
         spec = dict(spec)
         inputs = [states[name] for name in spec.pop("inputs", [])]

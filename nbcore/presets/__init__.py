@@ -3,9 +3,10 @@
 from nbcore.presets.cormorant import cormorant, cormorant_program
 from nbcore.presets.kondor import kondor, kondor_program
 from nbcore.presets.nbody import SIZES, nbody, nbody_program
+from nbcore.presets.pqs import pqs_gates
 from nbcore.presets.tree import tree, tree_program
 
-__all__ = ["PRESETS", "SIZES", "cormorant", "kondor", "nbody", "program", "tree"]
+__all__ = ["PRESETS", "SIZES", "cormorant", "kondor", "nbody", "pqs_gates", "program", "tree"]
 
 #: name -> (what it is, function that makes a potential, function that makes its program)
 PRESETS = {
