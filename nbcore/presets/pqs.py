@@ -1,5 +1,7 @@
 """The general gate of the paper, eq. (6) of arXiv:1803.01588, as a program of sums and Clebsch-Gordan products."""
 
+from itertools import combinations_with_replacement
+
 from nbcore.errors import InputError
 
 # ruff: noqa: E741 (l is the name of angular momentum)
@@ -15,7 +17,8 @@ def pqs_gates(
     radial: dict,
     before: str | None = None,
     l_before: int = 0,
-    children: int | None = None,
+    children: int = 2,
+    orders: str = "each",
     powers: str = "all",
     l_max: int = 10,
     parities: str = "all",
@@ -26,14 +29,14 @@ def pqs_gates(
 ) -> list[dict]:
     """A (P, Q, S)-order gate as a list of gates for a program; the last, called `name`, is its mixing.
 
-    Eq. (6) is read as the sum over all ordered n-tuples of children (i_1 .. i_n), n = 1, 2, ..., a child may occur more
-    than once, of
+    Eq. (6) is read as the sum over all ordered n-tuples of children (i_1 .. i_n), n = 1 .. `children`, a child may
+    occur more than once, of
 
         |r_1|^-s_1 .. |r_n|^-s_n  psi_1^(x q_1) x r_1^(x p_1) x .. x psi_n^(x q_n) x r_n^(x p_n)
 
-    for all p_k, q_k not both 0 with p_1 + .. + p_n <= P, q_1 + .. + q_n <= Q, and s_k <= S. Such a sum is the product
-    of the sums over single children, A_pq = sum_i |r_i|^-s psi_i^(x q) x r_i^(x p): these are aggregated once, and
-    products are made on the nodes, each from a shorter product and a sum (docs/theory/nbody_networks.md).
+    for all p_k <= P and q_k <= Q that are not both 0, and s_k <= S. Such a sum is the product of the sums over single
+    children, A_pq = sum_i |r_i|^-s psi_i^(x q) x r_i^(x p): these are aggregated once, and products are made on the
+    nodes, each from a shorter product and a sum (docs/theory/nbody_networks.md).
 
     Parameters
     ----------
@@ -43,7 +46,8 @@ def pqs_gates(
     radial : {"cutoff": Angstrom, "envelope": ...}, which every child is weighted with, once per factor
     before, l_before : the state psi of the children, of l = 0..l_before. None: leaves, whose state is their one-hot
         species; then psi x psi is psi again, and q_k <= 1
-    children : largest n; all that P and Q allow if None
+    children : largest n
+    orders : "each", P and Q bound p_k and q_k of each child; "total", they bound p_1 + .. + p_n and q_1 + .. + q_n
     powers : "all", every s_k = 0..S for itself; "equal", s_1 = .. = s_n, as in eq. (11)
     l_max : intermediate products above are dropped; 10, the largest of gates, unless there is need for less
     algebra : "real" or "complex"
@@ -55,22 +59,24 @@ def pqs_gates(
 
     Raises
     ------
-    InputError : orders that are no whole numbers of at least 0, both P and Q 0, unknown powers
+    InputError : orders that are no whole numbers of at least 0, both P and Q 0, no children, unknown orders or powers
 
-    >>> gates = pqs_gates("psi1", 1, 1, 2, channels=4, l_out=1, radial={"cutoff": 4.0, "envelope": "smooth"})
+    >>> radial = {"cutoff": 4.0, "envelope": "smooth"}
+    >>> gates = pqs_gates("psi1", 1, 1, 2, channels=4, l_out=1, radial=radial, orders="total")
     >>> [gate["name"] for gate in gates]
     ['psi1_A01', 'psi1_A10', 'psi1_A11', 'psi1_A01_A10', 'psi1']
     """
-    for letter, order in (("P", P), ("Q", Q), ("S", S)):
-        if isinstance(order, bool) or not isinstance(order, int) or order < 0:
-            raise InputError(f"pqs_gates: {letter} must be a whole number of at least 0, got {order!r}")
+    for what, order, least in (("P", P, 0), ("Q", Q, 0), ("S", S, 0), ("children", children, 1)):
+        if isinstance(order, bool) or not isinstance(order, int) or order < least:
+            raise InputError(f"pqs_gates: {what} must be a whole number of at least {least}, got {order!r}")
     if P + Q == 0:
         raise InputError("pqs_gates: P and Q are both 0, so that nothing is summed")
-    if powers not in ("all", "equal"):
-        raise InputError(f'pqs_gates: powers must be "all" or "equal", got {powers!r}')
+    for what, choice, known in (("orders", orders, ("each", "total")), ("powers", powers, ("all", "equal"))):
+        if choice not in known:
+            raise InputError(f'pqs_gates: {what} must be "{known[0]}" or "{known[1]}", got {choice!r}')
     q_max = Q if before else min(Q, 1)
     factors = [(p, q) for p in range(P + 1) for q in range(q_max + 1) if p + q > 0]
-    terms = _terms(factors, P, Q, P + Q if children is None else children)
+    terms = _terms(factors, children, (P, Q) if orders == "total" else (children * P, children * Q))
     needed = _needed_l(terms, l_before, l_out, l_max)
     terms = [term for term in terms if term in needed]
 
@@ -101,18 +107,14 @@ def pqs_gates(
     return gates
 
 
-def _terms(factors, P, Q, n_max):
-    """Multisets of up to n_max factors within the orders, as sorted tuples, the shorter ones first."""
-    terms, longest = [], [((), 0, 0)]
-    for _ in range(n_max):
-        longest = [
-            ((*term, (p, q)), p_sum + p, q_sum + q)
-            for term, p_sum, q_sum in longest
-            for p, q in factors
-            if (not term or (p, q) >= term[-1]) and p_sum + p <= P and q_sum + q <= Q
-        ]
-        terms += [term for term, _, _ in longest]
-    return terms
+def _terms(factors, n_max, total):
+    """Multisets of up to n_max factors with sums of p and q up to `total`, as sorted tuples, the shorter ones first."""
+    return [
+        term
+        for n in range(1, n_max + 1)
+        for term in combinations_with_replacement(factors, n)
+        if all(sum(order) <= most for order, most in zip(zip(*term, strict=True), total, strict=True))
+    ]
 
 
 def _needed_l(terms, l_psi, l_out, l_max):

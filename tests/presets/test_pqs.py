@@ -1,6 +1,8 @@
 """pqs_gates against eq. (6) written out: sums over tuples of children of Cartesian tensors and states, coupled tuple by
 tuple; the numbers of independent covariants (SYSTEMS A.1); and the special cases, eqs. (10) and (11)."""
 
+import doctest
+import importlib
 import itertools
 
 import complex_states
@@ -136,20 +138,30 @@ def compare(gates, oracle, children, edges, states, parity, powers_of, l_out):
 @pytest.mark.parametrize("parity, is_complex", [("so3", False), ("o3", False), ("so3", True), ("o3", True)])
 @pytest.mark.parametrize("l_out", [0, 2])
 def test_2_2_3_is_the_dense_expansion(parity, is_complex, l_out):
-    """All 25 terms, products of up to four children, every power by itself."""
+    """Orders of the whole product: all 25 terms, of up to four children, every power by itself."""
     children, edges, states = setting(parity, is_complex)
     algebra = "complex" if is_complex else "real"
-    gates = pqs_gates("g", 2, 2, 3, 4, l_out, RADIAL, before="psi", l_before=1, algebra=algebra)
+    gates = pqs_gates("g", 2, 2, 3, 4, l_out, RADIAL, "psi", 1, children=4, orders="total", algebra=algebra)
     assert len(terms_of(gates)) == 25
     oracle = Oracle(parity, is_complex)
     assert compare(gates, oracle, children, edges, states, parity, lambda name: range(4), l_out) > 50
+
+
+@pytest.mark.parametrize("orders, n_terms", [((2, 2, 3, 2), 8 + 36), ((1, 1, 1, 3), 3 + 6 + 10)])
+def test_orders_of_each_child(orders, n_terms):
+    """The letter of eq. (6), to as many children as are asked for: here two, and all three."""
+    children, edges, states = setting("so3", False, widths=(1, 1))
+    *pqs, n_children = orders
+    gates = pqs_gates("g", *pqs, 4, 1, RADIAL, "psi", 1, children=n_children)
+    assert len(terms_of(gates)) == n_terms
+    compare(gates, Oracle("so3", False), children, edges, states, "so3", lambda name: range(pqs[2] + 1), 1)
 
 
 @pytest.mark.parametrize("parity", ["so3", "o3"])
 def test_equal_powers(parity):
     """s_1 = .. = s_n: four times the same terms."""
     children, edges, states = setting(parity, False, widths=(1, 2))
-    gates = pqs_gates("g", 2, 2, 3, 4, 1, RADIAL, before="psi", l_before=1, powers="equal")
+    gates = pqs_gates("g", 2, 2, 3, 4, 1, RADIAL, "psi", 1, children=4, orders="total", powers="equal")
     assert len(terms_of(gates)) == 4 * 25
     compare(gates, Oracle(parity, False), children, edges, states, parity, lambda name: [int(name[-1])], 1)
 
@@ -157,7 +169,7 @@ def test_equal_powers(parity):
 def test_third_power_of_a_state():
     """Q = 3: psi x psi x psi of a child, and products of three children."""
     children, edges, states = setting("so3", False, widths=(1, 1))
-    gates = pqs_gates("g", 1, 3, 0, 4, 1, RADIAL, before="psi", l_before=1)
+    gates = pqs_gates("g", 1, 3, 0, 4, 1, RADIAL, "psi", 1, children=4, orders="total")
     assert {"g_psi2", "g_psi3"} <= {gate["name"] for gate in gates}
     compare(gates, Oracle("so3", False), children, edges, states, "so3", lambda name: [0], 1)
 
@@ -165,7 +177,7 @@ def test_third_power_of_a_state():
 def test_eqs_10_and_11_are_special_cases():
     """The sums of eq. (10) and the double sums of eq. (11), pair by pair, i = j included."""
     children, edges, states = setting("so3", False)
-    gates = pqs_gates("g", 2, 2, 3, 4, 2, RADIAL, before="psi", l_before=1, powers="equal")
+    gates = pqs_gates("g", 1, 1, 3, 4, 2, RADIAL, "psi", 1, powers="equal")
     slots = run_program({"gates": gates[:-1], "parity": "so3"}, [0] * (N + 1), edges, {}, 1, states)
     for s in range(4):
         eq_10, eq_11 = {}, {}
@@ -194,7 +206,7 @@ def test_eqs_10_and_11_are_special_cases():
 
 def test_nothing_is_kept_that_nobody_reads():
     """Products have no l above what the mixing or a longer product can use; terms that reach no output are left out."""
-    gates = pqs_gates("g", 2, 2, 3, 4, 0, RADIAL, before="psi", l_before=1)
+    gates = pqs_gates("g", 2, 2, 3, 4, 0, RADIAL, "psi", 1, children=4, orders="total")
     l_max = {gate["name"]: gate.get("l_out", gate["l_max"]) for gate in gates}
     assert l_max["g_A01_A01_A10_A10"] == 0 and l_max["g_A01_A01_A10"] == 1 and l_max["g_A11_A11"] == 0
     assert l_max["g_A11"] == 2 and l_max["g_A10_A11"] == 0
@@ -215,7 +227,7 @@ def test_nothing_is_kept_that_nobody_reads():
 )
 def test_numbers_of_covariants(l_max, factors, iterated, independent):
     """Paths of ((A x A) x A) x .. with one channel of natural parity, and the rank of what they give."""
-    rng, n = np.random.default_rng(1), 40
+    rng, n = np.random.default_rng(1), 20
     parts = [(l, (-1) ** l, 1) for l in range(l_max + 1)]
     A = rng.standard_normal(n * (l_max + 1) ** 2)
     states = {"A": (A, [(l, p, 1, c, False) for l, p, c in parts])}
@@ -241,7 +253,8 @@ def test_exchange_halves_the_product_of_a_sum_with_itself():
 
 def network(parity, algebra):
     """Two levels of (2, 2, 1) gates."""
-    options = dict(radial={"cutoff": 3.2, "envelope": "smooth"}, powers="equal", parities="natural", algebra=algebra)
+    options = dict(radial={"cutoff": 3.2, "envelope": "smooth"}, powers="equal", parities="natural", algebra=algebra,
+                   children=4, orders="total")  # fmt: skip
     gates = pqs_gates("psi1", 2, 2, 1, 2, 1, **options)
     gates += pqs_gates("psi2", 2, 2, 1, 2, 0, before="psi1", l_before=1, **options)
     gates += [dict(gate="mix", name=f"energy{k}", inputs=[f"psi{k}"], channels=1, l_max=0) for k in (1, 2)]
@@ -276,9 +289,16 @@ def test_as_a_potential(parity, algebra, tmp_path):
         ({"Q": 1.5}, "Q must be a whole number"),
         ({"P": 0, "Q": 0}, "P and Q are both 0"),
         ({"powers": "some"}, 'powers must be "all" or "equal"'),
+        ({"orders": "some"}, 'orders must be "each" or "total"'),
+        ({"children": 0}, "children must be a whole number of at least 1, got 0"),
     ],
 )
 def test_refusals(change, text):
     arguments = dict(name="g", P=1, Q=1, S=1, channels=2, l_out=1, radial=RADIAL) | change
     with pytest.raises(nbcore.errors.InputError, match=text):
         pqs_gates(**arguments)
+
+
+def test_example():
+    result = doctest.testmod(importlib.import_module("nbcore.presets.pqs"))
+    assert result.attempted > 0 and result.failed == 0
