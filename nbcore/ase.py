@@ -21,6 +21,8 @@ class NBCoreCalculator(Calculator):
     scheme: the composition scheme of a potential that works on one. It is made from the atoms of the first calculation
     (and their labels, `atoms.arrays`) and held while they move; `calculator.scheme = None` makes it anew.
 
+    Leaf states that a potential reads are per-atom arrays of their names, `atoms.new_array("charge", q)`.
+
     Units are eV, Angstrom, eV/Angstrom^3; the energy holds the E0s, and free_energy is the same number. The stress has
     the sign and the Voigt order of ASE; asking for it raises PropertyNotImplementedError unless the structure is
     periodic in all three directions. An element that the potential does not know raises nbcore.errors.SpeciesError.
@@ -37,7 +39,8 @@ class NBCoreCalculator(Calculator):
         super().__init__()
         is_path = isinstance(potential, (str, os.PathLike))
         self.potential = Evaluator(potential) if is_path else potential
-        if is_path and read_description(potential)["program"].get("sets"):
+        program = read_description(potential)["program"] if is_path else {}
+        if program.get("sets") or any(gate["gate"] == "leaf" for gate in program.get("gates", [])):
             self.potential = Potential.load(potential)
         self.threads = threads
         self.scheme = None
@@ -76,7 +79,7 @@ class NBCoreCalculator(Calculator):
         if self.potential.has_parts and (self.scheme is None or self.scheme.n_atoms != len(atoms)):
             self.scheme = self.potential.scheme(positions, cell, atoms.pbc, atoms.arrays)
         r = self.potential.compute(
-            positions, atoms.numbers, cell=cell, pbc=atoms.pbc, threads=threads, scheme=self.scheme
+            positions, atoms.numbers, cell=cell, pbc=atoms.pbc, threads=threads, scheme=self.scheme, leaves=atoms.arrays
         )
         self._parameters = self.potential.parameters.copy()
         return r.energy, r.energies, r.forces, r.virial

@@ -9,6 +9,7 @@ import numpy as np
 from nbcore import _core
 from nbcore._threads import threads as number_of_threads
 from nbcore.errors import InputError
+from nbcore.leaves import leaf_types, leaves_of
 from nbcore.outputs import Output
 from nbcore.scheme import scheme_of
 from nbcore.species import atomic_numbers, symbols
@@ -167,8 +168,8 @@ class Potential:
 
         positions: (N, 3) Angstrom. species: N symbols or atomic numbers. cell: (3, 3), rows are the cell vectors,
         Angstrom. pbc: one or three booleans. threads: see `nbcore.threads`; any number gives the same bits. scheme:
-        CompositionScheme, for networks that work on one. leaves: {name: (N, 2l+1, channels)}, for networks that read
-        leaf states beside the elements: charges (N,), dipoles or an external field (N, 3) in the order y, z, x.
+        CompositionScheme, for networks that work on one. leaves: {name: per-atom array}, for networks that read leaf
+        states beside the elements: charges (N,), dipoles or an external field (N, 3), see `nbcore.leaves`.
 
         Raises InputError (shapes, NaN, singular cell), SpeciesError (unknown element), NumericsError (atoms on top of
         each other), TypeError (not numbers).
@@ -181,7 +182,7 @@ class Potential:
             pbc,
             number_of_threads(threads),
             None if scheme is None else scheme.core,
-            leaves or {},
+            leaves_of(self, leaves or {}, len(positions)),
         )
         outputs = self.cartesian(components, len(numbers))
         if not self.has_energy:
@@ -206,6 +207,7 @@ class Potential:
         for s in structures:
             scheme, leaves = None, getattr(s, "leaves", None)
             if hasattr(s, "get_positions"):
+                leaves = s.arrays
                 scheme = self.scheme(s.get_positions(), s.cell[:], s.pbc, s.arrays) if self.has_parts else None
                 s = (s.get_positions(), s.numbers, s.cell[:], s.pbc)
             elif hasattr(s, "positions"):
@@ -270,8 +272,7 @@ class Potential:
 
         None for a network on composition schemes or leaf states of the user's own: nobody else knows them.
         """
-        leaf = any(g["gate"] == "leaf" for g in self.description["program"]["gates"])
-        if leaf or (self.has_parts and "scheme" not in self.description):
+        if leaf_types(self) or (self.has_parts and "scheme" not in self.description):
             return
         numbers = np.array([atomic_numbers(self.species)[k % len(self.species)] for k in range(5)])
         d = 0.45 * self.cutoff

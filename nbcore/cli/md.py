@@ -173,8 +173,11 @@ def read_structure(name):
     atoms = Atoms(read.numbers, positions=read.positions, cell=read.cell, pbc=read.pbc)
     if read.has("masses"):
         atoms.set_masses(read.get_masses())
-    for key, array in labels_of(read.arrays).items():  # of parts, for models that work on them
-        if key not in atoms.arrays:
+    floats = {key: a for key, a in read.arrays.items() if a.dtype.kind == "f"}
+    for key, array in (
+        labels_of(read.arrays) | floats
+    ).items():  # labels of parts, leaf states, for models that read them
+        if key not in atoms.arrays and key not in ("masses", "momenta", "forces"):
             atoms.new_array(key, array)
     return atoms, f"frame {index}" if at else "last frame"
 

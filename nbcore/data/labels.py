@@ -207,6 +207,11 @@ def structure_of(frame: Frame, keys: Keys, options: Options) -> Structure:
         file=frame.file,
         frame=frame.number,
         line=frame.line,
+        leaves={
+            key: a
+            for key, a in frame.atoms.arrays.items()
+            if key not in ("positions", "momenta", "masses", keys.forces) and a.dtype.kind == "f"
+        },
         labels=labels_of({key: a for key, a in frame.atoms.arrays.items() if key not in NOT_LABELS}),
     )
     for name, key in keys.outputs.items():

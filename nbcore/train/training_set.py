@@ -8,6 +8,7 @@ import numpy as np
 from nbcore import _core
 from nbcore._threads import threads as number_of_threads
 from nbcore.errors import InputError, NumericsError
+from nbcore.leaves import leaves_of
 from nbcore.scheme import core_scheme
 
 
@@ -77,7 +78,7 @@ class TrainingSet:
                 "stress": s.stress if all(s.pbc) else None,
                 "weight": s.weight,
                 "scheme": core_scheme(potential, s),
-                "leaves": getattr(s, "leaves", {}),
+                "leaves": leaves_of(potential, getattr(s, "leaves", {}), len(s.numbers)),
                 "outputs": [
                     None if (tensor := s.outputs.get(name)) is None else output.spherical(tensor).ravel()
                     for name, output in potential.outputs.items()

@@ -18,9 +18,9 @@ def program(parity="o3"):
     return {
         "parity": parity,
         "gates": [
-            dict(gate="leaf", name="charge", channels=2),
+            dict(gate="leaf", name="charge_of", channels=2),
             dict(gate="leaf", name="field", l=1),
-            dict(gate="mix", name="own", inputs=["charge", "field"], channels=4),
+            dict(gate="mix", name="own", inputs=["charge_of", "field"], channels=4),
             dict(gate="density", name="sum", l_max=2, radial=RADIAL),
             dict(gate="mix", name="A", inputs=["sum"], channels=4),
             dict(gate="zeroth_order", name="of_charges", inputs=["own"], l_max=2, l_out=2, radial=RADIAL),
@@ -39,10 +39,7 @@ def network(parity="o3"):
 def case(n=7, seed=0):
     rng = np.random.default_rng(seed)
     x, species = molecule(rng, n)
-    return x, species, {"charge": rng.standard_normal((n, 2)), "field": rng.standard_normal((n, 3))}
-
-
-Y = [1, 2, 0]  # components of l = 1 are y, z, x
+    return x, species, {"charge_of": rng.standard_normal((n, 2)), "field": rng.standard_normal((n, 3))}
 
 
 @pytest.mark.parametrize("n", [7, 90])
@@ -51,16 +48,14 @@ def test_rotations_and_permutations(n):
     potential, (x, species, leaves) = network(), case(n)
     r = potential.compute(x, species, leaves=leaves)
     for R in [*so3.random_rotations(2, np.random.default_rng(1)), -np.eye(3)]:
-        vector = np.empty((n, 3))
-        vector[:, Y] = leaves["field"]
-        turned = {"charge": leaves["charge"], "field": (vector @ R.T)[:, Y]}
+        turned = {"charge_of": leaves["charge_of"], "field": leaves["field"] @ R.T}
         got = potential.compute(x @ R.T, species, leaves=turned)
         assert abs(got.energy - r.energy) < 1e-12 * abs(r.energy)
         assert np.abs(got.forces - r.forces @ R.T).max() < 1e-11 * np.abs(r.forces).max()
     order = np.random.default_rng(2).permutation(n)
     got = potential.compute(x[order], [species[k] for k in order], leaves={k: a[order] for k, a in leaves.items()})
     assert abs(got.energy - r.energy) < 1e-12 * abs(r.energy)
-    other = potential.compute(x, species, leaves=leaves | {"charge": leaves["charge"][::-1]})
+    other = potential.compute(x, species, leaves=leaves | {"charge_of": leaves["charge_of"][::-1]})
     assert abs(other.energy - r.energy) > 1e-6 * abs(r.energy)
 
 
@@ -110,14 +105,50 @@ def test_file(tmp_path):
     assert again.compute(x, species, leaves=leaves).energy == potential.compute(x, species, leaves=leaves).energy
 
 
+def test_ase_and_the_command_line(tmp_path):
+    """The arrays of an extended XYZ file under the names of the leaf states."""
+    import json
+    import subprocess
+    import sys
+
+    import ase.io
+    from ase import Atoms
+    from ase.calculators.singlepoint import SinglePointCalculator
+
+    from nbcore.ase import NBCoreCalculator
+
+    potential, (x, species, leaves) = network(), case()
+    path = tmp_path / "leaves.nbcore"
+    potential.save(path)
+    atoms = Atoms(species, x)
+    for name, array in leaves.items():
+        atoms.new_array(name, array)
+    r = potential.compute(x, species, leaves=leaves)
+    ase.io.write(tmp_path / "a.xyz", [atoms.copy()], format="extxyz")
+    labelled = atoms.copy()
+    labelled.calc = SinglePointCalculator(labelled, energy=r.energy, forces=r.forces)
+    ase.io.write(tmp_path / "b.xyz", [labelled], format="extxyz")
+    atoms.calc = NBCoreCalculator(path)
+    assert atoms.get_potential_energy() == r.energy
+    command = [sys.executable, "-m", "nbcore", "evaluate", str(path), str(tmp_path / "b.xyz"), "--json"]
+    facts = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert facts["forces_rmse"] < 1e-6 and facts["energy_rmse"] < 1e-6
+    command = [sys.executable, "-m", "nbcore", "md", str(path), str(tmp_path / "a.xyz"), "--time", "1fs", "--nve",
+               "--temperature", "1", "--output", str(tmp_path / "md")]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_refusals():
     potential, (x, species, leaves) = network(), case()
-    with pytest.raises(ValueError, match='reads the leaf state "charge" of the atoms, 2 numbers each .* has 0 for 7'):
+    with pytest.raises(
+        ValueError, match='reads the leaf state "charge_of" of the atoms, 2 numbers each .* has 0 for 7'
+    ):
         potential.compute(x, species)
-    with pytest.raises(ValueError, match='leaf state "field" of the atoms, 3 numbers each .* has 14 for 7 atoms'):
-        potential.compute(x, species, leaves=leaves | {"field": leaves["charge"]})
-    leaves["charge"][3, 1] = np.nan
-    with pytest.raises(ValueError, match='leaf state "charge": a number is not finite'):
+    with pytest.raises(ValueError, match=r'"field": expected 3 x 1 numbers for each of 7 atoms, got .* \(7, 2\)'):
+        potential.compute(x, species, leaves=leaves | {"field": leaves["charge_of"]})
+    leaves["charge_of"][3, 1] = np.nan
+    with pytest.raises(ValueError, match='leaf state "charge_of": a number is not finite'):
         potential.compute(x, species, leaves=leaves)
     for change, text in (({"parity": 0}, "parity must be -1 or 1"), ({"l": 99}, "l must be a whole number")):
         p = program()
@@ -125,6 +156,6 @@ def test_refusals():
         with pytest.raises(ValueError, match=text):
             nbcore.Potential({"species": ["H"], "program": p})
     p = program()
-    p["readout"] = ["charge"]
-    with pytest.raises(ValueError, match='readout: "charge" is not the name of a gate'):
+    p["readout"] = ["charge_of"]
+    with pytest.raises(ValueError, match='readout: "charge_of" is not the name of a gate'):
         nbcore.Potential({"species": ["H"], "program": p})
