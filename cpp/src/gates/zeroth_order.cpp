@@ -124,10 +124,8 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
             const int A_row = b.output.layout->row(path.part3);
             const Planes<Real> A =
                 b.output.own(path.part3) + (std::ptrdiff_t(i) * (2 * path.l3 + 1) * A_row + path.slot * rows[p] + c);
-            with_sizes(path.l3, path.l1, [&]<int d3, int d1>() {
-              forward_path<d3, d1, Lane>(2 * path.l3 + 1, 2 * path.l1 + 1, b.child + q0, n_children,
-                                         H.part(path.part1) + c, rows[p], M + path.M, M_size, weights, w, A, A_row);
-            });
+            forward_path<Lane>(path, b.child + q0, n_children, H.part(path.part1) + c, rows[p], M + path.M, M_size,
+                               weights, w, A, A_row);
           }
       }
     turn<Lane>(b, false, 1);
@@ -162,13 +160,11 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
           for (int p = 0; p < P; ++p) {
             const Path& path = couplings.paths[p];
             const int A_row = b.output.layout->row(path.part3), d1 = 2 * path.l1 + 1;
-            with_sizes(path.l3, path.l1, [&]<int d3, int d1_>() {
-              adjoint_path<d3, d1_, want.edges, Lane>(
-                  2 * path.l3 + 1, d1, rows[p], H.part(path.part1) + std::ptrdiff_t(b.child[q0 + q]) * d1 * rows[p],
-                  H.part_bar(path.part1) + std::ptrdiff_t(b.child_bar[q0 + q]) * d1 * rows[p], M + path.M,
-                  b.output.own_bar(path.part3) + (std::ptrdiff_t(i) * (2 * path.l3 + 1) * A_row + path.slot * rows[p]),
-                  A_row, weights + (q * w_row + p * row), Gram + std::ptrdiff_t(path.M) * w);
-            });
+            adjoint_path<want.edges, Lane>(
+                path, rows[p], H.part(path.part1) + std::ptrdiff_t(b.child[q0 + q]) * d1 * rows[p],
+                H.part_bar(path.part1) + std::ptrdiff_t(b.child_bar[q0 + q]) * d1 * rows[p], M + path.M,
+                b.output.own_bar(path.part3) + (std::ptrdiff_t(i) * (2 * path.l3 + 1) * A_row + path.slot * rows[p]),
+                A_row, weights + (q * w_row + p * row), Gram + std::ptrdiff_t(path.M) * w);
           }
           if constexpr (want.edges) contract_adjoint<Lane>(couplings, Gram, M_bar, Y_bar + (q0 + q) * e.Y_row);
         }

@@ -97,11 +97,8 @@ template <class Real> class ZerothOrderDots : public GateOf<ZerothOrderDots<Real
           const int A_row = b.output.layout->row(path.part3);
           const Planes<Real> A =
               b.output.own(path.part3) + (std::ptrdiff_t(i) * (2 * path.l3 + 1) * A_row + path.slot * row + c);
-          with_sizes(path.l3, path.l1, [&]<int d3, int d1>() {
-            forward_path<d3, d1, Lane>(2 * path.l3 + 1, 2 * path.l1 + 1, b.child + q0, n_children,
-                                       b.inputs[0].part(path.part1) + c, row, M + path.M, M_size,
-                                       weights + ((path.l2 - l_min) * row + c), N, A, A_row);
-          });
+          forward_path<Lane>(path, b.child + q0, n_children, b.inputs[0].part(path.part1) + c, row, M + path.M, M_size,
+                             weights + ((path.l2 - l_min) * row + c), N, A, A_row);
         }
     });
   }
@@ -129,13 +126,11 @@ template <class Real> class ZerothOrderDots : public GateOf<ZerothOrderDots<Real
           const int A_row = b.output.layout->row(path.part3), d1 = 2 * path.l1 + 1;
           const std::ptrdiff_t at = std::ptrdiff_t(q) * N + (path.l2 - l_min) * row;
           for (int c = 0; c < row; c += w) store(of_path, c, load<Lane>(weights, at + c));
-          with_sizes(path.l3, path.l1, [&]<int d3, int d1_>() {
-            adjoint_path<d3, d1_, want.edges, Lane>(
-                2 * path.l3 + 1, d1, row, H.part(path.part1) + std::ptrdiff_t(b.child[q0 + q]) * d1 * row,
-                H.part_bar(path.part1) + std::ptrdiff_t(b.child_bar[q0 + q]) * d1 * row, M + path.M,
-                b.output.own_bar(path.part3) + (std::ptrdiff_t(i) * (2 * path.l3 + 1) * A_row + path.slot * row), A_row,
-                of_path, Gram + std::ptrdiff_t(path.M) * w);
-          });
+          adjoint_path<want.edges, Lane>(
+              path, row, H.part(path.part1) + std::ptrdiff_t(b.child[q0 + q]) * d1 * row,
+              H.part_bar(path.part1) + std::ptrdiff_t(b.child_bar[q0 + q]) * d1 * row, M + path.M,
+              b.output.own_bar(path.part3) + (std::ptrdiff_t(i) * (2 * path.l3 + 1) * A_row + path.slot * row), A_row,
+              of_path, Gram + std::ptrdiff_t(path.M) * w);
           for (int c = 0; c < row; c += w) {  // now w_bar stands there
             Lane sum = load<Lane>(weights_bar, at + c);
             add_product(sum, Real(1), load<Lane>(of_path, c));

@@ -1,0 +1,127 @@
+// The kernels of aggregation.hpp, compiled once for all gates: templates on the sizes 2l3+1 and 2l1+1 up to l = 3, so
+// that the sums of a path stay in registers, and <0, 0> with run-time sizes above.
+#include "ops/aggregation.hpp"
+
+namespace nbcore {
+
+namespace {
+
+constexpr int max_d = 2 * max_l_network + 1;
+
+template <int d3_, int d1_, class Lane, class Real>
+void forward_sized([[maybe_unused]] int d3_run, int d1_run, const std::int32_t* child, int n_children, Planes<Real> H,
+                   int H_row, Planes<Real> M, int M_size, Planes<Real> weights, std::ptrdiff_t w_row, Planes<Real> A,
+                   int A_row) {
+  using Scalar = ScalarOf<Lane>;
+  const int d1 = d1_ ? d1_ : d1_run;
+  Lane sum[d3_ ? d3_ : max_d];
+  repeat<d3_>(d3_run, [&](int m3) { sum[m3] = load<Lane>(A, m3 * A_row); });
+  for (int q = 0; q < n_children; ++q) {
+    const Planes<Real> H_q = H + std::ptrdiff_t(child[q]) * d1 * H_row, M_q = M + std::ptrdiff_t(q) * M_size;
+    const Lane w = load<Lane>(weights, q * w_row);
+    Lane wH[d1_ ? d1_ : max_d];
+    repeat<d1_>(d1, [&](int m1) { wH[m1] = product(w, load<Lane>(H_q, m1 * H_row)); });
+    repeat<d3_>(d3_run, [&](int m3) {
+      repeat<d1_>(d1, [&](int m1) { add_product(sum[m3], wH[m1], load_scalar<Scalar>(M_q, m3 * d1 + m1)); });
+    });
+  }
+  repeat<d3_>(d3_run, [&](int m3) { store(A, m3 * A_row, sum[m3]); });
+}
+
+template <int d3_, int d1_, bool edges, class Lane, class Real>
+void adjoint_sized([[maybe_unused]] int d3_run, int d1_run, int n_channels, Planes<Real> H, Planes<Real> H_bar,
+                   Planes<Real> M, Planes<Real> A_bar, int A_row, Planes<Real> weights, Planes<Real> Gram) {
+  using Scalar = ScalarOf<Lane>;
+  constexpr int w = width<Real>;
+  const int d1 = d1_ ? d1_ : d1_run;
+  Lane G[edges ? (d3_ ? d3_ * d1_ : max_d * max_d) : 1];
+  if constexpr (edges) repeat<d3_ * d1_>(d3_run * d1, [&](int k) { G[k] = Lane{}; });
+  for (int c = 0; c < n_channels; c += w) {
+    const Lane w_c = load<Lane>(weights, c);
+    Lane t[d1_ ? d1_ : max_d], h[d1_ ? d1_ : max_d], wH[d1_ ? d1_ : max_d], w_bar{};
+    repeat<d1_>(d1, [&](int m1) {
+      t[m1] = Lane{}, h[m1] = load<Lane>(H, m1 * n_channels + c);
+      if constexpr (edges) wH[m1] = product(w_c, h[m1]);
+    });
+    repeat<d3_>(d3_run, [&](int m3) {
+      const Lane a = load<Lane>(A_bar, m3 * A_row + c);
+      repeat<d1_>(d1, [&](int m1) {
+        add_product(t[m1], a, load_scalar<Scalar>(M, m3 * d1 + m1));
+        if constexpr (edges) add_product(G[m3 * d1 + m1], a, wH[m1]);
+      });
+    });
+    repeat<d1_>(d1, [&](int m1) {
+      add_product(w_bar, t[m1], h[m1]);
+      Lane h_bar = load<Lane>(H_bar, m1 * n_channels + c);
+      add_product(h_bar, w_c, t[m1]);
+      store(H_bar, m1 * n_channels + c, h_bar);
+    });
+    store(weights, c, w_bar);
+  }
+  if constexpr (edges) repeat<d3_ * d1_>(d3_run * d1, [&](int k) { store(Gram, k * w, G[k]); });
+}
+
+/// f.template operator()<2l3+1, 2l1+1>(). Duals of float serve no training and take the run-time sizes.
+template <class Lane, class F> NB_INLINE void with_sizes(int l3, int l1, F f) {
+  if constexpr (is_dual<Lane> && std::is_same_v<RealOf<Lane>, float>) {
+    f.template operator()<0, 0>();
+  } else {
+    const auto with_l3 = [&]<int d1>() {
+      switch (l3) {
+        case 0:
+          return f.template operator()<1, d1>();
+        case 1:
+          return f.template operator()<3, d1>();
+        case 2:
+          return f.template operator()<5, d1>();
+        default:
+          return f.template operator()<7, d1>();
+      }
+    };
+    if (l3 > 3 || l1 > 3) return f.template operator()<0, 0>();
+    switch (l1) {
+      case 0:
+        return with_l3.template operator()<1>();
+      case 1:
+        return with_l3.template operator()<3>();
+      case 2:
+        return with_l3.template operator()<5>();
+      default:
+        return with_l3.template operator()<7>();
+    }
+  }
+}
+
+}  // namespace
+
+template <class Lane, class Real>
+void forward_path(const Path& path, const std::int32_t* child, int n_children, Planes<Real> H, int H_row,
+                  Planes<Real> M, int M_size, Planes<Real> weights, std::ptrdiff_t w_row, Planes<Real> A, int A_row) {
+  with_sizes<Lane>(path.l3, path.l1, [&]<int d3, int d1>() {
+    forward_sized<d3, d1, Lane>(2 * path.l3 + 1, 2 * path.l1 + 1, child, n_children, H, H_row, M, M_size, weights,
+                                w_row, A, A_row);
+  });
+}
+
+template <bool edges, class Lane, class Real> void adjoint_path(const Path& path, int n_channels, Planes<Real> H,
+                                                                Planes<Real> H_bar, Planes<Real> M, Planes<Real> A_bar,
+                                                                int A_row, Planes<Real> weights, Planes<Real> Gram) {
+  with_sizes<Lane>(path.l3, path.l1, [&]<int d3, int d1>() {
+    adjoint_sized<d3, d1, edges, Lane>(2 * path.l3 + 1, 2 * path.l1 + 1, n_channels, H, H_bar, M, A_bar, A_row, weights,
+                                       Gram);
+  });
+}
+
+#define NB_PATH_KERNELS(Lane, Real)                                                                                   \
+  template void forward_path<Lane, Real>(const Path&, const std::int32_t*, int, Planes<Real>, int, Planes<Real>, int, \
+                                         Planes<Real>, std::ptrdiff_t, Planes<Real>, int);                            \
+  template void adjoint_path<true, Lane, Real>(const Path&, int, Planes<Real>, Planes<Real>, Planes<Real>,            \
+                                               Planes<Real>, int, Planes<Real>, Planes<Real>);                        \
+  template void adjoint_path<false, Lane, Real>(const Path&, int, Planes<Real>, Planes<Real>, Planes<Real>,           \
+                                                Planes<Real>, int, Planes<Real>, Planes<Real>);
+NB_PATH_KERNELS(Simd<double>, double)
+NB_PATH_KERNELS(Dual<Simd<double>>, double)
+NB_PATH_KERNELS(Simd<float>, float)
+NB_PATH_KERNELS(Dual<Simd<float>>, float)
+
+}  // namespace nbcore
