@@ -6,7 +6,7 @@
 
 from pathlib import Path
 
-from nbcore import _core
+from nbcore import _core, _kernel_set
 
 # Built files may lie apart from the Python sources (editable installs): what counts is where _core is.
 _ROOT = Path(_core.__file__).resolve().parent
@@ -23,8 +23,8 @@ def get_library_dir() -> str:
 
 
 def get_library() -> str:
-    """The path of the shared library."""
-    return str(_ROOT / "lib" / "libnbcore.so.0")
+    """The path of the shared library that runs here; there may be several, one per kernel set."""
+    return str(_kernel_set.library)
 
 
 def cflags() -> list[str]:

@@ -70,7 +70,7 @@ def versions() -> dict:
     for package in PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
-    kernels = nbcore.build_info()["isa"]
+    kernels = nbcore.build_info()["kernel_set"]
     return {**found, "machine": f"{platform.system()} {platform.machine()}, {kernels}"}
 
 

@@ -194,7 +194,7 @@ def print_plan(args, settings, steps, atoms, frame, folder, potential, begun):
     from nbcore.cli.inspect import one_line
 
     info, threads = nbcore.build_info(), args.threads or nbcore.threads()
-    print(f"nbcore {info['version']}   {threads} thread{'s' * (threads > 1)}   {info['isa']}   -> {folder}/")
+    print(f"nbcore {info['version']}   {threads} thread{'s' * (threads > 1)}   {info['kernel_set']}   -> {folder}/")
     say("Model", one_line(args.model, potential))
     periodic = " ".join("FT"[int(p)] for p in atoms.pbc)
     cell = f"periodic {periodic}, {atoms.get_volume():.1f} Å^3" if atoms.pbc.any() else "not periodic"

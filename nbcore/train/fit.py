@@ -194,7 +194,7 @@ def carry_out(potential, data, settings, job, display, run=None, config=None):
     trainer, elapsed = prepare(potential, data, settings, job), 0.0
     prints = {name: fingerprint(getattr(data, name), potential.E0s) for name in ("train", "valid")}
     prints["the network"] = network_print(potential)
-    identities = {"config": config, "data": prints, "kernels": build_info()["isa"]}
+    identities = {"config": config, "data": prints, "kernels": build_info()["kernel_set"]}
     if run and run.begun:
         run.check("config", config, job.origin)
         run.check("data", prints, "the data now")

@@ -142,12 +142,14 @@ def test_program_in_c(standard, tmp_path, model_path, potential):
          str(source), *paths.libs(), "-o", str(tmp_path / "md")], check=True,
     )  # fmt: skip
     positions, numbers, cell = crystal(3)
+    same_kernels = {**os.environ, "LD_PRELOAD": paths.get_library()}
     for pbc in ((0, 0, 0), (1, 1, 0), (1, 1, 1)):
         lines = [f"{len(numbers)} {pbc[0]} {pbc[1]} {pbc[2]}", " ".join(float(x).hex() for x in cell.ravel())]
         lines += [f"{z} " + " ".join(float(x).hex() for x in r) for z, r in zip(numbers, positions, strict=True)]
         run = subprocess.run(
-            [tmp_path / "md", model_path], input="\n".join(lines), capture_output=True, text=True, check=True
-        )
+            [tmp_path / "md", model_path], input="\n".join(lines), capture_output=True, text=True, check=True,
+            env=same_kernels,
+        )  # fmt: skip
         expected = potential.compute(positions, numbers, cell, np.array(pbc, bool))
         got = np.array([float.fromhex(line) for line in run.stdout.split()])
         values = [[expected.energy], expected.forces.ravel(), expected.virial.ravel(), expected.energies]

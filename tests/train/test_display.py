@@ -47,7 +47,7 @@ def shown(monkeypatch, tmp_path, use, columns=60, terminal=False):
 
 
 def everything(display):
-    display.header("nbcore 0.1.0   2 threads   AVX-512   float64", "seed 1   -> acac/")
+    display.header("nbcore 0.1.0   2 threads   x86-64-v4   float64", "seed 1   -> acac/")
     display.section(
         "Model", "nbody, medium: 2 levels, 64 channels, harmonics l<=3, states l<=1, correlation 3", "74 312 parameters"
     )

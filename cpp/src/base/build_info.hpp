@@ -5,7 +5,7 @@
 namespace nbcore {
 
 struct BuildInfo {
-  std::string isa, compiler;
+  std::string kernel_set, compiler;
   bool openmp;
 };
 BuildInfo build_info();

@@ -29,6 +29,11 @@ template <int n, class F> NB_INLINE void repeat(int n_run, F f) {
   }
 }
 
+// The core is compiled once per kernel set, the bindings once for all: to them registers are incomplete types, so that
+// nothing that depends on their width can get into the bindings.
+template <class Real> struct Register;
+
+#ifdef NBCORE_KERNEL_SET
 #if defined(__AVX512F__)
 inline constexpr int register_bytes = 64;
 #elif defined(__AVX__)
@@ -40,8 +45,10 @@ inline constexpr int register_bytes = 16;
 template <class Real> struct Register {
   typedef Real type __attribute__((vector_size(register_bytes)));
 };
+#endif
+
 template <class Real> using Simd = typename Register<Real>::type;
-template <class Real> inline constexpr int width = register_bytes / int(sizeof(Real));
+template <class Real> inline constexpr int width = int(sizeof(Simd<Real>) / sizeof(Real));
 
 /// The smallest multiple of the register width that holds n numbers. Rows of channels are padded to 64 bytes.
 template <class Real> constexpr int padded(int n) {

@@ -13,7 +13,7 @@ namespace nbcore {
 /// Calls f(item, thread) for item = 0 .. n-1 on up to `threads` threads. Items are taken as threads become free: which
 /// thread does which item changes from run to run, so results may depend on the item only. The first exception is
 /// thrown again after all threads have stopped.
-template <class F> void parallel_for(int n, int threads, F f) {
+template <class F> void parallel_for(int n, [[maybe_unused]] int threads, F f) {
 #ifdef _OPENMP
   threads = std::min(threads, n);
   if (threads > 1) {

@@ -101,7 +101,8 @@ template <class Real> class TensorProduct : public GateOf<TensorProduct<Real>, R
     const auto [A, B] = take(b, is_dual<Lane>);
     for (int i = 0; i < b.n; ++i) {
       gather<Lane>(b, i, A, B);
-      each_row(b, i, [&](const Product& x, int k, std::ptrdiff_t offset) {
+      // named captures here and below: clang before 16 does not capture structured bindings
+      each_row(b, i, [&, A = A, B = B](const Product& x, int k, std::ptrdiff_t offset) {
         const Planes<Real> a = A + factors[0].set(x.p, x.s), c = B + factors.back().set(x.q, x.s),
                            out = b.output.own(x.out) + offset;
         for (int n = 0; n < factors.back().size[x.q]; n += w) {
@@ -126,7 +127,7 @@ template <class Real> class TensorProduct : public GateOf<TensorProduct<Real>, R
     for (int i = 0; i < b.n; ++i) {
       gather<Lane>(b, i, A, B);
       for (std::size_t f = 0; f < factors.size(); ++f) clear(f ? B_bar : A_bar, factors[f].compact, dual);
-      each_row(b, i, [&](const Product& x, int k, std::ptrdiff_t offset) {
+      each_row(b, i, [&, A = A, B = B, A_bar = A_bar, B_bar = B_bar](const Product& x, int k, std::ptrdiff_t offset) {
         const std::ptrdiff_t at_a = factors[0].set(x.p, x.s), at_c = factors.back().set(x.q, x.s);
         const Planes<Real> a = A + at_a, c = B + at_c, a_bar = A_bar + at_a, c_bar = B_bar + at_c,
                            out_bar = b.output.own_bar(x.out) + offset;

@@ -144,7 +144,7 @@ void bind_potential(py::module_& m) {
   m.def("build_info", [] {
     const BuildInfo info = build_info();
     py::dict d;
-    d["isa"] = info.isa, d["compiler"] = info.compiler, d["openmp"] = info.openmp;
+    d["kernel_set"] = info.kernel_set, d["compiler"] = info.compiler, d["openmp"] = info.openmp;
     return d;
   });
 }
