@@ -92,6 +92,14 @@ class GateRun:
         r = tuple(x.reshape(shape) if x is not None and shape else x for x in r)
         return ([x if self._dual else x[0] for x in inputs], r if self._dual else r[0], theta)
 
+    def repeat_forward(self, times: int) -> None:
+        """The kernel alone, `times` times, on what the last `forward` left: to be timed. Results are not read back."""
+        self._core.repeat_forward(self._dual, times)
+
+    def repeat_adjoint(self, times: int, edges: bool = True, parameters: bool = True) -> None:
+        """The same of the adjoint, after `adjoint`."""
+        self._core.repeat_adjoint(edges, parameters, self._dual, times)
+
     def _pair(self, x):
         if isinstance(x, tuple):
             return tuple(np.asarray(a, dtype=float) for a in x)

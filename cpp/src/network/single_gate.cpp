@@ -158,6 +158,20 @@ typename SingleGate<Real>::Adjoints SingleGate<Real>::adjoint(const PlainArray& 
   return a;
 }
 
+template <class Real> void SingleGate<Real>::repeat_forward(bool dual, int times) {
+  for (int t = 0; t < times; ++t) {
+    Block<Real> b = bind();
+    gate_->forward(dual, b);
+  }
+}
+
+template <class Real> void SingleGate<Real>::repeat_adjoint(Want want, bool dual, int times) {
+  for (int t = 0; t < times; ++t) {
+    Block<Real> b = bind();
+    gate_->adjoint(dual, want, b);
+  }
+}
+
 template class SingleGate<double>;
 template class SingleGate<float>;
 

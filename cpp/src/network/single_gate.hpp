@@ -36,6 +36,11 @@ template <class Real> class SingleGate {
   /// After forward with the same arguments.
   Adjoints adjoint(const PlainArray& output_bar, Want want, bool dual);
 
+  /// The kernels alone, `times` times, on what is there after forward and adjoint: for benchmarks. Adjoints go on
+  /// growing.
+  void repeat_forward(bool dual, int times);
+  void repeat_adjoint(Want want, bool dual, int times);
+
  private:
   void fill(const Layout<Real>& layout, const PlainArray& from, PlaneBuffer<Real>& to, bool dual) const;
   PlainArray read(const Layout<Real>& layout, PlaneBuffer<Real>& from, bool dual) const;

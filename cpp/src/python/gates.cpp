@@ -63,7 +63,14 @@ template <class Real> void bind_single(py::module_& m, const char* name) {
         py::list inputs;
         for (const PlainArray& x : a.inputs) inputs.append(arrays(x));
         return py::make_tuple(inputs, arrays(a.r), Doubles(py::ssize_t(a.parameters.size()), a.parameters.data()));
-      });
+      })
+      .def("repeat_forward", &G::repeat_forward, py::call_guard<py::gil_scoped_release>())
+      .def(
+          "repeat_adjoint",
+          [](G& self, bool edges, bool parameters, bool dual, int times) {
+            self.repeat_adjoint(Want{edges, parameters}, dual, times);
+          },
+          py::call_guard<py::gil_scoped_release>());
 }
 
 }  // namespace

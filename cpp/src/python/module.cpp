@@ -40,4 +40,5 @@ PYBIND11_MODULE(_core, m) {
   nbcore::python::bind_potential(m);
   nbcore::python::bind_training(m);
   nbcore::python::bind_so3(m);
+  nbcore::python::bind_bench(m);
 }

@@ -16,6 +16,7 @@ void bind_neighbours(pybind11::module_& m);
 void bind_model_file(pybind11::module_& m);
 void bind_optimizers(pybind11::module_& m);
 void bind_so3(pybind11::module_& m);
+void bind_bench(pybind11::module_& m);
 void bind_scheme(pybind11::module_& m);
 
 }  // namespace nbcore::python
