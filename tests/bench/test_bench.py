@@ -54,15 +54,15 @@ def test_wrong_name():
 
 def test_peak_is_a_peak(unpinned):
     """Nothing but multiply-adds has all of the peak, to what a shared machine allows."""
-    machine = Machine(quick=True)
+    machine = Machine()
     machine.pin()
     assert len(os.sched_getaffinity(0)) == 1
     from nbcore import _core
 
     count = _core.multiply_adds(1)
     _, fraction = machine.time(lambda times: _core.multiply_adds(1000 * times), work=2000 * count)
-    assert 0.2 < fraction < 5
-    assert machine.bandwidth(1 << 16) > 0.1
+    assert 0.5 < fraction < 2
+    assert machine.bandwidth(1 << 16) > 0.1  # GB/s
 
 
 def test_operations_of_the_sum():

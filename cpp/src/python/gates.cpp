@@ -58,12 +58,13 @@ template <class Real> void bind_single(py::module_& m, const char* name) {
              for (const Arrays& a : inputs) x.push_back(plain(a));
              return arrays(self.forward({parameters.data(), parameters.data() + parameters.size()}, x, dual));
            })
-      .def("adjoint", [](G& self, const Arrays& output_bar, bool edges, bool parameters, bool dual) {
-        const auto a = self.adjoint(plain(output_bar), Want{edges, parameters}, dual);
-        py::list inputs;
-        for (const PlainArray& x : a.inputs) inputs.append(arrays(x));
-        return py::make_tuple(inputs, arrays(a.r), Doubles(py::ssize_t(a.parameters.size()), a.parameters.data()));
-      })
+      .def("adjoint",
+           [](G& self, const Arrays& output_bar, bool edges, bool parameters, bool dual) {
+             const auto a = self.adjoint(plain(output_bar), Want{edges, parameters}, dual);
+             py::list inputs;
+             for (const PlainArray& x : a.inputs) inputs.append(arrays(x));
+             return py::make_tuple(inputs, arrays(a.r), Doubles(py::ssize_t(a.parameters.size()), a.parameters.data()));
+           })
       .def("repeat_forward", &G::repeat_forward, py::call_guard<py::gil_scoped_release>())
       .def(
           "repeat_adjoint",
