@@ -1,5 +1,6 @@
 """The machine: its name, one core of it to work on, its peak and its bandwidth, and how long something takes."""
 
+import contextlib
 import os
 import statistics
 import time
@@ -22,14 +23,26 @@ class Machine:
     def __init__(self, quick: bool = False):
         self.quick = quick
         self.repetitions, self.least = (1, 1e-3) if quick else (9, 0.02)
-        self.core = None
+        self.core, self.cores = None, set()
         self.peaks = {"float64": [], "float32": []}
 
     def pin(self) -> None:
         """Keeps this process on one of the cores it may use, the last: the first has most of the system's work."""
         if hasattr(os, "sched_setaffinity"):
-            self.core = max(os.sched_getaffinity(0))
+            self.cores = os.sched_getaffinity(0)
+            self.core = max(self.cores)
             os.sched_setaffinity(0, {self.core})
+
+    @contextlib.contextmanager
+    def all_cores(self):
+        """Unpinned, for what runs in several threads; gives the number of cores."""
+        if self.core is not None:
+            os.sched_setaffinity(0, self.cores)
+        try:
+            yield len(self.cores) or 1
+        finally:
+            if self.core is not None:
+                os.sched_setaffinity(0, {self.core})
 
     def peak(self, dtype: str = "float64") -> float:
         """GFLOP/s of nothing but multiply-adds, measured now; a multiply-add is two operations."""

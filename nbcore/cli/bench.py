@@ -7,6 +7,8 @@ from nbcore.cli import console
 
 PARTS = {
     "kernels": "gates forward and adjoint, against the peak of the machine",
+    "models": "evaluations and training steps of the preset nbody",
+    "scaling": "cost with atoms, channels, l and correlation; threads",
 }
 
 
