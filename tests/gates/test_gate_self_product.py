@@ -130,3 +130,33 @@ def test_weights_belong_to_a_species_and_a_channel():
 def test_refusals(change, parts, text):
     with pytest.raises(ValueError, match=text):
         GateRun({"gate": "self_product", **change}, parts)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("l_max", [0, 1, 2])
+def test_straight_line_code_is_the_table(l_max, dtype):
+    """Generated code (l = 0 .. 3, correlation 3) against the kernel that reads the tables, every sweep."""
+    rng, n, parts = np.random.default_rng(l_max), 5, [(l, (-1) ** l, 11) for l in range(4)]
+    tolerance = 1e-14 if dtype == "float64" else 1e-5
+    straight, table = (
+        GateRun({"gate": "self_product", "l_max": l_max, "correlation": 3, "kernel": kernel}, [parts], 2, dtype=dtype)
+        for kernel in ("auto", "table")
+    )
+    theta = rng.standard_normal(table.n_parameters)
+    x, x_dot = rng.standard_normal((2, n * 16 * 11))
+
+    for dual in (False, True):
+        nothing = np.zeros((0, 3))
+        size = n * (l_max + 1) ** 2 * 11
+        bar = tuple(rng.standard_normal((2, size))) if dual else rng.standard_normal(size)
+        results = []
+        for run in (straight, table):
+            run.set_graph([0, 0, 1, 1, 1], [], [], (nothing, nothing) if dual else nothing)
+            out = run.forward(theta, [(x, x_dot) if dual else x])
+            sweeps = [(True, False), (False, True)] if dual else [(True, False), (True, True)]
+            adjoints = [run.adjoint(bar, *want) for want in sweeps]
+            found = [out, *(x_bar for (x_bar,), _, _ in adjoints), *(w_bar for _, _, w_bar in adjoints)]
+            results.append([plane for array in found for plane in (array if isinstance(array, tuple) else [array])])
+        for a, b in zip(*results, strict=True):
+            if b is not None and b.size:
+                assert np.abs(a - b).max() <= tolerance * np.abs(b).max()

@@ -91,6 +91,17 @@ template <class S, class A, class B> NB_INLINE void add_product(S& sum, A a, B b
   }
 }
 
+/// sum -= a b
+template <class S, class A, class B> NB_INLINE void subtract_product(S& sum, A a, B b) {
+  if constexpr (is_dual<S>) {
+    sum.value -= value_of(a) * value_of(b);
+    if constexpr (is_dual<A>) sum.dot -= a.dot * value_of(b);
+    if constexpr (is_dual<B>) sum.dot -= value_of(a) * b.dot;
+  } else {
+    sum -= a * b;
+  }
+}
+
 /// a b; dual if one of them is
 template <class A, class B> NB_INLINE auto product(A a, B b) {
   if constexpr (is_dual<A> && is_dual<B>) {

@@ -101,7 +101,8 @@ std::vector<Chain> independent_chains(const std::vector<int>& ls, int L, bool o3
 
 }  // namespace
 
-SymmetricProducts::SymmetricProducts(const std::vector<int>& ls, int L_max, int correlation, bool o3) {
+SymmetricProducts::SymmetricProducts(const std::vector<int>& l_of_parts, int largest, int factors, bool o3)
+    : ls(l_of_parts), L_max(largest), correlation(factors) {
   if (correlation < 1 || correlation > 3) throw InputError(message("correlation must be 1, 2 or 3, got ", correlation));
   std::map<int, int> A_slot;
   int l_inner = L_max;

@@ -4,6 +4,7 @@
 // greedy choice, cheapest first, keeps a basis (8 / 12 / 14 of 23 / 51 / 65 for L = 0 / 1 / 2 at l <= 3, natural
 // parity; SYSTEMS A.1).
 #pragma once
+#include <algorithm>
 #include <vector>
 
 #include "ops/bilinear.hpp"
@@ -26,6 +27,8 @@ struct SymmetricProducts {
   /// ls: l of the parts of A. Natural parity (o3) drops what is odd under inversion with respect to (-1)^L.
   SymmetricProducts(const std::vector<int>& ls, int L_max, int correlation, bool o3);
 
+  std::vector<int> ls;
+  int L_max, correlation;
   int n_A = 0, n_pairs = 0, n_sums = 0, n_out = 0;  // slots
   int n_weights = 0;
   std::vector<int> outputs;                  // L of the outputs
@@ -37,6 +40,20 @@ struct SymmetricProducts {
   std::vector<Direct> direct;
   Bilinear couple_pairs, couple_pairs_a, couple_pairs_b;  // A, A -> pairs
   Bilinear couple_sums, couple_sums_a, couple_sums_b;     // sums, A -> out
+
+  /// f(weight, slot of A or pair, slot of out, is it a pair)
+  template <class F> void each_direct(F f) const {
+    for (const Direct& d : direct) {
+      const int to = out_slot[std::find(outputs.begin(), outputs.end(), d.L) - outputs.begin()];
+      for (int m = 0; m <= 2 * d.L; ++m) f(d.weight, d.slot + m, to + m, d.pair);
+    }
+  }
+  /// f(weight, slot of the pair, slot of the sum)
+  template <class F> void each_summand(F f) const {
+    for (const Sum& sum : sums)
+      for (int m = 0; m <= 2 * sum.l12; ++m)
+        for (const auto& [weight, pair] : sum.summands) f(weight, pairs[pair].slot + m, sum.slot + m);
+  }
 };
 
 }  // namespace nbcore
