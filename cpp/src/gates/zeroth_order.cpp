@@ -24,19 +24,6 @@ namespace nbcore {
 namespace {
 constexpr int chunk = 32;  // children whose weights and couplings are in scratch at a time
 
-/// w[q] = sum_n W[n] B[q][n] for the children of a chunk. W [n_radial] registers; w with stride w_row (numbers)
-template <class Lane, class Real> NB_INLINE void radial_weights(const Real* W, int n_radial, Planes<Real> B, int B_row,
-                                                                int n_children, Planes<Real> weights,
-                                                                std::ptrdiff_t w_row) {
-  using V = Simd<Real>;
-  using Scalar = ScalarOf<Lane>;
-  const V* W_n = reinterpret_cast<const V*>(W);
-  for (int q = 0; q < n_children; ++q) {
-    Lane sum = product(W_n[0], load_scalar<Scalar>(B, q * B_row));
-    for (int n = 1; n < n_radial; ++n) add_product(sum, W_n[n], load_scalar<Scalar>(B, q * B_row + n));
-    store(weights, q * w_row, sum);
-  }
-}
 }  // namespace
 
 template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real> {
@@ -132,7 +119,6 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
   }
 
   template <class Lane, Want want> void adjoint(Block<Real>& b) const {
-    using Scalar = ScalarOf<Lane>;
     const bool dual = is_dual<Lane>;
     Edges<Real>& e = *b.edges;
     const Planes<Real> Y = e.Y.planes(), B = e.B[radial].planes(), Y_bar = e.Y_bar.planes(),
@@ -171,35 +157,14 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
         // w_bar now stands in place of w:  B_bar[q][n] += sum_pc W[p][n][c] w_bar,  W_bar[p][n][c] += sum_q B[q][n]
         // w_bar
         if constexpr (want.edges)
-          for (int q = 0; q < n_children; ++q) {
-            V value[max_radial + w] = {}, dot[max_radial + w] = {};
-            for (int c = 0; c < row; c += w)
-              for (int p = 0; p < P; ++p) {
-                if (c >= rows[p]) continue;
-                const V* W = reinterpret_cast<const V*>(b.weights + (std::size_t(c / w) * P + p) * n_radial * w);
-                const Lane w_bar = load<Lane>(weights, q * w_row + p * row + c);
-                for (int n = 0; n < n_radial; ++n) {
-                  value[n] += W[n] * value_of(w_bar);
-                  if constexpr (is_dual<Lane>) dot[n] += W[n] * w_bar.dot;
-                }
-              }
-            add_lane_sums<Real>(value, n_radial, B_bar.value + (q0 + q) * B_row);
-            if constexpr (is_dual<Lane>) add_lane_sums<Real>(dot, n_radial, B_bar.dot + (q0 + q) * B_row);
-          }
+          radial_functions_adjoint<Lane>(b.weights, n_radial, rows, row, n_children, weights, B_bar + q0 * B_row,
+                                         B_row);
         if constexpr (want.parameters)
           for (int c = 0; c < row; c += w)
-            for (int p = 0; p < P; ++p) {
-              if (c >= rows[p]) continue;
-              V* W_bar = reinterpret_cast<V*>(b.weights_bar + (std::size_t(c / w) * P + p) * n_radial * w);
-              V sum[max_radial];
-              for (int n = 0; n < n_radial; ++n) sum[n] = W_bar[n];
-              for (int q = 0; q < n_children; ++q) {
-                const Lane w_bar = load<Lane>(weights, q * w_row + p * row + c);
-                for (int n = 0; n < n_radial; ++n)
-                  add_gradient(sum[n], w_bar, load_scalar<Scalar>(B, (q0 + q) * B_row + n));
-              }
-              for (int n = 0; n < n_radial; ++n) W_bar[n] = sum[n];
-            }
+            for (int p = 0; p < P; ++p)
+              if (c < rows[p])
+                radial_weights_gradient<Lane>(b.weights_bar + (std::size_t(c / w) * P + p) * n_radial * w, n_radial,
+                                              B + q0 * B_row, B_row, n_children, weights + (p * row + c), w_row);
       }
     turn<Lane>(b, true, 1);
   }

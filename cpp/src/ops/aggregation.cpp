@@ -61,6 +61,65 @@ void adjoint_sized([[maybe_unused]] int d3_run, int d1_run, int n_channels, Plan
   if constexpr (edges) repeat<d3_ * d1_>(d3_run * d1, [&](int k) { store(Gram, k * w, G[k]); });
 }
 
+template <int n_, class Lane, class Real> void weights_sized([[maybe_unused]] int n_run, const Simd<Real>* W,
+                                                             Planes<Real> B, int B_row, int n_children,
+                                                             Planes<Real> weights, std::ptrdiff_t w_row) {
+  Simd<Real> W_n[n_ ? n_ : max_radial];
+  repeat<n_>(n_run, [&](int n) { W_n[n] = W[n]; });
+  for (int q = 0; q < n_children; ++q) {
+    Lane sum{};
+    repeat<n_>(n_run, [&](int n) { add_product(sum, W_n[n], load_scalar<ScalarOf<Lane>>(B, q * B_row + n)); });
+    store(weights, q * w_row, sum);
+  }
+}
+
+template <int n_, class Lane, class Real> void gradient_sized([[maybe_unused]] int n_run, Simd<Real>* W_bar,
+                                                              Planes<Real> B, int B_row, int n_children,
+                                                              Planes<Real> weights_bar, std::ptrdiff_t w_row) {
+  Simd<Real> sum[n_ ? n_ : max_radial];
+  repeat<n_>(n_run, [&](int n) { sum[n] = W_bar[n]; });
+  for (int q = 0; q < n_children; ++q) {
+    const Lane w_bar = load<Lane>(weights_bar, q * w_row);
+    repeat<n_>(n_run, [&](int n) { add_gradient(sum[n], w_bar, load_scalar<ScalarOf<Lane>>(B, q * B_row + n)); });
+  }
+  repeat<n_>(n_run, [&](int n) { W_bar[n] = sum[n]; });
+}
+
+/// One plane of radial_functions_adjoint, `tile` children at a time: their sums stay in registers.
+template <int n_, int tile, class Real> void functions_sized([[maybe_unused]] int n_run, const Simd<Real>* W,
+                                                             const std::vector<int>& rows, int row, int n_children,
+                                                             const Real* weights_bar, Real* B_bar, int B_row) {
+  using V = Simd<Real>;
+  constexpr int w = width<Real>;
+  const int n_radial = n_ ? n_ : n_run, P = int(rows.size());
+  const std::ptrdiff_t w_row = std::ptrdiff_t(P) * row;
+  int q = 0;
+  for (; q + tile <= n_children; q += tile) {
+    V sum[tile][(n_ ? n_ : max_radial) + w] = {};
+    for (int c = 0; c < row; c += w)
+      for (int p = 0; p < P; ++p) {
+        if (c >= rows[p]) continue;
+        const V* W_n = W + (std::ptrdiff_t(c / w) * P + p) * n_radial;
+        V w_bar[tile];
+  NB_UNROLL for (int k = 0; k < tile; ++k)
+          w_bar[k] = *reinterpret_cast<const V*>(weights_bar + (q + k) * w_row + std::ptrdiff_t(p) * row + c);
+        repeat<n_>(n_run, [&](int n) {
+          NB_UNROLL for (int k = 0; k < tile; ++k) sum[k][n] += W_n[n] * w_bar[k];
+        });
+      }
+    for (int k = 0; k < tile; ++k) add_lane_sums<Real>(sum[k], n_radial, B_bar + (q + k) * B_row);
+  }
+  if constexpr (tile > 1)
+    if (q < n_children)
+      functions_sized<n_, 1>(n_run, W, rows, row, n_children - q, weights_bar + q * w_row, B_bar + q * B_row, B_row);
+}
+
+/// f.template operator()<n>() for the usual number of radial functions, <0> for others
+template <class F> NB_INLINE void with_radial(int n_radial, F f) {
+  if (n_radial == 8) f.template operator()<8>();
+  else f.template operator()<0>();
+}
+
 /// f.template operator()<2l3+1, 2l1+1>(). Duals of float serve no training and take the run-time sizes.
 template <class Lane, class F> NB_INLINE void with_sizes(int l3, int l1, F f) {
   if constexpr (is_dual<Lane> && std::is_same_v<RealOf<Lane>, float>) {
@@ -112,13 +171,44 @@ template <bool edges, class Lane, class Real> void adjoint_path(const Path& path
   });
 }
 
-#define NB_PATH_KERNELS(Lane, Real)                                                                                   \
-  template void forward_path<Lane, Real>(const Path&, const std::int32_t*, int, Planes<Real>, int, Planes<Real>, int, \
-                                         Planes<Real>, std::ptrdiff_t, Planes<Real>, int);                            \
-  template void adjoint_path<true, Lane, Real>(const Path&, int, Planes<Real>, Planes<Real>, Planes<Real>,            \
-                                               Planes<Real>, int, Planes<Real>, Planes<Real>);                        \
-  template void adjoint_path<false, Lane, Real>(const Path&, int, Planes<Real>, Planes<Real>, Planes<Real>,           \
-                                                Planes<Real>, int, Planes<Real>, Planes<Real>);
+template <class Lane, class Real>
+void radial_weights(const Real* W, int n_radial, Planes<Real> B, int B_row, int n_children, Planes<Real> weights,
+                    std::ptrdiff_t w_row) {
+  with_radial(n_radial, [&]<int n>() {
+    weights_sized<n, Lane>(n_radial, reinterpret_cast<const Simd<Real>*>(W), B, B_row, n_children, weights, w_row);
+  });
+}
+
+template <class Lane, class Real>
+void radial_weights_gradient(Real* W_bar, int n_radial, Planes<Real> B, int B_row, int n_children,
+                             Planes<Real> weights_bar, std::ptrdiff_t w_row) {
+  with_radial(n_radial, [&]<int n>() {
+    gradient_sized<n, Lane>(n_radial, reinterpret_cast<Simd<Real>*>(W_bar), B, B_row, n_children, weights_bar, w_row);
+  });
+}
+
+template <class Lane, class Real>
+void radial_functions_adjoint(const Real* W, int n_radial, const std::vector<int>& rows, int row, int n_children,
+                              Planes<Real> weights_bar, Planes<Real> B_bar, int B_row) {
+  constexpr int tile = register_bytes == 64 ? 3 : 1;
+  with_radial(n_radial, [&]<int n>() {
+    const auto* W_n = reinterpret_cast<const Simd<Real>*>(W);
+    functions_sized<n, n ? tile : 1>(n_radial, W_n, rows, row, n_children, weights_bar.value, B_bar.value, B_row);
+    if constexpr (is_dual<Lane>)
+      functions_sized<n, n ? tile : 1>(n_radial, W_n, rows, row, n_children, weights_bar.dot, B_bar.dot, B_row);
+  });
+}
+
+#define NB_PATH_KERNELS(Lane, Real)                                                                               \
+  template void forward_path<Lane, Real>(const Path&, const std::int32_t*, int, Planes<Real>, int, Planes<Real>,  \
+                                         int, Planes<Real>, std::ptrdiff_t, Planes<Real>, int);                   \
+  template void adjoint_path<true, Lane, Real>(const Path&, int, Planes<Real>, Planes<Real>, Planes<Real>,        \
+                                               Planes<Real>, int, Planes<Real>, Planes<Real>);                    \
+  template void adjoint_path<false, Lane, Real>(const Path&, int, Planes<Real>, Planes<Real>, Planes<Real>,       \
+                                                Planes<Real>, int, Planes<Real>, Planes<Real>);                   \
+  template void radial_weights<Lane, Real>(const Real*, int, Planes<Real>, int, int, Planes<Real>, std::ptrdiff_t); \
+  template void radial_weights_gradient<Lane, Real>(Real*, int, Planes<Real>, int, int, Planes<Real>, std::ptrdiff_t); \
+  template void radial_functions_adjoint<Lane, Real>(const Real*, int, const std::vector<int>&, int, int, Planes<Real>, Planes<Real>, int);
 NB_PATH_KERNELS(Simd<double>, double)
 NB_PATH_KERNELS(Dual<Simd<double>>, double)
 NB_PATH_KERNELS(Simd<float>, float)

@@ -71,6 +71,21 @@ template <bool edges, class Lane, class Real> void adjoint_path(const Path& path
                                                                 Planes<Real> H_bar, Planes<Real> M, Planes<Real> A_bar,
                                                                 int A_row, Planes<Real> weights, Planes<Real> Gram);
 
+/// Radial weights that are linear in n_radial functions, packed W [register][path][n][lane]: for one register and path
+/// w[q] = sum_n W[n] B[q][n]; w with stride w_row (numbers).
+template <class Lane, class Real> void radial_weights(const Real* W, int n_radial, Planes<Real> B, int B_row,
+                                                      int n_children, Planes<Real> weights, std::ptrdiff_t w_row);
+
+/// W_bar[n] += sum_q B[q][n] w_bar[q], the share of duals in a loss gradient (add_gradient)
+template <class Lane, class Real> void radial_weights_gradient(Real* W_bar, int n_radial, Planes<Real> B, int B_row,
+                                                               int n_children, Planes<Real> weights_bar,
+                                                               std::ptrdiff_t w_row);
+
+/// B_bar[q][n] += sum over paths and channels of W[n] w_bar[q], w_bar [q][path][row]; rows[p]: channels of path p
+template <class Lane, class Real>
+void radial_functions_adjoint(const Real* W, int n_radial, const std::vector<int>& rows, int row, int n_children,
+                              Planes<Real> weights_bar, Planes<Real> B_bar, int B_row);
+
 /// M of one edge from its harmonics
 template <class Lane, class Real>
 NB_INLINE void contract(const Couplings<Real>& couplings, Planes<Real> Y, Planes<Real> M) {
