@@ -42,6 +42,7 @@ template <class Real> struct State {
   int rows = 0, bar_rows = 0;  // nodes stored in x and in bar: offsets of parts depend on it
   std::ptrdiff_t node = 0;     // row of the block's first node in x (bar has rows of its own for the block's nodes)
   std::ptrdiff_t bar_node = 0;
+  bool fresh = false;  // nothing has been written to bar yet: the adjoint overwrites it (gates that can, see Gate)
 
   Planes<Real> part(int p) const { return x + layout->offset(p, rows); }
   Planes<Real> part_bar(int p) const { return bar + layout->offset(p, bar_rows); }
@@ -131,6 +132,7 @@ template <class Real> class Gate {
   std::vector<Packed> packing;  // the order in which kernels want the weights
   std::vector<Packed> copies;   // a second order of them, for adjoints; itself without an adjoint
   bool aggregates = false;      // reads states of children, or edges, so that a new level begins
+  bool overwrites = false;      // its adjoint can overwrite all of an input's adjoint that is fresh
 
   /// Multiplies output part `part` by a constant, for gates that have a gain; calibration on data uses it.
   virtual void rescale(int part, double factor) {

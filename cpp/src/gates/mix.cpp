@@ -21,12 +21,14 @@ template <class Real> class Mix : public GateOf<Mix<Real>, Real> {
     bool first;        // the first to write its output
   };
   std::vector<Product> products;
+  std::vector<std::pair<int, int>> dropped;  // (input, part) that goes nowhere
   int n_classes;
   std::ptrdiff_t class_size = 0;  // packed weights of one class
 
  public:
   Mix(const Options& spec, const std::vector<std::vector<Part>>& inputs, Surroundings& around) {
     if (inputs.empty()) throw InputError("gate mix: needs at least one input");
+    this->overwrites = true;
     const int channels = spec.whole("channels", 64, 1, 4096),
               l_max = spec.whole("l_max", max_l_network, 0, max_l_network);
     const std::string share = spec.get<std::string>("share", "all");
@@ -55,6 +57,10 @@ template <class Real> class Mix : public GateOf<Mix<Real>, Real> {
       if (std::none_of(outputs.begin(), outputs.end(),
                        [&](const auto& o) { return type_name(o.first.first, o.first.second) == name; }))
         throw InputError(message("gate mix: no input has a part ", name));
+
+    for (int input = 0; input < int(inputs.size()); ++input)
+      for (int part = 0; part < int(inputs[input].size()); ++part)
+        if (!wanted(inputs[input][part])) dropped.emplace_back(input, part);
 
     std::int64_t index = 0;
     for (const auto& [type, fan_in] : outputs) {
@@ -144,12 +150,22 @@ template <class Real> class Mix : public GateOf<Mix<Real>, Real> {
   }
 
   template <class Lane, Want want> void adjoint(Block<Real>& b) const {
+    for (const auto& [input, part] : dropped)
+      if (const State<Real>& state = b.inputs[input]; state.fresh) {
+        const std::size_t size = std::size_t(b.n) * (*state.layout)[part].dim() * state.layout->row(part);
+        std::memset(state.own_bar(part).value, 0, size * sizeof(Real));
+        if constexpr (is_dual<Lane>) std::memset(state.own_bar(part).dot, 0, size * sizeof(Real));
+      }
     each(b, [&](const Product& p, int c, std::ptrdiff_t row, std::ptrdiff_t rows) {
       const Planes<Real> A = b.inputs[p.input].own(p.part) + row * p.K, C_bar = b.output.own_bar(p.out) + row * p.N;
       const Planes<Real> A_bar = b.inputs[p.input].own_bar(p.part) + row * p.K;
       const Real* W = b.copies + c * class_size + p.W;
-      mix<true>(C_bar.value, p.N, W, A_bar.value, p.K, rows, p.N, p.K);
-      if constexpr (is_dual<Lane>) mix<true>(C_bar.dot, p.N, W, A_bar.dot, p.K, rows, p.N, p.K);
+      const auto plane = [&](const Real* from, Real* to) {
+        if (b.inputs[p.input].fresh) mix<false>(from, p.N, W, to, p.K, rows, p.N, p.K);
+        else mix<true>(from, p.N, W, to, p.K, rows, p.N, p.K);
+      };
+      plane(C_bar.value, A_bar.value);
+      if constexpr (is_dual<Lane>) plane(C_bar.dot, A_bar.dot);
       if constexpr (want.parameters) {
         Real* W_bar = b.weights_bar + c * class_size + p.W;
         if constexpr (is_dual<Lane>) {

@@ -43,6 +43,7 @@ template <class Real> class SelfProduct : public GateOf<SelfProduct<Real>, Real>
  public:
   SelfProduct(const Options& spec, const std::vector<std::vector<Part>>& inputs, Surroundings& around)
       : s(make_products(spec, inputs, around.o3)) {
+    this->overwrites = true;
     channels = inputs[0][0].channels();
     for (const Part& p : inputs[0]) {
       if (p.groups != 1 || p.group != channels)
@@ -112,6 +113,7 @@ template <class Real> class SelfProduct : public GateOf<SelfProduct<Real>, Real>
         s.couple_pairs_b.add(bar.pairs, x.A, bar.A);
       }
       rows(b.inputs[0], i, c, true, [&](int slot, Planes<Real> p) {
+        if (b.inputs[0].fresh) return store(p, 0, bar.A[slot]);
         Lane sum = load<Lane>(p, 0);
         add_product(sum, Real(1), bar.A[slot]);
         store(p, 0, sum);
@@ -129,9 +131,8 @@ template <class Real> class SelfProduct : public GateOf<SelfProduct<Real>, Real>
   /// f(node, first channel, place of the weights)
   template <class F> void each(Block<Real>& b, F f) const {
     for (int z = 0; z < b.n_species; ++z)
-      for (int c = 0; c < row; c += w)
-        for (int i = b.species_first[z]; i < b.species_first[z + 1]; ++i)
-          f(i, c, (std::size_t(z) * (row / w) + c / w) * s.n_weights * w);
+      for (int i = b.species_first[z]; i < b.species_first[z + 1]; ++i)
+        for (int c = 0; c < row; c += w) f(i, c, (std::size_t(z) * (row / w) + c / w) * s.n_weights * w);
   }
   /// f(slot, where the register lies) for all components of a state
   template <class F> void rows(const State<Real>& state, int i, int c, bool bar, F f) const {

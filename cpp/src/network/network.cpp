@@ -4,25 +4,45 @@
 
 namespace nbcore {
 
+std::vector<PackedRun> runs_of(const std::vector<Packed>& order) {
+  std::vector<PackedRun> runs;
+  for (const Packed& p : order) {
+    PackedRun* run = runs.empty() ? nullptr : &runs.back();
+    bool fits = run && run->scale == p.scale && (run->index < 0) == (p.index < 0);
+    if (fits && p.index >= 0) {
+      if (run->count == 1) run->stride = p.index - run->index;
+      fits = p.index == run->index + run->count * run->stride;
+    }
+    if (fits) ++run->count;
+    else runs.push_back({p.index, 0, 1, p.scale});
+  }
+  return runs;
+}
+
 template <class Real> void Engine<Real>::pack(const double* parameters, Buffer<Real>& packed) const {
   packed.resize(n_weights + n_copies);
-  const auto write = [&](const std::vector<Packed>& order, const double* from, Real* to) {
-    for (const Packed& p : order) *to++ = Real(p.index < 0 ? p.scale : p.scale * from[p.index]);
+  const auto write = [](const std::vector<PackedRun>& runs, const double* from, Real* to) {
+    for (const PackedRun& run : runs) {
+      if (run.index < 0) std::fill(to, to + run.count, Real(run.scale));
+      else
+        for (int k = 0; k < run.count; ++k) to[k] = Real(run.scale * from[run.index + k * run.stride]);
+      to += run.count;
+    }
   };
   for (const Step& s : steps) {
-    if (!s.gate) continue;
-    write(s.gate->packing, parameters + s.parameters, packed.data() + s.weights);
-    write(s.gate->copies, parameters + s.parameters, packed.data() + n_weights + s.copies);
+    write(s.weight_runs, parameters + s.parameters, packed.data() + s.weights);
+    write(s.copy_runs, parameters + s.parameters, packed.data() + n_weights + s.copies);
   }
 }
 
 template <class Real> void Engine<Real>::unpack_adjoint(const Real* weights_bar, double* gradient) const {
   for (const Step& s : steps) {
-    if (!s.gate) continue;
     const Real* from = weights_bar + s.weights;
-    for (const Packed& p : s.gate->packing) {
-      if (p.index >= 0) gradient[s.parameters + p.index] += p.scale * double(*from);
-      ++from;
+    for (const PackedRun& run : s.weight_runs) {
+      if (run.index >= 0)
+        for (int k = 0; k < run.count; ++k)
+          gradient[s.parameters + run.index + k * run.stride] += run.scale * double(from[k]);
+      from += run.count;
     }
   }
 }
@@ -143,6 +163,7 @@ template <class Real> Engine<Real> Network::make_engine(bool describe) {
         parameters += p.size();
       }
     }
+    step.read_runs();
     step.weights = e.n_weights, step.copies = e.n_copies;
     e.n_weights += padded<Real>(int(step.gate->packing.size()));
     e.n_copies += padded<Real>(int(step.gate->copies.size()));

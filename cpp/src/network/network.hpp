@@ -8,6 +8,7 @@
 // Set 0 are the atoms, whose children are their neighbours; the others are those of a composition scheme. Relation 2 k
 // is set k with its children, relation 2 k + 1 set k with the pairs of its children.
 #pragma once
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,14 +24,24 @@ struct ParameterSlice {
   double deviation;
 };
 
+/// Packed weights in a row whose parameters lie at equal distances: packed[k] = scale * parameter[index + k stride].
+struct PackedRun {
+  std::int64_t index, stride;  // index -1: constants
+  int count;
+  double scale;
+};
+std::vector<PackedRun> runs_of(const std::vector<Packed>& order);
+
 /// The gates of a network for one kind of number, ready to run.
 template <class Real> struct Engine {
   struct Step {
     std::unique_ptr<Gate<Real>> gate;  // none for a leaf state
     std::vector<int> inputs;           // slots
     int output, level;
-    std::int64_t parameters;         // first of its parameters in the flat vector
-    std::ptrdiff_t weights, copies;  // its place among the packed weights
+    std::int64_t parameters;                        // first of its parameters in the flat vector
+    std::ptrdiff_t weights, copies;                 // its place among the packed weights
+    std::vector<PackedRun> weight_runs, copy_runs;  // packing and copies of the gate
+    void read_runs() { weight_runs = runs_of(gate->packing), copy_runs = runs_of(gate->copies); }
   };
   std::vector<Step> steps;
   std::vector<Layout<Real>> layouts;           // per slot
@@ -87,6 +98,11 @@ class Network {
     int components;  // of the output
   };
   const std::vector<Output>& outputs() const { return outputs_; }
+  /// Is the slot a readout or of an output, so that its adjoint begins with a seed?
+  bool seeded(int slot) const {
+    return std::find(readout_.begin(), readout_.end(), slot) != readout_.end() ||
+           std::any_of(outputs_.begin(), outputs_.end(), [&](const Output& o) { return o.slot == slot; });
+  }
   const std::vector<ParameterSlice>& parameters() const { return slices_; }
   std::int64_t n_parameters() const { return n_parameters_; }
   /// Largest cutoff of the radial bases of neighbours, Angstrom
@@ -94,9 +110,11 @@ class Network {
   template <class Real> const Engine<Real>& engine() const;
   /// Multiplies a part of a slot by a constant (gates with a gain).
   void rescale(int slot, int part, double factor) {
-    if (!double_.steps.at(slot).gate) throw InputError("a leaf state has no gain");
-    double_.steps.at(slot).gate->rescale(part, factor);
-    float_.steps.at(slot).gate->rescale(part, factor);
+    const auto in = [&](auto& step) {
+      if (!step.gate) throw InputError("a leaf state has no gain");
+      step.gate->rescale(part, factor), step.read_runs();
+    };
+    in(double_.steps.at(slot)), in(float_.steps.at(slot));
   }
 
  private:

@@ -10,6 +10,7 @@ namespace nbcore {
 template <class Real> struct Workspace {
   std::vector<PlaneBuffer<Real>> x, bar;  // per slot, rows: the block's parents
   std::vector<Edges<Real>> edges;         // per relation
+  std::vector<char> written;              // per slot: something stands in bar
   Scratch<Real> scratch;
 };
 
@@ -49,9 +50,9 @@ template <class Real> class Sweep {
 
   /// Leaf states of all atoms, for a closed graph; their adjoints zero. (prepare_system does it for others.)
   void leaves(Workspace<Real>& ws) const {
-    ws.x.resize(engine_.steps.size()), ws.bar.resize(engine_.steps.size());
+    ws.x.resize(engine_.steps.size()), ws.bar.resize(engine_.steps.size()), ws.written.resize(engine_.steps.size());
     for (std::size_t slot = 0; slot < engine_.steps.size(); ++slot)
-      if (!engine_.steps[slot].gate) leaf(int(slot), ws.x[slot], ws.bar[slot]);
+      if (!engine_.steps[slot].gate) leaf(int(slot), ws.x[slot], ws.bar[slot]), ws.written[slot] = 1;
   }
   /// All gates of a level; scratch slots of the level are kept in ws for the adjoint.
   void forward(int level, int block_index, Workspace<Real>& ws) const {
@@ -64,14 +65,16 @@ template <class Real> class Sweep {
       step.gate->forward(dual_, view);
     }
   }
-  /// Zero adjoints for everything this level writes to; then the caller seeds the readouts.
+  /// Adjoints of this level begin anew: what the caller seeds and what blocks share is zero, the rest unwritten.
   void clear(int level, int block_index, Workspace<Real>& ws) const {
     const GraphBlock& block = relation(level).blocks[block_index];
+    ws.written.resize(engine_.steps.size());
     for (const auto& step : engine_.steps) {
       if (step.level != level) continue;
       if (!outside(step.output)) {
         ws.bar[step.output].resize(engine_.layouts[step.output].node_size() * block.n, dual_);
-        ws.bar[step.output].clear(dual_);
+        ws.written[step.output] = 0;
+        if (network_.seeded(step.output)) write_zeros(step.output, ws);
       }
       for (int input : step.inputs)
         if (in_halo(input, level)) {
@@ -85,7 +88,17 @@ template <class Real> class Sweep {
   void adjoint(int level, int block_index, Want want, Real* weights_bar, Workspace<Real>& ws) const {
     for (auto step = engine_.steps.rbegin(); step != engine_.steps.rend(); ++step) {
       if (step->level != level) continue;
+      if (!outside(step->output) && !ws.written[step->output]) write_zeros(step->output, ws);
+      std::vector<char> fresh;
+      for (int input : step->inputs) {
+        fresh.push_back(!outside(input) && !ws.written[input]);
+        if (!fresh.back()) continue;
+        if (step->gate->overwrites && std::count(step->inputs.begin(), step->inputs.end(), input) == 1)
+          ws.written[input] = 1;
+        else write_zeros(input, ws), fresh.back() = 0;
+      }
       Block<Real> view = bind(*step, block_index, ws);
+      for (std::size_t k = 0; k < fresh.size(); ++k) view.inputs[k].fresh = fresh[k];
       view.weights_bar = weights_bar ? weights_bar + step->weights : nullptr;
       step->gate->adjoint(dual_, want, view);
     }
@@ -155,6 +168,10 @@ template <class Real> class Sweep {
     const std::vector<double>& from = graph_.leaves[slot];
     for (std::ptrdiff_t k = 0; k < std::ptrdiff_t(n) * layout[0].dim(); ++k)
       for (int c = 0; c < channels; ++c) x.value[k * row + c] = Real(from[k * channels + c]);
+  }
+  void write_zeros(int slot, Workspace<Real>& ws) const {
+    ws.bar[slot].clear(dual_);
+    ws.written[slot] = 1;
   }
   bool outside(int slot) const { return system_ && network_.slots()[slot].persistent; }
   /// Adjoints of children are written to the block's halo; those of its own nodes go straight to the system, unless

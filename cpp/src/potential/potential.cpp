@@ -72,9 +72,14 @@ void Potential::rescale(int slot, int part, double factor) {
   packed_from_.clear();
 }
 
-std::vector<double>& Potential::expose_parameters() {
-  exposed_ = true;
+std::vector<double>& Potential::begin_view() {
+  ++views_;
   return parameters_;
+}
+
+void Potential::end_view() {
+  viewed_ = true;
+  --views_;
 }
 
 std::shared_ptr<Potential> Potential::load(const std::string& path) {
@@ -101,7 +106,8 @@ std::shared_ptr<Potential> Potential::load(const std::string& path) {
 
 const Buffer<double>& Potential::packed() const {
   const std::lock_guard lock(guard_);
-  if (packed_from_.size() != parameters_.size() || (exposed_ && packed_from_ != parameters_)) {
+  const bool maybe_changed = views_ > 0 || viewed_.exchange(false);
+  if (packed_from_.size() != parameters_.size() || (maybe_changed && packed_from_ != parameters_)) {
     network_->engine<double>().pack(parameters_.data(), packed_);
     packed_from_ = parameters_;
   }

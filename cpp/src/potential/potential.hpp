@@ -1,6 +1,7 @@
 // The potential: E = sum over atoms of E0 + scale * readouts; forces -dE/dr; virial -dE/d(strain) = sum over edges of r
 // (x) f. Covariant outputs beside the energy, or instead of it.
 #pragma once
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -55,9 +56,10 @@ class Potential {
 
   const std::vector<double>& parameters() const { return parameters_; }
   void set_parameters(std::vector<double> parameters);
-  /// For a caller who writes to the parameters whenever he likes (NumPy, an optimizer): from now on every evaluation
-  /// compares them with what was packed last.
-  std::vector<double>& expose_parameters();
+  /// For a caller who writes to the parameters whenever he likes (NumPy, an optimizer): until the view ends, every
+  /// evaluation compares them with what was packed last, and the first one after it.
+  std::vector<double>& begin_view();
+  void end_view();
   /// Multiplies a part of a slot by a constant, see Network.
   void rescale(int slot, int part, double factor);
   /// Weights as the kernels want them, up to date.
@@ -82,7 +84,8 @@ class Potential {
   double cutoff_ = 0, r_min_ = 0.1, scale_ = 1;
   std::unique_ptr<Network> network_;
   std::vector<double> parameters_;
-  bool exposed_ = false;
+  std::atomic<int> views_ = 0;
+  mutable std::atomic<bool> viewed_ = false;  // there was a view since the parameters were compared
   mutable Buffer<double> packed_;
   mutable std::vector<double> packed_from_;  // the parameters that packed_ was made of
   mutable std::mutex guard_;

@@ -61,8 +61,14 @@ void bind_potential(py::module_& m) {
       .def(py::init<const std::string&>())
       .def_property_readonly("parameters",
                              [](std::shared_ptr<Potential> self) {
-                               auto& p = self->expose_parameters();
-                               return py::array_t<double>(py::ssize_t(p.size()), p.data(), py::cast(self));
+                               auto* owner = new std::shared_ptr<Potential>(self);  // lives as long as the array
+                               const py::capsule view(owner, [](void* p) {
+                                 auto* potential = static_cast<std::shared_ptr<Potential>*>(p);
+                                 (*potential)->end_view();
+                                 delete potential;
+                               });
+                               std::vector<double>& p = self->begin_view();
+                               return py::array_t<double>(py::ssize_t(p.size()), p.data(), view);
                              })
       .def_static("load", &Potential::load)
       .def_property_readonly("description", &Potential::description)

@@ -121,13 +121,13 @@ void TrainingSet::seed_outputs(const Graph& graph, const ClosedSweep& sweep, boo
   }
 }
 
-void TrainingSet::structure(std::int64_t k, double weight, const Loss& loss, Workspace<double>& ws, double* weights_bar,
-                            Evaluation& out, std::size_t place) const {
+void TrainingSet::structure(std::int64_t k, const Buffer<double>& packed, double weight, const Loss& loss,
+                            Workspace<double>& ws, double* weights_bar, Evaluation& out, std::size_t place) const {
   const Graph& graph = graphs_[k];
   const Network& network = potential_->network();
   const double scale = potential_->scale();
 
-  ClosedSweep plain(network, graph, potential_->packed(), false, ws);
+  ClosedSweep plain(network, graph, packed, false, ws);
   plain.forward();
   std::vector<std::vector<double>> output_seeds;
   const double of_outputs = outputs_loss(k, plain, loss, out.outputs[place], output_seeds);
@@ -151,7 +151,7 @@ void TrainingSet::structure(std::int64_t k, double weight, const Loss& loss, Wor
   out.forces[place] = std::move(forces);
   if (!weights_bar || graph.n_atoms() == 0) return;
 
-  ClosedSweep dual(network, graph, potential_->packed(), true, ws);
+  ClosedSweep dual(network, graph, packed, true, ws);
   dual.forward(edge_tangents(graph, seeds, weight));
   dual.clear();
   dual.seed_energy(-scale, weight * scale * seeds.a);
@@ -172,7 +172,7 @@ TrainingSet::Evaluation TrainingSet::evaluate(std::span<const std::int64_t> batc
   threads = std::max(threads, 1);
   while (int(workspaces_.size()) < threads) workspaces_.push_back(std::make_unique<Workspace<double>>());
   const Engine<double>& engine = potential_->network().engine<double>();
-  potential_->packed();  // packed before threads start
+  const Buffer<double>& packed = potential_->packed();
 
   const int G = int(std::min<std::size_t>(n, n_buffers));
   const int n_tasks = gradient ? G : int(n);
@@ -185,7 +185,7 @@ TrainingSet::Evaluation TrainingSet::evaluate(std::span<const std::int64_t> batc
     double* weights_bar = nullptr;
     if (gradient) buffers_[task].clear(), weights_bar = buffers_[task].data();
     for (std::size_t place = task; place < n; place += n_tasks)
-      structure(batch[place], weight, loss, *workspaces_[thread], weights_bar, out, place);
+      structure(batch[place], packed, weight, loss, *workspaces_[thread], weights_bar, out, place);
   });
   for (double l : out.losses) out.loss += weight * l;
   if (gradient) {

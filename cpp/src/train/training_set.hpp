@@ -44,8 +44,8 @@ class TrainingSet {
                       std::vector<std::vector<double>>& values, std::vector<std::vector<double>>& seeds) const;
   void seed_outputs(const Graph& graph, const ClosedSweep& sweep, bool dual, double weight,
                     const std::vector<std::vector<double>>& seeds) const;
-  void structure(std::int64_t k, double weight, const Loss& loss, Workspace<double>& ws, double* weights_bar,
-                 Evaluation& out, std::size_t place) const;
+  void structure(std::int64_t k, const Buffer<double>& packed, double weight, const Loss& loss, Workspace<double>& ws,
+                 double* weights_bar, Evaluation& out, std::size_t place) const;
 
   static constexpr int n_buffers = 16;
   std::shared_ptr<Potential> potential_;
