@@ -25,6 +25,7 @@ cdef extern from "nbcore/nbcore.h" nogil:
     nbcore_status nbcore_free(nbcore_model* model)
     nbcore_status nbcore_cutoff(const nbcore_model* model, double* cutoff)
     nbcore_status nbcore_species(const nbcore_model* model, int capacity, int* numbers, int* n)
+    nbcore_status nbcore_set_precision(nbcore_model* model, int bits)
     nbcore_status nbcore_evaluate(
         const nbcore_model* model, int64_t n, const double* positions, const int* numbers, const double* cell,
         const int* pbc, int threads, double* energy, double* forces, double* virial, double* energies)

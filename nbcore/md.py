@@ -42,6 +42,7 @@ class Settings:
     seed: int = 1
     every: int = 100
     log_every: int = 10
+    precision: str = "float64"  # of the potential
 
     def __post_init__(self):
         def must(good, what):

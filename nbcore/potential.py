@@ -115,6 +115,21 @@ class Potential:
         self._core.scale = float(value)
 
     @property
+    def precision(self) -> str:
+        """Of evaluations, "float64" or "float32"; assign to change it. Training is float64.
+
+        With float32 states and weights are single, distances, forces and sums over atoms and edges double; forces then
+        agree with float64 to some 1e-6 of the largest force. Raises InputError for other values.
+        """
+        return "float32" if self._core.single_precision else "float64"
+
+    @precision.setter
+    def precision(self, value: str) -> None:
+        if value not in ("float64", "float32"):
+            raise InputError(f'precision must be "float64" or "float32", got {value!r}')
+        self._core.single_precision = value == "float32"
+
+    @property
     def has_energy(self) -> bool:
         """False for a network of covariant outputs alone: it gives no energy and no forces."""
         return bool(self.description["program"].get("readout"))

@@ -28,6 +28,9 @@ def add_parser(subparsers):
     p.add_argument("--by", choices=["config_type"], help="split the rows by config_type")
     p.add_argument("--worst", type=int, default=5, metavar="N", help="how many of the worst structures to list (5)")
     p.add_argument("--threads", type=int, metavar="N", help="at most so many (the cores this process may use)")
+    p.add_argument(
+        "--precision", choices=["float64", "float32"], default="float64", help="float32 is about twice as fast"
+    )
     add_reader_options(p)
 
 
@@ -39,6 +42,7 @@ def run(args):
     from nbcore.evaluate import Errors, errors
 
     potential = nbcore.Potential.load(args.model)
+    potential.precision = args.precision
     read = data.read(args.data, require=(), missing="mask", **reader_options(args, potential.outputs))
     structures = [*read, *read.isolated]
     if not structures:
@@ -69,7 +73,7 @@ def run(args):
         print_errors(args, potential, rows, total)
         n, threads = max(total.n_atoms, 1), nbcore.threads(args.threads)
         speed = f"{total.n_atoms} atoms in {seconds:.2g} s, {1e6 * seconds / n:.0f} µs/atom"
-        say("speed", f"{speed}, {threads} thread{'s' * (threads > 1)}, float64")
+        say("speed", f"{speed}, {threads} thread{'s' * (threads > 1)}, {args.precision}")
         for remark in [*read.reading.remarks, *tables.offsets(rows)]:
             console.remark(remark)
         if written:

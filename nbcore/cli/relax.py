@@ -20,6 +20,9 @@ def add_parser(subparsers):
     p.add_argument("--steps", type=int, default=1000, metavar="N", help="at most so many (1000)")
     p.add_argument("--output", metavar="FILE", help="relaxed structure, extended XYZ (STRUCTURE_relaxed.xyz)")
     p.add_argument("--threads", type=int, metavar="N", help="at most so many (the cores this process may use)")
+    p.add_argument(
+        "--precision", choices=["float64", "float32"], default="float64", help="float32 is about twice as fast"
+    )
 
 
 def run(args):
@@ -40,7 +43,7 @@ def run(args):
     atoms, frame = read_structure(args.structure)
     if args.cell and not atoms.pbc.all():
         raise UsageError(f"--cell: {args.structure} ({frame}) is not periodic in three directions.")
-    atoms.calc = NBCoreCalculator(args.model, threads=args.threads)
+    atoms.calc = NBCoreCalculator(args.model, threads=args.threads, precision=args.precision)
     try:
         before = atoms.get_potential_energy()
     except Error as e:

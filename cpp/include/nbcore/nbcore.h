@@ -69,6 +69,10 @@ NBCORE_API nbcore_status nbcore_cutoff(const nbcore_model* model, double* cutoff
  * if capacity is 0). NBCORE_EARG. */
 NBCORE_API nbcore_status nbcore_species(const nbcore_model* model, int capacity, int* numbers, int* n);
 
+/* Precision of evaluations from now on, in bits: 64 (the default) or 32, about twice as fast; distances and sums are
+ * double in both. Not while calls run on other threads. NBCORE_EARG. */
+NBCORE_API nbcore_status nbcore_set_precision(nbcore_model* model, int bits);
+
 /* Energy, forces and virial of one structure.
  *
  * n          number of atoms; 0 is allowed

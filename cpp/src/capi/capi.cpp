@@ -66,7 +66,7 @@ struct Scheme {
 };
 
 template <class T> using Handles = std::map<std::uintptr_t, std::shared_ptr<T>>;
-Handles<const Potential> models;
+Handles<Potential> models;
 Handles<Scheme> schemes;
 
 template <class T> std::shared_ptr<T> find(const Handles<T>& handles, const void* handle, const char* what) {
@@ -76,7 +76,7 @@ template <class T> std::shared_ptr<T> find(const Handles<T>& handles, const void
   if (found == handles.end()) throw InputError(message(what, " is no handle of a loaded ", what, "; was it freed?"));
   return found->second;
 }
-std::shared_ptr<const Potential> find(const nbcore_model* model) { return find(models, model, "model"); }
+std::shared_ptr<Potential> find(const nbcore_model* model) { return find(models, model, "model"); }
 
 void require(const void* argument, const char* name) {
   if (argument == nullptr) throw InputError(message(name, " is NULL"));
@@ -119,7 +119,7 @@ nbcore_status nbcore_load(const char* path, nbcore_model** model) {
   return guarded([&] {
     require(path, "path");
     require(model, "model");
-    std::shared_ptr<const Potential> potential = Potential::load(path);
+    std::shared_ptr<Potential> potential = Potential::load(path);
     if (!potential->has_energy())
       throw ModelFileError(message(path, ": this model has covariant outputs alone, no energy and no forces"));
     const std::lock_guard lock(guard);
@@ -154,6 +154,14 @@ nbcore_status nbcore_species(const nbcore_model* model, int capacity, int* numbe
     const auto& species = potential->species();
     for (std::size_t k = 0; k < species.size() && k < static_cast<std::size_t>(capacity); ++k) numbers[k] = species[k];
     *n = static_cast<int>(species.size());
+  });
+}
+
+nbcore_status nbcore_set_precision(nbcore_model* model, int bits) {
+  return guarded([&] {
+    const auto potential = find(model);
+    if (bits != 64 && bits != 32) throw InputError(message("precision must be 64 or 32 bits, got ", bits));
+    potential->set_precision(bits == 64 ? Precision::float64 : Precision::float32);
   });
 }
 

@@ -42,6 +42,7 @@ struct Relation {
   // who writes to child k: (block, row in its halo), in block order
   std::vector<std::int64_t> writer_first;
   std::vector<std::pair<std::int32_t, std::int32_t>> writers;
+  std::vector<std::vector<int>> colours;  // of a coloured graph: blocks of one colour share no child
 };
 
 struct Graph {
@@ -51,6 +52,9 @@ struct Graph {
   int n_atoms() const { return sets[0].n; }
   /// One block per relation, so that everything stays in one workspace
   bool closed = true;
+  /// Large: adjoints of children are added where they belong, one colour of blocks after another, and not kept per
+  /// block
+  bool coloured = false;
 };
 
 }  // namespace nbcore

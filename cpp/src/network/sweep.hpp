@@ -18,6 +18,7 @@ template <class Real> struct Workspace {
 template <class Real> struct SystemStates {
   std::vector<PlaneBuffer<Real>> x, bar;                 // per slot, rows: all nodes of its set
   std::vector<std::vector<PlaneBuffer<Real>>> halo_bar;  // [block][slot], rows: the block's halo
+  bool direct = false;  // no halos: blocks that run at the same time share no child, and add to bar itself
 };
 
 template <class Real> class Sweep {
@@ -147,7 +148,7 @@ template <class Real> class Sweep {
     const std::size_t n = engine_.steps.size();
     std::size_t blocks = 0;
     for (const Relation& r : graph_.relations) blocks = std::max(blocks, r.blocks.size());
-    system_->x.resize(n), system_->bar.resize(n), system_->halo_bar.resize(blocks);
+    system_->x.resize(n), system_->bar.resize(n), system_->halo_bar.resize(system_->direct ? 0 : blocks);
     for (auto& b : system_->halo_bar) b.resize(n);
     for (std::size_t slot = 0; slot < n; ++slot)
       if (outside(int(slot))) {
@@ -178,7 +179,7 @@ template <class Real> class Sweep {
   /// they are children, too.
   bool in_halo(int slot, int level) const {
     const Network::Slot& s = network_.slots()[slot];
-    return outside(slot) && s.level < level && s.set == relation(level).children;
+    return outside(slot) && !system_->direct && s.level < level && s.set == relation(level).children;
   }
   bool read_in(int level, int slot) const {
     for (const auto& step : engine_.steps)
@@ -192,9 +193,10 @@ template <class Real> class Sweep {
     Block<Real> b;
     b.n = block.n, b.species_first = block.species_first.data(), b.n_species = graph_.sets[r.parents].n_species;
     b.first = block.edge_first.data(), b.child = block.child.data(), b.child_species = block.child_species.data();
-    b.child_bar = system_ ? block.child_halo.data() : block.child.data();
+    const bool halo = system_ && !system_->direct;
+    b.child_bar = halo ? block.child_halo.data() : block.child.data();
     b.partner = r.pairs ? block.partner.data() : nullptr;
-    b.partner_bar = r.pairs && system_ ? block.partner_halo.data() : b.partner;
+    b.partner_bar = r.pairs && halo ? block.partner_halo.data() : b.partner;
     b.edges = &ws.edges[network_.level(step.level).relation];
     for (int input : step.inputs) b.inputs.push_back(state(input, step.level, block_index, ws));
     b.output = state(step.output, step.level, block_index, ws);

@@ -2,8 +2,8 @@
 
 namespace nbcore {
 
-void add_edge_forces(const Relation& relation, const GraphBlock& block, const Edges<double>& edges, bool halo,
-                     Vec3* children, Vec3* parents, Mat3& virial) {
+template <class Real> void add_edge_forces(const Relation& relation, const GraphBlock& block, const Edges<Real>& edges,
+                                           bool halo, Vec3* children, Vec3* parents, Mat3& virial) {
   const std::int64_t stride = edges.stride();
   const double *r = edges.r.value.data(), *f = edges.r_bar.value.data();
   const std::vector<std::int32_t>& child = halo ? block.child_halo : block.child;
@@ -46,43 +46,43 @@ void share_among_atoms(const Graph& graph, int s, const std::vector<double>& nod
   }
 }
 
-void ClosedSweep::forward(const std::vector<std::vector<double>>& r_dot) {
+template <class Real> void ClosedSweep<Real>::forward(const std::vector<std::vector<double>>& r_dot) {
   each_relation(
       [&](int k, const Relation& r) { sweep_.edges(k, r.blocks[0], r_dot.empty() ? nullptr : r_dot[k].data(), ws_); });
   sweep_.leaves(ws_);
   for (int level = 1; level <= network_.levels(); ++level) sweep_.forward(level, 0, ws_);
 }
 
-double ClosedSweep::energy() const {
+template <class Real> double ClosedSweep<Real>::energy() const {
   double energy = 0;
   for (int slot : network_.readout()) {
-    const State<double> e = state(slot);
+    const State<Real> e = state(slot);
     for (int i = 0; i < e.rows; ++i) energy += e.x.value[i * e.layout->row(0)];
   }
   return energy;
 }
 
-void ClosedSweep::clear() {
+template <class Real> void ClosedSweep<Real>::clear() {
   for (int level = 1; level <= network_.levels(); ++level) sweep_.clear(level, 0, ws_);
 }
 
-void ClosedSweep::seed_energy(double seed, double seed_dot) {
+template <class Real> void ClosedSweep<Real>::seed_energy(double seed, double seed_dot) {
   for (int slot : network_.readout()) {
-    const State<double> e = state(slot);
+    const State<Real> e = state(slot);
     const int row = e.layout->row(0);
     for (int i = 0; i < e.rows; ++i) {
-      e.bar.value[i * row] += seed;
-      if (dual_) e.bar.dot[i * row] += seed_dot;
+      e.bar.value[i * row] += Real(seed);
+      if (dual_) e.bar.dot[i * row] += Real(seed_dot);
     }
   }
 }
 
-void ClosedSweep::adjoint(Want want, double* weights_bar) {
+template <class Real> void ClosedSweep<Real>::adjoint(Want want, Real* weights_bar) {
   if (want.edges) each_relation([&](int k, const Relation&) { ws_.edges[k].clear_adjoints(dual_); });
   for (int level = network_.levels(); level >= 1; --level) sweep_.adjoint(level, 0, want, weights_bar, ws_);
 }
 
-std::vector<Vec3> ClosedSweep::forces(Mat3& virial) {
+template <class Real> std::vector<Vec3> ClosedSweep<Real>::forces(Mat3& virial) {
   std::vector<std::vector<Vec3>> on_nodes;
   for (const NodeSet& set : graph_.sets) on_nodes.emplace_back(set.n, Vec3{});
   each_relation([&](int k, const Relation& r) {
@@ -92,5 +92,10 @@ std::vector<Vec3> ClosedSweep::forces(Mat3& virial) {
   });
   return forces_on_atoms(graph_, on_nodes);
 }
+
+template void add_edge_forces(const Relation&, const GraphBlock&, const Edges<double>&, bool, Vec3*, Vec3*, Mat3&);
+template void add_edge_forces(const Relation&, const GraphBlock&, const Edges<float>&, bool, Vec3*, Vec3*, Mat3&);
+template class ClosedSweep<double>;
+template class ClosedSweep<float>;
 
 }  // namespace nbcore

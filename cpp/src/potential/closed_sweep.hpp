@@ -8,8 +8,8 @@ namespace nbcore {
 
 /// Sums of edge forces: f = edges.r_bar, the force on the child; its parent, or partner, feels the opposite. children,
 /// parents: rows of the children's and of the parents' set; virial += r (x) f.
-void add_edge_forces(const Relation& relation, const GraphBlock& block, const Edges<double>& edges, bool halo,
-                     Vec3* children, Vec3* parents, Mat3& virial);
+template <class Real> void add_edge_forces(const Relation& relation, const GraphBlock& block, const Edges<Real>& edges,
+                                           bool halo, Vec3* children, Vec3* parents, Mat3& virial);
 
 /// Forces on nodes, per set in the order of the graph, as forces on atoms in the order of the user: the force on a node
 /// goes to its atoms with the coefficients of its position.
@@ -19,23 +19,22 @@ std::vector<Vec3> forces_on_atoms(const Graph& graph, const std::vector<std::vec
 /// the user
 void share_among_atoms(const Graph& graph, int set, const std::vector<double>& nodes, std::vector<double>& atoms);
 
-class ClosedSweep {
+template <class Real> class ClosedSweep {
  public:
-  ClosedSweep(const Network& network, const Graph& graph, const Buffer<double>& packed, bool dual,
-              Workspace<double>& ws)
+  ClosedSweep(const Network& network, const Graph& graph, const Buffer<Real>& packed, bool dual, Workspace<Real>& ws)
       : network_(network), graph_(graph), dual_(dual), ws_(ws), sweep_(network, graph, packed, dual, nullptr) {}
 
   /// r_dot: tangents of the edge vectors per relation, [3][stride], for dual sweeps
   void forward(const std::vector<std::vector<double>>& r_dot = {});
   /// The state of a slot after forward; its adjoint may be seeded after clear().
-  State<double> state(int slot) const { return sweep_.state(slot, network_.slots()[slot].level, 0, ws_); }
+  State<Real> state(int slot) const { return sweep_.state(slot, network_.slots()[slot].level, 0, ws_); }
   /// Sum of all readouts
   double energy() const;
   /// All adjoints zero
   void clear();
   /// Readouts get the seed (and its tangent).
   void seed_energy(double seed, double seed_dot = 0);
-  void adjoint(Want want, double* weights_bar);
+  void adjoint(Want want, Real* weights_bar);
   /// After an adjoint that wanted edges: forces on the atoms in the order of the user
   std::vector<Vec3> forces(Mat3& virial);
 
@@ -47,8 +46,8 @@ class ClosedSweep {
   const Network& network_;
   const Graph& graph_;
   bool dual_;
-  Workspace<double>& ws_;
-  Sweep<double> sweep_;
+  Workspace<Real>& ws_;
+  Sweep<Real> sweep_;
 };
 
 }  // namespace nbcore

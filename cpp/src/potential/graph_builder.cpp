@@ -114,8 +114,9 @@ Graph build_graph(const Structure& s, std::span<const int> species, const Networ
     for (std::int32_t j : b.halo) row[j] = -1;
   }
 
-  index_writers(g, n_atoms);
   graph.closed = g.blocks.size() == 1;
+  graph.coloured = !graph.closed && n_atoms >= coloured_from;
+  index_writers(g, n_atoms, graph.coloured);
   graph.leaves.resize(network.slots().size());
   for (std::size_t k = 0; k < network.slots().size(); ++k) {
     const Network::Slot& slot = network.slots()[k];
@@ -137,7 +138,7 @@ Graph build_graph(const Structure& s, std::span<const int> species, const Networ
   return graph;
 }
 
-void index_writers(Relation& g, int n_children) {
+void index_writers(Relation& g, int n_children, bool coloured) {
   g.writer_first.assign(n_children + 1, 0);
   for (const GraphBlock& b : g.blocks)
     for (std::int32_t j : b.halo) ++g.writer_first[j + 1];
@@ -146,6 +147,17 @@ void index_writers(Relation& g, int n_children) {
   std::vector<std::int64_t> next(g.writer_first.begin(), g.writer_first.end() - 1);
   for (int b = 0; b < int(g.blocks.size()); ++b)
     for (int k = 0; k < int(g.blocks[b].halo.size()); ++k) g.writers[next[g.blocks[b].halo[k]]++] = {b, k};
+  if (!coloured) return;
+  std::vector<int> colour_of(g.blocks.size(), -1), taken;  // taken[colour]: the last block that may not have it
+  for (int b = 0; b < int(g.blocks.size()); ++b) {
+    for (std::int32_t child : g.blocks[b].halo)
+      for (std::int64_t k = g.writer_first[child]; k < g.writer_first[child + 1]; ++k)
+        if (const int colour = colour_of[g.writers[k].first]; colour >= 0) taken[colour] = b;
+    int colour = 0;
+    while (colour < int(taken.size()) && taken[colour] == b) ++colour;
+    if (colour == int(taken.size())) taken.push_back(-1), g.colours.emplace_back();
+    colour_of[b] = colour, g.colours[colour].push_back(b);
+  }
 }
 
 }  // namespace nbcore

@@ -29,7 +29,11 @@ Graph build_graph(const Structure& s, std::span<const int> species, const Networ
 /// The sets and relations of the structure's scheme, for a graph whose atoms are there.
 void add_scheme(const Structure& s, const Network& network, int max_block, Graph& graph);
 
-/// Who writes to which child.
-void index_writers(Relation& relation, int n_children);
+/// Who writes to which child; for a coloured graph, which blocks may write at the same time.
+void index_writers(Relation& relation, int n_children, bool coloured);
+
+/// Atoms from which on a graph is coloured; below, keeping what each block writes is as fast and keeps more threads
+/// busy.
+inline constexpr int coloured_from = 20000;
 
 }  // namespace nbcore

@@ -5,7 +5,7 @@ namespace nbcore {
 namespace {
 
 /// f(component, part, place, stride): component c of node i is own(part)[place + i * stride]
-template <class F> void each_component(const Layout<double>& layout, F f) {
+template <class Real, class F> void each_component(const Layout<Real>& layout, F f) {
   int component = 0;
   for (int p = 0; p < layout.size(); ++p) {
     const int row = layout.row(p);
@@ -25,12 +25,16 @@ Vec3 centre(const std::vector<Vec3>& positions) {
 
 }  // namespace
 
-void read_output(const State<double>& state, int width, const std::int32_t* order, int n, double* to) {
+template <class Real>
+void read_output(const State<Real>& state, int width, const std::int32_t* order, int n, double* to) {
   each_component(*state.layout, [&](int c, int part, std::ptrdiff_t place, std::ptrdiff_t stride) {
-    const double* x = state.own(part).value + place;
+    const Real* x = state.own(part).value + place;
     for (int i = 0; i < n; ++i) to[std::ptrdiff_t(order[i]) * width + c] = x[i * stride];
   });
 }
+
+template void read_output(const State<double>&, int, const std::int32_t*, int, double*);
+template void read_output(const State<float>&, int, const std::int32_t*, int, double*);
 
 void seed_output(const State<double>& state, int width, const std::int32_t* order, int n, bool dual, double weight,
                  const double* seeds) {

@@ -63,13 +63,13 @@ void Potential::set_parameters(std::vector<double> parameters) {
     throw InputError(message("this potential has ", network_->n_parameters(), " parameters, got ", parameters.size()));
   const std::lock_guard lock(guard_);
   std::copy(parameters.begin(), parameters.end(), parameters_.begin());  // in place: views stay valid
-  packed_from_.clear();
+  forget_packed();
 }
 
 void Potential::rescale(int slot, int part, double factor) {
   const std::lock_guard lock(guard_);
   network_->rescale(slot, part, factor);
-  packed_from_.clear();
+  forget_packed();
 }
 
 std::vector<double>& Potential::begin_view() {
@@ -104,15 +104,15 @@ std::shared_ptr<Potential> Potential::load(const std::string& path) {
   }
 }
 
-const Buffer<double>& Potential::packed() const {
+template <class Real> const Buffer<Real>& Potential::packed() const {
   const std::lock_guard lock(guard_);
-  const bool maybe_changed = views_ > 0 || viewed_.exchange(false);
-  if (packed_from_.size() != parameters_.size() || (maybe_changed && packed_from_ != parameters_)) {
-    network_->engine<double>().pack(parameters_.data(), packed_);
-    packed_from_ = parameters_;
-  }
-  return packed_;
+  if ((viewed_.exchange(false) || views_ > 0) && seen_ != parameters_) forget_packed(), seen_ = parameters_;
+  Memory<Real>& of = memory<Real>();
+  if (!of.is_packed) network_->engine<Real>().pack(parameters_.data(), of.packed), of.is_packed = true;
+  return of.packed;
 }
+template const Buffer<double>& Potential::packed() const;
+template const Buffer<float>& Potential::packed() const;
 
 std::vector<int> Potential::species_of(const std::vector<int>& numbers) const {
   std::vector<int> index(numbers.size());
@@ -129,120 +129,18 @@ std::vector<int> Potential::species_of(const std::vector<int>& numbers) const {
   return index;
 }
 
-void Potential::evaluate_closed(const Graph& graph, Workspace<double>& ws, Result& result, NodeValues& values) const {
-  ClosedSweep sweep(*network_, graph, packed(), false, ws);
-  sweep.forward();
-  for (std::size_t k = 0; k < values.size(); ++k) {
-    const Network::Output& o = network_->outputs()[k];
-    const NodeSet& set = graph.sets[network_->slots()[o.slot].set];
-    values[k].resize(std::size_t(set.n) * o.width);
-    read_output(sweep.state(o.slot), o.width, set.order.data(), set.n, values[k].data());
+template <class Real> Evaluation Potential::run(const Graph& graph, int threads) const {
+  std::unique_ptr<EvaluationSpace<Real>> space;
+  {
+    const std::lock_guard lock(guard_);
+    auto& idle = memory<Real>().idle;
+    if (idle.empty()) space = std::make_unique<EvaluationSpace<Real>>();
+    else space = std::move(idle.back()), idle.pop_back();
   }
-  if (!has_energy()) return;
-  for (std::size_t set = 0; set < graph.sets.size(); ++set) {
-    std::vector<double> energies(graph.sets[set].n, 0.0);
-    for (int slot : network_->readout()) {
-      if (network_->slots()[slot].set != int(set)) continue;
-      const State<double> e = sweep.state(slot);
-      for (int i = 0; i < e.rows; ++i) energies[i] += e.x.value[i * e.layout->row(0)];
-    }
-    for (double& e : energies) e *= scale_;
-    share_among_atoms(graph, int(set), energies, result.energies);
-  }
-  sweep.clear();
-  sweep.seed_energy(-scale_);
-  sweep.adjoint(Want{true, false}, nullptr);
-  result.forces = sweep.forces(result.virial);
-}
-
-void Potential::evaluate_blocks(const Graph& graph, int threads, Result& result, NodeValues& values) const {
-  const int levels = network_->levels();
-  SystemStates<double> system;
-  const Sweep<double> sweep(*network_, graph, packed(), false, &system);
-  sweep.prepare_system();
-  std::vector<std::unique_ptr<Workspace<double>>> ws;
-  for (int t = 0; t < threads; ++t) ws.push_back(borrow());
-  std::vector<std::vector<double>> energies;  // per set
-  std::vector<std::vector<Vec3>> on_nodes;    // forces per set
-  for (const NodeSet& set : graph.sets) energies.emplace_back(set.n, 0.0), on_nodes.emplace_back(set.n, Vec3{});
-  std::vector<std::vector<std::vector<Vec3>>> halo_forces(graph.relations.size());  // [relation][block][row]
-  std::vector<std::vector<Mat3>> virials(graph.relations.size());
-  for (std::size_t k = 0; k < graph.relations.size(); ++k) {
-    halo_forces[k].resize(graph.relations[k].blocks.size());
-    virials[k].assign(graph.relations[k].blocks.size(), Mat3{});
-  }
-
-  const auto forward = [&](int level, int b, Workspace<double>& w) {
-    sweep.edges(network_->level(level).relation, sweep.relation(level).blocks[b], nullptr, w);
-    sweep.forward(level, b, w);
-    for (std::size_t k = 0; k < values.size(); ++k) {
-      const Network::Output& o = network_->outputs()[k];
-      const Network::Slot& slot = network_->slots()[o.slot];
-      if (slot.level != level) continue;
-      const GraphBlock& block = sweep.relation(level).blocks[b];
-      read_output(sweep.state(o.slot, level, b, w), o.width, graph.sets[slot.set].order.data() + block.first, block.n,
-                  values[k].data());
-    }
-  };
-  const auto adjoint = [&](int level, int b, Workspace<double>& w) {
-    const Relation& relation = sweep.relation(level);
-    const GraphBlock& block = relation.blocks[b];
-    const int number = network_->level(level).relation;
-    sweep.clear(level, b, w);
-    for (int slot : network_->readout()) {
-      if (network_->slots()[slot].level != level) continue;
-      const State<double> e = sweep.state(slot, level, b, w);
-      for (int i = 0; i < block.n; ++i) {
-        energies[relation.parents][block.first + i] += e.own(0).value[i * e.layout->row(0)];
-        e.own_bar(0).value[i * e.layout->row(0)] += -scale_;
-      }
-    }
-    w.edges[number].clear_adjoints(false);
-    sweep.adjoint(level, b, Want{true, false}, nullptr, w);
-    sweep.edges_back(number, w);
-    std::vector<Vec3>& halo = halo_forces[number][b];
-    halo.resize(block.halo.size(), Vec3{});
-    // of neighbourhoods the parents are the first rows of the halo; other parents belong to this block alone
-    Vec3* parents =
-        relation.parents == relation.children ? halo.data() : on_nodes[relation.parents].data() + block.first;
-    add_edge_forces(relation, block, w.edges[number], true, halo.data(), parents, virials[number][b]);
-  };
-  for (std::size_t k = 0; k < values.size(); ++k) {
-    const Network::Output& o = network_->outputs()[k];
-    values[k].resize(std::size_t(graph.sets[network_->slots()[o.slot].set].n) * o.width);
-  }
-  const int top = has_energy() ? levels : 0;  // covariant outputs need no way back
-  for (int level = 1; level <= levels; ++level)
-    if (level != top)
-      parallel_for(int(sweep.relation(level).blocks.size()), threads, [&](int b, int t) { forward(level, b, *ws[t]); });
-  for (int level = top; level >= 1; --level) {
-    const Relation& relation = sweep.relation(level);
-    const int n_children = graph.sets[relation.children].n;
-    parallel_for(int(relation.blocks.size()), threads,
-                 [&](int b, int t) { forward(level, b, *ws[t]), adjoint(level, b, *ws[t]); });
-    parallel_for((n_children + 63) / 64, threads, [&](int k, int) {
-      for (int child = 64 * k; child < std::min(64 * k + 64, n_children); ++child) sweep.gather(level, child);
-    });
-  }
-  for (std::size_t k = 0; k < graph.relations.size(); ++k) {
-    const Relation& r = graph.relations[k];
-    if (r.blocks.empty()) continue;
-    for (int child = 0; child < graph.sets[r.children].n; ++child)
-      for (std::int64_t w = r.writer_first[child]; w < r.writer_first[child + 1]; ++w)
-        for (int a = 0; a < 3; ++a) {
-          const std::vector<Vec3>& halo = halo_forces[k][r.writers[w].first];
-          if (!halo.empty()) on_nodes[r.children][child][a] += halo[r.writers[w].second][a];
-        }
-    for (const Mat3& v : virials[k])
-      for (int a = 0; a < 3; ++a)
-        for (int c = 0; c < 3; ++c) result.virial[a][c] += v[a][c];
-  }
-  result.forces = forces_on_atoms(graph, on_nodes);
-  for (std::size_t set = 0; set < graph.sets.size(); ++set) {
-    for (double& e : energies[set]) e *= scale_;
-    share_among_atoms(graph, int(set), energies[set], result.energies);
-  }
-  for (auto& w : ws) give_back(std::move(w));
+  Evaluation e = evaluate(*network_, graph, packed<Real>(), scale_, threads, *space);
+  const std::lock_guard lock(guard_);
+  memory<Real>().idle.push_back(std::move(space));
+  return e;
 }
 
 Result Potential::compute(const Structure& s, int threads) const {
@@ -254,17 +152,16 @@ Result Potential::compute(const Structure& s, int threads) const {
   result.forces.assign(s.positions.size(), Vec3{});
   result.energies.resize(s.positions.size());
   for (std::size_t i = 0; i < species.size(); ++i) result.energies[i] = E0s_[species[i]];
-  NodeValues values(network_->outputs().size());
+  std::vector<std::vector<double>> values(network_->outputs().size());
   const bool one_block = int(s.positions.size()) <= 2 * max_block;
   const Graph graph = build_graph(s, species, *network_, r_min_, one_block ? 2 * max_block : max_block);
   if (graph.n_atoms() > 0) {
-    if (graph.closed) {
-      auto ws = borrow();
-      evaluate_closed(graph, *ws, result, values);
-      give_back(std::move(ws));
-    } else {
-      evaluate_blocks(graph, std::max(threads, 1), result, values);
-    }
+    threads = std::max(threads, 1);
+    Evaluation e = precision_ == Precision::float64 ? run<double>(graph, threads) : run<float>(graph, threads);
+    if (has_energy()) result.forces = std::move(e.forces), result.virial = e.virial;
+    for (std::size_t set = 0; set < graph.sets.size(); ++set)
+      share_among_atoms(graph, int(set), e.energies[set], result.energies);
+    values = std::move(e.outputs);
   }
   for (double e : result.energies) result.energy += e;
   if (!std::isfinite(result.energy))
@@ -282,19 +179,6 @@ Result Potential::compute(const Structure& s, int threads) const {
                     " is not finite: the parameters of the potential, or the structure, are out of hand"));
   }
   return result;
-}
-
-std::unique_ptr<Workspace<double>> Potential::borrow() const {
-  const std::lock_guard lock(guard_);
-  if (idle_.empty()) return std::make_unique<Workspace<double>>();
-  auto ws = std::move(idle_.back());
-  idle_.pop_back();
-  return ws;
-}
-
-void Potential::give_back(std::unique_ptr<Workspace<double>> ws) const {
-  const std::lock_guard lock(guard_);
-  idle_.push_back(std::move(ws));
 }
 
 }  // namespace nbcore

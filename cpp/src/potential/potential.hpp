@@ -7,7 +7,7 @@
 #include <mutex>
 #include <string>
 
-#include "potential/closed_sweep.hpp"
+#include "potential/evaluation.hpp"
 #include "potential/outputs.hpp"
 
 namespace nbcore {
@@ -19,6 +19,8 @@ struct Result {
   Mat3 virial{};                             // eV
   std::vector<std::vector<double>> outputs;  // [output] components, or [atom][components]; empty: it has none
 };
+
+enum class Precision { float64, float32 };
 
 class Potential {
  public:
@@ -63,7 +65,11 @@ class Potential {
   /// Multiplies a part of a slot by a constant, see Network.
   void rescale(int slot, int part, double factor);
   /// Weights as the kernels want them, up to date.
-  const Buffer<double>& packed() const;
+  template <class Real> const Buffer<Real>& packed() const;
+
+  /// Of evaluations; training is double.
+  Precision precision() const { return precision_; }
+  void set_precision(Precision precision) { precision_ = precision; }
 
   /// Index of each atom's element; SpeciesError names the first that is not known.
   std::vector<int> species_of(const std::vector<int>& numbers) const;
@@ -71,11 +77,18 @@ class Potential {
   Result compute(const Structure& s, int threads) const;
 
  private:
-  using NodeValues = std::vector<std::vector<double>>;  // [output][node][width], in the order of the user
-  void evaluate_closed(const Graph& graph, Workspace<double>& ws, Result& result, NodeValues& values) const;
-  void evaluate_blocks(const Graph& graph, int threads, Result& result, NodeValues& values) const;
-  std::unique_ptr<Workspace<double>> borrow() const;
-  void give_back(std::unique_ptr<Workspace<double>> ws) const;
+  /// What evaluations of one precision keep
+  template <class Real> struct Memory {
+    Buffer<Real> packed;
+    bool is_packed = false;
+    std::vector<std::unique_ptr<EvaluationSpace<Real>>> idle;
+  };
+  template <class Real> Memory<Real>& memory() const {
+    if constexpr (std::is_same_v<Real, double>) return double_;
+    else return float_;
+  }
+  void forget_packed() const { double_.is_packed = float_.is_packed = false; }
+  template <class Real> Evaluation run(const Graph& graph, int threads) const;
 
   std::string description_;
   std::vector<int> species_;
@@ -86,10 +99,11 @@ class Potential {
   std::vector<double> parameters_;
   std::atomic<int> views_ = 0;
   mutable std::atomic<bool> viewed_ = false;  // there was a view since the parameters were compared
-  mutable Buffer<double> packed_;
-  mutable std::vector<double> packed_from_;  // the parameters that packed_ was made of
+  mutable std::vector<double> seen_;          // the parameters when they were compared last
+  Precision precision_ = Precision::float64;
   mutable std::mutex guard_;
-  mutable std::vector<std::unique_ptr<Workspace<double>>> idle_;
+  mutable Memory<double> double_;
+  mutable Memory<float> float_;
 };
 
 /// Atomic number of a chemical symbol, 0 if there is none; symbol of an atomic number.

@@ -57,7 +57,7 @@ struct Placed {
 /// A relation of all nodes of a set with their children, or with their pairs; the set's order is fixed already.
 void relate(const SchemeSet& set, const Structure& s, const std::vector<int>& sizes, const NodeSet& nodes,
             const Placed& own, const Placed& below, const std::vector<std::int32_t>& child_species, bool safe_at_zero,
-            Relation& relation) {
+            bool coloured, Relation& relation) {
   std::int64_t total = 0;
   std::vector<std::int32_t> row(below.place.size(), -1);
   int first = 0;
@@ -113,7 +113,7 @@ void relate(const SchemeSet& set, const Structure& s, const std::vector<int>& si
     relation.blocks.push_back(std::move(b));
     first += n;
   }
-  index_writers(relation, int(below.place.size()));
+  index_writers(relation, int(below.place.size()), coloured);
 }
 
 }  // namespace
@@ -168,7 +168,8 @@ void add_scheme(const Structure& s, const Network& network, int max_block, Graph
       relation.parents = int(k), relation.children = sets[k].children, relation.pairs = pairs == 1;
       const auto& radials = network.engine<double>().wanted[number].radials;
       const bool solid = radials.empty() || radials[0].basis == Basis::solid;
-      relate(set, s, sizes, nodes, own, placed[relation.children], species[relation.children], solid, relation);
+      relate(set, s, sizes, nodes, own, placed[relation.children], species[relation.children], solid, graph.coloured,
+             relation);
     }
   }
 }

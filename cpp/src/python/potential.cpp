@@ -123,6 +123,9 @@ void bind_potential(py::module_& m) {
       .def("offsets", &Potential::offsets)
       .def("set_offsets", &Potential::set_offsets)
       .def_property("scale", &Potential::scale, &Potential::set_scale)
+      .def_property(
+          "single_precision", [](const Potential& self) { return self.precision() == Precision::float32; },
+          [](Potential& self, bool single) { self.set_precision(single ? Precision::float32 : Precision::float64); })
       .def(
           "compute",
           [](const Potential& self, const Doubles& positions, const std::vector<int>& numbers, const Doubles& cell,

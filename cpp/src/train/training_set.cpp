@@ -85,7 +85,7 @@ std::vector<std::vector<double>> TrainingSet::edge_tangents(const Graph& graph, 
   return r_dot;
 }
 
-double TrainingSet::outputs_loss(std::int64_t k, const ClosedSweep& sweep, const Loss& loss,
+double TrainingSet::outputs_loss(std::int64_t k, const ClosedSweep<double>& sweep, const Loss& loss,
                                  std::vector<std::vector<double>>& values,
                                  std::vector<std::vector<double>>& seeds) const {
   const Network& network = potential_->network();
@@ -111,7 +111,7 @@ double TrainingSet::outputs_loss(std::int64_t k, const ClosedSweep& sweep, const
   return total;
 }
 
-void TrainingSet::seed_outputs(const Graph& graph, const ClosedSweep& sweep, bool dual, double weight,
+void TrainingSet::seed_outputs(const Graph& graph, const ClosedSweep<double>& sweep, bool dual, double weight,
                                const std::vector<std::vector<double>>& seeds) const {
   for (std::size_t o = 0; o < seeds.size(); ++o) {
     const Network::Output& output = potential_->network().outputs()[o];
@@ -127,7 +127,7 @@ void TrainingSet::structure(std::int64_t k, const Buffer<double>& packed, double
   const Network& network = potential_->network();
   const double scale = potential_->scale();
 
-  ClosedSweep plain(network, graph, packed, false, ws);
+  ClosedSweep<double> plain(network, graph, packed, false, ws);
   plain.forward();
   std::vector<std::vector<double>> output_seeds;
   const double of_outputs = outputs_loss(k, plain, loss, out.outputs[place], output_seeds);
@@ -151,7 +151,7 @@ void TrainingSet::structure(std::int64_t k, const Buffer<double>& packed, double
   out.forces[place] = std::move(forces);
   if (!weights_bar || graph.n_atoms() == 0) return;
 
-  ClosedSweep dual(network, graph, packed, true, ws);
+  ClosedSweep<double> dual(network, graph, packed, true, ws);
   dual.forward(edge_tangents(graph, seeds, weight));
   dual.clear();
   dual.seed_energy(-scale, weight * scale * seeds.a);
@@ -172,7 +172,7 @@ TrainingSet::Evaluation TrainingSet::evaluate(std::span<const std::int64_t> batc
   threads = std::max(threads, 1);
   while (int(workspaces_.size()) < threads) workspaces_.push_back(std::make_unique<Workspace<double>>());
   const Engine<double>& engine = potential_->network().engine<double>();
-  const Buffer<double>& packed = potential_->packed();
+  const Buffer<double>& packed = potential_->packed<double>();
 
   const int G = int(std::min<std::size_t>(n, n_buffers));
   const int n_tasks = gradient ? G : int(n);
@@ -209,7 +209,7 @@ std::vector<std::vector<double>> TrainingSet::slot_rms(std::span<const std::int6
     sums.emplace_back(slot.parts.size(), 0.0), counts.emplace_back(slot.parts.size(), 0.0);
   for (std::int64_t k : batch) {
     const Graph& graph = graphs_.at(k);
-    ClosedSweep(network, graph, potential_->packed(), false, ws).forward();
+    ClosedSweep<double>(network, graph, potential_->packed<double>(), false, ws).forward();
     for (std::size_t s = 0; s < sums.size(); ++s) {
       const Layout<double>& layout = network.engine<double>().layouts[s];
       const int n = graph.sets[network.slots()[s].set].n;

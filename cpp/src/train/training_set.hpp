@@ -40,9 +40,9 @@ class TrainingSet {
  private:
   std::vector<std::vector<double>> edge_tangents(const Graph& graph, const LossSeeds& seeds, double weight) const;
   /// Outputs after a plain forward, their share of the loss, and its derivative by the states of the nodes [output]
-  double outputs_loss(std::int64_t k, const ClosedSweep& sweep, const Loss& loss,
+  double outputs_loss(std::int64_t k, const ClosedSweep<double>& sweep, const Loss& loss,
                       std::vector<std::vector<double>>& values, std::vector<std::vector<double>>& seeds) const;
-  void seed_outputs(const Graph& graph, const ClosedSweep& sweep, bool dual, double weight,
+  void seed_outputs(const Graph& graph, const ClosedSweep<double>& sweep, bool dual, double weight,
                     const std::vector<std::vector<double>>& seeds) const;
   void structure(std::int64_t k, const Buffer<double>& packed, double weight, const Loss& loss, Workspace<double>& ws,
                  double* weights_bar, Evaluation& out, std::size_t place) const;
