@@ -50,6 +50,7 @@ class Bilinear {
     for (const BilinearTerm& t : terms_) terms.push_back({t.target, std::min(t.a, t.b), std::max(t.a, t.b), t.c});
     return Bilinear(terms);
   }
+  std::size_t size() const { return terms_.size(); }
   const std::vector<BilinearTerm>& terms() const { return terms_; }
 
   /// out[t] += sum c x[a] y[b], each slot one lane
