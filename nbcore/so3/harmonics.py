@@ -150,22 +150,29 @@ def real_to_complex(l):
 
 
 def _harmonics(where, l_max, vectors, gradient, hessian, out, threads):
+    solid, n_results = where == "solid_harmonics", 3 if hessian else 2 if gradient else 1
+    given = (None,) * n_results if out is None else (out,) if isinstance(out, np.ndarray) else out
+    if len(given) != n_results:
+        raise InputError(f"{where}: out must hold {n_results} arrays, got {len(given)}")
+    missing = (None,) * (3 - n_results)
+    if out is not None and type(l_max) is int:  # arrays that will do as they are: nothing but the kernel
+        some = 1 if threads == 1 else thread_number(threads, getattr(given[-1], "size", 0))
+        if _core.harmonics(solid, l_max, vectors, *given, *missing, some):
+            return out
     l_max = angular_momentum(where, "l_max", l_max)
     vectors = floating_array(where, "vectors", vectors, (3,))
     shape, n_lm = vectors.shape[:-1], (l_max + 1) ** 2
-    tails = [(n_lm,), (3, n_lm), (3, 3, n_lm)][: 3 if hessian else 2 if gradient else 1]
-    given = [None] * len(tails) if out is None else [out] if isinstance(out, np.ndarray) else list(out)
-    if len(given) != len(tails):
-        raise InputError(f"{where}: out must hold {len(tails)} arrays, got {len(given)}")
+    tails = [(n_lm,), (3, n_lm), (3, 3, n_lm)]
     results = [
-        output(where, "out", one, (*shape, *tail), vectors.dtype) for one, tail in zip(given, tails, strict=True)
+        output(where, "out", one, (*shape, *tail), vectors.dtype) for one, tail in zip(given, tails, strict=False)
     ]
+    n = vectors.size // 3
     _core.harmonics(
-        where == "solid_harmonics",
+        solid,
         l_max,
-        np.ascontiguousarray(vectors).reshape(-1, 3),
-        *results,
-        *[None] * (3 - len(results)),
+        np.ascontiguousarray(vectors).reshape(n, 3),
+        *(result.reshape(n, *tail) for result, tail in zip(results, tails, strict=False)),
+        *missing,
         thread_number(threads, sum(result.size for result in results)),
     )
-    return results[0] if len(results) == 1 else tuple(results)
+    return results[0] if n_results == 1 else tuple(results)

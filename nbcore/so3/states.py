@@ -95,7 +95,9 @@ def summed(array, shape):
 
 def thread_number(threads, work):
     """`threads`, or what the environment says where the work (multiply-adds) is worth it."""
-    return 1 if threads is None and work < 1e6 else default_threads(threads)
+    if (threads is None and work < 1e6) or threads == 1:
+        return 1
+    return default_threads(threads)
 
 
 def _arrays(state):

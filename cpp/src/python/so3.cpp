@@ -1,6 +1,8 @@
 // Arrays in, arrays out: the arguments are checked in nbcore/so3, which documents them.
+#include <algorithm>
 #include <array>
 #include <complex>
+#include <initializer_list>
 
 #include "base/error.hpp"
 #include "python/module.hpp"
@@ -16,26 +18,42 @@ namespace {
 
 using Coupling = std::vector<double> (*)(int, int, int);
 
-/// The numbers of an array that Python has made for them; nullptr for None.
-template <class Real> Real* place(const py::object& out, std::size_t size) {
-  if (out.is_none()) return nullptr;
-  auto array = py::cast<py::array>(out);
-  if (!py::isinstance<py::array_t<Real, py::array::c_style>>(array) || std::size_t(array.size()) != size)
-    throw ShapeError("harmonics: out must be a contiguous array of the right size and type");
-  return static_cast<Real*>(array.mutable_data());
+/// Whether `a` is a contiguous array of this shape and type.
+template <class Real> bool fits(const py::handle& a, std::initializer_list<py::ssize_t> shape) {
+  if (!py::isinstance<py::array_t<Real, py::array::c_style>>(a)) return false;
+  const auto array = py::reinterpret_borrow<py::array>(a);
+  return std::equal(shape.begin(), shape.end(), array.shape(), array.shape() + array.ndim());
 }
 
-/// Vectors (n, 3) to what is not None of values (n, lm), gradient (n, 3, lm), hessian (n, 3, 3, lm)
-template <class Real> void harmonics(bool solid, int l_max, const py::array_t<Real, py::array::c_style>& vectors,
-                                     const py::object& values, const py::object& gradient, const py::object& hessian,
-                                     int threads) {
-  const std::size_t n = vectors.shape(0), size = l_max < 0 ? 0 : n * (l_max + 1) * (l_max + 1);
-  const so3::HarmonicsOutput<Real> out{place<Real>(values, size), place<Real>(gradient, 3 * size),
-                                       place<Real>(hessian, 9 * size)};
-  const Real* r = vectors.data();
+template <class Real> bool harmonics_of(bool solid, int l_max, const py::array& vectors, const py::handle& values,
+                                        const py::handle& gradient, const py::handle& hessian, int threads) {
+  const py::ssize_t n = vectors.shape(0), n_lm = l_max < 0 ? 0 : py::ssize_t(l_max + 1) * (l_max + 1);
+  bool good = fits<Real>(vectors, {n, 3});
+  const auto place = [&](const py::handle& a, std::initializer_list<py::ssize_t> shape) -> Real* {
+    if (a.is_none()) return nullptr;
+    auto array = py::reinterpret_borrow<py::array>(a);
+    good = good && fits<Real>(a, shape) && array.writeable();
+    return good ? static_cast<Real*>(array.mutable_data()) : nullptr;
+  };
+  const so3::HarmonicsOutput<Real> out{place(values, {n, n_lm}), place(gradient, {n, 3, n_lm}),
+                                       place(hessian, {n, 3, 3, n_lm})};
+  if (!good || !out.values) return false;
+  const Real* r = static_cast<const Real*>(vectors.data());
   const py::gil_scoped_release release;
   if (solid) so3::solid_harmonics(l_max, n, r, out, threads);
   else so3::spherical_harmonics(l_max, n, r, out, threads);
+  return true;
+}
+
+/// Vectors (n, 3) to what is not None of values (n, lm), gradient (n, 3, lm), hessian (n, 3, 3, lm). Contiguous arrays
+/// of these shapes and of one type, or nothing is done and the answer is False.
+bool harmonics(bool solid, int l_max, const py::handle& vectors, const py::handle& values, const py::handle& gradient,
+               const py::handle& hessian, int threads) {
+  if (!py::isinstance<py::array>(vectors)) return false;
+  const auto r = py::reinterpret_borrow<py::array>(vectors);
+  if (r.ndim() != 2) return false;
+  return (r.itemsize() == 4 ? harmonics_of<float> : harmonics_of<double>)(solid, l_max, r, values, gradient, hessian,
+                                                                          threads);
 }
 
 template <Coupling f> Doubles coupling(int l1, int l2, int l3) {
@@ -163,9 +181,7 @@ void bind_so3(py::module_& m) {
   m.attr("l_supported") = so3::l_supported;
   m.def("clebsch_gordan", coupling<so3::clebsch_gordan>);
   m.def("real_clebsch_gordan", coupling<so3::real_clebsch_gordan>);
-  m.def("harmonics", harmonics<float>, py::arg("solid"), py::arg("l_max"), py::arg("vectors").noconvert(),
-        py::arg("values"), py::arg("gradient"), py::arg("hessian"), py::arg("threads"));
-  m.def("harmonics", harmonics<double>);
+  m.def("harmonics", harmonics);
   m.def("wigner_D", wigner_D);
   py::class_<so3::Product>(m, "Product")
       .def(py::init(&make_product))

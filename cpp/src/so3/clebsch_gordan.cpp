@@ -14,15 +14,23 @@ namespace {
 using Integer = __int128;
 
 /// Pascal's triangle to n = 2 l_supported: every entry is below 2^97.
-Integer binomial(int n, int k) {
-  static const auto triangle = [] {
-    constexpr int rows = 2 * l_supported + 1;
-    std::vector<std::array<Integer, rows>> c(rows);
-    for (int n = 0; n < rows; ++n)
+template <class T, int n_max> struct Triangle {
+  T c[n_max + 1][n_max + 1] = {};
+  Triangle() {
+    for (int n = 0; n <= n_max; ++n)
       for (int k = 0; k <= n; ++k) c[n][k] = k == 0 || k == n ? 1 : c[n - 1][k - 1] + c[n - 1][k];
-    return c;
-  }();
-  return k < 0 || k > n ? 0 : triangle[n][k];
+  }
+  T operator()(int n, int k) const { return c[n][k]; }
+};
+const Triangle<Integer, 2 * l_supported>& binomial() {
+  static const Triangle<Integer, 2 * l_supported> triangle;
+  return triangle;
+}
+
+inline constexpr int l_sum_small = 62;  // l1 + l2 + l3 to which all of a sum fits into 64 bits
+const Triangle<std::int64_t, l_sum_small>& small_binomial() {
+  static const Triangle<std::int64_t, l_sum_small> triangle;
+  return triangle;
 }
 
 /// One coupled block l1 x l2 -> l3 (Varshalovich et al., Quantum Theory of Angular Momentum, eq. 8.2.1(3), in
@@ -36,19 +44,21 @@ Integer binomial(int n, int k) {
 class Block {
  public:
   Block(int l1, int l2, int l3) : l1(l1), l2(l2), l3(l3), a(l1 + l2 - l3), b(l1 - l2 + l3), c(l2 + l3 - l1) {
-    scale = static_cast<long double>(binomial(2 * l1, a)) * static_cast<long double>(binomial(2 * l2, a));
+    const auto& binomials = binomial();
+    scale = static_cast<long double>(binomials(2 * l1, a)) * static_cast<long double>(binomials(2 * l2, a));
     for (int k = 1; k <= a; ++k) scale *= static_cast<long double>(k) / (l1 + l2 + l3 + 1 - a + k);
+    const int l[3] = {l1, l2, l3};
+    for (int i = 0; i < 3; ++i)
+      for (int k = 0; k <= 2 * l[i]; ++k) weight[i][k] = static_cast<long double>(binomials(2 * l[i], k));
   }
 
   /// sqrt(factor) <l1 m1 l2 m2 | l3 m1+m2>
   double coefficient(int m1, int m2, long double factor = 1) const {
     const int m3 = m1 + m2;
     if (std::abs(m3) > l3) return 0;
-    const Sum s = sum(m1, m2);
-    const long double weight = static_cast<long double>(binomial(2 * l1, l1 - m1)) *
-                               static_cast<long double>(binomial(2 * l2, l2 - m2)) *
-                               static_cast<long double>(binomial(2 * l3, l3 - m3));
-    return static_cast<double>(s.value() * std::sqrt(factor * scale / weight));
+    const long double s = l1 + l2 + l3 <= l_sum_small ? static_cast<long double>(small_sum(m1, m2)) : sum(m1, m2).value();
+    const long double all = weight[0][l1 - m1] * weight[1][l2 - m2] * weight[2][l3 - m3];
+    return static_cast<double>(s * std::sqrt(factor * scale / all));
   }
 
  private:
@@ -74,12 +84,15 @@ class Block {
     }
   };
 
+  int first(int m1, int m2) const { return std::max({0, l1 - m1 - b, l2 + m2 - c}); }
+  int last(int m1, int m2) const { return std::min({a, l1 - m1, l2 + m2}); }
+
   Sum sum(int m1, int m2) const {
     Sum s;
-    const int first = std::max({0, l1 - m1 - b, l2 + m2 - c}), last = std::min({a, l1 - m1, l2 + m2});
-    for (int k = first; k <= last; ++k) {
+    const auto& binomials = binomial();
+    for (int k = first(m1, m2); k <= last(m1, m2); ++k) {
       // Any two of a, b, c add up to 2l <= 100 and the smallest is at most 50: hence the bounds in add_product.
-      Integer f[3] = {binomial(a, k), binomial(b, l1 - m1 - k), binomial(c, l2 + m2 - k)};
+      Integer f[3] = {binomials(a, k), binomials(b, l1 - m1 - k), binomials(c, l2 + m2 - k)};
       const int smallest = a <= b && a <= c ? 0 : b <= c ? 1 : 2;
       std::swap(f[smallest], f[2]);
       s.add_product(f[0] * f[1], k % 2 ? -f[2] : f[2]);
@@ -87,8 +100,19 @@ class Block {
     return s;
   }
 
+  /// The same where the sum of all sizes, 2^(l1+l2+l3) at most, fits.
+  std::int64_t small_sum(int m1, int m2) const {
+    std::int64_t s = 0;
+    const auto& binomials = small_binomial();
+    for (int k = first(m1, m2), end = last(m1, m2); k <= end; ++k) {
+      const std::int64_t term = binomials(a, k) * binomials(b, l1 - m1 - k) * binomials(c, l2 + m2 - k);
+      s += k % 2 ? -term : term;
+    }
+    return s;
+  }
+
   int l1, l2, l3, a, b, c;
-  long double scale;
+  long double scale, weight[3][2 * l_supported + 1];
 };
 
 void check(const char* where, int l1, int l2, int l3) {

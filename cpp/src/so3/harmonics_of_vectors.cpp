@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -14,48 +15,178 @@
 namespace nbcore::so3 {
 namespace {
 
-/// The largest component of all vectors.
-template <class Real> Real check(const char* where, int l_max, std::size_t n, const Real* r) {
+template <class Lane> NB_INLINE Lane magnitude(Lane x) { return x < 0 ? -x : x; }
+template <class Lane> NB_INLINE Lane larger(Lane a, Lane b) { return a > b ? a : b; }
+
+/// Of the components of all vectors.
+template <class Real> struct Extent {
+  Real largest = 0, smallest = std::numeric_limits<Real>::infinity();  // magnitudes
+};
+
+template <class Real> Extent<Real> check(const char* where, int l_max, std::size_t n, const Real* r) {
   if (l_max < 0 || l_max > l_supported)
     throw InputError(message(where, ": l_max must be 0 to ", l_supported, ", got ", l_max));
-  Real largest = 0;
-  bool finite = true;
-  for (std::size_t i = 0; i < 3 * n; ++i) {
-    largest = std::max(largest, std::abs(r[i]));
-    finite &= std::abs(r[i]) <= std::numeric_limits<Real>::max();
+  using Lane = Simd<Real>;
+  constexpr int w = width<Real>;
+  const Lane limit = Lane{} + std::numeric_limits<Real>::max();
+  Lane largest{}, smallest = limit;
+  auto finite = limit == limit;
+  for (std::size_t i = 0; i < 3 * n; i += w) {
+    Lane x = limit;
+    if (i + w <= 3 * n) std::memcpy(&x, r + i, sizeof x);
+    else x = Lane{} + r[i], std::memcpy(&x, r + i, (3 * n - i) * sizeof(Real));
+    x = magnitude(x);
+    finite &= x <= limit;
+    largest = larger(x, largest), smallest = x < smallest ? x : smallest;
   }
-  for (std::size_t i = 0; !finite && i < 3 * n; ++i)
+  Extent<Real> extent;
+  bool all = true;
+  for (int lane = 0; lane < w; ++lane) {
+    all &= finite[lane] != 0;
+    extent = {std::max(extent.largest, largest[lane]), std::min(extent.smallest, smallest[lane])};
+  }
+  for (std::size_t i = 0; !all && i < 3 * n; ++i)
     if (!std::isfinite(r[i]))
       throw InputError(message(where, ": component ", "xyz"[i % 3], " of vector ", i / 3, " is ", r[i]));
-  return largest;
+  return extent;
 }
 
 constexpr int hessian_of[9] = {0, 1, 2, 1, 3, 4, 2, 4, 5};  // [a][b] among xx, xy, xz, yy, yz, zz
 
-/// Calls work(point, Y, dY, ddY) with `width` vectors as three registers, and writes what it leaves in the registers Y,
-/// dY and ddY. The last registers are filled up with unit vectors, so the bits of a result do not depend on its place.
-template <class Real, class Work>
-void by_registers(int l_max, std::size_t n, const Real* r, HarmonicsOutput<Real> out, int threads, const Work& work) {
+/// f(l_max as a constant) for small l_max, whose rows stay in registers; else f(-1).
+template <class F> NB_INLINE void by_size(int l_max, F f) {
+  switch (l_max) {
+    case 1:
+      return f(std::integral_constant<int, 1>{});
+    case 2:
+      return f(std::integral_constant<int, 2>{});
+    case 3:
+      return f(std::integral_constant<int, 3>{});
+    case 4:
+      return f(std::integral_constant<int, 4>{});
+    case 5:
+      return f(std::integral_constant<int, 5>{});
+    case 6:
+      return f(std::integral_constant<int, 6>{});
+    default:
+      return f(std::integral_constant<int, -1>{});
+  }
+}
+
+template <class Real> inline constexpr Real far = sizeof(Real) == 8 ? 1e100 : 1e15;
+
+/// The unit vectors u of r and 1 / |r|. Where squares would overflow or lose digits, vectors are brought to order one
+/// first by a power of two: nothing is rounded, so all lanes get the same bits as anywhere else. `ordinary`: there are
+/// no such vectors.
+template <class Lane> NB_INLINE void normalise(Lane* u, Lane& inverse, bool ordinary) {
+  using Real = RealOf<Lane>;
+  constexpr int w = width<Real>;
+  int exponent[w] = {};
+  for (int lane = 0; !ordinary && lane < w; ++lane) {
+    const Real size = std::max({std::abs(u[0][lane]), std::abs(u[1][lane]), std::abs(u[2][lane])});
+    if (size < far<Real> && size > 1 / far<Real>) continue;
+    exponent[lane] = std::ilogb(size);
+    for (int a = 0; a < 3; ++a) u[a][lane] = std::ldexp(u[a][lane], -exponent[lane]);
+  }
+  inverse = Real(1) / square_root(u[0] * u[0] + u[1] * u[1] + u[2] * u[2]);
+  for (int a = 0; a < 3; ++a) u[a] = u[a] * inverse;
+  // once more: the rounding of `inverse` would enter l times
+  const Lane correction = Real(1.5) - Real(0.5) * (u[0] * u[0] + u[1] * u[1] + u[2] * u[2]);
+  for (int a = 0; a < 3; ++a) u[a] = u[a] * correction;
+  for (int lane = 0; !ordinary && lane < w; ++lane) inverse[lane] = std::ldexp(inverse[lane], -exponent[lane]);
+}
+
+/// Solid harmonics of a register of vectors, l_max `fixed` or else given.
+template <class Lane> struct Solid {
+  Lane r[3];
+
+  Solid(const Lane* point, bool) : r{point[0], point[1], point[2]} {}
+  template <int fixed> void values(int l_max, Lane* S) const { harmonics<fixed>(l_max, r[0], r[1], r[2], S); }
+  void before_gradient(int, Lane*) const {}
+  template <int axis> NB_INLINE Lane derivative(int, Lane, Lane dS) const { return dS; }
+  void hessian(int l_max, Lane* S, Lane* dS, Lane* ddS) const {
+    harmonics_hessian(l_max, r[0], r[1], r[2], S, dS, ddS);
+  }
+};
+
+/// Spherical harmonics of their directions.
+template <class Lane> struct Spherical {
+  using Real = RealOf<Lane>;
+  Lane u[3], inverse;
+
+  Spherical(const Lane* point, bool ordinary) : u{point[0], point[1], point[2]} { normalise(u, inverse, ordinary); }
+  template <int fixed> void values(int l_max, Lane* Y) const { harmonics<fixed>(l_max, u[0], u[1], u[2], Y); }
+  void before_gradient(int l_max, Lane* Y) const {
+    for (int lm = 0; lm < (l_max + 1) * (l_max + 1); ++lm) Y[lm] = Y[lm] * inverse;
+  }
+  template <int axis> NB_INLINE Lane derivative(int l, Lane S, Lane dS) const { return dS - u[axis] * Real(l) * S; }
+  /// Y(r / |r|) = S / r^l: the derivatives of r^-l come off, at r = u,
+  ///   Y_ab = S_ab - l (u_a S_b + u_b S_a) - l delta_ab S + l (l + 2) u_a u_b S
+  void hessian(int l_max, Lane* Y, Lane* dS, Lane* ddY) const {
+    const int n_lm = (l_max + 1) * (l_max + 1);
+    harmonics_hessian(l_max, u[0], u[1], u[2], Y, dS, ddY);
+    for (int l = 0; l <= l_max; ++l) {
+      const Lane lu[3] = {u[0] * Real(l), u[1] * Real(l), u[2] * Real(l)};
+      for (int lm = l * l; lm < (l + 1) * (l + 1); ++lm)
+        for (int a = 0, ab = 0; a < 3; ++a)
+          for (int b = a; b < 3; ++b, ++ab) {
+            Lane value = ddY[ab * n_lm + lm] - lu[a] * dS[b * n_lm + lm] - lu[b] * dS[a * n_lm + lm] +
+                         lu[a] * u[b] * Y[lm] * Real(l + 2);
+            if (a == b) value -= Y[lm] * Real(l);
+            ddY[ab * n_lm + lm] = value * inverse * inverse;
+          }
+    }
+  }
+};
+
+/// What is wanted of n vectors, `width` of them at a time as three registers. Where rows are no whole registers, a
+/// group's vectors are dealt to registers like cards: then the rows of one register lie alike on cache lines (see
+/// write_transposed). Empty lanes hold unit vectors, so the bits of a result do not depend on its place. What is
+/// transposed is written before the next is computed: it comes from L1.
+template <class Functions, class Real>
+void by_registers(int l_max, std::size_t n, const Real* r, bool ordinary, HarmonicsOutput<Real> out, int threads) {
   using Lane = Simd<Real>;
-  constexpr int w = width<Real>, group = 32 * w;  // vectors in one item of work
-  const int n_lm = (l_max + 1) * (l_max + 1);
+  constexpr std::size_t w = width<Real>, group = w * w;  // vectors in one item of work
+  const std::size_t n_lm = std::size_t(l_max + 1) * (l_max + 1);
   const auto do_group = [&](std::size_t item) {
     thread_local std::vector<Lane> memory;
-    memory.resize(std::max<std::size_t>(memory.size(), 10 * n_lm));
-    Lane *Y = memory.data(), *dY = out.gradient ? Y + n_lm : nullptr, *ddY = out.hessian ? Y + 4 * n_lm : nullptr;
-    const std::size_t end = std::min(n, (item + 1) * group);
-    for (std::size_t first = item * group; first < end; first += w) {
-      const int filled = int(std::min<std::size_t>(w, end - first));
-      Lane point[3] = {Lane{}, Lane{}, Lane{} + Real(1)};
-      for (int lane = 0; lane < filled; ++lane)
-        for (int a = 0; a < 3; ++a) point[a][lane] = r[3 * (first + lane) + a];
-
-      work(point, Y, dY, ddY);
-
-      write_transposed(Y, n_lm, filled, out.values + first * n_lm, n_lm);
-      if (dY) write_transposed(dY, 3 * n_lm, filled, out.gradient + first * 3 * n_lm, 3 * n_lm);
-      for (int ab = 0; ddY && ab < 9; ++ab)
-        write_transposed(ddY + hessian_of[ab] * n_lm, n_lm, filled, out.hessian + (first * 9 + ab) * n_lm, 9 * n_lm);
+    memory.resize(std::max(memory.size(), (out.hessian ? 10 : 3) * n_lm));
+    Lane *Y = memory.data(), *d = Y + n_lm, *dy = d + n_lm;
+    const std::size_t begin = item * group;
+    const int vectors = int(std::min(n - begin, group)), registers = (vectors + int(w) - 1) / int(w);
+    const bool deal = n_lm % w != 0;
+    const int next_register = deal ? 1 : w,
+              next_lane = deal ? registers : 1;  // of vector k next_register + lane next_lane
+    Lane points[w][3];
+    for (int k = 0; k < registers; ++k) points[k][0] = points[k][1] = Lane{}, points[k][2] = Lane{} + Real(1);
+    for (int k = 0; k < registers; ++k)
+      for (int lane = 0, v = k * next_register; lane < int(w) && v < vectors; ++lane, v += next_lane)
+        for (int a = 0; a < 3; ++a) reinterpret_cast<Real*>(&points[k][a])[lane] = r[3 * (begin + v) + a];
+    for (int k = 0; k < registers; ++k) {
+      const std::size_t first = begin + k * next_register;
+      const int filled = std::min(int(w), (vectors - k * next_register + next_lane - 1) / next_lane);
+      const auto write = [&](const Lane* from, Real* to, int column, int columns) {
+        write_transposed(from, int(n_lm), filled, to + (first * columns + column) * n_lm, next_lane * columns * n_lm);
+      };
+      const Functions functions(points[k], ordinary);
+      if (out.hessian) {
+        functions.hessian(l_max, Y, d, d + 3 * n_lm);
+        for (int ab = 0; ab < 9; ++ab) write(d + (3 + hessian_of[ab]) * n_lm, out.hessian, ab, 9);
+      }
+      by_size(l_max, [&](auto fixed) {
+        functions.template values<fixed>(l_max, Y);
+        write(Y, out.values, 0, 1);
+        if (!out.gradient) return;
+        functions.before_gradient(l_max, Y);
+        const Functions f = functions;  // a copy that no pointer knows: it stays in registers
+        differentiate<fixed>(l_max, Y, [&](int l, int lm, Lane x, Lane y, Lane) {
+          d[lm] = f.template derivative<0>(l, Y[lm], x), dy[lm] = f.template derivative<1>(l, Y[lm], y);
+        });
+        write(d, out.gradient, 0, 3), write(dy, out.gradient, 1, 3);
+        differentiate<fixed>(l_max, Y,
+                             [&](int l, int lm, Lane, Lane, Lane z) { d[lm] = f.template derivative<2>(l, Y[lm], z); });
+        write(d, out.gradient, 2, 3);
+      });
     }
   };
   const std::size_t items = (n + group - 1) / group;
@@ -63,75 +194,30 @@ void by_registers(int l_max, std::size_t n, const Real* r, HarmonicsOutput<Real>
   parallel_for(int(items), threads, [&](int item, int) { do_group(item); });
 }
 
-/// The unit vectors u of r; scaled to the largest component first: squares neither overflow nor underflow.
-template <class Lane> void normalise(Lane* u, Lane& scale, Lane& length) {
-  scale = Lane{};
-  for (int a = 0; a < 3; ++a) {
-    const Lane size = u[a] < 0 ? -u[a] : u[a];
-    scale = size > scale ? size : scale;
-  }
-  for (int a = 0; a < 3; ++a) u[a] = u[a] / scale;
-  length = square_root(u[0] * u[0] + u[1] * u[1] + u[2] * u[2]);
-  for (int a = 0; a < 3; ++a) u[a] = u[a] / length;
-}
-
 }  // namespace
 
 template <class Real>
 void spherical_harmonics(int l_max, std::size_t n, const Real* r, HarmonicsOutput<Real> out, int threads) {
-  using Lane = Simd<Real>;
-  check("spherical_harmonics", l_max, n, r);
-  for (std::size_t i = 0; i < n; ++i)
-    if (r[3 * i] == 0 && r[3 * i + 1] == 0 && r[3 * i + 2] == 0)
-      throw InputError(message("spherical_harmonics: vector ", i, " is zero and has no direction"));
-
-  const int n_lm = (l_max + 1) * (l_max + 1);
-  by_registers(l_max, n, r, out, threads, [&](Lane* u, Lane* Y, Lane* dY, Lane* ddY) {
-    Lane scale, length;
-    normalise(u, scale, length);
-    if (!dY) return harmonics(l_max, u[0], u[1], u[2], Y);
-    if (ddY) harmonics_hessian(l_max, u[0], u[1], u[2], Y, dY, ddY);
-    else harmonics_gradient(l_max, u[0], u[1], u[2], Y, dY);
-
-    // Y(r / |r|) = S / r^l: the derivatives of r^-l come off, at r = u,
-    //   Y_ab = S_ab - l (u_a S_b + u_b S_a) - l delta_ab S + l (l + 2) u_a u_b S,      Y_a = S_a - l u_a S
-    const Lane inverse = Real(1) / length / scale;
-    for (int l = 0; l <= l_max; ++l) {
-      const Lane lu[3] = {u[0] * Real(l), u[1] * Real(l), u[2] * Real(l)};
-      for (int lm = l * l; lm < (l + 1) * (l + 1); ++lm) {
-        Lane *x = dY + lm, *y = x + n_lm, *z = y + n_lm;
-        if (ddY) {
-          const Lane S_a[3] = {*x, *y, *z};
-          for (int a = 0, ab = 0; a < 3; ++a)
-            for (int b = a; b < 3; ++b, ++ab) {
-              Lane value = ddY[ab * n_lm + lm] - lu[a] * S_a[b] - lu[b] * S_a[a] + lu[a] * u[b] * Y[lm] * Real(l + 2);
-              if (a == b) value -= Y[lm] * Real(l);
-              ddY[ab * n_lm + lm] = value * inverse * inverse;
-            }
-        }
-        *x = (*x - Y[lm] * lu[0]) * inverse, *y = (*y - Y[lm] * lu[1]) * inverse, *z = (*z - Y[lm] * lu[2]) * inverse;
-      }
-    }
-  });
+  const Extent<Real> extent = check("spherical_harmonics", l_max, n, r);
+  if (extent.smallest == 0)
+    for (std::size_t i = 0; i < n; ++i)
+      if (r[3 * i] == 0 && r[3 * i + 1] == 0 && r[3 * i + 2] == 0)
+        throw InputError(message("spherical_harmonics: vector ", i, " is zero and has no direction"));
+  const bool ordinary = extent.smallest > 1 / far<Real> && extent.largest < far<Real>;
+  by_registers<Spherical<Simd<Real>>>(l_max, n, r, ordinary, out, threads);
 }
 
 template <class Real>
 void solid_harmonics(int l_max, std::size_t n, const Real* r, HarmonicsOutput<Real> out, int threads) {
-  using Lane = Simd<Real>;
   const double limit = std::is_same_v<Real, double> ? 300 : 37;
-  const double largest = check("solid_harmonics", l_max, n, r);
+  const double largest = check("solid_harmonics", l_max, n, r).largest;
   const auto too_long = [&](double length) { return l_max * std::log10(length) > limit; };
   for (std::size_t i = 0; too_long(2 * largest) && i < n; ++i)
     if (const double length = std::hypot(double(r[3 * i]), double(r[3 * i + 1]), double(r[3 * i + 2]));
         too_long(length))
       throw InputError(message("solid_harmonics: vector ", i, " of length ", length, " is too long: r^", l_max,
                                " would exceed 1e", limit));
-
-  by_registers(l_max, n, r, out, threads, [&](Lane* u, Lane* S, Lane* dS, Lane* ddS) {
-    if (ddS) harmonics_hessian(l_max, u[0], u[1], u[2], S, dS, ddS);
-    else if (dS) harmonics_gradient(l_max, u[0], u[1], u[2], S, dS);
-    else harmonics(l_max, u[0], u[1], u[2], S);
-  });
+  by_registers<Solid<Simd<Real>>>(l_max, n, r, true, out, threads);
 }
 
 template void spherical_harmonics(int, std::size_t, const float*, HarmonicsOutput<float>, int);

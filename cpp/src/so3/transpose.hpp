@@ -1,6 +1,6 @@
 // From registers of many vectors (or rotations) to one row of numbers for each of them.
 #pragma once
-#include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <utility>
 
@@ -26,22 +26,31 @@ template <int step, int w, class V> NB_INLINE void exchange_all(V* x) {
 
 }  // namespace detail
 
-/// to[lane * stride + i] = from[i][lane] for i < n and the first `filled` lanes.
+/// to[lane * stride + i] = from[i][lane] for i < n and the first `filled` lanes. Where all rows lie alike on cache
+/// lines (stride a multiple of the width), all blocks but the first and the last fill whole lines: others cost twice.
 template <class Real>
 void write_transposed(const Simd<Real>* from, int n, int filled, Real* to, std::size_t stride) {
   constexpr int w = width<Real>;
-  for (int first = 0; first < n; first += w) {
-    const int start = n >= w ? std::min(first, n - w) : 0;  // the last block overlaps the one before
-    const int count = std::min(n, w);
-    Simd<Real> block[w];
-    for (int i = 0; i < w; ++i) block[i] = i < count ? from[start + i] : Simd<Real>{};
-    detail::exchange_all<1, w>(block);
-    for (int lane = 0; lane < filled; ++lane) {
-      Real* row = to + lane * stride + start;
-      if (count == w) std::memcpy(row, &block[lane], sizeof block[lane]);
-      else std::memcpy(row, &block[lane], count * sizeof(Real));
-    }
+  if (n < w) {
+    Simd<Real> x[w] = {};
+    for (int i = 0; i < n; ++i) x[i] = from[i];
+    detail::exchange_all<1, w>(x);
+    for (int lane = 0; lane < filled; ++lane) std::memcpy(to + lane * stride, x + lane, n * sizeof(Real));
+    return;
   }
+  const auto block = [&](int start) {
+    Simd<Real> x[w];
+    NB_UNROLL for (int i = 0; i < w; ++i) x[i] = from[start + i];
+    detail::exchange_all<1, w>(x);
+    Real* row = to + start;
+    NB_UNROLL for (int lane = 0; lane < w; ++lane, row += stride)
+        if (lane < filled) std::memcpy(row, x + lane, sizeof x[lane]);
+  };
+  const int beyond = int(reinterpret_cast<std::uintptr_t>(to) / sizeof(Real) % w);  // numbers since the last line
+  int start = beyond && stride % w == 0 && n >= 4 * w ? w - beyond : 0;
+  if (start > 0) block(0);
+  for (; start + w <= n; start += w) block(start);
+  if (start < n) block(n - w);  // overlaps the one before
 }
 
 }  // namespace nbcore::so3
