@@ -61,13 +61,17 @@ template <Coupling f> Doubles coupling(int l1, int l2, int l3) {
   return Doubles({2 * l1 + 1, 2 * l2 + 1, 2 * l3 + 1}, C.data());
 }
 
-/// (n, 3, 3) to matrices (n, 2l+1, 2l+1): of l_max alone or of all l = 0..l_max
+/// (n, 3, 3) to matrices (n, 2l+1, 2l+1): of l_max alone or of all l = 0..l_max. One allocation holds them all: the
+/// pages of many large ones would be given back and cleared again at every call.
 std::vector<Doubles> wigner_D(int l_max, const Doubles& rotations, bool all, int threads) {
-  const py::ssize_t n = rotations.shape(0);
+  const py::ssize_t n = rotations.shape(0), first = all ? 0 : l_max;
+  const auto up_to = [&](py::ssize_t l) { return l * (2 * l - 1) * (2 * l + 1) / 3; };  // sum of (2k+1)^2, k < l
+  const Doubles memory(n * (up_to(l_max + 1) - up_to(first)));
   std::vector<Doubles> matrices;
   std::vector<double*> places(l_max + 1);
-  for (py::ssize_t l = all ? 0 : l_max; l <= l_max; ++l) {
-    matrices.emplace_back(Doubles({n, 2 * l + 1, 2 * l + 1}));
+  for (py::ssize_t l = first; l <= l_max; ++l) {
+    const double* place = memory.data() + n * (up_to(l) - up_to(first));
+    matrices.emplace_back(Doubles({n, 2 * l + 1, 2 * l + 1}, place, memory));
     places[l] = matrices.back().mutable_data();
   }
   const double* R = rotations.data();
