@@ -1,17 +1,21 @@
 // A cell list. Atoms are wrapped into bins at least one cutoff wide, in fractional coordinates. All parents of a bin
-// share one list of candidates (children in the surrounding bins, shifted to their image), which a loop over plain
-// arrays sieves with a small margin. What passes is decided exactly, on differences of the original positions:
+// share one list of candidates: children in the surrounding bins, in plain arrays, a register of them at a time. Each
+// is decided on the difference of the original positions:
 //
-//   v = (r_j - r_i) + S_1 a_1 + S_2 a_2 + S_3 a_3,   |v|^2 < cutoff^2
+//   v = (r_j - r_i) + (S_1 a_1 + S_2 a_2 + S_3 a_3),   |v|^2 < cutoff^2
 //
-// Seen from j, every term of v changes its sign and nothing else: rounding is symmetric, so is the list.
+// Seen from j, every term of v changes its sign and nothing else: rounding is symmetric, so is the list. Hence nothing
+// needs to be sorted: the neighbours of atom 0, then those of atom 1, ... each get it as their next child.
 #include "potential/neighbours.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
+#include "base/buffer.hpp"
 #include "base/error.hpp"
+#include "base/lanes.hpp"
 #include "potential/bins.hpp"
 
 namespace nbcore {
@@ -37,10 +41,28 @@ void check(std::span<const Vec3> positions, const Mat3& cell, std::array<bool, 3
   }
 }
 
-/// What the atoms of one bin may have as neighbours, coordinates in plain arrays for the sieve.
+using Lane = Simd<double>;
+inline constexpr std::size_t most_kept = 1 << 20;  // pairs
+
+/// S cell, one lane for each of some images.
+struct Shifts {
+  Lane x, y, z;
+  Shifts(const std::array<Lane, 3>& S, const Mat3& cell)
+      : x(S[0] * cell[0][0] + S[1] * cell[1][0] + S[2] * cell[2][0]),
+        y(S[0] * cell[0][1] + S[1] * cell[1][1] + S[2] * cell[2][1]),
+        z(S[0] * cell[0][2] + S[1] * cell[1][2] + S[2] * cell[2][2]) {}
+};
+
+/// What the atoms of one bin may have as neighbours.
 class Candidates {
  public:
-  void collect(const Bins& bins, std::int32_t b, double reach) {
+  struct Hit {
+    std::int32_t child;
+    Image shift;
+    Vec3 vector;
+  };
+
+  void collect(const Bins& bins, std::int32_t b, std::span<const Vec3> positions, double reach) {
     // The ball around the bin's atoms.
     const auto begin = bins.first(b), end = bins.first(b + 1);
     Vec3 low = bins.position(begin), high = low;
@@ -59,58 +81,82 @@ class Candidates {
     count_ = 0;
     bins.around(b, [&](std::int32_t bin, const Image& image, const Vec3& shift) {
       const auto first = bins.first(bin), last = bins.first(bin + 1);
-      if (place_.size() < count_ + static_cast<std::size_t>(last - first)) grow(last - first);
+      if (child_.size() < count_ + static_cast<std::size_t>(last - first) + width<double>) grow(last - first);
       for (auto p = first; p < last; ++p) {
-        const Vec3 r = bins.position(p) + shift, d = r - centre;
-        place_[count_] = p;
-        image_[count_] = image;
-        x_[count_] = r[0];
-        y_[count_] = r[1];
-        z_[count_] = r[2];
+        const Vec3 d = bins.position(p) + (shift - centre);
+        const Image& wrap = bins.wrap(p);
+        child_[count_] = bins.atom(p);
+        for (int k = 0; k < 3; ++k) {
+          image_[k][count_] = image[k] - wrap[k];
+          r_[k][count_] = positions[bins.atom(p)][k];
+        }
         count_ += dot(d, d) <= outer2;
       }
     });
+    for (std::size_t c = count_; c % width<double> != 0; ++c)  // of the last register; too far for anybody
+      for (int k = 0; k < 3; ++k) r_[k][c] = std::numeric_limits<double>::infinity(), image_[k][c] = 0;
+    shifts_known_ = false;
   }
 
-  /// Indices of the candidates within reach of r, to rounding.
-  std::span<const std::int32_t> sieve(const Vec3& r, double reach) {
-    for (std::size_t c = 0; c < count_; ++c) {
-      const double dx = x_[c] - r[0], dy = y_[c] - r[1], dz = z_[c] - r[2];
-      r2_[c] = dx * dx + dy * dy + dz * dz;
+  /// add(hit) for the candidates whose distance from r, in the image `wrap`, is below the cutoff.
+  template <class Add> void sieve(const Vec3& r, const Image& wrap, const Mat3& cell, double cutoff2, Add add) {
+    if (!shifts_known_ || wrap != wrap_) shift_to(wrap, cell);
+    const auto at = [](const Buffer<double>& a, std::size_t c) { return *reinterpret_cast<const Lane*>(a.data() + c); };
+    for (std::size_t c = 0; c < count_; c += width<double>) {
+      const Lane x = (at(r_[0], c) - r[0]) + at(shift_[0], c), y = (at(r_[1], c) - r[1]) + at(shift_[1], c),
+                 z = (at(r_[2], c) - r[2]) + at(shift_[2], c);
+      *reinterpret_cast<Lane*>(r2_.data() + c) = x * x + y * y + z * z;
     }
-    const double reach2 = reach * reach;
     std::size_t n = 0;
     for (std::size_t c = 0; c < count_; ++c) {
       passed_[n] = static_cast<std::int32_t>(c);
-      n += r2_[c] <= reach2;
+      n += r2_[c] < cutoff2;
     }
-    return {passed_.data(), n};
+    for (std::size_t k = 0; k < n; ++k) {
+      const auto c = static_cast<std::size_t>(passed_[k]);
+      Hit hit{child_[c], {}, {}};
+      for (int a = 0; a < 3; ++a) {
+        hit.shift[a] = static_cast<std::int32_t>(image_[a][c]) + wrap[a];
+        hit.vector[a] = (r_[a][c] - r[a]) + shift_[a][c];
+      }
+      add(hit, r2_[c]);
+    }
   }
 
-  std::int32_t place(std::int32_t c) const { return place_[c]; }
-  const Image& image(std::int32_t c) const { return image_[c]; }
-
  private:
+  /// For parents that were wrapped by `wrap`: mostly all of a bin.
+  void shift_to(const Image& wrap, const Mat3& cell) {
+    for (std::size_t c = 0; c < count_; c += width<double>) {
+      std::array<Lane, 3> S;
+      for (int k = 0; k < 3; ++k) S[k] = *reinterpret_cast<const Lane*>(image_[k].data() + c) + double(wrap[k]);
+      const Shifts shifts(S, cell);
+      *reinterpret_cast<Lane*>(shift_[0].data() + c) = shifts.x;
+      *reinterpret_cast<Lane*>(shift_[1].data() + c) = shifts.y;
+      *reinterpret_cast<Lane*>(shift_[2].data() + c) = shifts.z;
+    }
+    wrap_ = wrap, shifts_known_ = true;
+  }
+
   void grow(std::int32_t more) {
     const std::size_t size = 2 * (count_ + static_cast<std::size_t>(more)) + 256;
-    for (auto* array : {&x_, &y_, &z_, &r2_}) array->resize(size);
-    place_.resize(size);
-    passed_.resize(size);
-    image_.resize(size);
+    for (auto* arrays : {&r_, &image_, &shift_})
+      for (auto& a : *arrays) enlarge(a, size);
+    enlarge(r2_, size);
+    child_.resize(size), passed_.resize(size);
+  }
+  void enlarge(Buffer<double>& a, std::size_t size) const {
+    Buffer<double> larger(size);
+    std::copy_n(a.data(), count_, larger.data());
+    a = std::move(larger);
   }
 
   std::size_t count_ = 0;
-  std::vector<double> x_, y_, z_, r2_;
-  std::vector<std::int32_t> place_, passed_;
-  std::vector<Image> image_;
+  std::array<Buffer<double>, 3> r_, image_, shift_;  // shift = (image + wrap) cell; whole numbers as double
+  Buffer<double> r2_;
+  std::vector<std::int32_t> child_, passed_;
+  Image wrap_{};
+  bool shifts_known_ = false;
 };
-
-/// r_j + S cell - r_i. One function, so that deciding and reporting round alike.
-[[gnu::noinline]] Vec3 difference(const Vec3& ri, const Vec3& rj, const Image& S, const Mat3& cell) {
-  const Vec3 shift =
-      static_cast<double>(S[0]) * cell[0] + static_cast<double>(S[1]) * cell[1] + static_cast<double>(S[2]) * cell[2];
-  return (rj - ri) + shift;
-}
 
 [[noreturn]] void overlap(std::int32_t i, std::int32_t j, const Vec3& v, double r_min) {
   const auto what = i == j ? message("atom ", i, " and its own image are ")
@@ -130,59 +176,47 @@ NeighbourList neighbours(std::span<const Vec3> positions, const Mat3& given_cell
   const double reach = (1 + margin) * cutoff;
   const auto n = static_cast<std::int32_t>(positions.size());
 
-  // The rows in the order of the atoms.
-  struct Pair {
-    std::int32_t child;
-    Image shift;
-  };
-  std::vector<Pair> pairs;
-  std::vector<std::int64_t> begin(n), size(n);
+  // The neighbours of each atom, bin by bin.
+  thread_local std::vector<Candidates::Hit> hits;  // kept: fresh memory would cost more than all the rest
+  hits.clear();
+  std::vector<std::int64_t> begin(n);
+  NeighbourList list;
+  list.first.assign(n + 1, 0);
   Candidates candidates;
-  std::vector<std::uint64_t> row;
   for (std::int32_t b = 0; b < atoms.n_bins(); ++b) {
     if (atoms.first(b) == atoms.first(b + 1)) continue;
-    candidates.collect(atoms, b, reach);
+    candidates.collect(atoms, b, positions, reach);
     for (auto p = atoms.first(b); p < atoms.first(b + 1); ++p) {
       const auto i = atoms.atom(p);
-      // The images of one child are candidates in ascending order: sorting by (child, candidate) sorts by shift too.
-      row.clear();
-      for (const auto c : candidates.sieve(atoms.position(p), reach))
-        row.push_back(static_cast<std::uint64_t>(atoms.atom(candidates.place(c))) << 32 |
-                      static_cast<std::uint64_t>(c));
-      std::sort(row.begin(), row.end());
-      begin[i] = static_cast<std::int64_t>(pairs.size());
-      for (const auto key : row) {
-        const auto j = static_cast<std::int32_t>(key >> 32), c = static_cast<std::int32_t>(key & 0xffffffff);
-        const Image &s = candidates.image(c), &wi = atoms.wrap(p), &wj = atoms.wrap(candidates.place(c));
-        const Image S{s[0] + wi[0] - wj[0], s[1] + wi[1] - wj[1], s[2] + wi[2] - wj[2]};
-        if (i == j && S == Image{0, 0, 0}) continue;
-        const Vec3 v = difference(positions[i], positions[j], S, cell);
-        const double r2 = dot(v, v);
-        if (!(r2 < cutoff * cutoff)) continue;
-        if (r2 < r_min * r_min) overlap(i, j, v, r_min);
-        pairs.push_back({j, S});
-      }
-      size[i] = static_cast<std::int64_t>(pairs.size()) - begin[i];
-      if (static_cast<double>(size[i]) > max_neighbours)
+      begin[i] = static_cast<std::int64_t>(hits.size());
+      candidates.sieve(positions[i], atoms.wrap(p), cell, cutoff * cutoff, [&](const Candidates::Hit& hit, double r2) {
+        if (hit.child == i && hit.shift == Image{0, 0, 0}) return;
+        if (r2 < r_min * r_min) overlap(i, hit.child, hit.vector, r_min);
+        hits.push_back(hit);
+      });
+      const auto size = static_cast<std::int64_t>(hits.size()) - begin[i];
+      if (static_cast<double>(size) > max_neighbours)
         throw InputError(message("positions: atom ", i, " has more than ", max_neighbours,
                                  " neighbours within the cutoff of ", cutoff, "; are both in the same unit?"));
+      list.first[i + 1] = size;
     }
   }
 
-  NeighbourList list;
-  list.first.assign(n + 1, 0);
-  for (std::int32_t i = 0; i < n; ++i) list.first[i + 1] = list.first[i] + size[i];
-  list.child.resize(pairs.size());
-  list.shift.resize(pairs.size());
-  list.vector.resize(pairs.size());
-  for (std::int32_t i = 0; i < n; ++i)
-    for (std::int64_t e = 0; e < size[i]; ++e) {
-      const Pair& pair = pairs[begin[i] + e];
-      const std::int64_t at = list.first[i] + e;
-      list.child[at] = pair.child;
-      list.shift[at] = pair.shift;
-      list.vector[at] = difference(positions[i], positions[pair.child], pair.shift, cell);
+  // Each as the child of its neighbours. Images of one pair were found in ascending order of the shift: seen from the
+  // other side that is the descending one.
+  std::vector<std::int64_t> size(list.first.begin() + 1, list.first.end());
+  std::partial_sum(list.first.begin(), list.first.end(), list.first.begin());
+  std::vector<std::int64_t> next(list.first.begin(), list.first.end() - 1);
+  list.allocate(hits.size());
+  for (std::int32_t j = 0; j < n; ++j)
+    for (auto k = begin[j] + size[j]; k-- > begin[j];) {
+      const Candidates::Hit& hit = hits[k];
+      const auto at = next[hit.child]++;
+      list.child[at] = j;
+      list.shift[at] = {-hit.shift[0], -hit.shift[1], -hit.shift[2]};
+      list.vector[at] = {0 - hit.vector[0], 0 - hit.vector[1], 0 - hit.vector[2]};  // no -0.0
     }
+  if (hits.capacity() > most_kept) hits = {};
   return list;
 }
 

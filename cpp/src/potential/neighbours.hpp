@@ -1,7 +1,9 @@
 // Who is near whom: all pairs of atoms, images included, closer than a cutoff.
 #pragma once
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -11,10 +13,19 @@ namespace nbcore {
 
 /// The neighbours of all atoms as compressed rows: those of parent i stand at first[i] ... first[i + 1] - 1.
 struct NeighbourList {
-  std::vector<std::int64_t> first;                 ///< n + 1 offsets
-  std::vector<std::int32_t> child;                 ///< index of the neighbour
-  std::vector<std::array<std::int32_t, 3>> shift;  ///< its image: how many cell vectors it is moved by
-  std::vector<Vec3> vector;                        ///< r_child + shift * cell - r_parent
+  std::vector<std::int64_t> first;               ///< n + 1 offsets
+  std::span<std::int32_t> child;                 ///< index of the neighbour
+  std::span<std::array<std::int32_t, 3>> shift;  ///< its image: how many cell vectors it is moved by
+  std::span<Vec3> vector;                        ///< r_child + shift * cell - r_parent
+  std::unique_ptr<std::byte[]> memory;           ///< of all pairs, in one piece: the next list finds it again
+
+  /// Room for this many pairs, as it comes.
+  void allocate(std::size_t n) {
+    memory = std::make_unique_for_overwrite<std::byte[]>(n * (sizeof(Vec3) + sizeof shift[0] + sizeof child[0]));
+    vector = {reinterpret_cast<Vec3*>(memory.get()), n};
+    shift = {reinterpret_cast<std::array<std::int32_t, 3>*>(vector.data() + n), n};
+    child = {reinterpret_cast<std::int32_t*>(shift.data() + n), n};
+  }
 };
 
 /// All (parent, child, shift) with |r_child + shift * cell - r_parent| < cutoff, strictly; both directions of a pair,

@@ -1,6 +1,6 @@
 #include "potential/neighbours.hpp"
 
-#include <cstring>
+#include <algorithm>
 
 #include "python/arguments.hpp"
 #include "python/module.hpp"
@@ -8,6 +8,16 @@
 namespace py = pybind11;
 
 namespace nbcore::python {
+
+namespace {
+
+/// As a NumPy array (n, 3) of memory that `owner` keeps.
+template <class T> py::array_t<T> rows_of_3(std::span<const std::array<T, 3>> rows, const py::capsule& owner) {
+  return py::array_t<T>({static_cast<py::ssize_t>(rows.size()), py::ssize_t{3}},
+                        reinterpret_cast<const T*>(rows.data()), owner);
+}
+
+}  // namespace
 
 void bind_neighbours(py::module_& m) {
   m.def(
@@ -22,17 +32,16 @@ void bind_neighbours(py::module_& m) {
           list = nbcore::neighbours(r, a, periodic, cutoff, r_min);
         }
         const auto n = static_cast<py::ssize_t>(list.child.size());
-        std::vector<std::int64_t> parent(list.child.size());
+        py::array_t<std::int64_t> atoms({py::ssize_t{2}, n});
+        const std::span parent(atoms.mutable_data(), n), child(atoms.mutable_data() + n, n);
         for (std::size_t i = 0; i < r.size(); ++i)
           std::fill(parent.begin() + list.first[i], parent.begin() + list.first[i + 1], static_cast<std::int64_t>(i));
-        std::vector<std::int64_t> child(list.child.begin(), list.child.end());
-        py::array_t<std::int32_t> shift({n, py::ssize_t{3}});
-        py::array_t<double> vector({n, py::ssize_t{3}});
-        if (n > 0) {
-          std::memcpy(shift.mutable_data(), list.shift.data(), list.shift.size() * sizeof(list.shift[0]));
-          std::memcpy(vector.mutable_data(), list.vector.data(), list.vector.size() * sizeof(list.vector[0]));
-        }
-        return py::make_tuple(to_numpy(std::move(parent), {n}), to_numpy(std::move(child), {n}), shift, vector);
+        std::copy(list.child.begin(), list.child.end(), child.begin());
+        const py::capsule owner(list.memory.get(), [](void* p) { delete[] static_cast<std::byte*>(p); });
+        list.memory.release();
+        return py::make_tuple(py::array_t<std::int64_t>(n, parent.data(), atoms),
+                              py::array_t<std::int64_t>(n, child.data(), atoms),
+                              rows_of_3<std::int32_t>(list.shift, owner), rows_of_3<double>(list.vector, owner));
       },
       py::arg("positions"), py::arg("cell"), py::arg("pbc"), py::arg("cutoff"), py::arg("r_min") = 1e-3,
       R"(All pairs of atoms, images included, closer than the cutoff.

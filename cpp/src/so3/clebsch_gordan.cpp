@@ -56,7 +56,8 @@ class Block {
   double coefficient(int m1, int m2, long double factor = 1) const {
     const int m3 = m1 + m2;
     if (std::abs(m3) > l3) return 0;
-    const long double s = l1 + l2 + l3 <= l_sum_small ? static_cast<long double>(small_sum(m1, m2)) : sum(m1, m2).value();
+    const long double s =
+        l1 + l2 + l3 <= l_sum_small ? static_cast<long double>(small_sum(m1, m2)) : sum(m1, m2).value();
     const long double all = weight[0][l1 - m1] * weight[1][l2 - m2] * weight[2][l3 - m3];
     return static_cast<double>(s * std::sqrt(factor * scale / all));
   }

@@ -15,7 +15,8 @@ namespace {
 using Lane = Simd<double>;
 constexpr int W = width<double>;
 
-/// Column m of C, l-1 x 1 -> l: at most five (m of l-1, axis of D^1), all counted from 0. The last are filled up with 0.
+/// Column m of C, l-1 x 1 -> l: at most five (m of l-1, axis of D^1), all counted from 0. The last are filled up with
+/// 0.
 struct Column {
   static constexpr int most = 5;
   int n = 0, before[most] = {}, axis[most] = {};
