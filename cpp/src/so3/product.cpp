@@ -10,6 +10,7 @@
 #include "base/error.hpp"
 #include "base/threads.hpp"
 #include "so3/clebsch_gordan.hpp"
+#include "so3/one_channel_product.hpp"
 #include "so3/product_kernels.hpp"
 
 namespace nbcore::so3 {
@@ -68,6 +69,10 @@ Product::Product(std::vector<PartShape> x, std::vector<PartShape> y, std::vector
     views.push_back(wanted);
     return int(views.size()) - 1;
   };
+  const auto single = [](const PartShape& part) { return part.channels == 1; };
+  swapped_ = std::all_of(x_.begin(), x_.end(), single) && !std::all_of(y_.begin(), y_.end(), single);
+  const bool one_channel = channelwise && std::all_of((swapped_ ? x_ : y_).begin(), (swapped_ ? x_ : y_).end(), single);
+  std::vector<OneChannelProduct::Term> terms;
   std::map<std::tuple<int, int, int>, std::vector<double>> coefficients;
   std::stable_sort(paths.begin(), paths.end(),
                    [](const auto& a, const auto& b) { return std::tie(a.x, a.y) < std::tie(b.x, b.y); });
@@ -92,6 +97,9 @@ Product::Product(std::vector<PartShape> x, std::vector<PartShape> y, std::vector
         for (int m12 = 0; m12 < pair.d1 * pair.d2; ++m12)
           if (const double c = C[std::size_t(m12) * d3 + m3]; c != 0) {
             rows.back().push_back({m12, c});
+            if (const int m1 = m12 / pair.d2, m2 = m12 % pair.d2; one_channel && !swapped_)
+              terms.push_back({path.x, path.y, path.z, m1, m2, m3, path.channel, c});
+            else if (one_channel) terms.push_back({path.y, path.x, path.z, m2, m1, m3, path.channel, c});
             columns[m12].push_back({int(rows.size()) - 1, c});
           }
         pair.rows.push_back({path.z, m3, path.channel});
@@ -101,8 +109,14 @@ Product::Product(std::vector<PartShape> x, std::vector<PartShape> y, std::vector
     work_ += double(pair.to_z.from.size() + columns.size()) * pair.channels;
     pairs_.push_back(std::move(pair));
   }
+  if (one_channel) fast_ = std::make_shared<OneChannelProduct>(swapped_ ? y_ : x_, swapped_ ? x_ : y_, z_, terms);
   for (const PartShape& part : x_) x_offset_.push_back(x_dim_), x_dim_ += (2 * part.l + 1) * part.channels;
   for (const PartShape& part : y_) y_offset_.push_back(y_dim_), y_dim_ += (2 * part.l + 1) * part.channels;
+}
+
+template <class T> bool Product::fast() const {
+  if constexpr (Scalar<T>::planes == 1) return fast_ && fast_->suits<T>();
+  else return false;
 }
 
 /// Few channels fill their registers together with those of other states, as far as everything stays in L2.
@@ -309,6 +323,8 @@ template <class T> void Product::forward(std::size_t n, const PartArrays<const T
                                          const PartArrays<T>& z, int threads) const {
   using Real = typename Scalar<T>::Real;
   constexpr int planes = Scalar<T>::planes;
+  if constexpr (planes == 1)
+    if (fast<T>()) return fast_->forward<T>(n, swapped_ ? y : x, swapped_ ? x : y, z, threads);
   const auto prepare = [&](Tile<T>& tile) { tile.x.make(tile, x_views_, x_), tile.y.make(tile, y_views_, y_); };
   by_tiles<T>(n, threads, prepare, [&](Tile<T>& tile) {
     tile.x.read(x), tile.y.read(y);
@@ -329,6 +345,11 @@ template <class T> void Product::adjoint(std::size_t n, const PartArrays<const T
                                          const PartArrays<T>& y_bar, int threads) const {
   using Real = typename Scalar<T>::Real;
   constexpr int planes = Scalar<T>::planes;
+  if constexpr (planes == 1)
+    if (fast<T>()) {
+      if (swapped_) return fast_->adjoint<T>(n, y, x, z_bar, y_bar, x_bar, threads);
+      return fast_->adjoint<T>(n, x, y, z_bar, x_bar, y_bar, threads);
+    }
   const bool want_x = !x_bar.empty(), want_y = !y_bar.empty();
   const auto prepare = [&](Tile<T>& tile) {  // what is not wanted is not touched
     tile.x.make(tile, x_views_, x_), tile.y.make(tile, y_views_, y_);

@@ -9,11 +9,13 @@
 #pragma once
 #include <complex>
 #include <cstddef>
+#include <memory>
 #include <vector>
 
 namespace nbcore::so3 {
 
 template <class Real> struct SparseMatrix;
+class OneChannelProduct;
 
 /// A part of a state: a matrix [2l+1][channels].
 struct PartShape {
@@ -90,6 +92,7 @@ class Product {
     Sparse to_z, from_z;    // [row][m1 d2 + m2] and its transpose
   };
   template <class T> struct Tile;
+  template <class T> bool fast() const;
   int states_per_tile(int width) const;
   template <class T, class Prepare, class Work>
   void by_tiles(std::size_t n, int threads, Prepare prepare, Work work) const;
@@ -99,7 +102,9 @@ class Product {
   int x_dim_ = 0, y_dim_ = 0;
   std::vector<View> x_views_, y_views_;
   std::vector<Pair> pairs_;
-  double work_ = 0;  // multiply-adds for one state
+  double work_ = 0;                                // multiply-adds for one state
+  std::shared_ptr<const OneChannelProduct> fast_;  // where one factor has one channel per part
+  bool swapped_ = false;                           // that factor is x
 };
 
 }  // namespace nbcore::so3
