@@ -169,8 +169,7 @@ template <class Real> class Mix : public GateOf<Mix<Real>, Real> {
       if constexpr (want.parameters) {
         Real* W_bar = b.weights_bar + c * class_size + p.W;
         if constexpr (is_dual<Lane>) {
-          mix_gradient(A.dot, p.K, C_bar.value, p.N, W_bar, rows, p.K, p.N);
-          mix_gradient(A.value, p.K, C_bar.dot, p.N, W_bar, rows, p.K, p.N);
+          mix_gradient<2, Real>({{A.dot, C_bar.value}, {A.value, C_bar.dot}}, p.K, p.N, W_bar, rows, p.K, p.N);
         } else {
           mix_gradient(A.value, p.K, C_bar.value, p.N, W_bar, rows, p.K, p.N);
         }

@@ -12,6 +12,7 @@ template <class Real> struct Workspace {
   std::vector<Edges<Real>> edges;         // per relation
   std::vector<char> written;              // per slot: something stands in bar
   Scratch<Real> scratch;
+  Block<Real> view;  // of the gate that runs
 };
 
 /// Persistent slots of a system of several blocks.
@@ -62,8 +63,7 @@ template <class Real> class Sweep {
     for (const auto& step : engine_.steps) {
       if (step.level != level) continue;
       if (!outside(step.output)) ws.x[step.output].resize(engine_.layouts[step.output].node_size() * block.n, dual_);
-      Block<Real> view = bind(step, block_index, ws);
-      step.gate->forward(dual_, view);
+      step.gate->forward(dual_, bind(step, block_index, ws));
     }
   }
   /// Adjoints of this level begin anew: what the caller seeds and what blocks share is zero, the rest unwritten.
@@ -90,16 +90,15 @@ template <class Real> class Sweep {
     for (auto step = engine_.steps.rbegin(); step != engine_.steps.rend(); ++step) {
       if (step->level != level) continue;
       if (!outside(step->output) && !ws.written[step->output]) write_zeros(step->output, ws);
-      std::vector<char> fresh;
-      for (int input : step->inputs) {
-        fresh.push_back(!outside(input) && !ws.written[input]);
-        if (!fresh.back()) continue;
-        if (step->gate->overwrites && std::count(step->inputs.begin(), step->inputs.end(), input) == 1)
-          ws.written[input] = 1;
-        else write_zeros(input, ws), fresh.back() = 0;
+      Block<Real>& view = bind(*step, block_index, ws);
+      for (std::size_t k = 0; k < step->inputs.size(); ++k) {
+        const int input = step->inputs[k];
+        if (outside(input) || ws.written[input]) continue;
+        view.inputs[k].fresh =
+            step->gate->overwrites && std::count(step->inputs.begin(), step->inputs.end(), input) == 1;
+        if (view.inputs[k].fresh) ws.written[input] = 1;
+        else write_zeros(input, ws);
       }
-      Block<Real> view = bind(*step, block_index, ws);
-      for (std::size_t k = 0; k < fresh.size(); ++k) view.inputs[k].fresh = fresh[k];
       view.weights_bar = weights_bar ? weights_bar + step->weights : nullptr;
       step->gate->adjoint(dual_, want, view);
     }
@@ -187,10 +186,11 @@ template <class Real> class Sweep {
         return true;
     return false;
   }
-  Block<Real> bind(const typename Engine<Real>::Step& step, int block_index, Workspace<Real>& ws) const {
+  Block<Real>& bind(const typename Engine<Real>::Step& step, int block_index, Workspace<Real>& ws) const {
     const Relation& r = relation(step.level);
     const GraphBlock& block = r.blocks[block_index];
-    Block<Real> b;
+    Block<Real>& b = ws.view;
+    b.inputs.clear();
     b.n = block.n, b.species_first = block.species_first.data(), b.n_species = graph_.sets[r.parents].n_species;
     b.first = block.edge_first.data(), b.child = block.child.data(), b.child_species = block.child_species.data();
     const bool halo = system_ && !system_->direct;

@@ -33,6 +33,8 @@ NB_INLINE void mixing_tile(const Real* A, std::ptrdiff_t lda, const Simd<Real>* 
       NB_UNROLL for (int j = 0; j < registers; ++j) sum[i][j] = *reinterpret_cast<const V*>(C + i * ldc + j * width<Real>);
   }
   for (int k = 0; k < K; ++k) {
+    // of large matrices a strip lies in L2 only
+    NB_UNROLL for (int j = 0; j < registers; ++j) __builtin_prefetch(W + (k + 6) * registers + j);
     NB_UNROLL for (int i = 0; i < rows; ++i)
       NB_UNROLL for (int j = 0; j < registers; ++j) sum[i][j] += A[i * lda + k] * W[k * registers + j];
   }
@@ -48,29 +50,34 @@ template <int registers, bool accumulate, int rows, class Real>
     if (i < n_rows) mixing_strip<registers, accumulate, rows - 1>(A + i * lda, lda, W, C + i * ldc, ldc, n_rows - i, K);
 }
 
-/// W_bar[k .. k+depth-1][registers of the strip] += sum over rows of A[row][k ..] C_bar[row][..]
-template <int depth, int registers, class Real>
-NB_INLINE void mixing_gradient_tile(const Real* A, std::ptrdiff_t lda, const Real* C_bar, std::ptrdiff_t ldc, Simd<Real>* W_bar, std::ptrdiff_t n_rows) {
+/// A pair of factors of a gradient: rows of A and of C_bar
+template <class Real> struct MixingFactors {
+  const Real *A, *C_bar;
+};
+
+/// W_bar[k .. k+depth-1][registers of the strip] += sum over factors and rows of A[row][k ..] C_bar[row][..]
+template <int depth, int registers, std::size_t n, class Real>
+NB_INLINE void mixing_gradient_tile(const MixingFactors<Real> (&factors)[n], std::ptrdiff_t k, std::ptrdiff_t lda, std::ptrdiff_t ldc, Simd<Real>* W_bar, std::ptrdiff_t n_rows) {
   using V = Simd<Real>;
   V sum[depth][registers];
   NB_UNROLL for (int i = 0; i < depth; ++i)
     NB_UNROLL for (int j = 0; j < registers; ++j) sum[i][j] = W_bar[i * registers + j];
-  for (std::ptrdiff_t row = 0; row < n_rows; ++row) {
-    NB_UNROLL for (int j = 0; j < registers; ++j) {
-      const V c = *reinterpret_cast<const V*>(C_bar + row * ldc + j * width<Real>);
-      NB_UNROLL for (int i = 0; i < depth; ++i) sum[i][j] += A[row * lda + i] * c;
+  for (const auto& [A, C_bar] : factors)
+    for (std::ptrdiff_t row = 0; row < n_rows; ++row) {
+      NB_UNROLL for (int j = 0; j < registers; ++j) {
+        const V c = *reinterpret_cast<const V*>(C_bar + row * ldc + j * width<Real>);
+        NB_UNROLL for (int i = 0; i < depth; ++i) sum[i][j] += A[row * lda + k + i] * c;
+      }
     }
-  }
   NB_UNROLL for (int i = 0; i < depth; ++i)
     NB_UNROLL for (int j = 0; j < registers; ++j) W_bar[i * registers + j] = sum[i][j];
 }
 
-template <int registers, int depth, class Real>
-[[gnu::noinline]] void mixing_gradient_strip(const Real* A, std::ptrdiff_t lda, const Real* C_bar, std::ptrdiff_t ldc, Simd<Real>* W_bar, std::ptrdiff_t n_rows, int K) {
-  int k = 0;
-  for (; k + depth <= K; k += depth) mixing_gradient_tile<depth, registers>(A + k, lda, C_bar, ldc, W_bar + k * registers, n_rows);
+template <int registers, int depth, std::size_t n, class Real>
+[[gnu::noinline]] void mixing_gradient_strip(const MixingFactors<Real> (&factors)[n], std::ptrdiff_t k, std::ptrdiff_t lda, std::ptrdiff_t ldc, Simd<Real>* W_bar, std::ptrdiff_t n_rows, int K) {
+  for (; k + depth <= K; k += depth) mixing_gradient_tile<depth, registers>(factors, k, lda, ldc, W_bar + k * registers, n_rows);
   if constexpr (depth > 1)
-    if (k < K) mixing_gradient_strip<registers, depth - 1>(A + k, lda, C_bar, ldc, W_bar + k * registers, n_rows, K - k);
+    if (k < K) mixing_gradient_strip<registers, depth - 1>(factors, k, lda, ldc, W_bar, n_rows, K);
 }
 
 /// f(first column, number of registers as a constant) for every strip of N columns
@@ -88,17 +95,24 @@ template <bool accumulate, class Real>
 void mix(const Real* A, std::ptrdiff_t lda, const Real* W, Real* C, std::ptrdiff_t ldc, std::ptrdiff_t n_rows, int K, int N) {
   detail::each_strip<Real>(N, [&](int n, auto registers) {
     const auto* strip = reinterpret_cast<const Simd<Real>*>(W + std::ptrdiff_t(n) * K);
-    detail::mixing_strip<registers, accumulate, mixing_rows>(A, lda, strip, C + n, ldc, n_rows, K);
+    // one register: twice the rows, or too few sums are under way
+    detail::mixing_strip<registers, accumulate, registers == 1 ? 2 * mixing_rows : mixing_rows>(A, lda, strip, C + n, ldc, n_rows, K);
   });
 }
 
-/// W_bar += A^T C_bar, W_bar packed like W.
+/// W_bar += sum over factors of A^T C_bar, W_bar packed like W: loaded and stored once.
+template <std::size_t n, class Real>
+void mix_gradient(const detail::MixingFactors<Real> (&factors)[n], std::ptrdiff_t lda, std::ptrdiff_t ldc, Real* W_bar, std::ptrdiff_t n_rows, int K, int N) {
+  detail::each_strip<Real>(N, [&](int column, auto registers) {
+    detail::MixingFactors<Real> strip[n];
+    for (std::size_t f = 0; f < n; ++f) strip[f] = {factors[f].A, factors[f].C_bar + column};
+    auto* W_strip = reinterpret_cast<Simd<Real>*>(W_bar + std::ptrdiff_t(column) * K);
+    detail::mixing_gradient_strip<registers, mixing_rows>(strip, 0, lda, ldc, W_strip, n_rows, K);
+  });
+}
 template <class Real>
 void mix_gradient(const Real* A, std::ptrdiff_t lda, const Real* C_bar, std::ptrdiff_t ldc, Real* W_bar, std::ptrdiff_t n_rows, int K, int N) {
-  detail::each_strip<Real>(N, [&](int n, auto registers) {
-    auto* strip = reinterpret_cast<Simd<Real>*>(W_bar + std::ptrdiff_t(n) * K);
-    detail::mixing_gradient_strip<registers, mixing_rows>(A, lda, C_bar + n, ldc, strip, n_rows, K);
-  });
+  mix_gradient<1, Real>({{A, C_bar}}, lda, ldc, W_bar, n_rows, K, N);
 }
 
 }  // namespace nbcore

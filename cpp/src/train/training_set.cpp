@@ -19,7 +19,7 @@ TrainingSet::TrainingSet(std::shared_ptr<Potential> potential, const std::vector
     for (int z : species) E0 += potential_->E0s()[z];
     E0_.push_back(E0);
     labels_[k].outputs.resize(potential_->network().outputs().size());
-    if (!labels_[k].outputs.empty()) structures_.push_back(s), species_.push_back(species);
+    structures_.push_back(s), species_.push_back(species);
     for (std::size_t o = 0; o < labels_[k].outputs.size(); ++o) {
       const Network::Output& output = potential_->network().outputs()[o];
       const std::size_t came = labels_[k].outputs[o].size(),
@@ -37,127 +37,218 @@ TrainingSet::TrainingSet(std::shared_ptr<Potential> potential, const std::vector
                                labels_[k].forces.size(), " forces"));
     if (labels_[k].stress && !(labels_[k].volume > 0))
       throw InputError(message("training set: structure ", k, " has a stress but no volume"));
-    // one block: with all its children inside, a structure runs from first to last gate in one workspace
+    // two blocks at least: that a batch of a few molecules is work for a few threads
+    const int n = int(s.positions.size());
     graphs_.push_back(
-        build_graph(s, species, potential_->network(), potential_->r_min(), std::numeric_limits<int>::max()));
+        build_graph(s, species, potential_->network(), potential_->r_min(), n < 12 ? n : std::min(32, (n + 1) / 2)));
   }
 }
 
 double TrainingSet::average_neighbours() const {
   double edges = 0, atoms = 0;
-  for (const Graph& g : graphs_) edges += double(g.relations[0].blocks[0].n_edges()), atoms += g.n_atoms();
+  for (const Graph& g : graphs_) {
+    for (const GraphBlock& b : g.relations[0].blocks) edges += double(b.n_edges());
+    atoms += g.n_atoms();
+  }
   return atoms > 0 ? edges / atoms : 0;
 }
 
-std::vector<std::vector<double>> TrainingSet::edge_tangents(const Graph& graph, const LossSeeds& seeds,
-                                                            double weight) const {
-  // along v a node moves as its atoms do, with the coefficients of its position
-  std::vector<std::vector<Vec3>> v;
-  for (const NodeSet& set : graph.sets) {
-    v.emplace_back(set.n, Vec3{});
-    for (int k = 0; k < set.n; ++k) {
-      const int node = set.order[k];
-      if (v.size() == 1) {
-        v[0][k] = seeds.v[node];
+class TrainingSet::Group {
+ public:
+  Group(TrainingSet& set, std::span<const std::int64_t> members, const Buffer<double>& packed, int threads,
+        std::vector<int>& first_block)
+      : set_(set),
+        network_(set.potential_->network()),
+        members_(members),
+        sweep_(network_, packed, graphs(), threads, set.memory_, first_block),
+        energies_(members.size()),
+        values_(members.size()),
+        seeds_(members.size()),
+        output_seeds_(members.size()) {
+    for (std::size_t m = 0; m < members.size(); ++m) {
+      energies_[m].resize(network_.levels());
+      for (int level = 1; level <= network_.levels(); ++level)
+        energies_[m][level - 1].assign(graph(int(m)).relations[network_.level(level).relation].blocks.size(), 0.0);
+      for (const Network::Output& o : network_.outputs())
+        values_[m].emplace_back(std::size_t(graph(int(m)).sets[network_.slots()[o.slot].set].n) * o.width);
+    }
+  }
+  /// The group's structures stand at `first` of `out`. weight: of a structure in the loss; buffers: of the gradient
+  void run(const Loss& loss, double weight, std::span<double* const> buffers, Evaluation& out, std::size_t first) {
+    const double scale = set_.potential_->scale();
+    const bool has_energy = set_.potential_->has_energy();
+    const auto nothing = [](const BatchSweep::Place&) {};
+    const auto read = [&](const BatchSweep::Place& place) { read_block(place); };
+    sweep_.forward(false, network_.levels() - (has_energy ? 1 : 0), read);
+    if (has_energy)
+      sweep_.adjoint(Want{true, false}, true, {}, read,
+                     [&](const auto& place) { seed_energy(place, -scale, nullptr); });
+    sweep_.each_member([&](int m) { losses(m, loss, weight, out, first + m); });
+    if (buffers.empty()) return;
+    if (!has_energy) {  // no derivative by positions in the loss: the plain sweep is enough
+      sweep_.adjoint(Want{true, true}, false, buffers, nothing,
+                     [&](const auto& place) { seed_outputs(place, false, weight); });
+      return;
+    }
+    sweep_.forward(true, network_.levels() - 1, nothing);
+    sweep_.adjoint(Want{false, true}, true, buffers, nothing, [&](const auto& place) {
+      const double a = weight * scale * seeds_[place.member].a;
+      seed_energy(place, -scale, &a), seed_outputs(place, true, weight);
+    });
+  }
+
+ private:
+  std::vector<const Graph*> graphs() const {
+    std::vector<const Graph*> all;
+    for (std::int64_t k : members_) all.push_back(&set_.graphs_[k]);
+    return all;
+  }
+  const Graph& graph(int m) const { return set_.graphs_[members_[m]]; }
+
+  /// Energy and outputs of a block after the forward pass of a level
+  void read_block(const BatchSweep::Place& place) {
+    const GraphBlock& block = place.graph_block();
+    double energy = 0;
+    for (int slot : network_.readout()) {
+      if (network_.slots()[slot].level != place.level) continue;
+      const State<double> e = place.state(slot);
+      for (int i = 0; i < block.n; ++i) energy += e.own(0).value[i * e.layout->row(0)];
+    }
+    energies_[place.member][place.level - 1][place.block] = energy;
+    for (std::size_t o = 0; o < network_.outputs().size(); ++o) {
+      const Network::Output& output = network_.outputs()[o];
+      const Network::Slot& slot = network_.slots()[output.slot];
+      if (slot.level == place.level)
+        read_output(place.state(output.slot), output.width,
+                    graph(place.member).sets[slot.set].order.data() + block.first, block.n,
+                    values_[place.member][o].data());
+    }
+  }
+  void seed_energy(const BatchSweep::Place& place, double seed, const double* seed_dot) const {
+    for (int slot : network_.readout()) {
+      if (network_.slots()[slot].level != place.level) continue;
+      const State<double> e = place.state(slot);
+      for (int i = 0; i < place.graph_block().n; ++i) {
+        e.own_bar(0).value[i * e.layout->row(0)] += seed;
+        if (seed_dot) e.own_bar(0).dot[i * e.layout->row(0)] += *seed_dot;
+      }
+    }
+  }
+  void seed_outputs(const BatchSweep::Place& place, bool dual, double weight) const {
+    const GraphBlock& block = place.graph_block();
+    const auto& seeds = output_seeds_[place.member];
+    for (std::size_t o = 0; o < seeds.size(); ++o) {
+      const Network::Output& output = network_.outputs()[o];
+      const Network::Slot& slot = network_.slots()[output.slot];
+      if (slot.level == place.level && !seeds[o].empty())
+        seed_output(place.state(output.slot), output.width,
+                    graph(place.member).sets[slot.set].order.data() + block.first, block.n, dual, weight,
+                    seeds[o].data());
+    }
+  }
+
+  /// Energy, forces, outputs and loss of a structure after the plain sweep; the seeds of the second one
+  void losses(int m, const Loss& loss, double weight, Evaluation& out, std::size_t place) {
+    const std::int64_t k = members_[m];
+    const double of_outputs = outputs_loss(m, loss, out.outputs[place]);
+    out.energies[place] = set_.E0_[k];
+    if (!set_.potential_->has_energy()) {
+      out.losses[place] = of_outputs, out.forces[place].resize(graph(m).n_atoms());
+      return;
+    }
+    for (const auto& level : energies_[m])
+      for (double e : level) out.energies[place] += set_.potential_->scale() * e;
+    out.forces[place] = forces(m, out.virials[place]);
+    seeds_[m] = loss_of(loss, set_.labels_[k], out.energies[place], out.forces[place], out.virials[place]);
+    out.losses[place] = seeds_[m].loss + of_outputs;
+    edge_tangents(m, weight);
+  }
+  std::vector<Vec3> forces(int m, Mat3& virial) const {
+    const Graph& g = graph(m);
+    std::vector<std::vector<Vec3>> on_nodes;
+    for (const NodeSet& set : g.sets) on_nodes.emplace_back(set.n, Vec3{});
+    sweep_.each_edges(m, [&](int k, int b, const Edges<double>& edges) {
+      const Relation& relation = g.relations[k];
+      const GraphBlock& block = relation.blocks[b];
+      add_edge_forces(relation, block, edges, false, on_nodes[relation.children].data(),
+                      on_nodes[relation.parents].data() + block.first, virial);
+    });
+    return forces_on_atoms(g, on_nodes);
+  }
+
+  /// Its share of the loss from outputs; their derivatives by the states of the nodes
+  double outputs_loss(int m, const Loss& loss, std::vector<std::vector<double>>& values) {
+    const std::int64_t k = members_[m];
+    double total = 0;
+    std::vector<double> y_bar;
+    for (std::size_t o = 0; o < network_.outputs().size(); ++o) {
+      const Network::Output& output = network_.outputs()[o];
+      if (!set_.potential_->has_output(int(o), set_.structures_[k])) {
+        values.emplace_back(), output_seeds_[m].emplace_back();
         continue;
       }
-      for (std::int64_t a = set.first[node]; a < set.first[node + 1]; ++a)
-        for (int c = 0; c < 3; ++c) v.back()[k][c] += set.coefficient[a] * seeds.v[set.atom[a]][c];
+      const OutputContext context = set_.potential_->output_context(int(o), set_.structures_[k], set_.species_[k]);
+      values.push_back(output_forward(context, std::move(values_[m][o])));
+      Loss::Term term = o < loss.outputs.size() ? loss.outputs[o] : Loss::Term();
+      term.weight *= set_.labels_[k].weight;
+      total += loss_of_output(loss, term, set_.labels_[k].outputs[o], values[o], output.components, output.per_atom,
+                              set_.species_[k].size(), y_bar);
+      const int n = graph(m).sets[network_.slots()[output.slot].set].n;
+      output_seeds_[m].push_back(y_bar.empty() ? y_bar : output_adjoint(context, n, y_bar));
     }
+    return total;
   }
-  std::vector<std::vector<double>> r_dot(graph.relations.size());
-  for (std::size_t number = 0; number < graph.relations.size(); ++number) {
-    const Relation& relation = graph.relations[number];
-    if (relation.blocks.empty()) continue;
-    const GraphBlock& block = relation.blocks[0];
-    const std::int64_t stride = block.stride();
-    r_dot[number].assign(block.r.size(), 0.0);
-    for (int i = 0; i < block.n; ++i)
-      for (std::int64_t e = block.edge_first[i]; e < block.edge_first[i + 1]; ++e) {
-        const Vec3& origin = relation.pairs ? v[relation.children][block.partner[e]] : v[relation.parents][i];
-        for (int c = 0; c < 3; ++c) {
-          double t = v[relation.children][block.child[e]][c] - origin[c];
-          for (int d = 0; d < 3; ++d) t += seeds.S[c][d] * block.r[d * stride + e];
-          r_dot[number][c * stride + e] = weight * t;
+
+  /// Tangents of edge vectors: along v = dL/dF a node moves as its atoms do, with the coefficients of its position
+  void edge_tangents(int m, double weight) {
+    const Graph& g = graph(m);
+    const LossSeeds& seeds = seeds_[m];
+    std::vector<std::vector<Vec3>> v;
+    for (const NodeSet& set : g.sets) {
+      v.emplace_back(set.n, Vec3{});
+      for (int k = 0; k < set.n; ++k) {
+        const int node = set.order[k];
+        if (v.size() == 1) {
+          v[0][k] = seeds.v[node];
+          continue;
         }
+        for (std::int64_t a = set.first[node]; a < set.first[node + 1]; ++a)
+          for (int c = 0; c < 3; ++c) v.back()[k][c] += set.coefficient[a] * seeds.v[set.atom[a]][c];
       }
-  }
-  return r_dot;
-}
-
-double TrainingSet::outputs_loss(std::int64_t k, const ClosedSweep<double>& sweep, const Loss& loss,
-                                 std::vector<std::vector<double>>& values,
-                                 std::vector<std::vector<double>>& seeds) const {
-  const Network& network = potential_->network();
-  double total = 0;
-  std::vector<double> y_bar;
-  for (std::size_t o = 0; o < network.outputs().size(); ++o) {
-    const Network::Output& output = network.outputs()[o];
-    const NodeSet& set = graphs_[k].sets[network.slots()[output.slot].set];
-    if (!potential_->has_output(int(o), structures_[k])) {
-      values.emplace_back(), seeds.emplace_back();
-      continue;
     }
-    const OutputContext context = potential_->output_context(int(o), structures_[k], species_[k]);
-    std::vector<double> nodes(std::size_t(set.n) * output.width);
-    read_output(sweep.state(output.slot), output.width, set.order.data(), set.n, nodes.data());
-    values.push_back(output_forward(context, std::move(nodes)));
-    Loss::Term term = o < loss.outputs.size() ? loss.outputs[o] : Loss::Term();
-    term.weight *= labels_[k].weight;
-    total += loss_of_output(loss, term, labels_[k].outputs[o], values[o], output.components, output.per_atom,
-                            species_[k].size(), y_bar);
-    seeds.push_back(y_bar.empty() ? y_bar : output_adjoint(context, set.n, y_bar));
+    auto& r_dot = sweep_.memory(m).r_dot;
+    r_dot.resize(g.relations.size());
+    for (std::size_t number = 0; number < g.relations.size(); ++number) {
+      const Relation& relation = g.relations[number];
+      r_dot[number].resize(std::max(r_dot[number].size(), relation.blocks.size()));
+      for (std::size_t b = 0; b < relation.blocks.size(); ++b) {
+        const GraphBlock& block = relation.blocks[b];
+        const std::int64_t stride = block.stride();
+        std::vector<double>& to = r_dot[number][b];
+        to.assign(block.r.size(), 0.0);
+        for (int i = 0; i < block.n; ++i)
+          for (std::int64_t e = block.edge_first[i]; e < block.edge_first[i + 1]; ++e) {
+            const Vec3& origin =
+                relation.pairs ? v[relation.children][block.partner[e]] : v[relation.parents][block.first + i];
+            for (int c = 0; c < 3; ++c) {
+              double t = v[relation.children][block.child[e]][c] - origin[c];
+              for (int d = 0; d < 3; ++d) t += seeds.S[c][d] * block.r[d * stride + e];
+              to[c * stride + e] = weight * t;
+            }
+          }
+      }
+    }
   }
-  return total;
-}
 
-void TrainingSet::seed_outputs(const Graph& graph, const ClosedSweep<double>& sweep, bool dual, double weight,
-                               const std::vector<std::vector<double>>& seeds) const {
-  for (std::size_t o = 0; o < seeds.size(); ++o) {
-    const Network::Output& output = potential_->network().outputs()[o];
-    const NodeSet& set = graph.sets[potential_->network().slots()[output.slot].set];
-    if (!seeds[o].empty())
-      seed_output(sweep.state(output.slot), output.width, set.order.data(), set.n, dual, weight, seeds[o].data());
-  }
-}
-
-void TrainingSet::structure(std::int64_t k, const Buffer<double>& packed, double weight, const Loss& loss,
-                            Workspace<double>& ws, double* weights_bar, Evaluation& out, std::size_t place) const {
-  const Graph& graph = graphs_[k];
-  const Network& network = potential_->network();
-  const double scale = potential_->scale();
-
-  ClosedSweep<double> plain(network, graph, packed, false, ws);
-  plain.forward();
-  std::vector<std::vector<double>> output_seeds;
-  const double of_outputs = outputs_loss(k, plain, loss, out.outputs[place], output_seeds);
-  if (!potential_->has_energy()) {  // no derivative by positions in the loss: the plain sweep is enough
-    out.losses[place] = of_outputs, out.energies[place] = E0_[k], out.forces[place].resize(graph.n_atoms());
-    if (!weights_bar || graph.n_atoms() == 0) return;
-    plain.clear();
-    seed_outputs(graph, plain, false, weight, output_seeds);
-    plain.adjoint(Want{true, true}, weights_bar);
-    return;
-  }
-  const double energy = E0_[k] + scale * plain.energy();
-  plain.clear();
-  plain.seed_energy(-scale);
-  plain.adjoint(Want{true, false}, nullptr);
-  Mat3 virial{};
-  std::vector<Vec3> forces = plain.forces(virial);
-
-  const LossSeeds seeds = loss_of(loss, labels_[k], energy, forces, virial);
-  out.losses[place] = seeds.loss + of_outputs, out.energies[place] = energy, out.virials[place] = virial;
-  out.forces[place] = std::move(forces);
-  if (!weights_bar || graph.n_atoms() == 0) return;
-
-  ClosedSweep<double> dual(network, graph, packed, true, ws);
-  dual.forward(edge_tangents(graph, seeds, weight));
-  dual.clear();
-  dual.seed_energy(-scale, weight * scale * seeds.a);
-  seed_outputs(graph, dual, true, weight, output_seeds);
-  dual.adjoint(Want{false, true}, weights_bar);
-}
+  TrainingSet& set_;
+  const Network& network_;
+  std::span<const std::int64_t> members_;
+  BatchSweep sweep_;
+  std::vector<std::vector<std::vector<double>>> energies_;      // [member][level - 1][block], without scale
+  std::vector<std::vector<std::vector<double>>> values_;        // [member][output][node][width]
+  std::vector<LossSeeds> seeds_;                                // [member]
+  std::vector<std::vector<std::vector<double>>> output_seeds_;  // [member][output][node][width]
+};
 
 TrainingSet::Evaluation TrainingSet::evaluate(std::span<const std::int64_t> batch, const Loss& loss, int threads,
                                               double* gradient) {
@@ -169,46 +260,55 @@ TrainingSet::Evaluation TrainingSet::evaluate(std::span<const std::int64_t> batc
     if (k < 0 || k >= std::int64_t(graphs_.size()))
       throw InputError(message("training set: no structure ", k, " among ", graphs_.size()));
   if (n == 0) return out;
-  threads = std::max(threads, 1);
-  while (int(workspaces_.size()) < threads) workspaces_.push_back(std::make_unique<Workspace<double>>());
   const Engine<double>& engine = potential_->network().engine<double>();
   const Buffer<double>& packed = potential_->packed<double>();
-
-  const int G = int(std::min<std::size_t>(n, n_buffers));
-  const int n_tasks = gradient ? G : int(n);
-  if (gradient) {
-    buffers_.resize(n_buffers);
-    for (int g = 0; g < G; ++g) buffers_[g].resize(engine.n_weights);
-  }
   const double weight = 1.0 / double(n);
-  parallel_for(n_tasks, threads, [&](int task, int thread) {
-    double* weights_bar = nullptr;
-    if (gradient) buffers_[task].clear(), weights_bar = buffers_[task].data();
-    for (std::size_t place = task; place < n; place += n_tasks)
-      structure(batch[place], packed, weight, loss, *workspaces_[thread], weights_bar, out, place);
-  });
+
+  threads = std::max(threads, 1);
+
+  int most = 1;  // blocks of a level of the batch
+  for (int level = 1; level <= potential_->network().levels(); ++level) {
+    int blocks = 0;
+    for (std::int64_t k : batch)
+      blocks += int(graphs_[k].relations[potential_->network().level(level).relation].blocks.size());
+    most = std::max(most, blocks);
+  }
+  std::vector<double*> buffers;
+  if (gradient) {
+    int G = 1;  // a power of two, so that each gets about as many blocks
+    while (8 * G <= most && 2 * G <= max_buffers) G *= 2;
+    buffers_.resize(max_buffers);
+    for (int g = 0; g < G; ++g) buffers_[g].resize(engine.n_weights), buffers.push_back(buffers_[g].data());
+    parallel_for(G, threads, [&](int g, int) { buffers_[g].clear(); });
+  }
+  std::vector<int> first_block(potential_->network().levels());
+  for (std::size_t first = 0; first < n; first += threads)
+    Group(*this, batch.subspan(first, std::min<std::size_t>(threads, n - first)), packed, threads, first_block)
+        .run(loss, weight, buffers, out, first);
   for (double l : out.losses) out.loss += weight * l;
   if (gradient) {
+    const int G = int(buffers.size());
     for (int step = 1; step < G; step *= 2)
-      for (int g = 0; g + step < G; g += 2 * step) {
-        double *to = buffers_[g].data(), *from = buffers_[g + step].data();
+      parallel_for(G / (2 * step), threads, [&](int pair, int) {
+        double *to = buffers[2 * step * pair], *from = buffers[2 * step * pair + step];
         for (std::ptrdiff_t k = 0; k < engine.n_weights; ++k) to[k] += from[k];
-      }
+      });
     std::fill(gradient, gradient + potential_->network().n_parameters(), 0.0);
-    engine.unpack_adjoint(buffers_[0].data(), gradient);
+    engine.unpack_adjoint(buffers[0], gradient);
   }
   return out;
 }
 
 std::vector<std::vector<double>> TrainingSet::slot_rms(std::span<const std::int64_t> batch) {
   const Network& network = potential_->network();
-  if (workspaces_.empty()) workspaces_.push_back(std::make_unique<Workspace<double>>());
-  Workspace<double>& ws = *workspaces_[0];
+  Workspace<double> ws;
   std::vector<std::vector<double>> sums, counts;
   for (const auto& slot : network.slots())
     sums.emplace_back(slot.parts.size(), 0.0), counts.emplace_back(slot.parts.size(), 0.0);
   for (std::int64_t k : batch) {
-    const Graph& graph = graphs_.at(k);
+    // in one block, so that all states are there in the end
+    const Graph graph =
+        build_graph(structures_.at(k), species_[k], network, potential_->r_min(), std::numeric_limits<int>::max());
     ClosedSweep<double>(network, graph, potential_->packed<double>(), false, ws).forward();
     for (std::size_t s = 0; s < sums.size(); ++s) {
       const Layout<double>& layout = network.engine<double>().layouts[s];

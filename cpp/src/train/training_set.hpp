@@ -8,6 +8,7 @@
 #include <span>
 
 #include "potential/potential.hpp"
+#include "train/batch_sweep.hpp"
 #include "train/loss.hpp"
 
 namespace nbcore {
@@ -26,8 +27,8 @@ class TrainingSet {
     std::vector<std::vector<std::vector<double>>> outputs;  // [structure][output] as in Result
   };
   /// Loss of a batch, the mean over its structures. With a gradient (n_parameters numbers, overwritten) also
-  /// dL/d(parameters). The same bits for any number of threads: structure k of the batch goes into buffer k mod G,
-  /// buffers are summed pairwise.
+  /// dL/d(parameters). The same bits for any number of threads: blocks go into buffers by their number (BatchSweep),
+  /// how many there are depends on the batch alone, and buffers are summed pairwise.
   Evaluation evaluate(std::span<const std::int64_t> batch, const Loss& loss, int threads, double* gradient);
 
   /// Root mean square of every part of every slot over the structures of a batch, [slot][part]
@@ -38,23 +39,16 @@ class TrainingSet {
   double average_neighbours() const;
 
  private:
-  std::vector<std::vector<double>> edge_tangents(const Graph& graph, const LossSeeds& seeds, double weight) const;
-  /// Outputs after a plain forward, their share of the loss, and its derivative by the states of the nodes [output]
-  double outputs_loss(std::int64_t k, const ClosedSweep<double>& sweep, const Loss& loss,
-                      std::vector<std::vector<double>>& values, std::vector<std::vector<double>>& seeds) const;
-  void seed_outputs(const Graph& graph, const ClosedSweep<double>& sweep, bool dual, double weight,
-                    const std::vector<std::vector<double>>& seeds) const;
-  void structure(std::int64_t k, const Buffer<double>& packed, double weight, const Loss& loss, Workspace<double>& ws,
-                 double* weights_bar, Evaluation& out, std::size_t place) const;
+  class Group;  // structures that are evaluated at the same time, as many as there are threads
+  static constexpr int max_buffers = 16;
 
-  static constexpr int n_buffers = 16;
   std::shared_ptr<Potential> potential_;
   std::vector<Graph> graphs_;
   std::vector<Labels> labels_;
-  std::vector<double> E0_;                 // per structure
-  std::vector<Structure> structures_;      // for the outputs, where the network has any
-  std::vector<std::vector<int>> species_;  // per structure, the same
-  std::vector<std::unique_ptr<Workspace<double>>> workspaces_;
+  std::vector<double> E0_;  // per structure
+  std::vector<Structure> structures_;
+  std::vector<std::vector<int>> species_;
+  std::vector<std::unique_ptr<BatchSweep::Memory>> memory_;
   std::vector<Buffer<double>> buffers_;
 };
 
