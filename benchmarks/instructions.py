@@ -16,7 +16,10 @@ import tempfile
 from pathlib import Path
 
 KERNELS = "x86-64-v3"
-WORK = {"evaluation": "Potential::compute", "training step": "TrainingSet::evaluate"}
+WORK = {  # what switches counting on and off
+    "evaluation": "nbcore::Potential::compute(*",
+    "training step": "nbcore::TrainingSet::evaluate(*",
+}
 
 
 def work(what, channels):
@@ -34,7 +37,7 @@ def count(what, channels):
     """[(instructions, function)] of two calls of the work, the largest first."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "callgrind.out"
-        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", f"--toggle-collect=*{WORK[what]}*"]
+        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", f"--toggle-collect={WORK[what]}"]
         command += [sys.executable, __file__, "--work", what, "--channels", str(channels)]
         run = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "NBCORE_ISA": KERNELS})
         if run.returncode:

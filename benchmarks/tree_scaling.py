@@ -1,4 +1,4 @@
-"""Cost of the preset tree from 1e3 to 1e5 atoms, one thread.  python benchmarks/tree_scaling.py
+"""Cost of the preset tree from 1e3 to 1e5 atoms, one thread.  python benchmarks/tree_scaling.py [ATOMS ...]
 
 Random H and O at the density of water, parts of 6 Angstrom and up, 7 levels. Exit code 1 if the cost per atom of the
 largest system is more than 1.5 times that of the smallest.
@@ -15,7 +15,7 @@ import nbcore
 def main():
     potential = nbcore.presets.tree(["H", "O"], 4.0, channels=16, l_harmonics=2, tree_levels=7)
     costs = []
-    for n in (1000, 10_000, 100_000):
+    for n in [int(n) for n in sys.argv[1:]] or (1000, 10_000, 100_000):
         rng, edge = np.random.default_rng(0), int(np.ceil(n ** (1 / 3)))
         grid = np.stack(np.meshgrid(*[np.arange(edge)] * 3, indexing="ij"), -1).reshape(-1, 3)[:n]
         positions = 2.15 * grid + 0.25 * rng.standard_normal((n, 3))

@@ -1,0 +1,93 @@
+"""Every program in benchmarks/ runs, once and quickly: what it measures means nothing here."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import nbcore
+
+ROOT = Path(__file__).resolve().parents[2]
+BENCHMARKS = ROOT / "benchmarks"
+pytestmark = pytest.mark.skipif(not BENCHMARKS.exists(), reason="the source distribution has no benchmarks")
+
+QUICK = ["--repetitions", "1", "--least", "0.001"]
+
+
+def benchmark(name, *arguments, codes=(0,)):
+    """What a program prints; its exit code must be one of `codes`."""
+    run = subprocess.run(
+        [sys.executable, BENCHMARKS / f"{name}.py", *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert run.returncode in codes, run.stderr
+    return run.stdout
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Small random potentials whose forces are weak: silicon, and the elements of the example molecule."""
+    folder = tmp_path_factory.mktemp("models")
+    paths = []
+    for name, species in (("si", ["Si"]), ("molecule", ["H", "C", "O"])):
+        potential = nbcore.presets.nbody(species, cutoff=4.0, channels=4, l_harmonics=2, l_states=0)
+        potential.scale *= 1e-2
+        paths.append(folder / f"{name}.nbcore")
+        potential.save(paths[-1])
+    return paths
+
+
+def test_speed(models):
+    data = ROOT / "examples" / "molecule" / "test_300K.xyz"
+    out = benchmark("speed", "--data", data, "--batch", 2, "--model", models[1], *QUICK)
+    assert "training step" in out and "| nbcore |" in out and "FMA peak" in out
+
+
+def test_speed_of_silicon():
+    out = benchmark("speed", "--structure", "si512", "--channels", 4, "--l", 0, *QUICK)
+    assert "| nbcore |" in out and "4 channels, states to l = 0" in out
+
+
+def test_peers(models):
+    out = benchmark("peers", "--model", models[0], "--cells", 2, *QUICK)
+    assert "Si64" in out and "| nbcore, 2 levels, 4 channels |" in out
+
+
+def test_tree_scaling():
+    assert "ratio" in benchmark("tree_scaling", 100, 200, codes=(0, 1))
+
+
+def test_md_drift(models):
+    start = ROOT / "examples" / "molecule" / "test_300K.xyz"
+    out = benchmark("md_drift", models[1], f"{start}@0", "--time", 0.02, "--short", 0.01, "--seeds", 1, codes=(0, 1))
+    assert "M1" in out and "M2" in out
+
+
+def test_relax_si(models):
+    assert "largest stress" in benchmark("relax_si", models[0], "--steps", 2, codes=(0, 1))
+
+
+def test_kill9():
+    """One kill, in a run of a second; that the bits are the same is part of it."""
+    settings = ["training.max_epochs=4", "model.channels=4", "data.test=[]"]
+    options = [word for setting in settings for word in ("--set", setting)]
+    out = benchmark("kill9", ROOT / "examples/molecule/train.toml", "--kills", 1, "--writing", 0, *options,
+                    "--checkpoint-seconds", 0.1)  # fmt: skip
+    assert "same bits" in out
+
+
+@pytest.mark.skipif(
+    shutil.which("valgrind") is None or "x86-64-v3" not in nbcore.build_info()["kernel_sets"],
+    reason="needs valgrind and the kernel set x86-64-v3",
+)
+def test_instructions():
+    out = benchmark("instructions", "--channels", 4, "--only", "evaluation")
+    assert "instructions in two calls" in out
+
+
+def test_all_are_here():
+    """A new benchmark needs a test."""
+    text = Path(__file__).read_text()
+    for path in BENCHMARKS.glob("*.py"):
+        assert f'benchmark("{path.stem}"' in text
