@@ -125,11 +125,12 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
                        B_bar = e.B_bar[radial].planes();
     const int B_row = e.B_row(radial), P = int(couplings.paths.size()), M_size = couplings.size();
     const std::ptrdiff_t w_row = std::ptrdiff_t(P) * row;  // weights of one child: [path][channel]
-    const Planes<Real> M = b.scratch->take_planes(M_size, dual), M_bar = b.scratch->take_planes(M_size, dual);
+    const std::size_t M_all = std::size_t(edges_at_once) * M_size;
+    const Planes<Real> M = b.scratch->take_planes(M_all, dual), M_bar = b.scratch->take_planes(M_size, dual);
     const Planes<Real> weights = b.scratch->take_planes(chunk * w_row, dual),
-                       Gram = b.scratch->take_planes(std::size_t(M_size) * w, dual);
-    std::memset(Gram.value, 0, sizeof(Real) * M_size * w);  // gaps between l2 stay zero
-    if (dual) std::memset(Gram.dot, 0, sizeof(Real) * M_size * w);
+                       Gram = b.scratch->take_planes(M_all * w, dual);
+    std::memset(Gram.value, 0, sizeof(Real) * M_all * w);  // gaps between l2 stay zero
+    if (dual) std::memset(Gram.dot, 0, sizeof(Real) * M_all * w);
     const State<Real>& H = b.inputs[0];
     turn<Lane>(b, true, -1);  // there and, in the end, back
     for (int i = 0; i < b.n; ++i)
@@ -141,18 +142,32 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
             if (c < rows[p])
               radial_weights<Lane>(b.weights + (std::size_t(c / w) * P + p) * n_radial * w, n_radial, B + q0 * B_row,
                                    B_row, n_children, weights + (p * row + c), w_row);
-        for (int q = 0; q < n_children; ++q) {
-          contract<Lane>(couplings, Y + (q0 + q) * e.Y_row, M);
+        for (int q = 0; q < n_children; q += edges_at_once) {
+          const int n = std::min(edges_at_once, n_children - q);
+          for (int k = 0; k < n; ++k)
+            contract<Lane>(couplings, Y + (q0 + q + k) * e.Y_row, M + std::ptrdiff_t(k) * M_size);
           for (int p = 0; p < P; ++p) {
             const Path& path = couplings.paths[p];
-            const int A_row = b.output.layout->row(path.part3), d1 = 2 * path.l1 + 1;
+            const int A_row = b.output.layout->row(path.part3);
+            const PathEdges<Real> some{n,
+                                       b.child + q0 + q,
+                                       b.child_bar + q0 + q,
+                                       H.part(path.part1),
+                                       H.part_bar(path.part1),
+                                       M + path.M,
+                                       Gram + std::ptrdiff_t(path.M) * w,
+                                       M_size,
+                                       weights + (q * w_row + p * row),
+                                       w_row};
             adjoint_path<want.edges, Lane>(
-                path, rows[p], H.part(path.part1) + std::ptrdiff_t(b.child[q0 + q]) * d1 * rows[p],
-                H.part_bar(path.part1) + std::ptrdiff_t(b.child_bar[q0 + q]) * d1 * rows[p], M + path.M,
+                path, rows[p], some,
                 b.output.own_bar(path.part3) + (std::ptrdiff_t(i) * (2 * path.l3 + 1) * A_row + path.slot * rows[p]),
-                A_row, weights + (q * w_row + p * row), Gram + std::ptrdiff_t(path.M) * w);
+                A_row);
           }
-          if constexpr (want.edges) contract_adjoint<Lane>(couplings, Gram, M_bar, Y_bar + (q0 + q) * e.Y_row);
+          if constexpr (want.edges)
+            for (int k = 0; k < n; ++k)
+              contract_adjoint<Lane>(couplings, Gram + std::ptrdiff_t(k) * M_size * w, M_bar,
+                                     Y_bar + (q0 + q + k) * e.Y_row);
         }
         // w_bar now stands in place of w:  B_bar[q][n] += sum_pc W[p][n][c] w_bar,  W_bar[p][n][c] += sum_q B[q][n]
         // w_bar

@@ -123,14 +123,22 @@ template <class Real> class ZerothOrderDots : public GateOf<ZerothOrderDots<Real
       for (int q = 0; q < n_children; ++q) {
         contract<Lane>(couplings, Y + (q0 + q) * e.Y_row, M);
         for (const Path& path : couplings.paths) {
-          const int A_row = b.output.layout->row(path.part3), d1 = 2 * path.l1 + 1;
+          const int A_row = b.output.layout->row(path.part3);
           const std::ptrdiff_t at = std::ptrdiff_t(q) * N + (path.l2 - l_min) * row;
           for (int c = 0; c < row; c += w) store(of_path, c, load<Lane>(weights, at + c));
+          const PathEdges<Real> one{1,
+                                    b.child + q0 + q,
+                                    b.child_bar + q0 + q,
+                                    H.part(path.part1),
+                                    H.part_bar(path.part1),
+                                    M + path.M,
+                                    Gram + std::ptrdiff_t(path.M) * w,
+                                    M_size,
+                                    of_path,
+                                    0};
           adjoint_path<want.edges, Lane>(
-              path, row, H.part(path.part1) + std::ptrdiff_t(b.child[q0 + q]) * d1 * row,
-              H.part_bar(path.part1) + std::ptrdiff_t(b.child_bar[q0 + q]) * d1 * row, M + path.M,
-              b.output.own_bar(path.part3) + (std::ptrdiff_t(i) * (2 * path.l3 + 1) * A_row + path.slot * row), A_row,
-              of_path, Gram + std::ptrdiff_t(path.M) * w);
+              path, row, one,
+              b.output.own_bar(path.part3) + (std::ptrdiff_t(i) * (2 * path.l3 + 1) * A_row + path.slot * row), A_row);
           for (int c = 0; c < row; c += w) {  // now w_bar stands there
             Lane sum = load<Lane>(weights_bar, at + c);
             add_product(sum, Real(1), load<Lane>(of_path, c));

@@ -29,36 +29,42 @@ void forward_sized([[maybe_unused]] int d3_run, int d1_run, const std::int32_t* 
 }
 
 template <int d3_, int d1_, bool edges, class Lane, class Real>
-void adjoint_sized([[maybe_unused]] int d3_run, int d1_run, int n_channels, Planes<Real> H, Planes<Real> H_bar,
-                   Planes<Real> M, Planes<Real> A_bar, int A_row, Planes<Real> weights, Planes<Real> Gram) {
+void adjoint_sized([[maybe_unused]] int d3_run, int d1_run, int n_channels, const PathEdges<Real>& e,
+                   Planes<Real> A_bar, int A_row) {
   using Scalar = ScalarOf<Lane>;
   constexpr int w = width<Real>;
   const int d1 = d1_ ? d1_ : d1_run;
-  Lane G[edges ? (d3_ ? d3_ * d1_ : max_d * max_d) : 1];
-  if constexpr (edges) repeat<d3_ * d1_>(d3_run * d1, [&](int k) { G[k] = Lane{}; });
-  for (int c = 0; c < n_channels; c += w) {
-    const Lane w_c = load<Lane>(weights, c);
-    Lane t[d1_ ? d1_ : max_d], h[d1_ ? d1_ : max_d], wH[d1_ ? d1_ : max_d], w_bar{};
-    repeat<d1_>(d1, [&](int m1) {
-      t[m1] = Lane{}, h[m1] = load<Lane>(H, m1 * n_channels + c);
-      if constexpr (edges) wH[m1] = product(w_c, h[m1]);
-    });
-    repeat<d3_>(d3_run, [&](int m3) {
-      const Lane a = load<Lane>(A_bar, m3 * A_row + c);
+  for (int q = 0; q < e.n; ++q) {
+    const Planes<Real> H = e.H + std::ptrdiff_t(e.child[q]) * d1 * n_channels,
+                       H_bar = e.H_bar + std::ptrdiff_t(e.child_bar[q]) * d1 * n_channels,
+                       M = e.M + std::ptrdiff_t(q) * e.M_size, weights = e.weights + q * e.w_row;
+    Lane G[edges ? (d3_ ? d3_ * d1_ : max_d * max_d) : 1];
+    if constexpr (edges) repeat<d3_ * d1_>(d3_run * d1, [&](int k) { G[k] = Lane{}; });
+    for (int c = 0; c < n_channels; c += w) {
+      const Lane w_c = load<Lane>(weights, c);
+      Lane t[d1_ ? d1_ : max_d], h[d1_ ? d1_ : max_d], wH[d1_ ? d1_ : max_d], w_bar{};
       repeat<d1_>(d1, [&](int m1) {
-        add_product(t[m1], a, load_scalar<Scalar>(M, m3 * d1 + m1));
-        if constexpr (edges) add_product(G[m3 * d1 + m1], a, wH[m1]);
+        t[m1] = Lane{}, h[m1] = load<Lane>(H, m1 * n_channels + c);
+        if constexpr (edges) wH[m1] = product(w_c, h[m1]);
       });
-    });
-    repeat<d1_>(d1, [&](int m1) {
-      add_product(w_bar, t[m1], h[m1]);
-      Lane h_bar = load<Lane>(H_bar, m1 * n_channels + c);
-      add_product(h_bar, w_c, t[m1]);
-      store(H_bar, m1 * n_channels + c, h_bar);
-    });
-    store(weights, c, w_bar);
+      repeat<d3_>(d3_run, [&](int m3) {
+        const Lane a = load<Lane>(A_bar, m3 * A_row + c);
+        repeat<d1_>(d1, [&](int m1) {
+          add_product(t[m1], a, load_scalar<Scalar>(M, m3 * d1 + m1));
+          if constexpr (edges) add_product(G[m3 * d1 + m1], a, wH[m1]);
+        });
+      });
+      repeat<d1_>(d1, [&](int m1) {
+        add_product(w_bar, t[m1], h[m1]);
+        Lane h_bar = load<Lane>(H_bar, m1 * n_channels + c);
+        add_product(h_bar, w_c, t[m1]);
+        store(H_bar, m1 * n_channels + c, h_bar);
+      });
+      store(weights, c, w_bar);
+    }
+    if constexpr (edges)
+      repeat<d3_ * d1_>(d3_run * d1, [&](int k) { store(e.Gram, (std::ptrdiff_t(q) * e.M_size + k) * w, G[k]); });
   }
-  if constexpr (edges) repeat<d3_ * d1_>(d3_run * d1, [&](int k) { store(Gram, k * w, G[k]); });
 }
 
 template <int n_, class Lane, class Real> void weights_sized([[maybe_unused]] int n_run, const Simd<Real>* W,
@@ -162,12 +168,10 @@ void forward_path(const Path& path, const std::int32_t* child, int n_children, P
   });
 }
 
-template <bool edges, class Lane, class Real> void adjoint_path(const Path& path, int n_channels, Planes<Real> H,
-                                                                Planes<Real> H_bar, Planes<Real> M, Planes<Real> A_bar,
-                                                                int A_row, Planes<Real> weights, Planes<Real> Gram) {
+template <bool edges, class Lane, class Real>
+void adjoint_path(const Path& path, int n_channels, const PathEdges<Real>& e, Planes<Real> A_bar, int A_row) {
   with_sizes<Lane>(path.l3, path.l1, [&]<int d3, int d1>() {
-    adjoint_sized<d3, d1, edges, Lane>(2 * path.l3 + 1, 2 * path.l1 + 1, n_channels, H, H_bar, M, A_bar, A_row, weights,
-                                       Gram);
+    adjoint_sized<d3, d1, edges, Lane>(2 * path.l3 + 1, 2 * path.l1 + 1, n_channels, e, A_bar, A_row);
   });
 }
 
@@ -202,10 +206,8 @@ void radial_functions_adjoint(const Real* W, int n_radial, const std::vector<int
 #define NB_PATH_KERNELS(Lane, Real)                                                                               \
   template void forward_path<Lane, Real>(const Path&, const std::int32_t*, int, Planes<Real>, int, Planes<Real>,  \
                                          int, Planes<Real>, std::ptrdiff_t, Planes<Real>, int);                   \
-  template void adjoint_path<true, Lane, Real>(const Path&, int, Planes<Real>, Planes<Real>, Planes<Real>,        \
-                                               Planes<Real>, int, Planes<Real>, Planes<Real>);                    \
-  template void adjoint_path<false, Lane, Real>(const Path&, int, Planes<Real>, Planes<Real>, Planes<Real>,       \
-                                                Planes<Real>, int, Planes<Real>, Planes<Real>);                   \
+  template void adjoint_path<true, Lane, Real>(const Path&, int, const PathEdges<Real>&, Planes<Real>, int);                    \
+  template void adjoint_path<false, Lane, Real>(const Path&, int, const PathEdges<Real>&, Planes<Real>, int);                   \
   template void radial_weights<Lane, Real>(const Real*, int, Planes<Real>, int, int, Planes<Real>, std::ptrdiff_t); \
   template void radial_weights_gradient<Lane, Real>(Real*, int, Planes<Real>, int, int, Planes<Real>, std::ptrdiff_t); \
   template void radial_functions_adjoint<Lane, Real>(const Real*, int, const std::vector<int>&, int, int, Planes<Real>, Planes<Real>, int);

@@ -65,11 +65,21 @@ template <class Lane, class Real>
 void forward_path(const Path& path, const std::int32_t* child, int n_children, Planes<Real> H, int H_row,
                   Planes<Real> M, int M_size, Planes<Real> weights, std::ptrdiff_t w_row, Planes<Real> A, int A_row);
 
-/// One edge, one path, all channels: H_bar[m1] += w t[m1], t[m1] = sum_m3 M[m3][m1] A_bar[m3]; w becomes w_bar = sum_m1
-/// t H; with edges, Gram[m3][m1] = A_bar[m3] (w H[m1]), summed over registers but not over their lanes.
-template <bool edges, class Lane, class Real> void adjoint_path(const Path& path, int n_channels, Planes<Real> H,
-                                                                Planes<Real> H_bar, Planes<Real> M, Planes<Real> A_bar,
-                                                                int A_row, Planes<Real> weights, Planes<Real> Gram);
+/// Some edges of a parent for the adjoint of a path: where its part of the states and of M begins.
+template <class Real> struct PathEdges {
+  int n;
+  const std::int32_t *child, *child_bar;  // [n]
+  Planes<Real> H, H_bar;                  // [child][2l1+1][channel]
+  Planes<Real> M, Gram;                   // [n][M_size], Gram a register for each number
+  int M_size;
+  Planes<Real> weights;  // [n][w_row]
+  std::ptrdiff_t w_row;
+};
+/// All channels of a path: H_bar[m1] += w t[m1], t[m1] = sum_m3 M[m3][m1] A_bar[m3]; w becomes w_bar = sum_m1 t H; with
+/// edges, Gram[m3][m1] = A_bar[m3] (w H[m1]), summed over registers but not over their lanes.
+template <bool edges, class Lane, class Real>
+void adjoint_path(const Path& path, int n_channels, const PathEdges<Real>& e, Planes<Real> A_bar, int A_row);
+inline constexpr int edges_at_once = 4;  // in an adjoint: few enough for their Gram matrices to stay near
 
 /// Radial weights that are linear in n_radial functions, packed W [register][path][n][lane]: for one register and path
 /// w[q] = sum_n W[n] B[q][n]; w with stride w_row (numbers).

@@ -28,6 +28,22 @@ template <class Real> class Couplings {
   std::vector<Buffer<Real>> C_;  // [l2][m2][registers of M]
   int l_max_ = 0;
 
+  /// f.template operator()<2l2+1>() to l2 = 3, <0> above
+  template <class F> NB_INLINE static void with_size(int l2, F f) {
+    switch (l2) {
+      case 0:
+        return f.template operator()<1>();
+      case 1:
+        return f.template operator()<3>();
+      case 2:
+        return f.template operator()<5>();
+      case 3:
+        return f.template operator()<7>();
+      default:
+        return f.template operator()<0>();
+    }
+  }
+
  public:
   std::vector<Path> paths;
 
@@ -58,28 +74,34 @@ template <class Real> class Couplings {
 
   /// M = C Y, one plane
   void forward(const Real* Y, Real* M) const {
-    for (int l2 = 0; l2 <= l_max_; ++l2) {
-      const int n = start_[l2 + 1] - start_[l2];
-      const V* C = reinterpret_cast<const V*>(C_[l2].data());
-      for (int k = 0; k < n; ++k) {
-        V sum{};
-        for (int m2 = 0; m2 <= 2 * l2; ++m2) sum += C[m2 * n + k] * Y[l2 * l2 + m2];
-        *reinterpret_cast<V*>(M + (start_[l2] + k) * w) = sum;
-      }
-    }
+    for (int l2 = 0; l2 <= l_max_; ++l2)
+      with_size(l2, [&]<int d2>() {
+        const int n = start_[l2 + 1] - start_[l2];
+        const V* C = reinterpret_cast<const V*>(C_[l2].data());
+        for (int k = 0; k < n; ++k) {
+          V sum{};
+          repeat<d2>(2 * l2 + 1, [&](int m2) { sum += C[m2 * n + k] * Y[l2 * l2 + m2]; });
+          *reinterpret_cast<V*>(M + (start_[l2] + k) * w) = sum;
+        }
+      });
   }
-  /// Y_bar += C^T M_bar, one plane
+  /// Y_bar += C^T M_bar, one plane; rows of Y_bar are whole registers
   void adjoint(const Real* M_bar, Real* Y_bar) const {
-    for (int l2 = 0; l2 <= l_max_; ++l2) {
-      const int n = start_[l2 + 1] - start_[l2];
-      const V* C = reinterpret_cast<const V*>(C_[l2].data());
-      V sum[2 * max_l + 1 + w] = {};
-      for (int k = 0; k < n; ++k) {
-        const V m = *reinterpret_cast<const V*>(M_bar + (start_[l2] + k) * w);
-        for (int m2 = 0; m2 <= 2 * l2; ++m2) sum[m2] += C[m2 * n + k] * m;
-      }
-      add_lane_sums<Real>(sum, 2 * l2 + 1, Y_bar + l2 * l2);
-    }
+    V sums[(max_l + 1) * (max_l + 1) + w];  // not yet summed over lanes
+    for (int l2 = 0; l2 <= l_max_; ++l2)
+      with_size(l2, [&]<int d2>() {
+        const int n = start_[l2 + 1] - start_[l2];
+        const V* C = reinterpret_cast<const V*>(C_[l2].data());
+        V sum[d2 ? d2 : 2 * max_l + 1] = {};
+        for (int k = 0; k < n; ++k) {
+          const V m = *reinterpret_cast<const V*>(M_bar + (start_[l2] + k) * w);
+          repeat<d2>(2 * l2 + 1, [&](int m2) { sum[m2] += C[m2 * n + k] * m; });
+        }
+        repeat<d2>(2 * l2 + 1, [&](int m2) { sums[l2 * l2 + m2] = sum[m2]; });
+      });
+    const int n_lm = (l_max_ + 1) * (l_max_ + 1);
+    for (int k = n_lm; k % w; ++k) sums[k] = V{};
+    for (int k = 0; k < n_lm; k += w) *reinterpret_cast<V*>(Y_bar + k) += transposed_sum(sums + k);
   }
   static constexpr int max_l = 10;
 };
