@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "base/buffer.hpp"
+#include "base/stream.hpp"
 #include "base/threads.hpp"
 
 namespace nbcore::so3 {
@@ -66,7 +67,7 @@ template <class Real, class F> NB_INLINE void by_registers(int channels, F f) {
 template <class Real> struct OneChannelProduct::Tile {
   static constexpr int w = width<Real>;
   const OneChannelProduct& product;
-  Buffer<Real> y, M, G, sums;
+  Buffer<Real> y, M, G, sums, x_part, bar;
   std::vector<const Real*> z;
   std::size_t first = 0;
   int n = 0;
@@ -97,9 +98,18 @@ template <class Real> struct OneChannelProduct::Tile {
     return state(z, r.z_part, lane) + r.m3 * product.z_[r.z_part].channels + r.channel;
   }
 
-  void multiply(const PartArrays<const Real>& x, const PartArrays<Real>& z, int lane) const {
+  /// A part of one state of x in a place of our own: every number is read some ten times, and users' rows cross lines.
+  const Real* aligned_x(const PartArrays<const Real>& x, const Block& b, int lane) {
+    x_part.resize(b.d1 * b.channels);
+    const Real* from = state(x, b.x_part, lane);
+    for (int k = 0; k < b.d1 * b.channels; k += w) store(x_part.data() + k, load(from + k));
+    return x_part.data();
+  }
+
+  /// z of one state.
+  template <bool streaming> void multiply(const PartArrays<const Real>& x, const PartArrays<Real>& z, int lane) {
     for (const Block& b : product.blocks_) {
-      const Real* from = state(x, b.x_part, lane);
+      const Real* from = aligned_x(x, b, lane);
       for (const Row& r : b.rows) {
         Real* to = row(z, r, lane);
         by_registers<Real>(b.channels, [&]<int count>(int k) {
@@ -109,42 +119,51 @@ template <class Real> struct OneChannelProduct::Tile {
             const Real* column = from + product.entries_[e].m1 * b.channels + k;
     NB_UNROLL for (int i = 0; i < count; ++i) sum[i] += m * load(column + i * w);
           }
-          NB_UNROLL for (int i = 0; i < count; ++i) store(to + k + i * w, sum[i]);
+          NB_UNROLL for (int i = 0; i < count; ++i) {
+            if constexpr (streaming) stream<Real>(to + k + i * w, sum[i]);
+            else store(to + k + i * w, sum[i]);
+          }
         });
       }
     }
   }
 
-  void multiply_transposed(const PartArrays<const Real>& z_bar, const PartArrays<Real>& x_bar, int lane) const {
-    for (const Block& b : product.blocks_)
-      for (int m1 = 0; m1 < b.d1; ++m1) {
+  /// x_bar of one state, unless empty, and G, if wanted, into its lane.
+  void multiply_transposed(const PartArrays<const Real>& x, const PartArrays<const Real>& z_bar,
+                           const PartArrays<Real>& x_bar, bool want_G, int lane) {
+    for (const Block& b : product.blocks_) {
+      bar.resize(b.rows.size() * b.channels);
+      const Real* from = want_G ? aligned_x(x, b, lane) : nullptr;
+      for (std::size_t r = 0; r < b.rows.size(); ++r)
+        by_registers<Real>(b.channels, [&]<int count>(int k) {
+          const Real* given = row(z_bar, b.rows[r], lane) + k;
+          Simd<Real> z[count];
+          NB_UNROLL for (int i = 0; i < count; ++i) z[i] = load(given + i * w);
+          NB_UNROLL for (int i = 0; i < count; ++i) store(bar.data() + r * b.channels + k + i * w, z[i]);
+          for (int e = b.rows[r].first; want_G && e < b.rows[r].last; ++e) {
+            const Real* column = from + product.entries_[e].m1 * b.channels + k;
+            Simd<Real> sum = k == 0 ? Simd<Real>{} : load(sums.data() + e * w);
+            NB_UNROLL for (int i = 0; i < count; ++i) sum += z[i] * load(column + i * w);
+            store(sums.data() + e * w, sum);
+          }
+        });
+      for (int m1 = 0; !x_bar.empty() && m1 < b.d1; ++m1) {
         Real* to = state(x_bar, b.x_part, lane) + m1 * b.channels;
         by_registers<Real>(b.channels, [&]<int count>(int k) {
           Simd<Real> sum[count] = {};
           for (int at = b.by_m1_first[m1]; at < b.by_m1_first[m1 + 1]; ++at) {
             const Real m = M[b.by_m1_entry[at] * w + lane];
-            const Real* from = row(z_bar, b.rows[b.by_m1_row[at]], lane) + k;
-            NB_UNROLL for (int i = 0; i < count; ++i) sum[i] += m * load(from + i * w);
+            const Real* column = bar.data() + b.by_m1_row[at] * b.channels + k;
+            NB_UNROLL for (int i = 0; i < count; ++i) sum[i] += m * load(column + i * w);
           }
           NB_UNROLL for (int i = 0; i < count; ++i) store(to + k + i * w, sum[i]);
         });
       }
+    }
+    if (want_G) sum_lanes(lane);
   }
 
-  /// G of one state, into its lane.
-  void sum_channels(const PartArrays<const Real>& x, const PartArrays<const Real>& z_bar, int lane) {
-    for (const Block& b : product.blocks_) {
-      const Real* from = state(x, b.x_part, lane);
-      for (const Row& r : b.rows) {
-        const Real* bar = row(z_bar, r, lane);
-        for (int e = r.first; e < r.last; ++e) {
-          const Real* column = from + product.entries_[e].m1 * b.channels;
-          Simd<Real> sum{};
-          for (int k = 0; k < b.channels; k += w) sum += load(bar + k) * load(column + k);
-          store(sums.data() + e * w, sum);
-        }
-      }
-    }
+  void sum_lanes(int lane) {
     const int n_entries = int(product.entries_.size());
     for (int e = 0; e < n_entries; e += w) {
       Simd<Real> group[w];
@@ -187,9 +206,19 @@ template <class Real> struct OneChannelProduct::Tile {
 template <class Real>
 void OneChannelProduct::forward(std::size_t n, const PartArrays<const Real>& x, const PartArrays<const Real>& y,
                                 const PartArrays<Real>& z, int threads) const {
+  std::size_t bytes = 0;
+  bool streaming = true;
+  for (std::size_t part = 0; part < z_.size(); ++part) {
+    bytes += n * (2 * z_[part].l + 1) * z_[part].channels * sizeof(Real);
+    streaming = streaming && can_stream(z[part].data, z[part].stride * sizeof(Real));
+  }
+  streaming = streaming && bytes >= worth_streaming;
   Tile<Real>::for_all(*this, n, threads, [&](Tile<Real>& tile) {
     tile.make_matrix(y);
-    for (int lane = 0; lane < tile.n; ++lane) tile.multiply(x, z, lane);
+    for (int lane = 0; lane < tile.n; ++lane)
+      if (streaming) tile.template multiply<true>(x, z, lane);
+      else tile.template multiply<false>(x, z, lane);
+    if (streaming) finish_streams();
   });
 }
 
@@ -199,10 +228,7 @@ void OneChannelProduct::adjoint(std::size_t n, const PartArrays<const Real>& x, 
                                 const PartArrays<Real>& y_bar, int threads) const {
   Tile<Real>::for_all(*this, n, threads, [&](Tile<Real>& tile) {
     if (!x_bar.empty()) tile.make_matrix(y);
-    for (int lane = 0; lane < tile.n; ++lane) {
-      if (!x_bar.empty()) tile.multiply_transposed(z_bar, x_bar, lane);
-      if (!y_bar.empty()) tile.sum_channels(x, z_bar, lane);
-    }
+    for (int lane = 0; lane < tile.n; ++lane) tile.multiply_transposed(x, z_bar, x_bar, !y_bar.empty(), lane);
     if (!y_bar.empty()) tile.write_y_bar(y_bar);
   });
 }

@@ -6,45 +6,14 @@
 #include <memory>
 #include <tuple>
 
-#include "base/buffer.hpp"
 #include "base/error.hpp"
 #include "base/threads.hpp"
 #include "so3/clebsch_gordan.hpp"
 #include "so3/one_channel_product.hpp"
 #include "so3/product_kernels.hpp"
+#include "so3/product_tile.hpp"
 
 namespace nbcore::so3 {
-namespace {
-
-template <class T> struct Scalar {
-  using Real = T;
-  static constexpr int planes = 1;
-};
-template <class T> struct Scalar<std::complex<T>> {
-  using Real = T;
-  static constexpr int planes = 2;
-};
-
-/// n numbers between memory, where complex ones are pairs, and the planes of the kernels.
-template <class Real> void to_planes(const Real* from, int n, Real* to, std::ptrdiff_t) { std::copy_n(from, n, to); }
-template <class Real> void to_planes(const std::complex<Real>* from, int n, Real* to, std::ptrdiff_t plane) {
-  for (int i = 0; i < n; ++i) to[i] = from[i].real(), to[plane + i] = from[i].imag();
-}
-template <class Real> void from_planes(const Real* from, std::ptrdiff_t, int n, Real* to) { std::copy_n(from, n, to); }
-template <class Real> void from_planes(const Real* from, std::ptrdiff_t plane, int n, std::complex<Real>* to) {
-  for (int i = 0; i < n; ++i) to[i] = {from[i], from[plane + i]};
-}
-template <class Real> void fill_planes(Real value, int n, Real* to, std::ptrdiff_t) { std::fill_n(to, n, value); }
-template <class Real> void fill_planes(std::complex<Real> value, int n, Real* to, std::ptrdiff_t plane) {
-  std::fill_n(to, n, value.real()), std::fill_n(to + plane, n, value.imag());
-}
-template <class T, class Real> T from_planes(const Real* from, std::ptrdiff_t plane) {
-  T value;
-  from_planes(from, plane, 1, &value);
-  return value;
-}
-
-}  // namespace
 
 Product::Sparse::Sparse(const std::vector<std::vector<Term>>& rows) {
   start.push_back(0);
@@ -135,167 +104,6 @@ int Product::states_per_tile(int width) const {
   return std::max(1, std::min(wanted, fits));
 }
 
-/// What one thread works on: the views of some states, as rows of channels, and where the rows of a pair's z lie. Rows
-/// that fill registers as they are in memory (`direct`) are not copied.
-template <class T> struct Product::Tile {
-  using Real = typename Scalar<T>::Real;
-  static constexpr int planes = Scalar<T>::planes, w = width<Real>;
-
-  const Product& product;
-  const int capacity;  // states
-  std::size_t first = 0;
-  int n = 0;  // states first .. first + n - 1
-  std::vector<Buffer<Real>> memory;
-  std::vector<Real*> rows;  // of z, one pair
-  Real *z_memory, *matrix = nullptr;
-  Simd<Real>* in;
-
-  explicit Tile(const Product& product) : product(product), capacity(product.states_per_tile(w)) {
-    std::size_t z_size = 0, in_size = chunk_bytes / sizeof(Real), n_rows = 0;
-    for (const Pair& pair : product.pairs_) {
-      z_size = std::max(z_size, pair.rows.size() * planes * lanes(pair.channels));
-      in_size = std::max(in_size, std::size_t(pair.d1 * pair.d2) * planes * w);
-      n_rows = std::max(n_rows, pair.rows.size());
-    }
-    z_memory = room(z_size), in = reinterpret_cast<Simd<Real>*>(room(in_size)), rows.resize(n_rows);
-  }
-  void make_matrix() {
-    std::size_t size = 0;
-    for (const Pair& pair : product.pairs_)
-      size = std::max(size, std::size_t(pair.d1 * pair.d2) * planes * lanes(pair.channels));
-    matrix = room(size);
-  }
-
-  Real* room(std::size_t numbers) { return memory.emplace_back(numbers).data(); }
-  /// Channels of all states, filled up to whole registers
-  int lanes(int channels) const { return (capacity * channels + w - 1) / w * w; }
-  bool direct(int channels) const { return planes == 1 && capacity == 1 && channels % w == 0; }
-  bool direct(const View& v) const { return v.plain() && direct(v.size); }
-
-  /// The views of x or y.
-  struct Factor {
-    const Tile* tile = nullptr;
-    const std::vector<View>* views = nullptr;
-    const std::vector<PartShape>* parts = nullptr;
-    std::vector<Rows<Real>> room, rows;
-
-    void make(Tile& of, const std::vector<View>& v, const std::vector<PartShape>& p) {
-      tile = &of, views = &v, parts = &p;
-      for (const View& view : v) {
-        const std::ptrdiff_t plane = of.lanes(view.channels());
-        Real* data = of.direct(view) ? nullptr : of.room((2 * p[view.part].l + 1) * planes * plane);
-        room.push_back({data, planes * plane, plane});
-      }
-      rows = room;
-    }
-    template <class P> P* state(const std::vector<PartArray<P>>& states, int part, int t) const {
-      return states[part].data + std::ptrdiff_t(tile->first + t) * states[part].stride;
-    }
-    int n_m(const View& v) const { return 2 * (*parts)[v.part].l + 1; }
-
-    void read(const PartArrays<const T>& states) {
-      for (std::size_t i = 0; i < rows.size(); ++i) {
-        const View& v = (*views)[i];
-        if constexpr (planes == 1)
-          if (tile->direct(v)) {
-            rows[i] = {const_cast<Real*>(state(states, v.part, 0)), v.size, 0};  // only read
-            continue;
-          }
-        for (int t = 0; t < tile->n; ++t)
-          for (int m = 0; m < n_m(v); ++m) {
-            const T* from = state(states, v.part, t) + m * v.size;
-            Real* to = rows[i].data + m * rows[i].row + t * v.channels();
-            for (int k = 0; k < v.tile; ++k, to += v.size * v.repeat) {
-              if (v.repeat == 1) to_planes(from, v.size, to, rows[i].plane);
-              else
-                for (int c = 0; c < v.size; ++c) fill_planes(from[c], v.repeat, to + c * v.repeat, rows[i].plane);
-            }
-          }
-      }
-    }
-
-    /// Zeros, which `add` adds to the states (zeros before): or the states themselves.
-    void begin_sum(const PartArrays<T>& states) {
-      for (int part = 0; part < int(parts->size()); ++part)
-        for (int t = 0; t < tile->n; ++t)
-          std::fill_n(state(states, part, t), (2 * (*parts)[part].l + 1) * (*parts)[part].channels, T{});
-      for (std::size_t i = 0; i < rows.size(); ++i) {
-        const View& v = (*views)[i];
-        if constexpr (planes == 1)
-          if (tile->direct(v)) {
-            rows[i] = {state(states, v.part, 0), v.size, 0};
-            continue;
-          }
-        std::fill_n(rows[i].data, rows[i].row * n_m(v), Real(0));
-      }
-    }
-    void end_sum(const PartArrays<T>& states) const {
-      for (std::size_t i = 0; i < rows.size(); ++i) {
-        const View& v = (*views)[i];
-        if (tile->direct(v)) continue;
-        for (int t = 0; t < tile->n; ++t)
-          for (int m = 0; m < n_m(v); ++m) {
-            const Real* from = rows[i].data + m * rows[i].row + t * v.channels();
-            T* to = state(states, v.part, t) + m * v.size;
-            for (int k = 0; k < v.tile; ++k)
-              for (int c = 0; c < v.size; ++c) {
-                T sum{};
-                for (int r = 0; r < v.repeat; ++r)
-                  sum += from_planes<T>(from + (k * v.size + c) * v.repeat + r, rows[i].plane);
-                to[c] += sum;
-              }
-          }
-      }
-    }
-  };
-  Factor x, y, x_bar, y_bar;
-
-  // ---- the rows of z of one pair ----
-
-  /// where row r of state t lies
-  template <class P> auto* z_at(const Pair& pair, const std::vector<PartArray<P>>& z, std::size_t r, int t) const {
-    const auto [part, m, channel] = pair.rows[r];
-    return z[part].data + std::ptrdiff_t(first + t) * z[part].stride + m * product.z_[part].channels + channel;
-  }
-  std::ptrdiff_t z_plane(const Pair& pair) const { return lanes(pair.channels); }
-  template <class P> void place_rows(const Pair& pair, const std::vector<PartArray<P>>& z) {
-    for (std::size_t r = 0; r < pair.rows.size(); ++r) {
-      rows[r] = z_memory + r * planes * z_plane(pair);
-      if constexpr (planes == 1)
-        if (direct(pair.channels)) rows[r] = const_cast<Real*>(z_at(pair, z, r, 0));
-    }
-  }
-  void read_rows(const Pair& pair, const PartArrays<const T>& z) {
-    place_rows(pair, z);
-    if (direct(pair.channels)) return;
-    for (std::size_t r = 0; r < pair.rows.size(); ++r)
-      for (int t = 0; t < n; ++t)
-        to_planes(z_at(pair, z, r, t), pair.channels, rows[r] + t * pair.channels, z_plane(pair));
-  }
-  void write_rows(const Pair& pair, const PartArrays<T>& z) const {
-    if (direct(pair.channels)) return;
-    for (std::size_t r = 0; r < pair.rows.size(); ++r)
-      for (int t = 0; t < n; ++t)
-        from_planes(rows[r] + t * pair.channels, z_plane(pair), pair.channels, z_at(pair, z, r, t));
-  }
-
-  // ---- the block of a pair in an uncoupled matrix ----
-
-  /// move(numbers in the matrix, numbers in the rows, how many) for every piece without gaps
-  template <class P, class Move> void by_pieces(const Pair& pair, PartArray<P> states, Move move) const {
-    const View &a = product.x_views_[pair.x], &b = product.y_views_[pair.y];
-    for (int t = 0; t < n; ++t)
-      for (int m1 = 0; m1 < pair.d1; ++m1)
-        for (int c1 = 0; c1 < a.size; ++c1) {
-          P* line = states.data + std::ptrdiff_t(first + t) * states.stride +
-                    (product.x_offset_[a.part] + m1 * a.size + c1) * product.y_dim_ + product.y_offset_[b.part];
-          for (int m2 = 0; m2 < pair.d2; ++m2)
-            move(line + m2 * b.size,
-                 matrix + (m1 * pair.d2 + m2) * planes * z_plane(pair) + t * pair.channels + c1 * b.size, b.size);
-        }
-  }
-};
-
 /// work(tile) for all states, tile by tile, spread over the threads.
 template <class T, class Prepare, class Work>
 void Product::by_tiles(std::size_t n, int threads, Prepare prepare, Work work) const {
@@ -378,45 +186,44 @@ template <class T> void Product::adjoint(std::size_t n, const PartArrays<const T
   });
 }
 
+/// work(tile, pair, plane) for every pair of every tile.
+template <class T, class Work> void Product::by_pairs(std::size_t n, int threads, Work work) const {
+  by_tiles<T>(
+      n, threads, [](Tile<T>& tile) { tile.make_matrix(); },
+      [&](Tile<T>& tile) {
+        for (const Pair& pair : pairs_) work(tile, pair, tile.z_plane(pair));
+      });
+}
+
 template <class T>
 void Product::couple(std::size_t n, PartArray<const T> matrix, const PartArrays<T>& z, int threads) const {
   using Real = typename Scalar<T>::Real;
   constexpr int planes = Scalar<T>::planes;
-  by_tiles<T>(
-      n, threads, [](Tile<T>& tile) { tile.make_matrix(); },
-      [&](Tile<T>& tile) {
-        for (const Pair& pair : pairs_) {
-          const std::ptrdiff_t plane = tile.z_plane(pair);
-          tile.by_pieces(pair, matrix, [&](const T* from, Real* to, int k) { to_planes(from, k, to, plane); });
-          tile.place_rows(pair, z);
-          const int columns = pair.d1 * pair.d2;
-          by_chunks<Real, planes>(tile.lanes(pair.channels), columns, [&](auto chunk, int k) {
-            chunk.couple(pair.to_z.matrix<Real>(), columns, {tile.matrix, planes * plane, plane}, tile.rows.data(),
-                         plane, k, tile.in);
-          });
-          tile.write_rows(pair, z);
-        }
-      });
+  by_pairs<T>(n, threads, [&](Tile<T>& tile, const Pair& pair, std::ptrdiff_t plane) {
+    tile.by_pieces(pair, matrix, [&](const T* from, Real* to, int k) { to_planes(from, k, to, plane); });
+    tile.place_rows(pair, z);
+    const int columns = pair.d1 * pair.d2;
+    by_chunks<Real, planes>(tile.lanes(pair.channels), columns, [&](auto chunk, int k) {
+      chunk.couple(pair.to_z.matrix<Real>(), columns, {tile.matrix, planes * plane, plane}, tile.rows.data(), plane, k,
+                   tile.in);
+    });
+    tile.write_rows(pair, z);
+  });
 }
 
 template <class T>
 void Product::uncouple(std::size_t n, const PartArrays<const T>& z, PartArray<T> matrix, int threads) const {
   using Real = typename Scalar<T>::Real;
   constexpr int planes = Scalar<T>::planes;
-  by_tiles<T>(
-      n, threads, [](Tile<T>& tile) { tile.make_matrix(); },
-      [&](Tile<T>& tile) {
-        for (const Pair& pair : pairs_) {
-          const std::ptrdiff_t plane = tile.z_plane(pair);
-          const int n_z = int(pair.rows.size());
-          tile.read_rows(pair, z);
-          by_chunks<Real, planes>(tile.lanes(pair.channels), n_z, [&](auto chunk, int k) {
-            chunk.uncouple(pair.from_z.matrix<Real>(), n_z, {tile.matrix, planes * plane, plane}, tile.rows.data(),
-                           plane, k, tile.in);
-          });
-          tile.by_pieces(pair, matrix, [&](T* to, const Real* from, int k) { from_planes(from, plane, k, to); });
-        }
-      });
+  by_pairs<T>(n, threads, [&](Tile<T>& tile, const Pair& pair, std::ptrdiff_t plane) {
+    tile.read_rows(pair, z);
+    const int rows = int(pair.rows.size());
+    by_chunks<Real, planes>(tile.lanes(pair.channels), rows, [&](auto chunk, int k) {
+      chunk.uncouple(pair.from_z.matrix<Real>(), rows, {tile.matrix, planes * plane, plane}, tile.rows.data(), plane, k,
+                     tile.in);
+    });
+    tile.by_pieces(pair, matrix, [&](T* to, const Real* from, int k) { from_planes(from, plane, k, to); });
+  });
 }
 
 #define NB_PRODUCT(T)                                                                                                \

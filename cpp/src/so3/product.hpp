@@ -96,6 +96,7 @@ class Product {
   int states_per_tile(int width) const;
   template <class T, class Prepare, class Work>
   void by_tiles(std::size_t n, int threads, Prepare prepare, Work work) const;
+  template <class T, class Work> void by_pairs(std::size_t n, int threads, Work work) const;
 
   std::vector<PartShape> x_, y_, z_;
   std::vector<int> x_offset_, y_offset_;  // of the parts in a state
