@@ -205,6 +205,28 @@ class Potential:
         stress = -virial / abs(np.linalg.det(cell)) if all(pbc) else None
         return Result(energy, forces, virial, stress, energies, outputs)
 
+    def bytes_per_atom(
+        self, positions, species, cell=None, pbc=False, scheme=None, leaves: dict | None = None
+    ) -> float:
+        """Memory per atom, bytes, at the peak of an evaluation of a large system of which this structure is a piece.
+
+        Arguments, units and errors as of `compute`. Counted are the graph and the states of whole levels in the
+        precision at hand; Python itself and what a thread works with, some 0.1 GB, come on top.
+
+        >>> a = 4.0 * np.stack(np.meshgrid(*[np.arange(4.0)] * 3), -1).reshape(-1, 3)
+        >>> nbcore.presets.nbody(species=["Si"], cutoff=5.0).bytes_per_atom(a, ["Si"] * 64, 16 * np.eye(3), True) > 4096
+        True
+        """
+        positions, numbers, cell, pbc = check_structure(positions, species, cell, pbc)
+        return self._core.bytes_per_atom(
+            positions,
+            numbers,
+            cell,
+            pbc,
+            None if scheme is None else scheme.core,
+            leaves_of(self, leaves or {}, len(positions)),
+        )
+
     def cartesian(self, components, n_atoms: int) -> dict[str, np.ndarray]:
         """{output: Cartesian tensor} from flat components, one array per output in the order of their names.
 

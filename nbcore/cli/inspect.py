@@ -92,7 +92,8 @@ def gather(path, potential):
 
 
 def measure(potential):
-    """CPU seconds per atom for energy and forces, one thread, on a crystal of its elements with 28 neighbours."""
+    """CPU seconds per atom for energy and forces, one thread, on a crystal of its elements with 28 neighbours; bytes
+    per atom of a large one like it."""
     import numpy as np
 
     n = 6
@@ -108,6 +109,7 @@ def measure(potential):
         best = min(best, time.thread_time() - begin)
     return {
         "seconds_per_atom": best / len(positions),
+        "bytes_per_atom": potential.bytes_per_atom(positions, species, cell, True, scheme),
         "neighbours": NEIGHBOURS,
         "threads": 1,
         "n_atoms": len(positions),
@@ -160,6 +162,8 @@ def print_facts(path, potential, facts):
         f"{micro:.0f} µs/atom for {'energy and forces' if potential.has_energy else 'the outputs'}, one thread, "
         f"{cost['neighbours']} neighbours (measured now)",
     )
+    kilobytes = cost["bytes_per_atom"] / 1000
+    say("memory", f"{kilobytes:.2g} kB per atom of such a crystal: {kilobytes:.2g} GB for 1,000,000 atoms")
     say("units", "eV, Å; stress = (1/V) dE/d(strain), tension positive")
     say("versions", ", ".join(f"{k} {v}" for k, v in (d.get("versions") or {}).items()))
     say("SHA-256", facts["sha256"])

@@ -96,6 +96,7 @@ Graph build_graph(const Structure& s, std::span<const int> species, const Networ
       b.edge_first.push_back(b.edge_first.back() + list.first[atoms.order[b.first + k] + 1] -
                              list.first[atoms.order[b.first + k]]);
     b.r.assign(3 * b.stride(), 1.0);
+    for (auto* ends : {&b.child, &b.child_halo, &b.child_species}) ends->reserve(b.n_edges());
     for (int k = 0; k < b.n; ++k) b.halo.push_back(b.first + k), row[b.first + k] = k;
     for (int k = 0; k < b.n; ++k) {
       const int i = atoms.order[b.first + k];
@@ -112,6 +113,7 @@ Graph build_graph(const Structure& s, std::span<const int> species, const Networ
       }
     }
     for (std::int32_t j : b.halo) row[j] = -1;
+    b.halo.shrink_to_fit();
   }
 
   graph.closed = g.blocks.size() == 1;
@@ -158,6 +160,20 @@ void index_writers(Relation& g, int n_children, bool coloured) {
     if (colour == int(taken.size())) taken.push_back(-1), g.colours.emplace_back();
     colour_of[b] = colour, g.colours[colour].push_back(b);
   }
+}
+
+std::size_t bytes_of(const Graph& graph) {
+  std::size_t bytes = 0;
+  const auto add = [&](const auto&... arrays) { ((bytes += arrays.size() * sizeof(arrays[0])), ...); };
+  for (const NodeSet& set : graph.sets) add(set.order, set.first, set.atom, set.coefficient);
+  for (const Relation& r : graph.relations) {
+    add(r.writer_first, r.writers);
+    for (const GraphBlock& b : r.blocks)
+      add(b.species_first, b.edge_first, b.child, b.child_halo, b.child_species, b.partner, b.partner_halo, b.r,
+          b.halo);
+  }
+  for (const std::vector<double>& leaf : graph.leaves) add(leaf);
+  return bytes;
 }
 
 }  // namespace nbcore

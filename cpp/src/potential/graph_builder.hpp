@@ -29,6 +29,9 @@ Graph build_graph(const Structure& s, std::span<const int> species, const Networ
 /// The sets and relations of the structure's scheme, for a graph whose atoms are there.
 void add_scheme(const Structure& s, const Network& network, int max_block, Graph& graph);
 
+/// What its arrays take, bytes
+std::size_t bytes_of(const Graph& graph);
+
 /// Who writes to which child; for a coloured graph, which blocks may write at the same time.
 void index_writers(Relation& relation, int n_children, bool coloured);
 

@@ -216,7 +216,7 @@ NeighbourList neighbours(std::span<const Vec3> positions, const Mat3& given_cell
       list.shift[at] = {-hit.shift[0], -hit.shift[1], -hit.shift[2]};
       list.vector[at] = {0 - hit.vector[0], 0 - hit.vector[1], 0 - hit.vector[2]};  // no -0.0
     }
-  if (hits.capacity() > most_kept) hits = {};
+  if (hits.capacity() > most_kept) std::vector<Candidates::Hit>().swap(hits);  // = {} would keep the memory
   return list;
 }
 

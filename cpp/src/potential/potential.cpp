@@ -143,6 +143,23 @@ template <class Real> Evaluation Potential::run(const Graph& graph, int threads)
   return e;
 }
 
+double Potential::bytes_per_atom(const Structure& s) const {
+  const Graph graph = build_graph(s, species_of(s.numbers), *network_, r_min_, max_block);
+  const std::size_t real = precision_ == Precision::float64 ? sizeof(double) : sizeof(float);
+  double atoms = double(graph.n_atoms()), pairs = 0, states = 0;
+  for (const GraphBlock& b : graph.relations[0].blocks) pairs += double(b.n_edges());
+  for (const Network::Slot& slot : network_->slots())
+    if (slot.persistent) {
+      const std::ptrdiff_t row = precision_ == Precision::float64 ? Layout<double>(slot.parts).node_size()
+                                                                  : Layout<float>(slot.parts).node_size();
+      states += 2.0 * double(row) * double(real) * graph.sets[slot.set].n;  // with their adjoints
+    }
+  const double list = pairs * double(sizeof(Vec3) + 4 * sizeof(std::int32_t)),
+               results = atoms * (8 * sizeof(Vec3) + 8 * sizeof(double));  // positions, forces, energies on their way
+  const double finding = 2.5 * list;  // pairs as they are found, in a growing array, and in order
+  return (results + std::max(finding, double(bytes_of(graph)) + std::max(list, states))) / std::max(atoms, 1.0);
+}
+
 Result Potential::compute(const Structure& s, int threads) const {
   const std::vector<int> species = species_of(s.numbers);
   if (s.numbers.size() != s.positions.size())

@@ -75,6 +75,9 @@ class Potential {
   std::vector<int> species_of(const std::vector<int>& numbers) const;
   /// The same bits for any number of threads. Thread-safe as long as nobody writes parameters.
   Result compute(const Structure& s, int threads) const;
+  /// Bytes per atom that an evaluation takes at its peak, of a large system (from coloured_from atoms on) of which this
+  /// structure is a piece: the graph with the neighbour list, or with the states that several levels read.
+  double bytes_per_atom(const Structure& s) const;
 
  private:
   /// What evaluations of one precision keep

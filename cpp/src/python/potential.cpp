@@ -126,6 +126,13 @@ void bind_potential(py::module_& m) {
       .def_property(
           "single_precision", [](const Potential& self) { return self.precision() == Precision::float32; },
           [](Potential& self, bool single) { self.set_precision(single ? Precision::float32 : Precision::float64); })
+      .def("bytes_per_atom",
+           [](const Potential& self, const Doubles& positions, const std::vector<int>& numbers, const Doubles& cell,
+              const std::array<bool, 3>& pbc, std::shared_ptr<CompositionScheme> scheme, const py::dict& leaves) {
+             Structure s = structure_from(positions, numbers, cell, pbc);
+             s.scheme = std::move(scheme), s.leaves = leaves_from(leaves);
+             return self.bytes_per_atom(s);
+           })
       .def(
           "compute",
           [](const Potential& self, const Doubles& positions, const std::vector<int>& numbers, const Doubles& cell,

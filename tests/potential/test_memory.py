@@ -1,0 +1,30 @@
+"""The memory that `bytes_per_atom` predicts against what a process really takes."""
+
+import subprocess
+import sys
+
+MEASURE = """
+import resource, sys
+import numpy as np, nbcore
+from ase.build import bulk
+
+potential = nbcore.presets.nbody(species=["Si"], cutoff=4.0, channels=64, l_harmonics=1, correlation=1)
+potential.precision = sys.argv[1]
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+piece, large = bulk("Si", cubic=True) * (4, 4, 4), bulk("Si", cubic=True) * (25, 25, 25)
+potential.compute(piece.positions, piece.numbers, piece.cell.array, True, threads=1)
+before = peak()
+potential.compute(large.positions, large.numbers, large.cell.array, True, threads=1)
+predicted = potential.bytes_per_atom(piece.positions, piece.numbers, piece.cell.array, True) * len(large)
+print((peak() - before) / predicted)
+"""
+
+
+def test_memory_is_predicted():
+    """125,000 atoms, in both precisions, within 10 %."""
+    for precision in ("float64", "float32"):
+        out = subprocess.run([sys.executable, "-c", MEASURE, precision], capture_output=True, text=True, check=True)
+        assert 0.9 < float(out.stdout) < 1.1, f"{precision}: {out.stdout} of what was predicted"
