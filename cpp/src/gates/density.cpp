@@ -61,33 +61,37 @@ template <class Real> class Density : public GateOf<Density<Real>, Real> {
       using Scalar = ScalarOf<Lane>;
       constexpr int w = width<Real>;
       Edges<Real>& e = *b.edges;
-      const int row = e.B_row(radial);
+      const int row = e.B_row(radial), parts = b.output.layout->size();
       const Planes<Real> Y = e.Y.planes(), B = e.B[radial].planes(), Y_bar = e.Y_bar.planes(),
                          B_bar = e.B_bar[radial].planes();
-      for (int p = 0; p < b.output.layout->size(); ++p) {
-        const int l = (*b.output.layout)[p].l, stride = b.output.layout->row(p);
-        const Planes<Real> A_bar = b.output.own_bar(p);
-        for (int i = 0; i < b.n; ++i)
-          for (std::int64_t q = b.first[i]; q < b.first[i + 1]; ++q) {
-            const Planes<Real> A_q = A_bar + (std::ptrdiff_t(i) * (2 * l + 1) * stride + group(b, q) * row);
-            V value[2 * max_l_network + 1 + w] = {},
-                                            dot[2 * max_l_network + 1 + w] = {};  // Y_bar, not yet summed over lanes
-            for (int n = 0; n < row; n += w) {
-              const Lane B_n = load<Lane>(B, q * row + n);
-              Lane B_sum = load<Lane>(B_bar, q * row + n);
+      V value[(max_l_network + 1) * (max_l_network + 1) + w], dot[sizeof(value) / sizeof(V)];  // of Y_bar, by lane
+      const int l_max = (*b.output.layout)[parts - 1].l, n_lm = ((l_max + 1) * (l_max + 1) + w - 1) / w * w;
+      for (int i = 0; i < b.n; ++i)
+        for (std::int64_t q = b.first[i]; q < b.first[i + 1]; ++q) {
+          for (int lm = 0; lm < n_lm; ++lm) value[lm] = dot[lm] = V{};
+          for (int n = 0; n < row; n += w) {
+            const Lane B_n = load<Lane>(B, q * row + n);
+            Lane B_sum = load<Lane>(B_bar, q * row + n);
+            for (int p = 0; p < parts; ++p) {
+              const int l = (*b.output.layout)[p].l, stride = b.output.layout->row(p);
+              const Planes<Real> A_q =
+                  b.output.own_bar(p) + (std::ptrdiff_t(i) * (2 * l + 1) * stride + group(b, q) * row + n);
               for (int m = 0; m <= 2 * l; ++m) {
-                const Lane a = product(scale, load<Lane>(A_q, m * stride + n));
-                add_product(B_sum, load_scalar<Scalar>(Y, q * e.Y_row + l * l + m), a);
+                const Lane a = load<Lane>(A_q, m * stride);
+                add_product(B_sum, product(scale, load_scalar<Scalar>(Y, q * e.Y_row + l * l + m)), a);
                 const Lane y = product(a, B_n);
-                value[m] += value_of(y);
-                if constexpr (is_dual<Lane>) dot[m] += y.dot;
+                value[l * l + m] += value_of(y);
+                if constexpr (is_dual<Lane>) dot[l * l + m] += y.dot;
               }
-              store(B_bar, q * row + n, B_sum);
             }
-            add_lane_sums<Real>(value, 2 * l + 1, Y_bar.value + q * e.Y_row + l * l);
-            if constexpr (is_dual<Lane>) add_lane_sums<Real>(dot, 2 * l + 1, Y_bar.dot + q * e.Y_row + l * l);
+            store(B_bar, q * row + n, B_sum);
           }
-      }
+          for (int lm = 0; lm < n_lm; lm += w) {
+            *reinterpret_cast<V*>(Y_bar.value + q * e.Y_row + lm) += scale * transposed_sum(value + lm);
+            if constexpr (is_dual<Lane>)
+              *reinterpret_cast<V*>(Y_bar.dot + q * e.Y_row + lm) += scale * transposed_sum(dot + lm);
+          }
+        }
     }
   }
 
