@@ -282,9 +282,13 @@ TrainingSet::Evaluation TrainingSet::evaluate(std::span<const std::int64_t> batc
     parallel_for(G, threads, [&](int g, int) { buffers_[g].clear(); });
   }
   std::vector<int> first_block(potential_->network().levels());
-  for (std::size_t first = 0; first < n; first += threads)
-    Group(*this, batch.subspan(first, std::min<std::size_t>(threads, n - first)), packed, threads, first_block)
+  // no group smaller than the threads: 5 structures on 2 threads are 2 + 3, not 2 + 2 + 1
+  const std::size_t groups = std::max<std::size_t>(n / threads, 1);
+  for (std::size_t g = 0; g < groups; ++g) {
+    const std::size_t first = n * g / groups, next = n * (g + 1) / groups;
+    Group(*this, batch.subspan(first, next - first), packed, threads, first_block)
         .run(loss, weight, buffers, out, first);
+  }
   for (double l : out.losses) out.loss += weight * l;
   if (gradient) {
     const int G = int(buffers.size());

@@ -39,7 +39,7 @@ class TrainingSet {
   double average_neighbours() const;
 
  private:
-  class Group;  // structures that are evaluated at the same time, as many as there are threads
+  class Group;  // structures that are evaluated at the same time, about as many as there are threads
   static constexpr int max_buffers = 16;
 
   std::shared_ptr<Potential> potential_;
