@@ -58,12 +58,13 @@ class TrainingSet:
     """Structures and a potential, with everything that depends on positions alone made once.
 
     potential: nbcore.Potential; its parameters may change between calls, its E0s, cutoff and elements may not.
-    structures: sequence of nbcore structures, as `nbcore.train.read` gives them.
+    structures: sequence of nbcore structures, as `nbcore.train.read` gives them. block: atoms of a block at most, the
+    unit of work of a thread; by default half a structure, 32 at most. Another value gives the same to rounding.
 
     Raises SpeciesError (an element the potential lacks), NumericsError (atoms on top of each other), InputError.
     """
 
-    def __init__(self, potential, structures):
+    def __init__(self, potential, structures, block: int | None = None):
         self.potential = potential
         self.structures = structures
         self._cells = [np.zeros((3, 3)) if s.cell is None else np.asarray(s.cell, dtype=float) for s in structures]
@@ -86,7 +87,9 @@ class TrainingSet:
             }
             for s, cell in zip(structures, self._cells, strict=True)
         ]
-        self._core = _core.TrainingSet(potential._core, items)
+        if block is not None and block < 1:
+            raise InputError(f"block must be at least 1, got {block!r}")
+        self._core = _core.TrainingSet(potential._core, items, min(block or 0, 2**31 - 1))
 
     def __len__(self):
         return len(self._cells)

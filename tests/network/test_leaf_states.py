@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from differences import derivative
+from differences import check_loss_gradient, derivative
 from random_structures import SYMBOLS, molecule
 
 import nbcore
@@ -71,28 +71,17 @@ def test_derivatives():
     s.leaves = leaves
     training_set, loss = TrainingSet(potential, [s]), Loss(energy_weight=2.0, forces_weight=3.0)
     gradient = training_set.loss_and_gradient(loss=loss).gradient
-    start = potential.parameters.copy()
-    for name, (where, _) in potential.parameter_slices.items():
-        d = np.zeros_like(start)
-        d[where] = rng.standard_normal(where.stop - where.start)
-        d /= np.linalg.norm(d)
-
-        def along(t, d=d):
-            potential.parameters[:] = start + t * d
-            return training_set.predict(loss=loss).loss
-
-        numeric, error = derivative(along, 0.02, columns=7)
-        potential.parameters[:] = start
-        assert abs(gradient @ d - numeric) < 1e-8 * np.linalg.norm(gradient) + 5 * error, name
-        assert np.any(gradient[where]), name
+    check_loss_gradient(training_set, loss, gradient)
 
 
 def test_blocks():
     potential, (x, species, leaves) = network(), case(90)
     s = Structure(x, np.array([nbcore.species.NUMBERS[k] for k in species]), leaves=leaves)
-    closed, blocks = TrainingSet(potential, [s]).predict(), potential.compute(x, species, leaves=leaves)
-    assert abs(closed.energies[0] - blocks.energy) < 1e-11 * abs(blocks.energy)
-    assert np.abs(closed.forces[0] - blocks.forces).max() < 1e-11 * np.abs(blocks.forces).max()
+    blocks = potential.compute(x, species, leaves=leaves)
+    for block in (90, 20):
+        closed = TrainingSet(potential, [s], block).predict()
+        assert abs(closed.energies[0] - blocks.energy) < 1e-11 * abs(blocks.energy)
+        assert np.abs(closed.forces[0] - blocks.forces).max() < 1e-11 * np.abs(blocks.forces).max()
     assert np.array_equal(blocks.forces, potential.compute(x, species, leaves=leaves, threads=2).forces)
     [again] = potential.compute_many([s])
     assert again.energy == blocks.energy

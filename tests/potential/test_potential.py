@@ -239,7 +239,7 @@ def test_any_number_of_threads_gives_the_same_bits(name, n):
 @pytest.mark.parametrize("name", ["nbody", "nbody-1", "nbody-3", "kondor", "cormorant"])
 @pytest.mark.parametrize("periodic", [False, True])
 def test_one_block_against_several(name, periodic):
-    """`compute` cuts a large structure into blocks, `predict` does not: equal to rounding."""
+    """A large structure in blocks, by `compute` and in training, and in one block: equal to rounding."""
     potential = network(name)
     cell = np.diag([11.0, 10.0, 10.5]) + 0.7 * np.eye(3, k=-1) if periodic else None
     x, species = (
@@ -250,9 +250,10 @@ def test_one_block_against_several(name, periodic):
     r = potential.compute(x, species, cell, periodic)
     numbers = [nbcore.species.NUMBERS[s] for s in species]
     s = Structure(x, np.array(numbers), cell, np.full(3, periodic))
-    p = TrainingSet(potential, [s]).predict()
-    assert abs(p.energies[0] - r.energy) < 1e-12 * len(x) * size(r)
-    assert np.abs(p.forces[0] - r.forces).max() < 1e-12 * size(r) * 10
+    for block in (len(x), 20):
+        p = TrainingSet(potential, [s], block).predict()
+        assert abs(p.energies[0] - r.energy) < 1e-12 * len(x) * size(r)
+        assert np.abs(p.forces[0] - r.forces).max() < 1e-12 * size(r) * 10
     assert np.abs(p.virials[0] - r.virial).max() < 1e-11 * max(size(r), np.abs(r.virial).max())
     if periodic:
         assert np.abs(p.stress[0] - r.stress).max() < 1e-12 * size(r)

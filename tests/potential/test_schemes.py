@@ -3,7 +3,7 @@ VERIFICATION)."""
 
 import numpy as np
 import pytest
-from differences import derivative
+from differences import check_loss_gradient, derivative
 from random_structures import SYMBOLS, crystal, molecule
 
 import nbcore
@@ -153,20 +153,9 @@ def test_loss_gradient():
     loss = Loss(energy_weight=2.0, forces_weight=3.0, stress_weight=50.0)
     gradient = training_set.loss_and_gradient(loss=loss, threads=2).gradient
     assert np.array_equal(gradient, training_set.loss_and_gradient(loss=loss, threads=1).gradient)
-    start, rng = potential.parameters.copy(), np.random.default_rng(0)
-    for name, (s, _) in potential.parameter_slices.items():
-        v = np.zeros_like(start)
-        v[s] = rng.standard_normal(s.stop - s.start)
-        v /= np.linalg.norm(v)
-
-        def value(t, v=v):
-            potential.parameters[:] = start + t * v
-            return training_set.predict(loss=loss, threads=1).loss
-
-        numeric, error = derivative(value, 0.02, columns=7)
-        potential.parameters[:] = start
-        assert abs(gradient @ v - numeric) < 1e-8 * np.linalg.norm(gradient) + 5 * error, name
-        assert np.any(gradient[s]), name
+    check_loss_gradient(training_set, loss, gradient)
+    whole = TrainingSet(potential, training_set.structures, 10**6).loss_and_gradient(loss=loss).gradient
+    assert np.abs(whole - gradient).max() < 1e-11 * np.abs(gradient).max()
 
 
 @pytest.mark.parametrize("n", [80, 150])
@@ -178,10 +167,11 @@ def test_blocks_and_threads(n):
     assert one.energy == two.energy and np.array_equal(one.forces, two.forces)
     assert np.array_equal(one.energies, two.energies) and np.array_equal(one.virial, two.virial)
     s = Structure(x, np.array([nbcore.species.NUMBERS[k] for k in species]), scheme=scheme)
-    closed = TrainingSet(potential, [s]).predict()
-    assert abs(closed.energies[0] - one.energy) < 1e-11 * abs(one.energy)
-    assert np.abs(closed.forces[0] - one.forces).max() < 1e-11 * np.abs(one.forces).max()
-    assert np.abs(closed.virials[0] - one.virial).max() < 1e-10 * np.abs(one.virial).max()
+    for block in (n, 20):
+        closed = TrainingSet(potential, [s], block).predict()
+        assert abs(closed.energies[0] - one.energy) < 1e-11 * abs(one.energy)
+        assert np.abs(closed.forces[0] - one.forces).max() < 1e-11 * np.abs(one.forces).max()
+        assert np.abs(closed.virials[0] - one.virial).max() < 1e-10 * np.abs(one.virial).max()
 
 
 @pytest.mark.parametrize("periodic", [False, True])

@@ -44,7 +44,7 @@ Labels labels_from(const py::dict& d, std::size_t n, const Structure& s) {
 
 void bind_training(py::module_& m) {
   py::class_<TrainingSet>(m, "TrainingSet")
-      .def(py::init([](std::shared_ptr<Potential> potential, const std::vector<py::dict>& items) {
+      .def(py::init([](std::shared_ptr<Potential> potential, const std::vector<py::dict>& items, int block) {
         std::vector<Structure> structures;
         std::vector<Labels> labels;
         for (const py::dict& d : items) {
@@ -55,7 +55,7 @@ void bind_training(py::module_& m) {
           labels.push_back(labels_from(d, structures.back().numbers.size(), structures.back()));
         }
         py::gil_scoped_release nogil;
-        return std::make_unique<TrainingSet>(potential, structures, std::move(labels));
+        return std::make_unique<TrainingSet>(potential, structures, std::move(labels), block);
       }))
       .def("__len__", &TrainingSet::size)
       .def("average_neighbours", &TrainingSet::average_neighbours)

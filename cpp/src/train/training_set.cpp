@@ -9,7 +9,7 @@
 namespace nbcore {
 
 TrainingSet::TrainingSet(std::shared_ptr<Potential> potential, const std::vector<Structure>& structures,
-                         std::vector<Labels> labels)
+                         std::vector<Labels> labels, int max_block)
     : potential_(std::move(potential)), labels_(std::move(labels)) {
   if (structures.size() != labels_.size()) throw InputError("training set: one set of labels per structure is needed");
   for (std::size_t k = 0; k < structures.size(); ++k) {
@@ -38,9 +38,9 @@ TrainingSet::TrainingSet(std::shared_ptr<Potential> potential, const std::vector
     if (labels_[k].stress && !(labels_[k].volume > 0))
       throw InputError(message("training set: structure ", k, " has a stress but no volume"));
     // two blocks at least: that a batch of a few molecules is work for a few threads
-    const int n = int(s.positions.size());
+    const int n = int(s.positions.size()), size = n < 12 ? n : std::min(32, (n + 1) / 2);
     graphs_.push_back(
-        build_graph(s, species, potential_->network(), potential_->r_min(), n < 12 ? n : std::min(32, (n + 1) / 2)));
+        build_graph(s, species, potential_->network(), potential_->r_min(), max_block > 0 ? max_block : size));
   }
 }
 

@@ -15,8 +15,9 @@ namespace nbcore {
 
 class TrainingSet {
  public:
+  /// max_block: parents of a block; 0: half a structure, 32 at most
   TrainingSet(std::shared_ptr<Potential> potential, const std::vector<Structure>& structures,
-              std::vector<Labels> labels);
+              std::vector<Labels> labels, int max_block = 0);
 
   struct Evaluation {
     double loss = 0;
