@@ -62,8 +62,10 @@ template <class T> NB_INLINE Slope<T> envelope(const Radial& s, T r) {
       const T f = 1.0 + x_p * (x * (p * (p + 2)) + x * x * (-p * (p + 1) / 2) + (-(p + 1) * (p + 2) / 2));
       return {f, x_p1 * one_x * one_x * (-p * (p + 1) * (p + 2) / 2 * c)};
     }
-    case Envelope::cosine:
-      return {cosine(x * M_PI) * 0.5 + 0.5, sine(x * M_PI) * (-0.5 * M_PI * c)};
+    case Envelope::cosine: {
+      const auto [s, k] = sine_and_cosine(x * M_PI);
+      return {k * 0.5 + 0.5, s * (-0.5 * M_PI * c)};
+    }
     case Envelope::none:
       return {x * 0.0 + 1.0, x * 0.0};
     default: {
@@ -80,7 +82,8 @@ template <class T> void radial_functions(const Radial& s, T r, T* B, T* dB) {
   switch (s.basis) {
     case Basis::bessel: {
       const double norm = std::sqrt(2 * c), k = M_PI * c;
-      const T inverse = reciprocal(r), s1 = sine(r * k), c1 = cosine(r * k);
+      const T inverse = reciprocal(r);
+      const auto [s1, c1] = sine_and_cosine(r * k);
       T sn = s1, cn = c1;  // sin and cos of (n+1) k r
       for (int n = 0; n < s.n; ++n) {
         B[n] = sn * inverse * norm;
