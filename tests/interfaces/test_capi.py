@@ -78,6 +78,7 @@ def library():
     lib.nbcore_load.argtypes = [ctypes.c_char_p, pointer]
     lib.nbcore_free.argtypes = [pointer]
     lib.nbcore_cutoff.argtypes = [pointer, double]
+    lib.nbcore_set_precision.argtypes = [pointer, c_int]
     lib.nbcore_species.argtypes = [pointer, c_int, pointer, pointer]
     lib.nbcore_evaluate.argtypes = [pointer, ctypes.c_int64] + [pointer] * 4 + [c_int] + [double] * 4
     return lib
@@ -164,6 +165,17 @@ def test_version_and_properties(model, potential):
     assert lib.nbcore_cutoff(model, ctypes.byref(cutoff)) == OK and cutoff.value == potential.cutoff
     assert lib.nbcore_species(model, 0, None, ctypes.byref(n)) == OK and n.value == 3
     assert lib.nbcore_species(model, 2, numbers, ctypes.byref(n)) == OK and n.value == 3 and list(numbers) == [1, 6]
+
+
+def test_precision(model):
+    exact = evaluate(model, MOLECULE, NUMBERS)
+    assert lib.nbcore_set_precision(model, 16) == EARG and "16" in message()
+    assert lib.nbcore_set_precision(None, 32) == EARG
+    assert lib.nbcore_set_precision(model, 32) == OK
+    single = evaluate(model, MOLECULE, NUMBERS)
+    assert lib.nbcore_set_precision(model, 64) == OK
+    assert np.array_equal(evaluate(model, MOLECULE, NUMBERS)[2], exact[2])
+    assert 0 < np.abs(single[2] - exact[2]).max() < 1e-5 * np.abs(exact[2]).max()
 
 
 def test_unwanted_outputs_and_no_atoms(model, potential):
