@@ -203,8 +203,8 @@ template <class Real> class ZerothOrderDots : public GateOf<ZerothOrderDots<Real
     if constexpr (is_dual<Lane>) mix<false>(weights_bar.dot, N, b.copies, X_bar.dot, K, n_children, N, K);
     if constexpr (want.parameters) {
       if constexpr (is_dual<Lane>) {
-        mix_gradient(X.dot, K, weights_bar.value, N, b.weights_bar, n_children, K, N);
-        mix_gradient(X.value, K, weights_bar.dot, N, b.weights_bar, n_children, K, N);
+        mix_gradient<2, Real>({{X.dot, weights_bar.value}, {X.value, weights_bar.dot}}, K, N, b.weights_bar, n_children,
+                              K, N);
       } else {
         mix_gradient(X.value, K, weights_bar.value, N, b.weights_bar, n_children, K, N);
       }

@@ -46,40 +46,20 @@ void share_among_atoms(const Graph& graph, int s, const std::vector<double>& nod
   }
 }
 
-template <class Real> void ClosedSweep<Real>::forward(const std::vector<std::vector<double>>& r_dot) {
-  each_relation(
-      [&](int k, const Relation& r) { sweep_.edges(k, r.blocks[0], r_dot.empty() ? nullptr : r_dot[k].data(), ws_); });
+template <class Real> void ClosedSweep<Real>::forward() {
+  each_relation([&](int k, const Relation& r) { sweep_.edges(k, r.blocks[0], nullptr, ws_); });
   sweep_.leaves(ws_);
   for (int level = 1; level <= network_.levels(); ++level) sweep_.forward(level, 0, ws_);
 }
 
-template <class Real> double ClosedSweep<Real>::energy() const {
-  double energy = 0;
-  for (int slot : network_.readout()) {
-    const State<Real> e = state(slot);
-    for (int i = 0; i < e.rows; ++i) energy += e.x.value[i * e.layout->row(0)];
-  }
-  return energy;
-}
-
-template <class Real> void ClosedSweep<Real>::clear() {
+template <class Real> void ClosedSweep<Real>::adjoint(double seed) {
   for (int level = 1; level <= network_.levels(); ++level) sweep_.clear(level, 0, ws_);
-}
-
-template <class Real> void ClosedSweep<Real>::seed_energy(double seed, double seed_dot) {
   for (int slot : network_.readout()) {
     const State<Real> e = state(slot);
-    const int row = e.layout->row(0);
-    for (int i = 0; i < e.rows; ++i) {
-      e.bar.value[i * row] += Real(seed);
-      if (dual_) e.bar.dot[i * row] += Real(seed_dot);
-    }
+    for (int i = 0; i < e.rows; ++i) e.bar.value[i * e.layout->row(0)] += Real(seed);
   }
-}
-
-template <class Real> void ClosedSweep<Real>::adjoint(Want want, Real* weights_bar) {
-  if (want.edges) each_relation([&](int k, const Relation&) { ws_.edges[k].clear_adjoints(dual_); });
-  for (int level = network_.levels(); level >= 1; --level) sweep_.adjoint(level, 0, want, weights_bar, ws_);
+  each_relation([&](int k, const Relation&) { ws_.edges[k].clear_adjoints(false); });
+  for (int level = network_.levels(); level >= 1; --level) sweep_.adjoint(level, 0, Want{true, false}, nullptr, ws_);
 }
 
 template <class Real> std::vector<Vec3> ClosedSweep<Real>::forces(Mat3& virial) {

@@ -1,5 +1,5 @@
-// A whole structure in one workspace: all levels after one another, forward and back. Evaluation of small systems and
-// training run it.
+// A whole structure in one workspace: all levels after one another, forward and back, plain. Evaluation of small
+// systems runs it, and calibration, which wants all states at once.
 #pragma once
 #include "network/sweep.hpp"
 #include "potential/graph_builder.hpp"
@@ -21,21 +21,15 @@ void share_among_atoms(const Graph& graph, int set, const std::vector<double>& n
 
 template <class Real> class ClosedSweep {
  public:
-  ClosedSweep(const Network& network, const Graph& graph, const Buffer<Real>& packed, bool dual, Workspace<Real>& ws)
-      : network_(network), graph_(graph), dual_(dual), ws_(ws), sweep_(network, graph, packed, dual, nullptr) {}
+  ClosedSweep(const Network& network, const Graph& graph, const Buffer<Real>& packed, Workspace<Real>& ws)
+      : network_(network), graph_(graph), ws_(ws), sweep_(network, graph, packed, false, nullptr) {}
 
-  /// r_dot: tangents of the edge vectors per relation, [3][stride], for dual sweeps
-  void forward(const std::vector<std::vector<double>>& r_dot = {});
+  void forward();
   /// The state of a slot after forward; its adjoint may be seeded after clear().
   State<Real> state(int slot) const { return sweep_.state(slot, network_.slots()[slot].level, 0, ws_); }
-  /// Sum of all readouts
-  double energy() const;
-  /// All adjoints zero
-  void clear();
-  /// Readouts get the seed (and its tangent).
-  void seed_energy(double seed, double seed_dot = 0);
-  void adjoint(Want want, Real* weights_bar);
-  /// After an adjoint that wanted edges: forces on the atoms in the order of the user
+  /// Adjoints of the edges, all readouts seeded with the same number
+  void adjoint(double seed);
+  /// After it: forces on the atoms in the order of the user
   std::vector<Vec3> forces(Mat3& virial);
 
  private:
@@ -45,7 +39,6 @@ template <class Real> class ClosedSweep {
   }
   const Network& network_;
   const Graph& graph_;
-  bool dual_;
   Workspace<Real>& ws_;
   Sweep<Real> sweep_;
 };

@@ -9,7 +9,7 @@ namespace {
 
 template <class Real> void evaluate_closed(const Network& network, const Graph& graph, const Buffer<Real>& packed,
                                            double scale, Workspace<Real>& ws, Evaluation& to) {
-  ClosedSweep<Real> sweep(network, graph, packed, false, ws);
+  ClosedSweep<Real> sweep(network, graph, packed, ws);
   sweep.forward();
   for (std::size_t k = 0; k < to.outputs.size(); ++k) {
     const Network::Output& o = network.outputs()[k];
@@ -22,9 +22,7 @@ template <class Real> void evaluate_closed(const Network& network, const Graph& 
     std::vector<double>& energies = to.energies[network.slots()[slot].set];
     for (int i = 0; i < e.rows; ++i) energies[i] += scale * double(e.x.value[i * e.layout->row(0)]);
   }
-  sweep.clear();
-  sweep.seed_energy(-scale);
-  sweep.adjoint(Want{true, false}, nullptr);
+  sweep.adjoint(-scale);
   to.forces = sweep.forces(to.virial);
 }
 

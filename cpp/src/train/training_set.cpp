@@ -313,7 +313,7 @@ std::vector<std::vector<double>> TrainingSet::slot_rms(std::span<const std::int6
     // in one block, so that all states are there in the end
     const Graph graph =
         build_graph(structures_.at(k), species_[k], network, potential_->r_min(), std::numeric_limits<int>::max());
-    ClosedSweep<double>(network, graph, potential_->packed<double>(), false, ws).forward();
+    ClosedSweep<double>(network, graph, potential_->packed<double>(), ws).forward();
     for (std::size_t s = 0; s < sums.size(); ++s) {
       const Layout<double>& layout = network.engine<double>().layouts[s];
       const int n = graph.sets[network.slots()[s].set].n;
