@@ -17,7 +17,9 @@ class NBCoreCalculator(Calculator):
 
     potential: the path of a model file, evaluated over the C interface; or a nbcore.Potential, whose parameters may go
     on changing. threads: at most so many; default `nbcore.threads()`. precision: "float64", or "float32" for about
-    twice the speed, for potentials given by their path; a nbcore.Potential has a precision of its own.
+    twice the speed, for potentials given by their path; a nbcore.Potential has a precision of its own. skin: Angstrom;
+    for potentials given by their path, neighbours are searched for within cutoff + skin and kept while atoms move less
+    than half of it. The results have the same bits with any skin; 0 searches at every step.
 
     scheme: the composition scheme of a potential that works on one. It is made from the atoms of the first calculation
     (and their labels, `atoms.arrays`) and held while they move; `calculator.scheme = None` makes it anew.
@@ -36,10 +38,10 @@ class NBCoreCalculator(Calculator):
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]
     ignored_changes = {"initial_charges", "initial_magmoms"}
 
-    def __init__(self, potential, threads=None, precision="float64"):
+    def __init__(self, potential, threads=None, precision="float64", skin=0.5):
         super().__init__()
         is_path = isinstance(potential, (str, os.PathLike))
-        self.potential = Evaluator(potential, precision) if is_path else potential
+        self.potential = Evaluator(potential, precision, skin) if is_path else potential
         program = read_description(potential)["program"] if is_path else {}
         if program.get("sets") or any(gate["gate"] == "leaf" for gate in program.get("gates", [])):
             self.potential = Potential.load(potential)

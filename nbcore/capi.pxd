@@ -26,6 +26,8 @@ cdef extern from "nbcore/nbcore.h" nogil:
     nbcore_status nbcore_cutoff(const nbcore_model* model, double* cutoff)
     nbcore_status nbcore_species(const nbcore_model* model, int capacity, int* numbers, int* n)
     nbcore_status nbcore_set_precision(nbcore_model* model, int bits)
+    nbcore_status nbcore_set_skin(nbcore_model* model, double skin)
+    nbcore_status nbcore_searches(const nbcore_model* model, int64_t* searches)
     nbcore_status nbcore_evaluate(
         const nbcore_model* model, int64_t n, const double* positions, const int* numbers, const double* cell,
         const int* pbc, int threads, double* energy, double* forces, double* virial, double* energies)

@@ -5,6 +5,7 @@ cdef class Evaluator:
     cdef capi.nbcore_model* model
     cdef readonly str path
     cdef readonly str precision
+    cdef readonly double skin
     cpdef double evaluate(
         self, const double[:, ::1] positions, const int[::1] numbers, const double[:, ::1] cell=*, pbc=*,
         double[:, ::1] forces=*, double[:, ::1] virial=*, double[::1] energies=*, int threads=*) except? -1

@@ -6,6 +6,8 @@ Over the C ABI alone, without the interpreter lock and without NumPy work per st
 """
 import os
 
+from libc.stdint cimport int64_t
+
 from nbcore import errors
 
 from nbcore cimport capi
@@ -37,6 +39,8 @@ cdef class Evaluator:
 
     path: the model file. precision: "float64", or "float32" for about twice the speed, see `nbcore.Potential.precision`.
     Raises ModelFileError (not a model, damaged, of a newer release), InputError and OSError.
+    skin: Angstrom; neighbours are searched for within cutoff + skin and kept while atoms move less than half of it, so
+    that most steps of dynamics or of a relaxation search for none; the same bits with any skin, 0 searches every time.
     cutoff is in Angstrom, species are atomic numbers, ascending. Evaluators may be shared between threads and pickled
     (by their path).
 
@@ -45,7 +49,7 @@ cdef class Evaluator:
     >>> energy = evaluator.evaluate(positions, numbers, forces=forces)
     """
 
-    def __cinit__(self, path, precision="float64"):
+    def __cinit__(self, path, precision="float64", skin=0.5):
         cdef bytes name = os.fsencode(path)
         cdef const char* text = name
         cdef capi.nbcore_status status
@@ -62,12 +66,16 @@ cdef class Evaluator:
         status = capi.nbcore_set_precision(self.model, int(precision[5:]))
         if status != capi.NBCORE_OK:
             raise_last(status)
+        self.skin = skin
+        status = capi.nbcore_set_skin(self.model, self.skin)
+        if status != capi.NBCORE_OK:
+            raise_last(status)
 
     def __dealloc__(self):
         capi.nbcore_free(self.model)
 
     def __reduce__(self):
-        return Evaluator, (os.path.abspath(self.path), self.precision)
+        return Evaluator, (os.path.abspath(self.path), self.precision, self.skin)
 
     def __repr__(self):
         return f"Evaluator({self.path!r})"
@@ -86,6 +94,13 @@ cdef class Evaluator:
         cdef int n
         capi.nbcore_species(self.model, 118, numbers, &n)
         return [numbers[k] for k in range(n)]
+
+    @property
+    def searches(self):
+        """How often neighbours have been searched for so far, rather than taken from a kept list."""
+        cdef int64_t searches
+        capi.nbcore_searches(self.model, &searches)
+        return searches
 
     cpdef double evaluate(
         self, const double[:, ::1] positions, const int[::1] numbers, const double[:, ::1] cell=None, pbc=False,

@@ -60,6 +60,10 @@ def add_parser(subparsers):
     p.add_argument(
         "--precision", choices=["float64", "float32"], default="float64", help="float32 is about twice as fast"
     )
+    p.add_argument(
+        "--skin", type=float, default=0.5, metavar="Å",
+        help="neighbours are kept while atoms move less than half of it; any skin gives the same bits (0.5)",
+    )  # fmt: skip
     p.add_argument("--restart", action="store_true", help="begin again; the old folder is kept as DIR.1")
 
 
@@ -86,12 +90,14 @@ def run(args):
         )
     except InputError as e:
         raise UsageError(str(e)) from None
+    if not 0 <= args.skin < float("inf"):
+        raise UsageError(f"--skin must be 0 or more, got {args.skin:g}.")
     steps = round(args.time / args.timestep)
     if steps < 1:
         raise UsageError(f"--time {amount(args.time)} is shorter than one step of {amount(args.timestep)}.")
     model, potential = files.sha256(args.model), Potential.load(args.model)
     atoms, frame = read_structure(args.structure)
-    atoms.calc = NBCoreCalculator(args.model, threads=args.threads, precision=args.precision)
+    atoms.calc = NBCoreCalculator(args.model, threads=args.threads, precision=args.precision, skin=args.skin)
     try:
         atoms.get_potential_energy()
     except Error as e:

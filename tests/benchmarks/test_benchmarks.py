@@ -91,3 +91,8 @@ def test_all_are_here():
     tests = [path.read_text() for folder in ("bench", "benchmarks") for path in (ROOT / "tests" / folder).glob("*.py")]
     for path in BENCHMARKS.glob("*.py"):
         assert any(f'"{path.stem}"' in text for text in tests), path
+
+
+def test_skin():
+    out = benchmark("skin", "--seconds", 0, "--steps", 4, "--cases", "small-acac")
+    assert "skin   0" in out and "1.00 searches a step" in out and "0.50 searches a step" in out

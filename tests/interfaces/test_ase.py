@@ -106,6 +106,18 @@ def test_everything_in_place_is_noticed(path, calculator):
     changed()
 
 
+def test_dynamics_search_for_neighbours_seldom(path):
+    """Right at every step, the skin chosen or not."""
+    for options, skin in (({}, 0.5), ({"skin": 0.0}, 0.0)):
+        atoms = crystal()
+        atoms.calc = NBCoreCalculator(path, **options)
+        assert atoms.calc.potential.skin == skin
+        for k in range(10):
+            atoms.rattle(0.01, seed=k)
+            assert_right(path, atoms)
+        assert atoms.calc.potential.searches == (10 if skin == 0 else 2)
+
+
 def test_results_are_copies_and_atoms_untouched(calculator):
     atoms = crystal()
     before = atoms.copy()

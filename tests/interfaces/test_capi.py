@@ -79,6 +79,8 @@ def library():
     lib.nbcore_free.argtypes = [pointer]
     lib.nbcore_cutoff.argtypes = [pointer, double]
     lib.nbcore_set_precision.argtypes = [pointer, c_int]
+    lib.nbcore_set_skin.argtypes = [pointer, ctypes.c_double]
+    lib.nbcore_searches.argtypes = [pointer, pointer]
     lib.nbcore_species.argtypes = [pointer, c_int, pointer, pointer]
     lib.nbcore_evaluate.argtypes = [pointer, ctypes.c_int64] + [pointer] * 4 + [c_int] + [double] * 4
     return lib
@@ -176,6 +178,23 @@ def test_precision(model):
     assert lib.nbcore_set_precision(model, 64) == OK
     assert np.array_equal(evaluate(model, MOLECULE, NUMBERS)[2], exact[2])
     assert 0 < np.abs(single[2] - exact[2]).max() < 1e-5 * np.abs(exact[2]).max()
+
+
+def test_skin(model):
+    """The same bits with any; without one every call searches."""
+    searches = ctypes.c_int64()
+    for skin, more in ((0.5, 2), (0.0, 8)):
+        assert lib.nbcore_set_skin(model, skin) == OK
+        before = searches.value
+        for k in range(4):
+            moved = np.array(MOLECULE) + 0.01 * k
+            assert np.array_equal(evaluate(model, moved, NUMBERS)[2], evaluate(model, moved, NUMBERS)[2])
+            lib.nbcore_searches(model, ctypes.byref(searches))
+        assert searches.value - before == more
+    for skin in (-1.0, np.nan, np.inf):
+        assert lib.nbcore_set_skin(model, skin) == EARG and "skin must be 0 or more" in message()
+    assert lib.nbcore_set_skin(None, 0.5) == EARG
+    assert lib.nbcore_searches(model, None) == EARG and "searches is NULL" in message()
 
 
 def test_unwanted_outputs_and_no_atoms(model, potential):

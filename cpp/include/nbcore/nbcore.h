@@ -73,6 +73,14 @@ NBCORE_API nbcore_status nbcore_species(const nbcore_model* model, int capacity,
  * double in both. Not while calls run on other threads. NBCORE_EARG. */
 NBCORE_API nbcore_status nbcore_set_precision(nbcore_model* model, int bits);
 
+/* Neighbours are searched for within the cutoff plus this skin, Angstrom (0.5), and the pairs kept while atoms move
+ * less than half of it, so that most steps of molecular dynamics search for none. The results have the same bits with
+ * any skin; 0 searches in every call. Kept pairs take 16 bytes each. NBCORE_EARG. */
+NBCORE_API nbcore_status nbcore_set_skin(nbcore_model* model, double skin);
+
+/* How often the calls of this model have searched for neighbours so far. NBCORE_EARG. */
+NBCORE_API nbcore_status nbcore_searches(const nbcore_model* model, int64_t* searches);
+
 /* Energy, forces and virial of one structure.
  *
  * n          number of atoms; 0 is allowed

@@ -1,4 +1,5 @@
 // The C ABI: arguments checked and converted, exceptions turned into a status and a message. No numerics here.
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -65,8 +66,43 @@ struct Scheme {
   bool checked = false;
 };
 
+/// A model, and the neighbour lists that its calls keep for one another: one for each that ran at the same time.
+struct Model {
+  std::shared_ptr<Potential> potential;
+  std::mutex guard;
+  std::vector<std::unique_ptr<VerletList>> lists;
+  double skin = 0.5;
+  std::int64_t searches = 0;
+
+  Result compute(const Structure& s, int threads) {
+    std::unique_ptr<VerletList> list;
+    double asked = 0;
+    {
+      const std::lock_guard lock(guard);
+      auto best = std::find_if(lists.begin(), lists.end(),
+                               [&](const auto& kept) { return kept->n_atoms() == s.positions.size(); });
+      if (best == lists.end() && !lists.empty()) --best;
+      if (best != lists.end()) list = std::move(*best), lists.erase(best);
+      asked = skin;
+    }
+    if (!list) list = std::make_unique<VerletList>();
+    const std::int64_t before = list->searches();
+    struct Return {  // after an error too
+      Model& model;
+      std::unique_ptr<VerletList>& list;
+      std::int64_t before;
+      ~Return() {
+        const std::lock_guard lock(model.guard);
+        model.searches += list->searches() - before;
+        model.lists.push_back(std::move(list));
+      }
+    } give_back{*this, list, before};
+    return potential->compute(s, threads, *list, asked);
+  }
+};
+
 template <class T> using Handles = std::map<std::uintptr_t, std::shared_ptr<T>>;
-Handles<Potential> models;
+Handles<Model> models;
 Handles<Scheme> schemes;
 
 template <class T> std::shared_ptr<T> find(const Handles<T>& handles, const void* handle, const char* what) {
@@ -76,7 +112,7 @@ template <class T> std::shared_ptr<T> find(const Handles<T>& handles, const void
   if (found == handles.end()) throw InputError(message(what, " is no handle of a loaded ", what, "; was it freed?"));
   return found->second;
 }
-std::shared_ptr<Potential> find(const nbcore_model* model) { return find(models, model, "model"); }
+std::shared_ptr<Model> find(const nbcore_model* model) { return find(models, model, "model"); }
 
 void require(const void* argument, const char* name) {
   if (argument == nullptr) throw InputError(message(name, " is NULL"));
@@ -122,8 +158,10 @@ nbcore_status nbcore_load(const char* path, nbcore_model** model) {
     std::shared_ptr<Potential> potential = Potential::load(path);
     if (!potential->has_energy())
       throw ModelFileError(message(path, ": this model has covariant outputs alone, no energy and no forces"));
+    auto made = std::make_shared<Model>();
+    made->potential = std::move(potential);
     const std::lock_guard lock(guard);
-    models.emplace(next_handle, std::move(potential));
+    models.emplace(next_handle, std::move(made));
     *model = reinterpret_cast<nbcore_model*>(next_handle++);
   });
 }
@@ -139,7 +177,7 @@ nbcore_status nbcore_free(nbcore_model* model) {
 
 nbcore_status nbcore_cutoff(const nbcore_model* model, double* cutoff) {
   return guarded([&] {
-    const auto potential = find(model);
+    const auto potential = find(model)->potential;
     require(cutoff, "cutoff");
     *cutoff = potential->cutoff();
   });
@@ -147,7 +185,7 @@ nbcore_status nbcore_cutoff(const nbcore_model* model, double* cutoff) {
 
 nbcore_status nbcore_species(const nbcore_model* model, int capacity, int* numbers, int* n) {
   return guarded([&] {
-    const auto potential = find(model);
+    const auto potential = find(model)->potential;
     require(n, "n");
     if (capacity < 0) throw InputError(message("capacity must not be negative, got ", capacity));
     if (capacity > 0) require(numbers, "numbers");
@@ -159,9 +197,28 @@ nbcore_status nbcore_species(const nbcore_model* model, int capacity, int* numbe
 
 nbcore_status nbcore_set_precision(nbcore_model* model, int bits) {
   return guarded([&] {
-    const auto potential = find(model);
+    const auto potential = find(model)->potential;
     if (bits != 64 && bits != 32) throw InputError(message("precision must be 64 or 32 bits, got ", bits));
     potential->set_precision(bits == 64 ? Precision::float64 : Precision::float32);
+  });
+}
+
+nbcore_status nbcore_set_skin(nbcore_model* model, double skin) {
+  return guarded([&] {
+    const auto kept = find(model);
+    if (!(skin >= 0 && std::isfinite(skin))) throw InputError(message("skin must be 0 or more, got ", skin));
+    const std::lock_guard lock(kept->guard);
+    kept->skin = skin;
+    kept->lists.clear();
+  });
+}
+
+nbcore_status nbcore_searches(const nbcore_model* model, int64_t* searches) {
+  return guarded([&] {
+    const auto kept = find(model);
+    require(searches, "searches");
+    const std::lock_guard lock(kept->guard);
+    *searches = kept->searches;
   });
 }
 
@@ -171,16 +228,16 @@ nbcore_status evaluate(const nbcore_model* model, nbcore_scheme* scheme, bool wi
                        const double* positions, const int* numbers, const double* cell, const int* pbc, int threads,
                        double* energy, double* forces, double* virial, double* energies) {
   return guarded([&] {
-    const auto potential = find(model);
+    const auto kept = find(model);
     Structure s = structure(n, positions, numbers, cell, pbc);
     if (with_scheme) {
-      const auto kept = find(schemes, scheme, "scheme");
+      const auto parts = find(schemes, scheme, "scheme");
       const std::lock_guard lock(guard);
-      if (!kept->checked) kept->scheme.check();
-      kept->checked = true;
-      s.scheme = std::shared_ptr<const CompositionScheme>(kept, &kept->scheme);
+      if (!parts->checked) parts->scheme.check();
+      parts->checked = true;
+      s.scheme = std::shared_ptr<const CompositionScheme>(parts, &parts->scheme);
     }
-    const Result result = potential->compute(s, n_threads(threads));
+    const Result result = kept->compute(s, n_threads(threads));
     if (!std::isfinite(result.energy)) throw NumericsError("the energy is not finite");
     for (std::size_t i = 0; i < result.forces.size(); ++i)
       for (const double f : result.forces[i])

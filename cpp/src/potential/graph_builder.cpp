@@ -4,8 +4,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "potential/neighbours.hpp"
-
 namespace nbcore {
 
 namespace {
@@ -53,12 +51,31 @@ std::vector<Vec3> wrapped(const Structure& s) {
   return where;
 }
 
+/// Numbers 0, 1, ... of some children, those of one species after those of another.
+void by_species(std::span<const std::int32_t> child, std::span<const int> species, int n_species,
+                std::vector<std::int32_t>& order) {
+  thread_local std::vector<std::int32_t> next;
+  next.assign(n_species + 1, 0);
+  for (std::int32_t j : child) ++next[species[j] + 1];
+  std::partial_sum(next.begin(), next.end(), next.begin());
+  order.resize(child.size());
+  for (std::size_t e = 0; e < child.size(); ++e) order[next[species[child[e]]]++] = std::int32_t(e);
+}
+
 }  // namespace
+
+double list_cutoff(const Network& network, double r_min) {
+  return network.cutoff() > 0 ? network.cutoff() : 2 * r_min;  // parts alone: nobody looks at neighbours
+}
 
 Graph build_graph(const Structure& s, std::span<const int> species, const Network& network, double r_min,
                   int max_block) {
-  const double cutoff = network.cutoff() > 0 ? network.cutoff() : 2 * r_min;  // parts alone: nobody looks at neighbours
-  const NeighbourList list = neighbours(s.positions, s.cell, s.pbc, cutoff, r_min);
+  return build_graph(s, species, network, neighbours(s.positions, s.cell, s.pbc, list_cutoff(network, r_min), r_min),
+                     max_block);
+}
+
+Graph build_graph(const Structure& s, std::span<const int> species, const Network& network, const NeighbourList& list,
+                  int max_block) {
   const int n_atoms = int(s.positions.size()), n_species = network.n_species();
   Graph graph;
   graph.sets.resize(network.sets().size()), graph.relations.resize(2 * network.sets().size());
@@ -89,7 +106,7 @@ Graph build_graph(const Structure& s, std::span<const int> species, const Networ
   }
 
   std::vector<std::int32_t> row(n_atoms, -1);  // of atoms in the halo of the block at hand
-  std::vector<std::int64_t> edges;
+  std::vector<std::int32_t> edges;
   for (GraphBlock& b : g.blocks) {
     b.edge_first = {0};
     for (int k = 0; k < b.n; ++k)
@@ -100,11 +117,9 @@ Graph build_graph(const Structure& s, std::span<const int> species, const Networ
     for (int k = 0; k < b.n; ++k) b.halo.push_back(b.first + k), row[b.first + k] = k;
     for (int k = 0; k < b.n; ++k) {
       const int i = atoms.order[b.first + k];
-      edges.resize(list.first[i + 1] - list.first[i]);
-      std::iota(edges.begin(), edges.end(), list.first[i]);
-      std::stable_sort(edges.begin(), edges.end(),
-                       [&](auto x, auto y) { return species[list.child[x]] < species[list.child[y]]; });
-      for (std::int64_t e : edges) {
+      by_species(list.child.subspan(list.first[i], list.first[i + 1] - list.first[i]), species, n_species, edges);
+      for (std::int32_t edge : edges) {
+        const std::int64_t e = list.first[i] + edge;
         const std::int32_t j = place[list.child[e]];
         if (row[j] < 0) row[j] = int(b.halo.size()), b.halo.push_back(j);
         const std::int64_t k_edge = std::int64_t(b.child.size());

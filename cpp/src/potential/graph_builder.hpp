@@ -10,6 +10,7 @@
 #include "network/graph.hpp"
 #include "network/network.hpp"
 #include "network/scheme.hpp"
+#include "potential/neighbours.hpp"
 
 namespace nbcore {
 
@@ -22,9 +23,14 @@ struct Structure {
   std::map<std::string, std::vector<double>> leaves;  // leaf states by name, [atom][2l+1][channel]
 };
 
-/// species[i]: index of atom i's element in the potential. One block per relation if there are at most max_block atoms.
+/// species[i]: index of atom i's element in the potential. list: the neighbours within list_cutoff. One block per
+/// relation if there are at most max_block atoms.
+Graph build_graph(const Structure& s, std::span<const int> species, const Network& network, const NeighbourList& list,
+                  int max_block);
+/// The same, with a search for the neighbours
 Graph build_graph(const Structure& s, std::span<const int> species, const Network& network, double r_min,
                   int max_block);
+double list_cutoff(const Network& network, double r_min);
 
 /// The sets and relations of the structure's scheme, for a graph whose atoms are there.
 void add_scheme(const Structure& s, const Network& network, int max_block, Graph& graph);

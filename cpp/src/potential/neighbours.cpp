@@ -44,15 +44,6 @@ void check(std::span<const Vec3> positions, const Mat3& cell, std::array<bool, 3
 using Lane = Simd<double>;
 inline constexpr std::size_t most_kept = 1 << 20;  // pairs
 
-/// S cell, one lane for each of some images.
-struct Shifts {
-  Lane x, y, z;
-  Shifts(const std::array<Lane, 3>& S, const Mat3& cell)
-      : x(S[0] * cell[0][0] + S[1] * cell[1][0] + S[2] * cell[2][0]),
-        y(S[0] * cell[0][1] + S[1] * cell[1][1] + S[2] * cell[2][1]),
-        z(S[0] * cell[0][2] + S[1] * cell[1][2] + S[2] * cell[2][2]) {}
-};
-
 /// What the atoms of one bin may have as neighbours.
 class Candidates {
  public:
@@ -129,10 +120,8 @@ class Candidates {
     for (std::size_t c = 0; c < count_; c += width<double>) {
       std::array<Lane, 3> S;
       for (int k = 0; k < 3; ++k) S[k] = *reinterpret_cast<const Lane*>(image_[k].data() + c) + double(wrap[k]);
-      const Shifts shifts(S, cell);
-      *reinterpret_cast<Lane*>(shift_[0].data() + c) = shifts.x;
-      *reinterpret_cast<Lane*>(shift_[1].data() + c) = shifts.y;
-      *reinterpret_cast<Lane*>(shift_[2].data() + c) = shifts.z;
+      const std::array<Lane, 3> shift = translation(S, cell);
+      for (int k = 0; k < 3; ++k) *reinterpret_cast<Lane*>(shift_[k].data() + c) = shift[k];
     }
     wrap_ = wrap, shifts_known_ = true;
   }

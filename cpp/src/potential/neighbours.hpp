@@ -28,6 +28,13 @@ struct NeighbourList {
   }
 };
 
+/// S cell, in numbers or in registers of numbers. The expression of all lists: they agree to the last bit.
+template <class T> std::array<T, 3> translation(const std::array<T, 3>& S, const Mat3& cell) {
+  return {S[0] * cell[0][0] + S[1] * cell[1][0] + S[2] * cell[2][0],
+          S[0] * cell[0][1] + S[1] * cell[1][1] + S[2] * cell[2][1],
+          S[0] * cell[0][2] + S[1] * cell[1][2] + S[2] * cell[2][2]};
+}
+
 /// All (parent, child, shift) with |r_child + shift * cell - r_parent| < cutoff, strictly; both directions of a pair,
 /// an atom's own images too, itself not. Sorted by parent, child and shift, the same for every run. A pair is counted
 /// from both sides or from none, and its two vectors are each other's negatives to the last bit.

@@ -161,6 +161,17 @@ double Potential::bytes_per_atom(const Structure& s) const {
 }
 
 Result Potential::compute(const Structure& s, int threads) const {
+  return compute_with(s, threads,
+                      [&](double cutoff) { return neighbours(s.positions, s.cell, s.pbc, cutoff, r_min_); });
+}
+
+Result Potential::compute(const Structure& s, int threads, VerletList& kept, double skin) const {
+  return compute_with(s, threads,
+                      [&](double cutoff) { return kept.neighbours(s.positions, s.cell, s.pbc, cutoff, r_min_, skin); });
+}
+
+template <class Neighbours>
+Result Potential::compute_with(const Structure& s, int threads, Neighbours neighbours) const {
   const std::vector<int> species = species_of(s.numbers);
   if (s.numbers.size() != s.positions.size())
     throw InputError(message("positions and species must have the same length, got ", s.positions.size(), " and ",
@@ -171,7 +182,8 @@ Result Potential::compute(const Structure& s, int threads) const {
   for (std::size_t i = 0; i < species.size(); ++i) result.energies[i] = E0s_[species[i]];
   std::vector<std::vector<double>> values(network_->outputs().size());
   const bool one_block = int(s.positions.size()) <= 2 * max_block;
-  const Graph graph = build_graph(s, species, *network_, r_min_, one_block ? 2 * max_block : max_block);
+  const Graph graph = build_graph(s, species, *network_, neighbours(list_cutoff(*network_, r_min_)),
+                                  one_block ? 2 * max_block : max_block);
   if (graph.n_atoms() > 0) {
     threads = std::max(threads, 1);
     Evaluation e = precision_ == Precision::float64 ? run<double>(graph, threads) : run<float>(graph, threads);

@@ -9,6 +9,7 @@
 
 #include "potential/evaluation.hpp"
 #include "potential/outputs.hpp"
+#include "potential/verlet_list.hpp"
 
 namespace nbcore {
 
@@ -75,6 +76,8 @@ class Potential {
   std::vector<int> species_of(const std::vector<int>& numbers) const;
   /// The same bits for any number of threads. Thread-safe as long as nobody writes parameters.
   Result compute(const Structure& s, int threads) const;
+  /// The same bits, with neighbours from a list that the caller keeps from call to call
+  Result compute(const Structure& s, int threads, VerletList& kept, double skin) const;
   /// Bytes per atom that an evaluation takes at its peak, of a large system (from coloured_from atoms on) of which this
   /// structure is a piece: the graph with the neighbour list, or with the states that several levels read.
   double bytes_per_atom(const Structure& s) const;
@@ -92,6 +95,7 @@ class Potential {
   }
   void forget_packed() const { double_.is_packed = float_.is_packed = false; }
   template <class Real> Evaluation run(const Graph& graph, int threads) const;
+  template <class Neighbours> Result compute_with(const Structure& s, int threads, Neighbours neighbours) const;
 
   std::string description_;
   std::vector<int> species_;
