@@ -100,6 +100,10 @@ class Model(Table, kw_only=True):
     l_states: _optional("angular detail of what atoms tell each other: 0 faster, 2 more accurate", ge=0, le=10) = None
     correlation: _optional("neighbours per product: 3 is four-body per level", ge=1, le=4) = None
     n_radial: _optional("radial functions", ge=1) = None
+    radial_layers: _(
+        list[Annotated[int, msgspec.Meta(ge=1, le=64)]] | None,
+        "a network on the radial functions: widths of its layers, [64, 64, 8]; []: linear in them",
+    ) = None
     parity: _(Literal["o3", "so3"] | None, "o3: mirror images have the same energy") = None
     labels: _(str | None, "tree: the per-atom label of its smallest parts; without, cubes in space") = None
     part_size: _(Annotated[float, msgspec.Meta(gt=0)] | None, "tree: edge of the smallest cubes, Angstrom") = None
@@ -203,6 +207,8 @@ def model_options(model: Model) -> dict[str, Any]:
         if key not in parameters:
             raise ConfigError(f"[model] {key}: the preset {model.preset} has no such key.")
     defaults = {key: parameters[key].default for key in keys if key in parameters}
+    if "radial_layers" in defaults:
+        defaults["radial_layers"] = list(defaults["radial_layers"])
     sizes = presets.SIZES[model.size] if model.preset == "nbody" else {}
     return {**defaults, **sizes, **written}
 

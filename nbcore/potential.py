@@ -28,6 +28,24 @@ class Result(NamedTuple):
     outputs: dict[str, np.ndarray] = {}  #: covariant outputs, Cartesian: "dipole" (3,); (N, 3, 3) for one per atom
 
 
+class RadialSpline(NamedTuple):
+    """A table in the place of a radial network."""
+
+    intervals: int
+    begin: float  #: Angstrom; at shorter distances the network itself is taken
+    end: float  #: Angstrom, the cutoff
+    error: float  #: largest difference from the network, of its largest value at this or a larger distance
+    slope_error: float  #: the same of slopes
+
+
+class RadialNetwork(NamedTuple):
+    """The radial network of a gate."""
+
+    n_basis: int  #: functions of its basis
+    layers: list[int]  #: widths
+    spline: RadialSpline | None  #: None: evaluations run the network
+
+
 class Potential:
     """A potential: elements, a network (a program of gates) and its parameters.
 
@@ -128,6 +146,33 @@ class Potential:
         if value not in ("float64", "float32"):
             raise InputError(f'precision must be "float64" or "float32", got {value!r}')
         self._core.single_precision = value == "float32"
+
+    @property
+    def radial_splines(self) -> bool:
+        """Whether evaluations take splines in the place of radial networks (`radial_layers`); True unless changed.
+
+        A spline agrees with its network to 1e-10 of the largest value and 1e-8 of the largest slope, see
+        `radial_networks`; forces are derivatives of the splines. Training runs the networks.
+        """
+        return self._core.radial_splines
+
+    @radial_splines.setter
+    def radial_splines(self, on: bool) -> None:
+        self._core.radial_splines = bool(on)
+
+    @property
+    def radial_networks(self) -> dict[str, RadialNetwork]:
+        """{gate: its radial network, and how closely the spline in its place agrees with it}.
+
+        >>> pot = nbcore.presets.nbody(species=["Si"], cutoff=5.0, channels=8, radial_layers=[16, 8])
+        >>> network = pot.radial_networks["sum2"]
+        >>> network.layers, network.spline.error < 1e-10
+        ([16, 8], True)
+        """
+        return {
+            gate: RadialNetwork(n_basis, widths, RadialSpline(*spline) if spline else None)
+            for gate, n_basis, widths, spline in self._core.radial_networks()
+        }
 
     @property
     def has_energy(self) -> bool:

@@ -39,12 +39,14 @@ NETWORKS = {
     "nbody-pairs": ("nbody", dict(channels=8, correlation=1, l_harmonics=1, n_radial=9)),
     "nbody-so3": ("nbody", dict(channels=4, parity="so3", l_states=1, l_harmonics=2)),
     "nbody-l6": ("nbody", dict(channels=2, l_harmonics=6, l_states=2, correlation=2)),
+    "nbody-radial": ("nbody", dict(channels=4, l_harmonics=2, radial_layers=[9, 5])),
     "kondor": ("kondor", dict(channels=4)),
     "kondor-o3": ("kondor", dict(channels=3, parity="o3", l_states=1)),
     "kondor-3": ("kondor", dict(channels=2, levels=3, l_states=1)),
     "kondor-complex": ("kondor", dict(channels=2, l_states=1, algebra="complex")),
     "kondor-scalars": ("kondor", dict(channels=5, l_states=0, parity="o3")),
     "cormorant": ("cormorant", dict(channels=3, levels=3, n_radial=5)),
+    "cormorant-radial": ("cormorant", dict(channels=2, levels=2, l_harmonics=2, l_states=2, radial_layers=[7])),
     "cormorant-so3": ("cormorant", dict(channels=2, levels=2, l_harmonics=2, l_states=2, parity="so3")),
 }
 

@@ -18,6 +18,7 @@ OPTIONS = {  # of the presets, in words; those not here are shown as they are
     "l_states": "states l<={}",
     "correlation": "correlation {}",
     "n_radial": "{} radial functions",
+    "radial_layers": "radial layers {}",
     "parity": "parity {}",
 }
 
@@ -142,6 +143,8 @@ def print_facts(path, potential, facts):
         if value not in (None, "", [], {}) and name not in ("species", "cutoff", "E0s", "outputs", "energy")
     ]
     say("network", ", ".join(words))
+    for name, network in potential.radial_networks.items():
+        say(f"radial, {name}", radial_words(network))
     for name, output in potential.outputs.items():
         say(name, describe(output))
     if potential.has_energy:
@@ -169,6 +172,18 @@ def print_facts(path, potential, facts):
     say("SHA-256", facts["sha256"])
     say("cite", about.get("cite"))
     say("" if about.get("cite") else "cite", PAPER)
+
+
+def radial_words(network):
+    """A radial network and the spline in its place, in a line."""
+    widths = " - ".join(map(str, [network.n_basis, *network.layers]))
+    if network.spline is None:
+        return f"{widths}, the network itself"
+    spline = network.spline
+    return (
+        f"{widths}, by spline from {spline.begin:.3g} Å: {spline.intervals} intervals, largest error "
+        f"{spline.error:.0e} of the functions, {spline.slope_error:.0e} of their slopes"
+    )
 
 
 def error_words(e, outputs=None):

@@ -41,6 +41,18 @@ def build(
     return Potential(description, int(seed))
 
 
+def radial_option(cutoff: float, n_radial: int, radial_layers) -> dict:
+    """The option "radial" of the gates of a preset: Bessel functions, or a network on them."""
+    radial = {"basis": "bessel", "n": n_radial, "cutoff": float(cutoff), "envelope": "polynomial", "power": 5,
+              "smoothness": 1}  # fmt: skip
+    return radial | ({"layers": list(radial_layers)} if len(radial_layers) else {})
+
+
+def layers_option(radial_layers) -> dict:
+    """The entry of the options, none without a network: descriptions stay as they were."""
+    return {"radial_layers": list(radial_layers)} if len(radial_layers) else {}
+
+
 def output_gates(outputs: dict, states: list[str], parity: str):
     """Readouts of covariant outputs {name: options}: one channel of every part wanted, from all states; their gates and
     the program's "outputs".

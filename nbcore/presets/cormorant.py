@@ -1,7 +1,7 @@
 """Cormorant (Anderson, Hy and Kondor, arXiv:1906.04015): states meet along edges, channel by channel."""
 
 from nbcore.potential import Potential
-from nbcore.presets.build import build
+from nbcore.presets.build import build, layers_option, radial_option
 
 
 def cormorant(
@@ -12,6 +12,7 @@ def cormorant(
     l_harmonics: int = 3,
     l_states: int = 3,
     n_radial: int = 8,
+    radial_layers: list[int] | tuple = (),
     parity: str = "o3",
     E0s: dict | None = None,
     seed: int = 0,
@@ -25,22 +26,22 @@ def cormorant(
     small perceptron of them.
 
     species: elements, symbols or atomic numbers. cutoff: Angstrom. channels: fragments per l. levels: rounds of
-    messages. l_harmonics, l_states: largest l of Y and of F. n_radial: radial functions. parity: "o3" (mirror images
-    have equal energies) or "so3" as in the paper. E0s: reference energies, eV. seed: of the parameters. Raises
+    messages. l_harmonics, l_states: largest l of Y and of F. n_radial, radial_layers: radial functions, and
+    the network on them, as in `nbody`. parity: "o3" (mirror images have equal energies) or "so3" as in the paper. E0s: reference energies, eV. seed: of the parameters. Raises
     InputError for values out of range.
 
     >>> cormorant(species=["C", "H", "O"], cutoff=4.0, channels=8).levels
     4
     """
     options = dict(cutoff=cutoff, channels=channels, levels=levels, l_harmonics=l_harmonics, l_states=l_states,
-                   n_radial=n_radial, parity=parity)  # fmt: skip
+                   n_radial=n_radial, **layers_option(radial_layers), parity=parity)  # fmt: skip
     return build("cormorant", cormorant_program, species, options, E0s, seed)
 
 
-def cormorant_program(species, cutoff, channels, levels, l_harmonics, l_states, n_radial, parity) -> dict:
+def cormorant_program(species, cutoff, channels, levels, l_harmonics, l_states, n_radial, parity,
+                      radial_layers=()) -> dict:  # fmt: skip
     """The list of gates of `cormorant`, as data."""
-    radial = {"basis": "bessel", "n": n_radial, "cutoff": float(cutoff), "envelope": "polynomial", "power": 5,
-              "smoothness": 1}  # fmt: skip
+    radial = radial_option(cutoff, n_radial, radial_layers)
     gates, readout = [], []
     for level in range(1, levels + 1):
         earlier = [f"psi{k}" for k in range(level - 1, 0, -1)]

@@ -1,7 +1,7 @@
 """The default preset: neighbourhoods of neighbourhoods with symmetric products, `levels` times."""
 
 from nbcore.potential import Potential
-from nbcore.presets.build import build, largest_l, output_gates
+from nbcore.presets.build import build, largest_l, layers_option, output_gates, radial_option
 
 #: what `size` fills in
 SIZES = {
@@ -20,6 +20,7 @@ def nbody(
     l_states: int = 1,
     correlation: int = 3,
     n_radial: int = 8,
+    radial_layers: list[int] | tuple = (),
     parity: str = "o3",
     E0s: dict | None = None,
     seed: int = 0,
@@ -34,8 +35,9 @@ def nbody(
 
     species: elements, symbols or atomic numbers. cutoff: Angstrom. channels: width. l_harmonics: angular detail of
     a neighbourhood. l_states: of what atoms tell each other. correlation: neighbours per product (3: four-body).
-    n_radial: radial functions. parity: "o3" (mirror images have equal energies) or "so3". E0s: reference energies, eV.
-    seed: of the parameters. outputs: covariant outputs beside the energy, names ("dipole", "polarizability",
+    n_radial: radial functions. radial_layers: widths of the layers of a network on them, one per level, whose last
+    layer takes their place, for example [64, 64, 8]; none: radial weights are linear in the functions. parity: "o3"
+    (mirror images have equal energies) or "so3". E0s: reference energies, eV. seed: of the parameters. outputs: covariant outputs beside the energy, names ("dipole", "polarizability",
     "hyperpolarizability") or {name: options} as in `nbcore.outputs.Output`; each is linear in the parts of psi of all
     levels. energy: False for these alone. Raises InputError for values out of range.
 
@@ -43,16 +45,14 @@ def nbody(
     <nbcore.Potential nbody: H C O, 2 levels, cutoff 5 Å, 8704 parameters>
     """
     options = dict(cutoff=cutoff, channels=channels, levels=levels, l_harmonics=l_harmonics, l_states=l_states,
-                   correlation=correlation, n_radial=n_radial, parity=parity)  # fmt: skip
+                   correlation=correlation, n_radial=n_radial, **layers_option(radial_layers), parity=parity)  # fmt: skip
     return build("nbody", nbody_program, species, options, E0s, seed, outputs, energy)
 
 
-def nbody_program(
-    species, cutoff, channels, levels, l_harmonics, l_states, correlation, n_radial, parity, outputs=None, energy=True
-) -> dict:
+def nbody_program(species, cutoff, channels, levels, l_harmonics, l_states, correlation, n_radial, parity,
+                  radial_layers=(), outputs=None, energy=True) -> dict:  # fmt: skip
     """The list of gates of `nbody`, as data."""
-    radial = {"basis": "bessel", "n": n_radial, "cutoff": float(cutoff), "envelope": "polynomial", "power": 5,
-              "smoothness": 1}  # fmt: skip
+    radial = radial_option(cutoff, n_radial, radial_layers)
     gates, readout = [], []
     for level in range(1, levels + 1):
         last = level == levels

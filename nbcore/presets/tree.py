@@ -1,7 +1,7 @@
 """Local levels, and above them a network over the parts of the whole structure: long-range interactions."""
 
 from nbcore.potential import Potential
-from nbcore.presets.build import build
+from nbcore.presets.build import build, layers_option
 from nbcore.presets.nbody import nbody_program
 
 
@@ -14,6 +14,7 @@ def tree(
     l_states: int = 1,
     correlation: int = 3,
     n_radial: int = 8,
+    radial_layers: list[int] | tuple = (),
     parity: str = "o3",
     labels: str | None = None,
     part_size: float = 6.0,
@@ -45,7 +46,8 @@ def tree(
     (3, 3)
     """
     options = dict(cutoff=cutoff, channels=channels, levels=levels, l_harmonics=l_harmonics, l_states=l_states,
-                   correlation=correlation, n_radial=n_radial, parity=parity, labels=labels, part_size=part_size,
+                   correlation=correlation, n_radial=n_radial, **layers_option(radial_layers), parity=parity,
+                   labels=labels, part_size=part_size,
                    tree_levels=tree_levels, tree_channels=tree_channels, l_parts=l_parts)  # fmt: skip
     scheme = {"builder": "tree", "size": float(part_size), "levels": int(tree_levels), "labels": labels}
     return build("tree", tree_program, species, options, E0s, seed, scheme=scheme)

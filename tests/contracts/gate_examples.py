@@ -39,6 +39,8 @@ def radial(rng):
         basis["decay"] = float(rng.choice([0.0, 2.5]))
     if basis["basis"] == "inverse_power":
         basis["first"] = int(rng.integers(-1, 4))
+    if rng.random() < 0.4:
+        basis["layers"] = rng.choice([1, 3, 8, 11, 17], size=rng.integers(1, 4)).tolist()
     return basis
 
 

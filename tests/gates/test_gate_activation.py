@@ -18,6 +18,17 @@ def test_silu_everywhere():
     assert np.allclose(slope, 1.679 * expit(x) * (1 + x * expit(-x)), rtol=2e-15, atol=1e-15)
 
 
+def test_second_derivatives_of_large_numbers():
+    """The tangent of the slope where exp(-x) is infinite: zero, not inf times zero."""
+    x = np.array([-1e4, -800.0, -3.0, 800.0])
+    run = GateRun({"gate": "activation"}, [[(0, 1, 4)]])
+    run.set_graph([0], [], [], (np.zeros((0, 3)), np.zeros((0, 3))))
+    run.forward([], [(x, np.ones(4))])
+    (slope,), _, _ = run.adjoint((np.ones(4), np.zeros(4)), parameters=False)
+    s = expit(x)
+    assert np.allclose(slope[1], 1.679 * s * (1 - s) * (2 + x * (1 - 2 * s)), rtol=1e-13, atol=1e-15)
+
+
 def test_normal_numbers_keep_unit_size():
     second_moment = quad(lambda x: (1.679 * x * expit(x)) ** 2 * np.exp(-x * x / 2) / np.sqrt(2 * np.pi), -12, 12)[0]
     assert abs(second_moment - 1) < 5e-3

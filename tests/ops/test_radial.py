@@ -145,8 +145,8 @@ def test_envelopes_are_one_at_the_atom():
     "change, text",
     [
         ({"cutoff": 0}, "cutoff must be a positive length"),
-        ({"n": 0}, "n_radial must be 1 to 32, got 0"),
-        ({"n": 33}, "n_radial must be 1 to 32, got 33"),
+        ({"n": 0}, "n_radial must be 1 to 64, got 0"),
+        ({"n": 65}, "n_radial must be 1 to 64, got 65"),
         ({"decay": -1.0}, "decay"),
         ({"r_min": 7.0}, "r_min must lie between 0 and the cutoff, got 7"),
         ({"power": 1}, "power of the polynomial envelope must be 2 to 50, got 1"),

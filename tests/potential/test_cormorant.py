@@ -119,7 +119,7 @@ def test_the_equations(parity, levels):
     "change, text",
     [(dict(cutoff=-1.0), "cutoff"), (dict(levels=0), "levels"), (dict(channels=0), "channels"),
      (dict(l_states=11), "gate psi1: l_max"), (dict(l_harmonics=11), "gate sum1: l_max"),
-     (dict(n_radial=33), "n_radial")],
+     (dict(n_radial=65), "n_radial")],
 )  # fmt: skip
 def test_refusals(change, text):
     with pytest.raises(ValueError, match=text):

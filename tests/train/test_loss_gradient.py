@@ -96,7 +96,7 @@ def along(potential, training_set, loss, v):
 
 @pytest.mark.parametrize("kind", ["l2", "huber"])
 @pytest.mark.parametrize("name", ["nbody", "nbody-3", "nbody-so3", "nbody-pairs", "kondor", "kondor-o3",
-                                  "kondor-complex", "cormorant", "cormorant-so3"])  # fmt: skip
+                                  "kondor-complex", "cormorant", "cormorant-so3", "nbody-radial", "cormorant-radial"])  # fmt: skip
 def test_every_class_of_parameters(name, kind):
     """D9a: along a random direction within every array of parameters, against differences of the loss."""
     potential, loss = network(name), LOSSES[kind]
@@ -133,7 +133,7 @@ def energy_gradient(potential, s):
     return result.gradient * len(s) ** 2 / (2 * result.energies[0])
 
 
-@pytest.mark.parametrize("name", ["nbody", "nbody-scalars", "kondor", "cormorant"])
+@pytest.mark.parametrize("name", ["nbody", "nbody-scalars", "nbody-radial", "kondor", "cormorant"])
 def test_mixed_derivative_the_other_way_round(name):
     """D9b: the gradient of sum v F, v = dL/dF, is -v.d/dr (dE/dtheta): differences of first derivatives."""
     potential, loss = network(name), LOSSES["forces"]
@@ -195,7 +195,7 @@ def test_batch_is_the_mean_of_its_members(name):
             assert energy == single[k].energies[0] and np.array_equal(forces, single[k].forces[0])
 
 
-@pytest.mark.parametrize("name", ["nbody", "nbody-3", "kondor", "cormorant"])
+@pytest.mark.parametrize("name", ["nbody", "nbody-3", "nbody-radial", "kondor", "cormorant"])
 def test_any_number_of_threads_gives_the_same_bits(name):
     """T1: loss, gradient, predictions."""
     rng = np.random.default_rng(5)

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <type_traits>
 #include <utility>
 
@@ -171,8 +172,30 @@ template <class T> NB_INLINE Dual<T> square_root(Dual<T> x) {
   const T y = square_root(x.value);
   return {y, x.dot * (RealOf<T>(0.5) / y)};
 }
+/// exp x to 2 units in the last place, x = k ln 2 + y: Taylor's series in y, times 2^k. Arithmetic alone, as with sines.
+/// Infinite from 709 on (88 in single precision), zero below -708 (-87).
 template <class T> NB_INLINE T exponential(T x) {
-  return each(x, [](auto a) { return std::exp(a); });
+  if constexpr (std::is_arithmetic_v<T>) {
+    return std::exp(x);
+  } else {
+    using Real = RealOf<T>;
+    using Whole = decltype(x < x);
+    constexpr bool wide = sizeof(Real) == 8;
+    constexpr Real rounding = wide ? 6755399441055744.0 : 12582912.0, most = wide ? 709 : 88, least = wide ? -708 : -87,
+                   high = wide ? 6.93147180369123816490e-01 : 0.693359375,
+                   low = wide ? 1.90821492927058770002e-10 : -2.12194440e-4;
+    const T zero = {};
+    T inside = x > most ? zero + most : x;
+    inside = inside < least ? zero + least : inside;
+    const T shifted = inside * Real(1.4426950408889634074) + rounding, k = shifted - rounding;
+    const T y = (inside - k * high) - k * low;
+    T series = zero + Real(1);
+    NB_UNROLL for (int n = wide ? 13 : 7; n >= 1; --n) series = series * y * Real(1.0 / n) + Real(1);
+    const Whole power = ((Whole)shifted + (wide ? 1023 : 127)) << (wide ? 52 : 23);
+    T result = series * (T)power;
+    result = x < least ? zero : result;
+    return x > most ? zero + std::numeric_limits<Real>::infinity() : result;
+  }
 }
 template <class T> NB_INLINE Dual<T> exponential(Dual<T> x) {
   const T y = exponential(x.value);

@@ -26,7 +26,8 @@ template <class Real> class Density : public GateOf<Density<Real>, Real> {
     scale = Real(spec.get("scale", 1.0));
     around.l_harmonics = std::max(around.l_harmonics, l_max);
     for (int l = l_max - (l_max - l_min) / l_step * l_step; l <= l_max; l += l_step)
-      this->output.push_back({l, around.o3 ? (l % 2 ? -1 : 1) : 0, by_species ? around.n_child_species : 1, basis.n});
+      this->output.push_back(
+          {l, around.o3 ? (l % 2 ? -1 : 1) : 0, by_species ? around.n_child_species : 1, basis.width()});
   }
 
   template <class Lane> void forward(Block<Real>& b) const {
@@ -56,46 +57,53 @@ template <class Real> class Density : public GateOf<Density<Real>, Real> {
   }
 
   template <class Lane, Want want> void adjoint(Block<Real>& b) const {
-    if constexpr (want.edges) {
-      using V = Simd<Real>;
-      using Scalar = ScalarOf<Lane>;
-      constexpr int w = width<Real>;
-      Edges<Real>& e = *b.edges;
-      const int row = e.B_row(radial), parts = b.output.layout->size();
-      const Planes<Real> Y = e.Y.planes(), B = e.B[radial].planes(), Y_bar = e.Y_bar.planes(),
-                         B_bar = e.B_bar[radial].planes();
-      V value[(max_l_network + 1) * (max_l_network + 1) + w], dot[sizeof(value) / sizeof(V)];  // of Y_bar, by lane
-      const int l_max = (*b.output.layout)[parts - 1].l, n_lm = ((l_max + 1) * (l_max + 1) + w - 1) / w * w;
-      for (int i = 0; i < b.n; ++i)
-        for (std::int64_t q = b.first[i]; q < b.first[i + 1]; ++q) {
+    if constexpr (want.edges) adjoint_of_edges<true, Lane>(b);
+    else if (this->wants_radial(want)) adjoint_of_edges<false, Lane>(b);
+  }
+
+ private:
+  /// B_bar and, with harmonics, Y_bar
+  template <bool harmonics, class Lane> void adjoint_of_edges(Block<Real>& b) const {
+    using V = Simd<Real>;
+    using Scalar = ScalarOf<Lane>;
+    constexpr int w = width<Real>;
+    Edges<Real>& e = *b.edges;
+    const int row = e.B_row(radial), parts = b.output.layout->size();
+    const Planes<Real> Y = e.Y.planes(), B = e.B[radial].planes(), Y_bar = e.Y_bar.planes(),
+                       B_bar = e.B_bar[radial].planes();
+    V value[(max_l_network + 1) * (max_l_network + 1) + w], dot[sizeof(value) / sizeof(V)];  // of Y_bar, by lane
+    const int l_max = (*b.output.layout)[parts - 1].l, n_lm = ((l_max + 1) * (l_max + 1) + w - 1) / w * w;
+    for (int i = 0; i < b.n; ++i)
+      for (std::int64_t q = b.first[i]; q < b.first[i + 1]; ++q) {
+        if constexpr (harmonics)
           for (int lm = 0; lm < n_lm; ++lm) value[lm] = dot[lm] = V{};
-          for (int n = 0; n < row; n += w) {
-            const Lane B_n = load<Lane>(B, q * row + n);
-            Lane B_sum = load<Lane>(B_bar, q * row + n);
-            for (int p = 0; p < parts; ++p) {
-              const int l = (*b.output.layout)[p].l, stride = b.output.layout->row(p);
-              const Planes<Real> A_q =
-                  b.output.own_bar(p) + (std::ptrdiff_t(i) * (2 * l + 1) * stride + group(b, q) * row + n);
-              for (int m = 0; m <= 2 * l; ++m) {
-                const Lane a = load<Lane>(A_q, m * stride);
-                add_product(B_sum, product(scale, load_scalar<Scalar>(Y, q * e.Y_row + l * l + m)), a);
+        for (int n = 0; n < row; n += w) {
+          const Lane B_n = load<Lane>(B, q * row + n);
+          Lane B_sum = load<Lane>(B_bar, q * row + n);
+          for (int p = 0; p < parts; ++p) {
+            const int l = (*b.output.layout)[p].l, stride = b.output.layout->row(p);
+            const Planes<Real> A_q =
+                b.output.own_bar(p) + (std::ptrdiff_t(i) * (2 * l + 1) * stride + group(b, q) * row + n);
+            for (int m = 0; m <= 2 * l; ++m) {
+              const Lane a = load<Lane>(A_q, m * stride);
+              add_product(B_sum, product(scale, load_scalar<Scalar>(Y, q * e.Y_row + l * l + m)), a);
+              if constexpr (harmonics) {
                 const Lane y = product(a, B_n);
                 value[l * l + m] += value_of(y);
                 if constexpr (is_dual<Lane>) dot[l * l + m] += y.dot;
               }
             }
-            store(B_bar, q * row + n, B_sum);
           }
+          store(B_bar, q * row + n, B_sum);
+        }
+        if constexpr (harmonics)
           for (int lm = 0; lm < n_lm; lm += w) {
             *reinterpret_cast<V*>(Y_bar.value + q * e.Y_row + lm) += scale * transposed_sum(value + lm);
             if constexpr (is_dual<Lane>)
               *reinterpret_cast<V*>(Y_bar.dot + q * e.Y_row + lm) += scale * transposed_sum(dot + lm);
           }
-        }
-    }
+      }
   }
-
- private:
   int group(const Block<Real>& b, std::int64_t edge) const { return by_species ? b.child_species[edge] : 0; }
 };
 

@@ -51,7 +51,7 @@ template <class Real> class FirstOrderRelative : public GateOf<FirstOrderRelativ
     };
     const bool all_radial = choice("radial_mode", "mix"), all_channels = choice("channels", "same");
     const Radial basis = radial_option(spec);
-    radial = around.radial(basis), n_radial = basis.n;
+    radial = around.radial(basis), n_radial = basis.width();
     around.l_harmonics = std::max(around.l_harmonics, l_max);
     const std::vector<Part>& H = inputs[0];
     channels = H.empty() ? 0 : H[0].channels(), row = padded<Real>(channels), groups = all_channels ? channels : 1;
@@ -131,7 +131,7 @@ template <class Real> class FirstOrderRelative : public GateOf<FirstOrderRelativ
     const Planes<Real> B = edges.B[radial].planes(), B_bar = edges.B_bar[radial].planes(), Y_bar = edges.Y_bar.planes();
     const int B_row = edges.B_row(radial), P = int(paths.size());
     const State<Real>& H = b.inputs[0];
-    const bool full = groups > 1;
+    const bool full = groups > 1, radial_too = this->wants_radial(want);
     const Planes<Real> K = b.scratch->take_planes(max_elements, is_dual<Lane>);
     std::vector<Lane> K_bar(max_elements);
     each_edge_and_path<Lane>(b, K, [&](int i, std::int64_t e, int p, const Path& path) {
@@ -157,7 +157,7 @@ template <class Real> class FirstOrderRelative : public GateOf<FirstOrderRelativ
         });
         const std::size_t at_W = (std::size_t(c / w) * P + p) * n_radial * w;
         for (int n = 0; n < n_radial; ++n) {
-          if constexpr (want.edges)
+          if (radial_too)
             add_scalar(B_bar, e * B_row + n, sum_of<Scalar>(product(load_weight(b.weights, at_W, n), weight_bar)));
           if constexpr (want.parameters) {
             V& W_bar = reinterpret_cast<V*>(b.weights_bar + at_W)[n];

@@ -1,5 +1,7 @@
 #include "gates/gate.hpp"
 
+#include <cmath>
+
 namespace nbcore {
 
 std::map<std::string, GateType>& gate_types() {
@@ -27,8 +29,14 @@ template <class Real> std::unique_ptr<Gate<Real>> make_gate(const Options& spec,
                                                             const std::vector<std::vector<Part>>& inputs,
                                                             Surroundings& around) {
   const GateType& type = gate_type(spec);
-  if constexpr (std::is_same_v<Real, double>) return type.make_double(spec, inputs, around);
-  else return type.make_float(spec, inputs, around);
+  const std::size_t before = around.radials.size();
+  std::unique_ptr<Gate<Real>> gate;
+  if constexpr (std::is_same_v<Real, double>) gate = type.make_double(spec, inputs, around);
+  else gate = type.make_float(spec, inputs, around);
+  for (std::size_t k = before; k < around.radials.size(); ++k)  // behind what the gate has by itself
+    if (const RadialSet& set = around.radials[k]; set.base >= 0)
+      gate->networks.emplace_back(set, int(k), gate->parameters, gate->packing, gate->copies);
+  return gate;
 }
 
 template std::unique_ptr<Gate<double>> make_gate<double>(const Options&, const std::vector<std::vector<Part>>&,
@@ -50,9 +58,18 @@ Radial radial_option(const Options& spec) {
       else if (key == "envelope") s.envelope = envelope_from(r.get<std::string>(key));
       else if (key == "smoothness") s.smoothness = r.get<int>(key);
       else if (key == "power") s.power = r.get<int>(key);
-      else
-        throw InputError(message("no option \"", key,
-                                 "\"; there are basis, n, cutoff, decay, r_min, first, envelope, power, smoothness"));
+      else if (key == "layers") {
+        const std::vector<double> widths = r.get<std::vector<double>>(key);
+        if (widths.size() > max_radial_layers)
+          throw InputError(message("layers: at most ", max_radial_layers, ", got ", widths.size()));
+        for (std::size_t k = 0; k < widths.size(); ++k) {
+          if (widths[k] != std::floor(widths[k]) || widths[k] < 1 || widths[k] > max_radial)
+            throw InputError(message("layers: widths are whole numbers from 1 to ", max_radial, ", got ", widths[k]));
+          s.layers[k] = int(widths[k]);
+        }
+      } else
+        throw InputError(message("no option \"", key, "\"; there are basis, n, cutoff, decay, r_min, first, envelope, ",
+                                 "power, smoothness, layers"));
     }
     s.check();
   } catch (const InputError& e) {

@@ -52,7 +52,7 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
     };
     const bool all = second_of("radial_mode", "mix", "all"), any_parity = second_of("parities", "natural", "all");
     const Radial basis = radial_option(spec);
-    radial = around.radial(basis), n_radial = basis.n;
+    radial = around.radial(basis), n_radial = basis.width();
     around.l_harmonics = std::max(around.l_harmonics, l_max);
     const int copies = all ? n_radial : 1;
 
@@ -171,7 +171,7 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
         }
         // w_bar now stands in place of w:  B_bar[q][n] += sum_pc W[p][n][c] w_bar,  W_bar[p][n][c] += sum_q B[q][n]
         // w_bar
-        if constexpr (want.edges)
+        if (this->wants_radial(want))
           radial_functions_adjoint<Lane>(b.weights, n_radial, rows, row, n_children, weights, B_bar + q0 * B_row,
                                          B_row);
         if constexpr (want.parameters)

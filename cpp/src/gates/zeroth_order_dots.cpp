@@ -29,7 +29,8 @@ template <class Real> class ZerothOrderDots : public GateOf<ZerothOrderDots<Real
     const int l_max = spec.whole("l_max", 3, 0, max_l_network), l_out = spec.whole("l_out", l_max, 0, max_l_network);
     l_min = spec.whole("l_min", 0, 0, l_max);
     const Radial basis = radial_option(spec);
-    Radial constant = basis;  // times the envelope of the basis
+    const int n_radial = basis.width();
+    Radial constant = basis.basis_alone();  // times the envelope of the basis
     constant.basis = Basis::chebyshev, constant.n = 1, constant.smoothness = 0, constant.decay = 0;
     radial = around.radial(basis), envelope = around.radial(constant);
     around.l_harmonics = std::max(around.l_harmonics, l_max);
@@ -44,7 +45,7 @@ template <class Real> class ZerothOrderDots : public GateOf<ZerothOrderDots<Real
         aggregation_paths(where, inputs[0], {l_max, l_min, 1, l_out, around.o3}, 1, this->output);
     couplings = Couplings<Real>(paths, l_max, spec.get("scale", 1.0));
     const int channels = inputs[0][0].channels(), n_l2 = l_max - l_min + 1;
-    row = padded<Real>(channels), N = n_l2 * row, K = padded<Real>(basis.n);
+    row = padded<Real>(channels), N = n_l2 * row, K = padded<Real>(n_radial);
     std::int64_t n_dots = 0;
     for (const auto& parts : inputs) {
       const Layout<Real> layout(parts);
@@ -53,7 +54,7 @@ template <class Real> class ZerothOrderDots : public GateOf<ZerothOrderDots<Real
         column.back().push_back(K), K += layout.row(p), n_dots += layout[p].channels();
     }
 
-    this->parameters.push_back({"R", {n_l2, basis.n, channels}});
+    this->parameters.push_back({"R", {n_l2, n_radial, channels}});
     this->parameters.push_back({"V", {n_l2, n_dots, channels}});
     this->packing.resize(std::size_t(K) * N), this->copies.resize(std::size_t(K) * N);
     const auto place = [&](int k, std::int64_t first, std::int64_t stride, double scale) {
@@ -64,8 +65,8 @@ template <class Real> class ZerothOrderDots : public GateOf<ZerothOrderDots<Real
           this->copies[packed_position<Real>(l2 * row + c, k, N, K)] = from;
         }
     };
-    for (int n = 0; n < basis.n; ++n)
-      place(n, std::int64_t(n) * channels, std::int64_t(basis.n) * channels, 1 / std::sqrt(double(basis.n)));
+    for (int n = 0; n < n_radial; ++n)
+      place(n, std::int64_t(n) * channels, std::int64_t(n_radial) * channels, 1 / std::sqrt(double(n_radial)));
     std::int64_t at = this->parameters[0].size();
     for (std::size_t t = 0; t < inputs.size(); ++t) {
       const Layout<Real> layout(inputs[t]);
@@ -214,7 +215,7 @@ template <class Real> class ZerothOrderDots : public GateOf<ZerothOrderDots<Real
                        env_bar = b.edges->B_bar[envelope].planes();
     for (int q = 0; q < n_children; ++q) {
       const Planes<Real> X_q = X_bar + std::ptrdiff_t(q) * K;
-      if constexpr (want.edges)
+      if (this->wants_radial(want))
         for (int n = 0; n < B_row; n += w) add<Lane>(B_bar, (q0 + q) * B_row + n, load<Lane>(X_q, n));
       const Scalar env_q = load_scalar<Scalar>(env, (q0 + q) * env_row);
       Lane env_sum{};

@@ -174,10 +174,11 @@ template <class Real> Engine<Real> Network::make_engine(bool describe) {
   if (!describe) return e;
 
   for (std::size_t k = 0; k < e.wanted.size(); ++k)
-    for (const Radial& r : e.wanted[k].radials) {
+    for (const RadialSet& set : e.wanted[k].radials) {
+      const Radial& r = set.radial;
       if (k == 0 && r.envelope == Envelope::none)
         throw InputError("radial: a basis of neighbours needs an envelope, or the energy jumps at the cutoff");
-      const Radial& first = e.wanted[k].radials[0];
+      const Radial& first = e.wanted[k].radials[0].radial;
       if ((r.basis == Basis::solid) != (first.basis == Basis::solid) ||
           (r.basis == Basis::solid && r.cutoff != first.cutoff))
         throw InputError(message("the gates of \"", sets_[k / 2].name,
@@ -234,8 +235,20 @@ Network::Network(const Options& program, int n_species) : program_(program) {
 
 double Network::cutoff() const {
   double cutoff = 0;
-  for (const Radial& r : double_.wanted[0].radials) cutoff = std::max(cutoff, r.cutoff);
+  for (const RadialSet& r : double_.wanted[0].radials) cutoff = std::max(cutoff, r.radial.cutoff);
   return cutoff;
+}
+
+std::vector<RadialSplines> Network::splines(const double* parameters) const {
+  std::vector<RadialSplines> all(double_.wanted.size());
+  for (std::size_t k = 0; k < all.size(); ++k) all[k].resize(double_.wanted[k].radials.size());
+  each_radial_network([&](const auto& step, const RadialNetwork<double>& n, int relation) {
+    const Radial& radial = double_.wanted[relation].radials[n.set()].radial;
+    if (radial.envelope == Envelope::none) return;  // no end to its distances
+    auto spline = std::make_shared<const RadialSpline>(radial, n.matrices(parameters + step.parameters));
+    if (spline->usable()) all[relation][n.set()] = std::move(spline);
+  });
+  return all;
 }
 
 template <> const Engine<double>& Network::engine<double>() const { return double_; }

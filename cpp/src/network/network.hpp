@@ -49,7 +49,7 @@ template <class Real> struct Engine {
   /// What the gates of a relation want to know of its edges
   struct Wanted {
     int l_harmonics = 0;
-    std::vector<Radial> radials;
+    std::vector<RadialSet> radials;
   };
   std::vector<Wanted> wanted;  // per relation
 
@@ -108,6 +108,14 @@ class Network {
   /// Largest cutoff of the radial bases of neighbours, Angstrom
   double cutoff() const;
   template <class Real> const Engine<Real>& engine() const;
+  /// Splines in the place of radial networks, per relation; none where the bounds are out of reach
+  std::vector<RadialSplines> splines(const double* parameters) const;
+  /// f(gate, its radial network, number of the relation) for every network
+  template <class F> void each_radial_network(F f) const {
+    for (const auto& step : double_.steps)
+      if (step.gate)
+        for (const RadialNetwork<double>& n : step.gate->networks) f(step, n, levels_[step.level - 1].relation);
+  }
   /// Multiplies a part of a slot by a constant (gates with a gain).
   void rescale(int slot, int part, double factor) {
     const auto in = [&](auto& step) {

@@ -25,13 +25,16 @@ template <class Real> struct SystemStates {
 template <class Real> class Sweep {
  public:
   /// Without `system` the graph must be closed: states of all sets lie in one workspace.
-  Sweep(const Network& network, const Graph& graph, const Buffer<Real>& packed, bool dual, SystemStates<Real>* system)
+  /// splines: per relation, in the place of radial networks; plain sweeps that want no adjoints of weights
+  Sweep(const Network& network, const Graph& graph, const Buffer<Real>& packed, bool dual, SystemStates<Real>* system,
+        const std::vector<RadialSplines>* splines = nullptr)
       : network_(network),
         engine_(network.engine<Real>()),
         graph_(graph),
         packed_(packed),
         dual_(dual),
-        system_(system) {}
+        system_(system),
+        splines_(splines) {}
 
   const Relation& relation(int level) const { return graph_.relations[network_.level(level).relation]; }
 
@@ -40,6 +43,7 @@ template <class Real> class Sweep {
     ws.edges.resize(graph_.relations.size());
     Edges<Real>& e = ws.edges[relation];
     e.l_max = engine_.wanted[relation].l_harmonics, e.radials = engine_.wanted[relation].radials;
+    e.splines = splines_ ? &(*splines_)[relation] : nullptr;
     e.resize(block.n_edges(), dual_);
     std::copy(block.r.begin(), block.r.end(), e.r.value.data());
     if (dual_ && r_dot) std::copy(r_dot, r_dot + block.r.size(), e.r.dot.data());
@@ -212,6 +216,7 @@ template <class Real> class Sweep {
   const Buffer<Real>& packed_;
   bool dual_;
   SystemStates<Real>* system_;
+  const std::vector<RadialSplines>* splines_;
 };
 
 }  // namespace nbcore

@@ -49,12 +49,18 @@ template <bool dual, class Real> void edges_forward(Edges<Real>& s) {
     const T x = load_edges<T>(s.r, e), y = load_edges<T>(s.r, s.stride() + e),
             z = load_edges<T>(s.r, 2 * s.stride() + e);
     const T length = square_root(x * x + y * y + z * z + tiny), inverse = reciprocal(length);
-    const T unit = s.solid() ? x * 0.0 + 1 / s.radials[0].cutoff : inverse;
+    const T unit = s.solid() ? x * 0.0 + 1 / s.radials[0].radial.cutoff : inverse;
     so3::harmonics(s.l_max, x * unit, y * unit, z * unit, Y);
     for (int lm = 0; lm < n_lm; ++lm) scatter(s.Y, s.Y_row, e, count, lm, Y[lm] * norm);
     for (std::size_t k = 0; k < s.radials.size(); ++k) {
-      radial_functions(s.radials[k], length, B, dB);
-      for (int n = 0; n < s.radials[k].n; ++n) scatter(s.B[k], s.B_row(int(k)), e, count, n, B[n]);
+      const int row = s.B_row(int(k));
+      if constexpr (!dual)
+        if (const RadialSpline* spline = s.spline(int(k)))
+          spline->forward(reinterpret_cast<const double*>(&length), count, s.B[k].value.data() + e * row, row);
+      if (!s.is_wanted(int(k))) continue;
+      const Radial& radial = s.radials[k].radial;
+      radial_functions(radial, length, B, dB);
+      for (int n = 0; n < radial.n; ++n) scatter(s.B[k], row, e, count, n, B[n]);
     }
   }
 }
@@ -72,7 +78,7 @@ template <bool dual, class Real> void edges_adjoint(Edges<Real>& s) {
             z = load_edges<T>(s.r, 2 * s.stride() + e);
     const T length = square_root(x * x + y * y + z * z + tiny), inverse = reciprocal(length);
     const T u[3] = {x * inverse, y * inverse, z * inverse};
-    const double c_solid = s.solid() ? 1 / s.radials[0].cutoff : 0;
+    const double c_solid = s.solid() ? 1 / s.radials[0].radial.cutoff : 0;
     if (s.solid()) so3::harmonics_gradient(s.l_max, x * c_solid, y * c_solid, z * c_solid, Y, dY);
     else so3::harmonics_gradient(s.l_max, u[0], u[1], u[2], Y, dY);
     T g[3] = {x * 0.0, x * 0.0, x * 0.0}, along = x * 0.0;
@@ -83,9 +89,15 @@ template <bool dual, class Real> void edges_adjoint(Edges<Real>& s) {
     for (int c = 0; c < 3; ++c) along += g[c] * u[c];
     T length_bar = x * 0.0;
     for (std::size_t k = 0; k < s.radials.size(); ++k) {
-      radial_functions(s.radials[k], length, B, dB);
-      for (int n = 0; n < s.radials[k].n; ++n)
-        length_bar += gather<T>(s.B_bar[k], s.B_row(int(k)), e, count, n) * dB[n];
+      const int row = s.B_row(int(k));
+      if constexpr (!dual)
+        if (const RadialSpline* spline = s.spline(int(k)))
+          spline->adjoint(reinterpret_cast<const double*>(&length), count, s.B_bar[k].value.data() + e * row, row,
+                          reinterpret_cast<double*>(&length_bar));
+      if (!s.is_wanted(int(k))) continue;
+      const Radial& radial = s.radials[k].radial;
+      radial_functions(radial, length, B, dB);
+      for (int n = 0; n < radial.n; ++n) length_bar += gather<T>(s.B_bar[k], row, e, count, n) * dB[n];
     }
     // through the unit vector only what is perpendicular to it passes, over r
     for (int c = 0; c < 3; ++c)

@@ -13,23 +13,41 @@
 
 #include "base/buffer.hpp"
 #include "ops/radial.hpp"
+#include "ops/radial_spline.hpp"
 
 namespace nbcore {
 
 inline constexpr int max_l_network = 10;  // of harmonics inside networks
 
+/// Radial functions that gates read: those of a basis, or of a network on the basis `base`, which its gate computes.
+struct RadialSet {
+  Radial radial;
+  int base = -1;
+  bool read = false;  // a basis: by a gate itself, not by networks alone
+};
+
 /// The edge arrays of one block. Rows are padded: Y to whole registers, B to padded(n).
 template <class Real> struct Edges {
   std::int64_t n = 0;
   int l_max = 0, Y_row = 0;
-  std::vector<Radial> radials;              // the different radial bases of the program
+  std::vector<RadialSet> radials;           // the different radial functions of the program
+  const RadialSplines* splines = nullptr;   // in the place of networks, [set]; null: there are none
   PlaneBuffer<double> r, r_bar;             // [3][n padded]
   PlaneBuffer<Real> Y, Y_bar;               // [edge][Y_row]
   std::vector<PlaneBuffer<Real>> B, B_bar;  // per basis [edge][padded(n)]
 
   std::int64_t stride() const { return (n + 7) / 8 * 8; }
-  bool solid() const { return !radials.empty() && radials[0].basis == Basis::solid; }
-  int B_row(int k) const { return padded<Real>(radials[k].n); }
+  bool solid() const { return !radials.empty() && radials[0].radial.basis == Basis::solid; }
+  int B_row(int k) const { return padded<Real>(radials[k].radial.width()); }
+  const RadialSpline* spline(int k) const { return splines ? (*splines)[k].get() : nullptr; }
+  /// Is it a basis that somebody reads?
+  bool is_wanted(int k) const {
+    if (radials[k].base >= 0) return false;
+    if (radials[k].read) return true;
+    for (std::size_t j = 0; j < radials.size(); ++j)
+      if (radials[j].base == k && !spline(int(j))) return true;
+    return false;
+  }
 
   void resize(std::int64_t n_edges, bool dual) {
     n = n_edges;

@@ -14,7 +14,11 @@
 //
 // Envelopes: polynomial 1 - (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) - p(p+1)/2 x^(p+2), x = r/rc (C2), cosine (C1), smooth (1
 // - x^2)^3 (C2), none for the fixed children of a composition scheme; cutoff is then a unit of length.
+//
+// A network on a basis: layers h = c silu(h_before W / sqrt(width before)), without biases, so that what is zero at the
+// cutoff stays zero there; the last one plays the basis (gates/radial_network.hpp).
 #pragma once
+#include <array>
 #include <string>
 
 #include "base/lanes.hpp"
@@ -24,6 +28,8 @@ namespace nbcore {
 enum class Basis { bessel, chebyshev, gaussian, inverse_gaussian, inverse_power, damped_power, solid };
 enum class Envelope { polynomial, cosine, smooth, none };
 
+inline constexpr int max_radial = 64, max_radial_layers = 6;
+
 struct Radial {
   Basis basis = Basis::bessel;
   int n = 8;
@@ -32,15 +38,27 @@ struct Radial {
   double r_min = 0.8;  // inverse_gaussian, damped_power
   int first = 1;       // inverse_power: exponent of function 0
   Envelope envelope = Envelope::polynomial;
-  int power = 6;       // polynomial
-  int smoothness = 0;  // function n is divided by (n+1)^smoothness: a prior for smooth sums
+  int power = 6;                                // polynomial
+  int smoothness = 0;                           // function n is divided by (n+1)^smoothness: a prior for smooth sums
+  std::array<int, max_radial_layers> layers{};  // widths of a network on the basis, 0 behind the last
 
+  bool network() const { return layers[0] > 0; }
+  int n_layers() const {
+    int count = 0;
+    while (count < max_radial_layers && layers[count] > 0) ++count;
+    return count;
+  }
+  /// The number of functions: of the basis, or of the network's last layer
+  int width() const { return network() ? layers[n_layers() - 1] : n; }
+  Radial basis_alone() const {
+    Radial r = *this;
+    r.layers = {};
+    return r;
+  }
   bool operator==(const Radial&) const = default;
   /// Throws InputError where a number is out of range.
   void check() const;
 };
-
-inline constexpr int max_radial = 32;
 
 Basis basis_from(const std::string& name);
 Envelope envelope_from(const std::string& name);

@@ -8,8 +8,9 @@ namespace nbcore {
 namespace {
 
 template <class Real> void evaluate_closed(const Network& network, const Graph& graph, const Buffer<Real>& packed,
-                                           double scale, Workspace<Real>& ws, Evaluation& to) {
-  ClosedSweep<Real> sweep(network, graph, packed, ws);
+                                           const std::vector<RadialSplines>* splines, double scale, Workspace<Real>& ws,
+                                           Evaluation& to) {
+  ClosedSweep<Real> sweep(network, graph, packed, ws, splines);
   sweep.forward();
   for (std::size_t k = 0; k < to.outputs.size(); ++k) {
     const Network::Output& o = network.outputs()[k];
@@ -28,15 +29,16 @@ template <class Real> void evaluate_closed(const Network& network, const Graph& 
 
 template <class Real> class BlockEvaluation {
  public:
-  BlockEvaluation(const Network& network, const Graph& graph, const Buffer<Real>& packed, double scale, int threads,
-                  EvaluationSpace<Real>& space, Evaluation& to)
+  BlockEvaluation(const Network& network, const Graph& graph, const Buffer<Real>& packed,
+                  const std::vector<RadialSplines>* splines, double scale, int threads, EvaluationSpace<Real>& space,
+                  Evaluation& to)
       : network_(network),
         graph_(graph),
         scale_(scale),
         threads_(threads),
         space_(space),
         to_(to),
-        sweep_(network, graph, packed, false, &space.system) {}
+        sweep_(network, graph, packed, false, &space.system, splines) {}
 
   void run() {
     space_.system.direct = graph_.coloured;
@@ -145,19 +147,21 @@ template <class Real> class BlockEvaluation {
 }  // namespace
 
 template <class Real> Evaluation evaluate(const Network& network, const Graph& graph, const Buffer<Real>& packed,
-                                          double scale, int threads, EvaluationSpace<Real>& space) {
+                                          const std::vector<RadialSplines>* splines, double scale, int threads,
+                                          EvaluationSpace<Real>& space) {
   Evaluation e;
   for (const NodeSet& set : graph.sets) e.energies.emplace_back(set.n, 0.0);
   for (const Network::Output& o : network.outputs())
     e.outputs.emplace_back(std::size_t(graph.sets[network.slots()[o.slot].set].n) * o.width);
   while (int(space.workspaces.size()) < threads) space.workspaces.push_back(std::make_unique<Workspace<Real>>());
-  if (graph.closed) evaluate_closed(network, graph, packed, scale, *space.workspaces[0], e);
-  else BlockEvaluation<Real>(network, graph, packed, scale, threads, space, e).run();
+  if (graph.closed) evaluate_closed(network, graph, packed, splines, scale, *space.workspaces[0], e);
+  else BlockEvaluation<Real>(network, graph, packed, splines, scale, threads, space, e).run();
   return e;
 }
 
-template Evaluation evaluate(const Network&, const Graph&, const Buffer<double>&, double, int,
-                             EvaluationSpace<double>&);
-template Evaluation evaluate(const Network&, const Graph&, const Buffer<float>&, double, int, EvaluationSpace<float>&);
+template Evaluation evaluate(const Network&, const Graph&, const Buffer<double>&, const std::vector<RadialSplines>*,
+                             double, int, EvaluationSpace<double>&);
+template Evaluation evaluate(const Network&, const Graph&, const Buffer<float>&, const std::vector<RadialSplines>*,
+                             double, int, EvaluationSpace<float>&);
 
 }  // namespace nbcore

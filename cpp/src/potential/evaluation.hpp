@@ -23,8 +23,10 @@ struct Evaluation {
   std::vector<std::vector<double>> outputs;  // [output][node][width], order of the user
 };
 
-/// Forces only where the network has an energy. The same bits for any number of threads.
+/// Forces only where the network has an energy. The same bits for any number of threads. splines: per relation, in the
+/// place of radial networks, or null
 template <class Real> Evaluation evaluate(const Network& network, const Graph& graph, const Buffer<Real>& packed,
-                                          double scale, int threads, EvaluationSpace<Real>& space);
+                                          const std::vector<RadialSplines>* splines, double scale, int threads,
+                                          EvaluationSpace<Real>& space);
 
 }  // namespace nbcore

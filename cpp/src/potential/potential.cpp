@@ -46,6 +46,7 @@ Potential::Potential(const std::string& text) : description_(text) {
   if (!std::isfinite(scale_) || !(r_min_ > 0))
     throw InputError("description of the potential: scale must be finite, r_min positive");
   cutoff_ = network_->cutoff();
+  network_->each_radial_network([&](auto&&...) { has_radial_networks_ = true; });
   parameters_.assign(network_->n_parameters(), 0.0);
 }
 
@@ -104,9 +105,22 @@ std::shared_ptr<Potential> Potential::load(const std::string& path) {
   }
 }
 
+/// Somebody may have written to them
+void Potential::compare_parameters() const {
+  if ((viewed_.exchange(false) || views_ > 0) && seen_ != parameters_) forget_packed(), seen_ = parameters_;
+}
+
+std::shared_ptr<const std::vector<RadialSplines>> Potential::splines() const {
+  if (!has_radial_networks_ || !radial_splines_) return nullptr;
+  const std::lock_guard lock(guard_);
+  compare_parameters();
+  if (!splines_) splines_ = std::make_shared<const std::vector<RadialSplines>>(network_->splines(parameters_.data()));
+  return splines_;
+}
+
 template <class Real> const Buffer<Real>& Potential::packed() const {
   const std::lock_guard lock(guard_);
-  if ((viewed_.exchange(false) || views_ > 0) && seen_ != parameters_) forget_packed(), seen_ = parameters_;
+  compare_parameters();
   Memory<Real>& of = memory<Real>();
   if (!of.is_packed) network_->engine<Real>().pack(parameters_.data(), of.packed), of.is_packed = true;
   return of.packed;
@@ -137,7 +151,8 @@ template <class Real> Evaluation Potential::run(const Graph& graph, int threads)
     if (idle.empty()) space = std::make_unique<EvaluationSpace<Real>>();
     else space = std::move(idle.back()), idle.pop_back();
   }
-  Evaluation e = evaluate(*network_, graph, packed<Real>(), scale_, threads, *space);
+  const auto radial = splines();
+  Evaluation e = evaluate(*network_, graph, packed<Real>(), radial.get(), scale_, threads, *space);
   const std::lock_guard lock(guard_);
   memory<Real>().idle.push_back(std::move(space));
   return e;

@@ -72,6 +72,12 @@ class Potential {
   Precision precision() const { return precision_; }
   void set_precision(Precision precision) { precision_ = precision; }
 
+  /// Of radial networks in evaluations, see RadialSpline; training runs the networks themselves.
+  bool radial_splines() const { return radial_splines_; }
+  void set_radial_splines(bool on) { radial_splines_ = on; }
+  /// They, per relation, made anew where parameters have changed; null where there is no network, or they are off
+  std::shared_ptr<const std::vector<RadialSplines>> splines() const;
+
   /// Index of each atom's element; SpeciesError names the first that is not known.
   std::vector<int> species_of(const std::vector<int>& numbers) const;
   /// The same bits for any number of threads. Thread-safe as long as nobody writes parameters.
@@ -93,7 +99,8 @@ class Potential {
     if constexpr (std::is_same_v<Real, double>) return double_;
     else return float_;
   }
-  void forget_packed() const { double_.is_packed = float_.is_packed = false; }
+  void forget_packed() const { double_.is_packed = float_.is_packed = false, splines_.reset(); }
+  void compare_parameters() const;
   template <class Real> Evaluation run(const Graph& graph, int threads) const;
   template <class Neighbours> Result compute_with(const Structure& s, int threads, Neighbours neighbours) const;
 
@@ -111,6 +118,9 @@ class Potential {
   mutable std::mutex guard_;
   mutable Memory<double> double_;
   mutable Memory<float> float_;
+  std::atomic<bool> radial_splines_ = true;
+  bool has_radial_networks_ = false;
+  mutable std::shared_ptr<const std::vector<RadialSplines>> splines_;
 };
 
 /// Atomic number of a chemical symbol, 0 if there is none; symbol of an atomic number.

@@ -167,7 +167,7 @@ void add_scheme(const Structure& s, const Network& network, int max_block, Graph
       Relation& relation = graph.relations[number];
       relation.parents = int(k), relation.children = sets[k].children, relation.pairs = pairs == 1;
       const auto& radials = network.engine<double>().wanted[number].radials;
-      const bool solid = radials.empty() || radials[0].basis == Basis::solid;
+      const bool solid = radials.empty() || radials[0].radial.basis == Basis::solid;
       relate(set, s, sizes, nodes, own, placed[relation.children], species[relation.children], solid, graph.coloured,
              relation);
     }

@@ -126,6 +126,22 @@ void bind_potential(py::module_& m) {
       .def_property(
           "single_precision", [](const Potential& self) { return self.precision() == Precision::float32; },
           [](Potential& self, bool single) { self.set_precision(single ? Precision::float32 : Precision::float64); })
+      .def_property("radial_splines", &Potential::radial_splines, &Potential::set_radial_splines)
+      .def("radial_networks",
+           [](const Potential& self) {  // (gate, functions of the basis, widths, spline or None)
+             const auto splines = self.splines();
+             const Network& network = self.network();
+             py::list out;
+             network.each_radial_network([&](const auto& step, const auto& n, int relation) {
+               const Radial& r = network.engine<double>().wanted[relation].radials[n.set()].radial;
+               py::object about = py::none();
+               if (const RadialSpline* s = splines ? (*splines)[relation][n.set()].get() : nullptr)
+                 about = py::make_tuple(s->intervals(), s->from(), r.cutoff, s->error(), s->slope_error());
+               const std::vector<int> widths(r.layers.begin(), r.layers.begin() + r.n_layers());
+               out.append(py::make_tuple(network.slots()[step.output].name, r.n, widths, about));
+             });
+             return out;
+           })
       .def("bytes_per_atom",
            [](const Potential& self, const Doubles& positions, const std::vector<int>& numbers, const Doubles& cell,
               const std::array<bool, 3>& pbc, std::shared_ptr<CompositionScheme> scheme, const py::dict& leaves) {

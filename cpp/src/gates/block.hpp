@@ -1,0 +1,122 @@
+// What a gate is given and what it says of itself: states and edges of a block, memory, weights, parameters.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "ops/edges.hpp"
+#include "ops/features.hpp"
+
+namespace nbcore {
+
+/// What an adjoint is asked for besides the adjoints of states: those of the edges, those of the weights.
+struct Want {
+  bool edges, parameters;
+  bool operator==(const Want&) const = default;
+};
+
+/// A state as a gate sees it in a block: x and its adjoint. Children are read and written through `child` and
+/// `child_bar`, nodes of the block by their own number.
+template <class Real> struct State {
+  const Layout<Real>* layout = nullptr;
+  Planes<Real> x, bar;
+  int rows = 0, bar_rows = 0;  // nodes stored in x and in bar: offsets of parts depend on it
+  std::ptrdiff_t node = 0;     // row of the block's first node in x (bar has rows of its own for the block's nodes)
+  std::ptrdiff_t bar_node = 0;
+  bool fresh = false;  // nothing has been written to bar yet: the adjoint overwrites it (gates that can, see Gate)
+
+  Planes<Real> part(int p) const { return x + layout->offset(p, rows); }
+  Planes<Real> part_bar(int p) const { return bar + layout->offset(p, bar_rows); }
+  /// part p of the block's own nodes
+  Planes<Real> own(int p) const { return part(p) + node * (*layout)[p].dim() * layout->row(p); }
+  Planes<Real> own_bar(int p) const { return part_bar(p) + bar_node * (*layout)[p].dim() * layout->row(p); }
+};
+
+/// Memory for a gate's intermediate results; nothing is allocated once it has grown.
+template <class Real> class Scratch {
+ public:
+  void reset() { next_ = 0; }
+  Real* take(std::size_t n) {
+    if (next_ == buffers_.size()) buffers_.emplace_back();
+    Buffer<Real>& b = buffers_[next_++];
+    b.resize(n + 64 / sizeof(Real));
+    return b.data();
+  }
+  Planes<Real> take_planes(std::size_t n, bool dual) { return {take(n), dual ? take(n) : nullptr}; }
+
+ private:
+  std::vector<Buffer<Real>> buffers_;
+  std::size_t next_ = 0;
+};
+
+/// The unit of work: some parents, all their edges, ordered by parent and the child's species.
+template <class Real> struct Block {
+  int n = 0;                 // parents
+  const int* species_first;  // parents of species (or class) s: species_first[s] .. species_first[s+1]-1
+  int n_species;
+  const std::int64_t* first;          // edges of parent i: first[i] .. first[i+1]-1
+  const std::int32_t* child;          // [edge] row of the child in a state's x
+  const std::int32_t* child_bar;      // [edge] row of the child in a state's bar
+  const std::int32_t* child_species;  // [edge]
+  const std::int32_t* partner;        // [edge] of pairs: the other child, else null
+  const std::int32_t* partner_bar;
+  Edges<Real>* edges;
+  std::vector<State<Real>> inputs;
+  State<Real> output;
+  const Real* weights = nullptr;  // packed
+  const Real* copies = nullptr;   // the same weights in another order
+  Real* weights_bar = nullptr;    // adjoint of `weights`
+  Scratch<Real>* scratch;
+};
+
+/// What a gate may know of its network when it is made, and what it may ask of the edges.
+struct Surroundings {
+  int n_species = 1;               // of its nodes
+  bool own_children = true;        // its nodes are each other's children, as atoms are
+  int n_child_species = 1;         // of their children
+  bool o3 = true;                  // parity tracked; else SO(3) alone
+  int l_harmonics = 0;             // largest l of the harmonics, raised by the gates
+  std::vector<RadialSet> radials;  // different radial functions, added by the gates
+
+  /// Index of radial functions among those of the edges. A basis is there once, whoever asks for it; a network on a
+  /// basis belongs to the gate that asks.
+  int radial(const Radial& r) {
+    if (r.network()) {
+      const int base = basis(r.basis_alone());
+      radials.push_back({r, base});
+      return int(radials.size()) - 1;
+    }
+    const int k = basis(r);
+    radials[k].read = true;
+    return k;
+  }
+
+ private:
+  int basis(const Radial& r) {
+    for (std::size_t k = 0; k < radials.size(); ++k)
+      if (radials[k].radial == r) return int(k);
+    radials.push_back({r});
+    return int(radials.size()) - 1;
+  }
+};
+
+/// A named array of weights in the flat parameter vector. Initial values are normal with the given deviation.
+struct ParameterInfo {
+  std::string name;
+  std::vector<std::int64_t> shape;
+  double deviation = 1.0;
+  std::int64_t size() const {
+    std::int64_t n = 1;
+    for (auto d : shape) n *= d;
+    return n;
+  }
+};
+
+/// Where a packed weight comes from: scale times parameter `index` of the gate; index -1 is a constant, padding mostly.
+struct Packed {
+  std::int64_t index = -1;
+  double scale = 0;
+};
+
+}  // namespace nbcore

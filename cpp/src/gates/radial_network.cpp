@@ -1,0 +1,146 @@
+#include "gates/radial_network.hpp"
+
+#include <cmath>
+
+#include "ops/mixing.hpp"
+#include "ops/silu.hpp"
+
+namespace nbcore {
+
+namespace {
+
+constexpr int chunk = 48;  // edges whose layers are in scratch at a time
+
+/// X W, both planes
+template <class Lane, bool accumulate, class Real>
+void multiply(Planes<Real> X, int X_row, const Real* W, Planes<Real> to, int to_row, int rows, int K, int N) {
+  mix<accumulate>(X.value, X_row, W, to.value, to_row, rows, K, N);
+  if constexpr (is_dual<Lane>) mix<accumulate>(X.dot, X_row, W, to.dot, to_row, rows, K, N);
+}
+
+}  // namespace
+
+template <class Real>
+RadialNetwork<Real>::RadialNetwork(const RadialSet& functions, int set, std::vector<ParameterInfo>& parameters,
+                                   std::vector<Packed>& packing, std::vector<Packed>& copies)
+    : set_(set), base_(functions.base) {
+  std::int64_t first = 0;
+  for (const ParameterInfo& p : parameters) first += p.size();
+  int in = functions.radial.n;
+  for (int k = 0; k < functions.radial.n_layers(); ++k) {
+    const int out = functions.radial.layers[k];
+    parameters.push_back({message("radial", k + 1), {in, out}});
+    packing.resize(padded<Real>(int(packing.size()))), copies.resize(padded<Real>(int(copies.size())));
+    const Layer layer{in, out, first, std::ptrdiff_t(packing.size()), std::ptrdiff_t(copies.size())};
+    packing.resize(layer.W + std::ptrdiff_t(in) * layer.out_row());
+    copies.resize(layer.W_T + std::ptrdiff_t(out) * layer.in_row());
+    for (int i = 0; i < in; ++i)
+      for (int o = 0; o < out; ++o) {
+        const Packed w{first + std::int64_t(i) * out + o, 1 / std::sqrt(double(in))};
+        packing[layer.W + packed_position<Real>(i, o, in, layer.out_row())] = w;
+        copies[layer.W_T + packed_position<Real>(o, i, out, layer.in_row())] = w;
+      }
+    layers_.push_back(layer), widest_ = std::max(widest_, layer.out_row());
+    first += parameters.back().size(), in = out;
+  }
+}
+
+template <class Real> std::vector<std::vector<double>> RadialNetwork<Real>::matrices(const double* parameters) const {
+  std::vector<std::vector<double>> all;
+  for (const Layer& layer : layers_) {
+    const double* from = parameters + layer.parameters;
+    all.emplace_back(from, from + std::ptrdiff_t(layer.in) * layer.out);
+    for (double& w : all.back()) w /= std::sqrt(double(layer.in));
+  }
+  return all;
+}
+
+template <class Real> template <class Lane> void RadialNetwork<Real>::forward_on(Block<Real>& b) const {
+  Edges<Real>& e = *b.edges;
+  const Planes<Real> hidden[2] = {b.scratch->take_planes(chunk * widest_, is_dual<Lane>),
+                                  b.scratch->take_planes(chunk * widest_, is_dual<Lane>)};
+  for (std::int64_t q = 0; q < e.n; q += chunk) {
+    const int rows = int(std::min<std::int64_t>(chunk, e.n - q));
+    Planes<Real> x = e.B[base_].planes() + q * e.B_row(base_);
+    for (std::size_t k = 0; k < layers_.size(); ++k) {
+      const Layer& layer = layers_[k];
+      const Planes<Real> h = k + 1 == layers_.size() ? e.B[set_].planes() + q * layer.out_row() : hidden[k % 2];
+      multiply<Lane, false>(x, layer.in_row(), b.weights + layer.W, h, layer.out_row(), rows, layer.in,
+                            layer.out_row());
+      for (int j = 0; j < rows * layer.out_row(); j += width<Real>) store(h, j, silu(load<Lane>(h, j)).value);
+      x = h;
+    }
+  }
+}
+
+template <class Real> template <class Lane, Want want> void RadialNetwork<Real>::adjoint_on(Block<Real>& b) const {
+  constexpr bool dual = is_dual<Lane>;
+  Edges<Real>& e = *b.edges;
+  const int K = int(layers_.size());
+  std::vector<Planes<Real>> h(K + 1), slope(K);
+  for (int k = 0; k < K; ++k) {
+    h[k + 1] = b.scratch->take_planes(chunk * layers_[k].out_row(), dual);
+    slope[k] = b.scratch->take_planes(chunk * layers_[k].out_row(), dual);
+  }
+  for (std::int64_t q = 0; q < e.n; q += chunk) {
+    const int rows = int(std::min<std::int64_t>(chunk, e.n - q));
+    h[0] = e.B[base_].planes() + q * e.B_row(base_);
+    for (int k = 0; k < K; ++k) {
+      const Layer& layer = layers_[k];
+      multiply<Lane, false>(h[k], layer.in_row(), b.weights + layer.W, h[k + 1], layer.out_row(), rows, layer.in,
+                            layer.out_row());
+      for (int j = 0; j < rows * layer.out_row(); j += width<Real>) {
+        const Silu<Lane> y = silu(load<Lane>(h[k + 1], j));
+        store(h[k + 1], j, y.value), store(slope[k], j, y.slope);
+      }
+    }
+    Planes<Real> h_bar = e.B_bar[set_].planes() + q * layers_.back().out_row();
+    for (int k = K - 1; k >= 0; --k) {
+      const Layer& layer = layers_[k];
+      const Planes<Real> z_bar = slope[k];  // takes its place
+      for (int j = 0; j < rows * layer.out_row(); j += width<Real>)
+        store(z_bar, j, product(load<Lane>(slope[k], j), load<Lane>(h_bar, j)));
+      if constexpr (want.parameters) {
+        Real* W_bar = b.weights_bar + layer.W;
+        if constexpr (dual)
+          mix_gradient<2, Real>({{h[k].dot, z_bar.value}, {h[k].value, z_bar.dot}}, layer.in_row(), layer.out_row(),
+                                W_bar, rows, layer.in, layer.out_row());
+        else
+          mix_gradient(h[k].value, layer.in_row(), z_bar.value, layer.out_row(), W_bar, rows, layer.in,
+                       layer.out_row());
+      }
+      if (k > 0) {  // h[k] is needed no more
+        multiply<Lane, false>(z_bar, layer.out_row(), b.copies + layer.W_T, h[k], layer.in_row(), rows, layer.out,
+                              layer.in_row());
+        h_bar = h[k];
+      } else if constexpr (want.edges) {
+        multiply<Lane, true>(z_bar, layer.out_row(), b.copies + layer.W_T, e.B_bar[base_].planes() + q * e.B_row(base_),
+                             layer.in_row(), rows, layer.out, layer.in_row());
+      }
+    }
+  }
+}
+
+template <class Real> void RadialNetwork<Real>::forward(bool dual, Block<Real>& b) const {
+  if (b.edges->spline(set_)) return;
+  if (dual) forward_on<Dual<Simd<Real>>>(b);
+  else forward_on<Simd<Real>>(b);
+}
+
+template <class Real> void RadialNetwork<Real>::begin_adjoint(bool dual, Block<Real>& b) const {
+  if (!b.edges->spline(set_)) b.edges->B_bar[set_].clear(dual);
+}
+
+template <class Real> void RadialNetwork<Real>::adjoint(bool dual, Want want, Block<Real>& b) const {
+  using V = Simd<Real>;
+  if (b.edges->spline(set_)) return;
+  if (!dual && !want.parameters) adjoint_on<V, Want{true, false}>(b);
+  else if (!dual) adjoint_on<V, Want{true, true}>(b);
+  else if (!want.edges) adjoint_on<Dual<V>, Want{false, true}>(b);
+  else adjoint_on<Dual<V>, Want{true, false}>(b);
+}
+
+template class RadialNetwork<double>;
+template class RadialNetwork<float>;
+
+}  // namespace nbcore

@@ -1,0 +1,48 @@
+// A multilayer perceptron on a radial basis, whose last hidden layer plays the basis: the radial networks of NequIP and
+// MACE (SYSTEMS, A.2), apart from their last, linear layer, which every gate has anyway.
+//
+//   forward   h_0 = B(r),   h_k = c silu(h_(k-1) W_k / sqrt(width of h_(k-1)))      no biases: zero stays zero
+//   adjoint   h_K_bar       -> W_k_bar, B_bar
+//
+// It belongs to the gate that reads it: its weights are the gate's, and the gate's sweeps run it (GateOf). Some edges
+// are taken at a time, so that all layers stay near; what the adjoint needs of them is computed once more. Nothing but
+// h_K of a block is kept, edges x width.
+#pragma once
+#include "gates/block.hpp"
+
+namespace nbcore {
+
+template <class Real> class RadialNetwork {
+ public:
+  /// Of the radial functions `set` of the edges. Appends the parameters radial1, radial2, ... and their packing.
+  RadialNetwork(const RadialSet& functions, int set, std::vector<ParameterInfo>& parameters,
+                std::vector<Packed>& packing, std::vector<Packed>& copies);
+
+  int set() const { return set_; }
+  /// W_k / sqrt(width) [in][out], from the gate's parameters
+  std::vector<std::vector<double>> matrices(const double* parameters) const;
+
+  /// B of `set` from the basis; a spline in its place has done that already.
+  void forward(bool dual, Block<Real>& b) const;
+  /// Before the gate's adjoint: B_bar of `set` is zero
+  void begin_adjoint(bool dual, Block<Real>& b) const;
+  /// After it
+  void adjoint(bool dual, Want want, Block<Real>& b) const;
+
+ private:
+  struct Layer {
+    int in, out;
+    std::int64_t parameters;  // first of the gate's
+    std::ptrdiff_t W, W_T;    // place in the packed weights, in the copies
+    int in_row() const { return padded<Real>(in); }
+    int out_row() const { return padded<Real>(out); }
+  };
+  template <class Lane> void forward_on(Block<Real>& b) const;
+  template <class Lane, Want want> void adjoint_on(Block<Real>& b) const;
+
+  int set_, base_;
+  std::vector<Layer> layers_;
+  int widest_ = 0;  // row of a hidden layer
+};
+
+}  // namespace nbcore
