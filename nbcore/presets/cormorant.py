@@ -26,9 +26,9 @@ def cormorant(
     small perceptron of them.
 
     species: elements, symbols or atomic numbers. cutoff: Angstrom. channels: fragments per l. levels: rounds of
-    messages. l_harmonics, l_states: largest l of Y and of F. n_radial, radial_layers: radial functions, and
-    the network on them, as in `nbody`. parity: "o3" (mirror images have equal energies) or "so3" as in the paper. E0s: reference energies, eV. seed: of the parameters. Raises
-    InputError for values out of range.
+    messages. l_harmonics, l_states: largest l of Y and of F. n_radial, radial_layers: radial functions, and the network
+    on them, as in `nbody`. parity: "o3" (mirror images have equal energies) or "so3" as in the paper. E0s: reference
+    energies, eV. seed: of the parameters. Raises InputError for values out of range.
 
     >>> cormorant(species=["C", "H", "O"], cutoff=4.0, channels=8).levels
     4

@@ -37,15 +37,17 @@ def nbody(
     a neighbourhood. l_states: of what atoms tell each other. correlation: neighbours per product (3: four-body).
     n_radial: radial functions. radial_layers: widths of the layers of a network on them, one per level, whose last
     layer takes their place, for example [64, 64, 8]; none: radial weights are linear in the functions. parity: "o3"
-    (mirror images have equal energies) or "so3". E0s: reference energies, eV. seed: of the parameters. outputs: covariant outputs beside the energy, names ("dipole", "polarizability",
-    "hyperpolarizability") or {name: options} as in `nbcore.outputs.Output`; each is linear in the parts of psi of all
-    levels. energy: False for these alone. Raises InputError for values out of range.
+    (mirror images have equal energies) or "so3". E0s: reference energies, eV. seed: of the parameters. outputs:
+    covariant outputs beside the energy, names ("dipole", "polarizability", "hyperpolarizability") or {name: options} as
+    in `nbcore.outputs.Output`; each is linear in the parts of psi of all levels. energy: False for these alone. Raises
+    InputError for values out of range.
 
     >>> nbody(species=["C", "H", "O"], cutoff=5.0, channels=16)
     <nbcore.Potential nbody: H C O, 2 levels, cutoff 5 Å, 8704 parameters>
     """
     options = dict(cutoff=cutoff, channels=channels, levels=levels, l_harmonics=l_harmonics, l_states=l_states,
-                   correlation=correlation, n_radial=n_radial, **layers_option(radial_layers), parity=parity)  # fmt: skip
+                   correlation=correlation, n_radial=n_radial, **layers_option(radial_layers),
+                   parity=parity)  # fmt: skip
     return build("nbody", nbody_program, species, options, E0s, seed, outputs, energy)
 
 

@@ -77,7 +77,7 @@ template <class Real> template <class Lane, Want want> void RadialNetwork<Real>:
   constexpr bool dual = is_dual<Lane>;
   Edges<Real>& e = *b.edges;
   const int K = int(layers_.size());
-  std::vector<Planes<Real>> h(K + 1), slope(K);
+  Planes<Real> h[max_radial_layers + 1], slope[max_radial_layers];
   for (int k = 0; k < K; ++k) {
     h[k + 1] = b.scratch->take_planes(chunk * layers_[k].out_row(), dual);
     slope[k] = b.scratch->take_planes(chunk * layers_[k].out_row(), dual);

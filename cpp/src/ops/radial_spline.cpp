@@ -74,7 +74,7 @@ RadialSpline::RadialSpline(const Radial& radial, const std::vector<std::vector<d
     for (int j = 0; j < n; ++j)
       if (r(j) >= 0.5 * usual * radial_.cutoff)
         finer = std::max({finer, 1.02 * std::pow(e.f[j] / bound, 1 / 6.), 1.02 * std::pow(e.df[j] / slope_bound, 0.2)});
-    n = int(std::min<double>(n * std::min(finer, 8.0) + 1, most));
+    n = std::min(int(n * std::min(finer, 8.0)) / 16 * 16 + 16, most);  // round: of one size, whatever the last bits
   }
 }
 

@@ -16,7 +16,7 @@ namespace nbcore {
 
 class RadialSpline {
  public:
-  static constexpr double bound = 1e-10, slope_bound = 1e-8;
+  static constexpr double bound = 1e-11, slope_bound = 1e-9;
 
   /// radial: a network, with an envelope. matrices: of its layers [in][out], W / sqrt(width before)
   RadialSpline(const Radial& radial, const std::vector<std::vector<double>>& matrices);
