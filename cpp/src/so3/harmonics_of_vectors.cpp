@@ -1,6 +1,7 @@
 #include "so3/harmonics_of_vectors.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -150,42 +151,49 @@ void by_registers(int l_max, std::size_t n, const Real* r, bool ordinary, Harmon
   const std::size_t n_lm = std::size_t(l_max + 1) * (l_max + 1);
   const auto do_group = [&](std::size_t item) {
     thread_local std::vector<Lane> memory;
-    memory.resize(std::max(memory.size(), (out.hessian ? 10 : 3) * n_lm));
-    Lane *Y = memory.data(), *d = Y + n_lm, *dy = d + n_lm;
+    memory.resize(std::max(memory.size(), (out.hessian ? 10 : 4) * n_lm));
+    Lane *Y = memory.data(), *d = Y + n_lm, *dy = d + n_lm, *dz = dy + n_lm;
     const std::size_t begin = item * group;
     const int vectors = int(std::min(n - begin, group)), registers = (vectors + int(w) - 1) / int(w);
     const bool deal = n_lm % w != 0;
     const int next_register = deal ? 1 : w,
               next_lane = deal ? registers : 1;  // of vector k next_register + lane next_lane
     Lane points[w][3];
-    for (int k = 0; k < registers; ++k) points[k][0] = points[k][1] = Lane{}, points[k][2] = Lane{} + Real(1);
+    for (std::size_t k = 0; k < w; ++k) points[k][0] = points[k][1] = Lane{}, points[k][2] = Lane{} + Real(1);
     for (int k = 0; k < registers; ++k)
       for (int lane = 0, v = k * next_register; lane < int(w) && v < vectors; ++lane, v += next_lane)
         for (int a = 0; a < 3; ++a) reinterpret_cast<Real*>(&points[k][a])[lane] = r[3 * (begin + v) + a];
-    for (int k = 0; k < registers; ++k) {
-      const std::size_t first = begin + k * next_register;
+    std::array<Functions, w> all = [&]<std::size_t... k>(std::index_sequence<k...>) {
+      return std::array<Functions, w>{Functions(points[k], ordinary)...};
+    }(std::make_index_sequence<w>{});
+    /// Functions `column` to `column + some` of the `columns` that each vector of register k has
+    const auto write = [&](int k, const Lane* from, Real* to, int column, int some, int columns) {
       const int filled = std::min(int(w), (vectors - k * next_register + next_lane - 1) / next_lane);
-      const auto write = [&](const Lane* from, Real* to, int column, int columns) {
-        write_transposed(from, int(n_lm), filled, to + (first * columns + column) * n_lm, next_lane * columns * n_lm);
-      };
-      const Functions functions(points[k], ordinary);
+      const std::size_t first = begin + k * next_register;
+      write_transposed(from, some * int(n_lm), filled, to + (first * columns + column) * n_lm,
+                       next_lane * columns * n_lm);
+    };
+    for (int k = 0; k < registers; ++k) {
       if (out.hessian) {
-        functions.hessian(l_max, Y, d, d + 3 * n_lm);
-        for (int ab = 0; ab < 9; ++ab) write(d + (3 + hessian_of[ab]) * n_lm, out.hessian, ab, 9);
+        all[k].hessian(l_max, Y, d, d + 3 * n_lm);
+        for (int ab = 0; ab < 9; ++ab) write(k, d + (3 + hessian_of[ab]) * n_lm, out.hessian, ab, 1, 9);
       }
       by_size(l_max, [&](auto fixed) {
-        functions.template values<fixed>(l_max, Y);
-        write(Y, out.values, 0, 1);
+        const Functions f = all[k];  // a copy that no pointer knows: it stays in registers
+        f.template values<fixed>(l_max, Y);
+        write(k, Y, out.values, 0, 1, 1);
         if (!out.gradient) return;
-        functions.before_gradient(l_max, Y);
-        const Functions f = functions;  // a copy that no pointer knows: it stays in registers
+        f.before_gradient(l_max, Y);
         differentiate<fixed>(l_max, Y, [&](int l, int lm, Lane x, Lane y, Lane) {
           d[lm] = f.template derivative<0>(l, Y[lm], x), dy[lm] = f.template derivative<1>(l, Y[lm], y);
         });
-        write(d, out.gradient, 0, 3), write(dy, out.gradient, 1, 3);
-        differentiate<fixed>(l_max, Y,
-                             [&](int l, int lm, Lane, Lane, Lane z) { d[lm] = f.template derivative<2>(l, Y[lm], z); });
-        write(d, out.gradient, 2, 3);
+        const bool together = n_lm < 64;  // at one go: fewer blocks that are not full; larger ones would leave L1
+        if (!together) write(k, d, out.gradient, 0, 1, 3), write(k, dy, out.gradient, 1, 1, 3);
+        Lane* z = together ? dz : d;
+        differentiate<fixed>(
+            l_max, Y, [&](int l, int lm, Lane, Lane, Lane dS) { z[lm] = f.template derivative<2>(l, Y[lm], dS); });
+        if (together) write(k, d, out.gradient, 0, 3, 3);
+        else write(k, d, out.gradient, 2, 1, 3);
       });
     }
   };

@@ -16,11 +16,12 @@ template <int step, class V, int... k> NB_INLINE void exchange(V& a, V& b, std::
   b = __builtin_shufflevector(a, b, (k & step ? n + k : k ^ step)...);
   a = low;
 }
-template <int step, int w, class V> NB_INLINE void exchange_all(V* x) {
-  if constexpr (step < w) {
+/// Exchanges by all steps below `end`; by all below w = the transposed block.
+template <int step, int end, int w, class V> NB_INLINE void exchange_all(V* x) {
+  if constexpr (step < end) {
   NB_UNROLL for (int i = 0; i < w; ++i) if (!(i & step))
         exchange<step>(x[i], x[i + step], std::make_integer_sequence<int, w>{});
-    exchange_all<2 * step, w>(x);
+    exchange_all<2 * step, end, w>(x);
   }
 }
 
@@ -31,20 +32,27 @@ template <int step, int w, class V> NB_INLINE void exchange_all(V* x) {
 template <class Real>
 void write_transposed(const Simd<Real>* from, int n, int filled, Real* to, std::size_t stride) {
   constexpr int w = width<Real>;
+  typedef Real Half __attribute__((vector_size(w * sizeof(Real) / 2), may_alias));
   if (n < w) {
     Simd<Real> x[w] = {};
     for (int i = 0; i < n; ++i) x[i] = from[i];
-    detail::exchange_all<1, w>(x);
+    detail::exchange_all<1, w, w>(x);
     for (int lane = 0; lane < filled; ++lane) std::memcpy(to + lane * stride, x + lane, n * sizeof(Real));
     return;
   }
   const auto block = [&](int start) {
     Simd<Real> x[w];
     NB_UNROLL for (int i = 0; i < w; ++i) x[i] = from[start + i];
-    detail::exchange_all<1, w>(x);
+    // the last exchange is left to the stores: half a register is stored as fast as a whole one
+    detail::exchange_all<1, w / 2, w>(x);
     Real* row = to + start;
     NB_UNROLL for (int lane = 0; lane < w; ++lane, row += stride)
-        if (lane < filled) std::memcpy(row, x + lane, sizeof x[lane]);
+        if (lane < filled) {
+          const int k = lane % (w / 2), upper = lane >= w / 2;
+          const Half halves[2] = {reinterpret_cast<const Half*>(x + k)[upper],
+                                  reinterpret_cast<const Half*>(x + k + w / 2)[upper]};
+          std::memcpy(row, halves, sizeof halves[0]), std::memcpy(row + w / 2, halves + 1, sizeof halves[1]);
+        }
   };
   const int beyond = int(reinterpret_cast<std::uintptr_t>(to) / sizeof(Real) % w);  // numbers since the last line
   int start = beyond && stride % w == 0 && n >= 4 * w ? w - beyond : 0;
