@@ -21,23 +21,32 @@ OneChannelProduct::OneChannelProduct(std::vector<PartShape> x, std::vector<PartS
     return std::tuple_cat(row(a), std::tie(a.m1)) < std::tuple_cat(row(b), std::tie(b.m1));
   });
   for (int part = 0; part < int(x_.size()); ++part)
-    blocks_.push_back({part, x_[part].channels, 2 * x_[part].l + 1, {}, {}, {}, {}});
+    blocks_.push_back({part, x_[part].channels, 2 * x_[part].l + 1, {}});
+  std::vector<int> entry_of_term;
   for (std::size_t k = 0; k < terms.size(); ++k) {
     const Term& t = terms[k];
     const bool new_row = k == 0 || row(terms[k - 1]) != row(t);
     Block& block = blocks_[t.x_part];
-    if (new_row) block.rows.push_back({t.z_part, t.m3, t.channel, int(entries_.size()), int(entries_.size())});
-    if (new_row || terms[k - 1].m1 != t.m1) entries_.push_back({t.m1, int(k), int(k)}), ++block.rows.back().last;
-    ++entries_.back().last;
-    from_.push_back(y_offset_[t.y_part] + t.m2), c_.push_back(t.c);
-  }
-  for (Block& block : blocks_)
-    for (int m1 = 0; m1 <= block.d1; ++m1) {
-      block.by_m1_first.push_back(int(block.by_m1_entry.size()));
-      for (int r = 0; r < int(block.rows.size()); ++r)
-        for (int e = block.rows[r].first; e < block.rows[r].last; ++e)
-          if (entries_[e].m1 == m1) block.by_m1_entry.push_back(e), block.by_m1_row.push_back(r);
+    if (new_row) {
+      block.rows.push_back(
+          {t.z_part, t.m3 * z_[t.z_part].channels + t.channel, int(entries_.size()), int(entries_.size())});
+      for (int m1 = 0; block.d1 <= d1_in_registers && m1 < block.d1; ++m1) entries_.push_back({m1, int(k), int(k)});
     }
+    Row& r = block.rows.back();
+    if (block.d1 > d1_in_registers && (new_row || terms[k - 1].m1 != t.m1)) entries_.push_back({t.m1, int(k), int(k)});
+    r.last = int(entries_.size());
+    const int entry = block.d1 > d1_in_registers ? r.last - 1 : r.first + t.m1;
+    if (entries_[entry].first == entries_[entry].last) entries_[entry].first = int(k);
+    entries_[entry].last = int(k) + 1;
+    from_.push_back(y_offset_[t.y_part] + t.m2), c_.push_back(t.c);
+    entry_of_term.push_back(entry);
+  }
+  for (int j = 0; j < y_dim_; ++j) {
+    gathered_first_.push_back(int(gathered_.size()));
+    for (std::size_t k = 0; k < terms.size(); ++k)
+      if (from_[k] == j) gathered_.push_back(entry_of_term[k]), gathered_c_.push_back(c_[k]);
+  }
+  gathered_first_.push_back(int(gathered_.size()));
 }
 
 template <class Real> bool OneChannelProduct::suits() const {
@@ -53,13 +62,44 @@ template <class Real> NB_INLINE Simd<Real> load(const Real* p) {
 }
 template <class Real> NB_INLINE void store(Real* p, Simd<Real> x) { std::memcpy(p, &x, sizeof x); }
 
-/// f.operator()<n>(first channel) for all channels, n registers at a time.
-template <class Real, class F> NB_INLINE void by_registers(int channels, F f) {
+/// f.operator()<d1, n>(first channel) for all channels of a part, n registers at a time; d1 is 0 where it is too large
+/// for registers.
+template <class Real, class F> NB_INLINE void by_registers(int d1, int channels, F f) {
   constexpr int w = width<Real>;
-  int k = 0;
-  for (; k + 4 * w <= channels; k += 4 * w) f.template operator()<4>(k);
-  for (; k < channels; k += w) f.template operator()<1>(k);
+  const auto all = [&]<int fixed, int most>() {
+    int k = 0;
+    for (; k + most * w <= channels; k += most * w) f.template operator()<fixed, most>(k);
+    for (; k < channels; k += w) f.template operator()<fixed, 1>(k);
+  };
+  switch (d1) {
+    case 1:
+      return all.template operator()<1, 4>();
+    case 3:
+      return all.template operator()<3, 4>();
+    case 5:
+      return all.template operator()<5, 4>();
+    case 7:
+      return all.template operator()<7, 2>();
+    default:
+      return all.template operator()<0, 4>();
+  }
 }
+
+/// `count` registers of the rows m1 of a state: loaded once where d1 is known.
+template <class Real, int d1, int count> struct Columns {
+  const Real* from;
+  int row;
+  Simd<Real> kept[d1 ? d1 : 1][count];
+
+  NB_INLINE Columns(const Real* from, int row) : from(from), row(row) {
+    NB_UNROLL for (int m1 = 0; m1 < d1; ++m1)
+      NB_UNROLL for (int i = 0; i < count; ++i) kept[m1][i] = load(from + m1 * row + i * width<Real>);
+  }
+  NB_INLINE Simd<Real> operator()(int m1, int i) const {
+    if constexpr (d1 > 0) return kept[m1][i];
+    else return load(from + m1 * row + i * width<Real>);
+  }
+};
 
 }  // namespace
 
@@ -67,14 +107,19 @@ template <class Real, class F> NB_INLINE void by_registers(int channels, F f) {
 template <class Real> struct OneChannelProduct::Tile {
   static constexpr int w = width<Real>;
   const OneChannelProduct& product;
-  Buffer<Real> y, M, G, sums, x_part, bar;
-  std::vector<const Real*> z;
+  Buffer<Real> y, M, sums, c, gathered_c;
   std::size_t first = 0;
   int n = 0;
 
   explicit Tile(const OneChannelProduct& p)
-      : product(p), y(p.y_dim_ * w), M(p.entries_.size() * w), G(p.entries_.size() * w), sums(p.entries_.size() * w) {
-    sums.clear();
+      : product(p),
+        y(p.y_dim_ * w),
+        M(p.entries_.size() * w),
+        sums(p.entries_.size() * w),
+        c(p.c_.size()),
+        gathered_c(p.c_.size()) {
+    std::copy(p.c_.begin(), p.c_.end(), c.data());
+    std::copy(p.gathered_c_.begin(), p.gathered_c_.end(), gathered_c.data());
   }
 
   template <class P> P* state(const PartArrays<P>& states, int part, int lane) const {
@@ -86,104 +131,109 @@ template <class Real> struct OneChannelProduct::Tile {
       for (std::size_t part = 0; part < product.y_.size(); ++part)
         for (int m = 0; m <= 2 * product.y_[part].l; ++m)
           y[(product.y_offset_[part] + m) * w + lane] = lane < n ? state(states, int(part), lane)[m] : Real(0);
-    for (std::size_t e = 0; e < product.entries_.size(); ++e) {
+    const Real *const from_y = y.data(), *const factors = c.data();
+    const int* const from = product.from_.data();
+    Real* to = M.data();
+    for (const Entry& e : product.entries_) {
       Simd<Real> sum{};
-      for (int t = product.entries_[e].first; t < product.entries_[e].last; ++t)
-        sum += load(y.data() + product.from_[t] * w) * Real(product.c_[t]);
-      store(M.data() + e * w, sum);
+      for (int t = e.first; t < e.last; ++t) sum += load(from_y + from[t] * w) * factors[t];
+      store(to, sum), to += w;
     }
   }
 
   template <class P> P* row(const PartArrays<P>& z, const Row& r, int lane) const {
-    return state(z, r.z_part, lane) + r.m3 * product.z_[r.z_part].channels + r.channel;
+    return state(z, r.z_part, lane) + r.offset;
   }
 
-  /// A part of one state of x in a place of our own: every number is read some ten times, and users' rows cross lines.
-  const Real* aligned_x(const PartArrays<const Real>& x, const Block& b, int lane) {
-    x_part.resize(b.d1 * b.channels);
-    const Real* from = state(x, b.x_part, lane);
-    for (int k = 0; k < b.d1 * b.channels; k += w) store(x_part.data() + k, load(from + k));
-    return x_part.data();
+  /// f(m1, entry) for the entries of a row.
+  template <int d1, class F> NB_INLINE void each(const Row& r, F f) const {
+    if constexpr (d1 > 0) {
+      NB_UNROLL for (int m1 = 0; m1 < d1; ++m1) f(m1, r.first + m1);
+    } else {
+      for (int e = r.first; e < r.last; ++e) f(product.entries_[e].m1, e);
+    }
   }
 
   /// z of one state.
   template <bool streaming> void multiply(const PartArrays<const Real>& x, const PartArrays<Real>& z, int lane) {
-    for (const Block& b : product.blocks_) {
-      const Real* from = aligned_x(x, b, lane);
-      for (const Row& r : b.rows) {
-        Real* to = row(z, r, lane);
-        by_registers<Real>(b.channels, [&]<int count>(int k) {
+    for (const Block& b : product.blocks_)
+      by_registers<Real>(b.d1, b.channels, [&]<int d1, int count>(int k) {
+        const Columns<Real, d1, count> columns(state(x, b.x_part, lane) + k, b.channels);
+        const Real* const matrix = M.data() + lane;
+        for (const Row& r : b.rows) {
           Simd<Real> sum[count] = {};
-          for (int e = r.first; e < r.last; ++e) {
-            const Real m = M[e * w + lane];
-            const Real* column = from + product.entries_[e].m1 * b.channels + k;
-    NB_UNROLL for (int i = 0; i < count; ++i) sum[i] += m * load(column + i * w);
-          }
+          each<d1>(r, [&](int m1, int e) {
+            const Real m = matrix[e * w];
+            NB_UNROLL for (int i = 0; i < count; ++i) sum[i] += m * columns(m1, i);
+          });
+          Real* to = row(z, r, lane) + k;
           NB_UNROLL for (int i = 0; i < count; ++i) {
-            if constexpr (streaming) stream<Real>(to + k + i * w, sum[i]);
-            else store(to + k + i * w, sum[i]);
+            if constexpr (streaming) stream<Real>(to + i * w, sum[i]);
+            else store(to + i * w, sum[i]);
           }
-        });
-      }
-    }
+        }
+      });
   }
 
-  /// x_bar of one state, unless empty, and G, if wanted, into its lane.
-  void multiply_transposed(const PartArrays<const Real>& x, const PartArrays<const Real>& z_bar,
-                           const PartArrays<Real>& x_bar, bool want_G, int lane) {
-    for (const Block& b : product.blocks_) {
-      bar.resize(b.rows.size() * b.channels);
-      const Real* from = want_G ? aligned_x(x, b, lane) : nullptr;
-      for (std::size_t r = 0; r < b.rows.size(); ++r)
-        by_registers<Real>(b.channels, [&]<int count>(int k) {
-          const Real* given = row(z_bar, b.rows[r], lane) + k;
-          Simd<Real> z[count];
-          NB_UNROLL for (int i = 0; i < count; ++i) z[i] = load(given + i * w);
-          NB_UNROLL for (int i = 0; i < count; ++i) store(bar.data() + r * b.channels + k + i * w, z[i]);
-          for (int e = b.rows[r].first; want_G && e < b.rows[r].last; ++e) {
-            const Real* column = from + product.entries_[e].m1 * b.channels + k;
-            Simd<Real> sum = k == 0 ? Simd<Real>{} : load(sums.data() + e * w);
-            NB_UNROLL for (int i = 0; i < count; ++i) sum += z[i] * load(column + i * w);
-            store(sums.data() + e * w, sum);
-          }
-        });
-      for (int m1 = 0; !x_bar.empty() && m1 < b.d1; ++m1) {
-        Real* to = state(x_bar, b.x_part, lane) + m1 * b.channels;
-        by_registers<Real>(b.channels, [&]<int count>(int k) {
-          Simd<Real> sum[count] = {};
-          for (int at = b.by_m1_first[m1]; at < b.by_m1_first[m1 + 1]; ++at) {
-            const Real m = M[b.by_m1_entry[at] * w + lane];
-            const Real* column = bar.data() + b.by_m1_row[at] * b.channels + k;
-            NB_UNROLL for (int i = 0; i < count; ++i) sum[i] += m * load(column + i * w);
-          }
-          NB_UNROLL for (int i = 0; i < count; ++i) store(to + k + i * w, sum[i]);
-        });
-      }
-    }
-    if (want_G) sum_lanes(lane);
+  /// x_bar of one state
+  void multiply_transposed(const PartArrays<const Real>& z_bar, const PartArrays<Real>& x_bar, int lane) {
+    for (const Block& b : product.blocks_)
+      by_registers<Real>(b.d1, b.channels, [&]<int d1, int count>(int k) {
+        Real* to = state(x_bar, b.x_part, lane) + k;
+        const Real* const matrix = M.data() + lane;
+        Simd<Real> sum[d1 ? d1 : 1][count] = {};
+        for (int m1 = 0; d1 == 0 && m1 < b.d1; ++m1)
+          for (int i = 0; i < count; ++i) store(to + m1 * b.channels + i * w, Simd<Real>{});
+        for (const Row& r : b.rows) {
+          const Columns<Real, 1, count> given(row(z_bar, r, lane) + k, 0);
+          each<d1>(r, [&](int m1, int e) {
+            const Real m = matrix[e * w];
+            NB_UNROLL for (int i = 0; i < count; ++i) {
+              Real* at = to + m1 * b.channels + i * w;
+              if constexpr (d1 > 0) sum[m1][i] += m * given(0, i);
+              else store(at, load(at) + m * given(0, i));
+            }
+          });
+        }
+        NB_UNROLL for (int m1 = 0; m1 < d1; ++m1)
+          NB_UNROLL for (int i = 0; i < count; ++i) store(to + m1 * b.channels + i * w, sum[m1][i]);
+      });
   }
 
-  void sum_lanes(int lane) {
-    const int n_entries = int(product.entries_.size());
-    for (int e = 0; e < n_entries; e += w) {
+  /// y_bar of one state: C is summed over before lanes are, which leaves few sums over lanes.
+  void gather(const PartArrays<const Real>& x, const PartArrays<const Real>& z_bar, const PartArrays<Real>& y_bar,
+              int lane) {
+    for (const Block& b : product.blocks_)
+      by_registers<Real>(b.d1, b.channels, [&]<int d1, int count>(int k) {
+        const Columns<Real, d1, count> columns(state(x, b.x_part, lane) + k, b.channels);
+        Real* const to = sums.data();
+        for (const Row& r : b.rows) {
+          const Columns<Real, 1, count> given(row(z_bar, r, lane) + k, 0);
+          each<d1>(r, [&](int m1, int e) {
+            Simd<Real> sum = given(0, 0) * columns(m1, 0);
+            NB_UNROLL for (int i = 1; i < count; ++i) sum += given(0, i) * columns(m1, i);
+            store(to + e * w, k == 0 ? sum : sum + load(to + e * w));
+          });
+        }
+      });
+    const Real *const from = sums.data(), *const factors = gathered_c.data();
+    const int *const entry = product.gathered_.data(), *const first = product.gathered_first_.data();
+    for (int j = 0; j < product.y_dim_; j += w) {
       Simd<Real> group[w];
-      for (int k = 0; k < w; ++k) group[k] = load(sums.data() + std::min(e + k, n_entries - 1) * w);
-      const Simd<Real> total = transposed_sum(group);
-      for (int k = 0; k < w && e + k < n_entries; ++k) G[(e + k) * w + lane] = total[k];
-    }
-  }
-
-  void write_y_bar(const PartArrays<Real>& y_bar) {
-    y.clear();
-    for (std::size_t e = 0; e < product.entries_.size(); ++e)
-      for (int t = product.entries_[e].first; t < product.entries_[e].last; ++t) {
-        Real* to = y.data() + product.from_[t] * w;
-        store(to, load(to) + load(G.data() + e * w) * Real(product.c_[t]));
+      for (int i = 0; i < w; ++i) {
+        Simd<Real> sum[4] = {};  // four chains of additions at a time
+        int t = j + i < product.y_dim_ ? first[j + i] : 0;
+        const int end = j + i < product.y_dim_ ? first[j + i + 1] : 0;
+        for (; t + 4 <= end; t += 4)
+          NB_UNROLL for (int k = 0; k < 4; ++k) sum[k] += load(from + entry[t + k] * w) * factors[t + k];
+        for (; t < end; ++t) sum[0] += load(from + entry[t] * w) * factors[t];
+        group[i] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
       }
-    for (int lane = 0; lane < n; ++lane)
-      for (std::size_t part = 0; part < product.y_.size(); ++part)
-        for (int m = 0; m <= 2 * product.y_[part].l; ++m)
-          state(y_bar, int(part), lane)[m] = y[(product.y_offset_[part] + m) * w + lane];
+      store(y.data() + j, transposed_sum(group));
+    }
+    for (std::size_t part = 0; part < product.y_.size(); ++part)
+      std::memcpy(state(y_bar, int(part), lane), y.data() + product.y_offset_[part],
+                  (2 * product.y_[part].l + 1) * sizeof(Real));
   }
 
   /// work(tile) for all states, a register of them at a time, spread over the threads.
@@ -228,8 +278,10 @@ void OneChannelProduct::adjoint(std::size_t n, const PartArrays<const Real>& x, 
                                 const PartArrays<Real>& y_bar, int threads) const {
   Tile<Real>::for_all(*this, n, threads, [&](Tile<Real>& tile) {
     if (!x_bar.empty()) tile.make_matrix(y);
-    for (int lane = 0; lane < tile.n; ++lane) tile.multiply_transposed(x, z_bar, x_bar, !y_bar.empty(), lane);
-    if (!y_bar.empty()) tile.write_y_bar(y_bar);
+    for (int lane = 0; lane < tile.n; ++lane) {
+      if (!x_bar.empty()) tile.multiply_transposed(z_bar, x_bar, lane);
+      if (!y_bar.empty()) tile.gather(x, z_bar, y_bar, lane);
+    }
   });
 }
 

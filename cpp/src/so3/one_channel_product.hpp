@@ -40,15 +40,15 @@ class OneChannelProduct {
     int m1, first, last;  // M = sum of c y over terms first .. last - 1
   };
   struct Row {
-    int z_part, m3, channel, first, last;  // entries
+    int z_part, offset, first, last;  // of one state; entries
   };
   /// All that one part of x contributes.
   struct Block {
     int x_part, channels, d1;
     std::vector<Row> rows;
-    std::vector<int> by_m1_first, by_m1_entry, by_m1_row;  // the entries of each m1
   };
   template <class Real> struct Tile;
+  static constexpr int d1_in_registers = 7;  // up to here rows have entries for all m1, zeros too
 
   std::vector<PartShape> x_, y_, z_;
   std::vector<int> y_offset_;
@@ -57,6 +57,8 @@ class OneChannelProduct {
   std::vector<Entry> entries_;
   std::vector<int> from_;  // y of each term
   std::vector<double> c_;
+  std::vector<int> gathered_first_, gathered_;  // the terms of each y: their entries
+  std::vector<double> gathered_c_;
 };
 
 }  // namespace nbcore::so3
