@@ -144,7 +144,7 @@ template <class Real> class Mix : public GateOf<Mix<Real>, Real> {
         if (p.first) mix<false>(from, p.K, W, to, p.N, rows, p.K, p.N);
         else mix<true>(from, p.K, W, to, p.N, rows, p.K, p.N);
       };
-      plane(A.value, C.value);
+      if (!b.tangent) plane(A.value, C.value);
       if constexpr (is_dual<Lane>) plane(A.dot, C.dot);
     });
   }
@@ -164,7 +164,7 @@ template <class Real> class Mix : public GateOf<Mix<Real>, Real> {
         if (b.inputs[p.input].fresh) mix<false>(from, p.N, W, to, p.K, rows, p.N, p.K);
         else mix<true>(from, p.N, W, to, p.K, rows, p.N, p.K);
       };
-      plane(C_bar.value, A_bar.value);
+      if (!b.tangent) plane(C_bar.value, A_bar.value);
       if constexpr (is_dual<Lane>) plane(C_bar.dot, A_bar.dot);
       if constexpr (want.parameters) {
         Real* W_bar = b.weights_bar + c * class_size + p.W;

@@ -6,13 +6,18 @@
 
 namespace nbcore {
 
+/// A dual sweep computes value and tangent of everything; a tangent one follows a plain sweep with the same seeds over
+/// the same memory, whose values it takes (half of the work of a mix gate).
+enum class Pass { plain, dual, tangent };
+
 /// What one thread needs to run blocks; grows to the largest block and is then never allocated again.
 template <class Real> struct Workspace {
   std::vector<PlaneBuffer<Real>> x, bar;  // per slot, rows: the block's parents
   std::vector<Edges<Real>> edges;         // per relation
   std::vector<char> written;              // per slot: something stands in bar
   Scratch<Real> scratch;
-  Block<Real> view;  // of the gate that runs
+  Buffer<Real> unused;  // where a tangent sweep's values of adjoints go
+  Block<Real> view;     // of the gate that runs
 };
 
 /// Persistent slots of a system of several blocks.
@@ -26,13 +31,14 @@ template <class Real> class Sweep {
  public:
   /// Without `system` the graph must be closed: states of all sets lie in one workspace.
   /// splines: per relation, in the place of radial networks; plain sweeps that want no adjoints of weights
-  Sweep(const Network& network, const Graph& graph, const Buffer<Real>& packed, bool dual, SystemStates<Real>* system,
+  Sweep(const Network& network, const Graph& graph, const Buffer<Real>& packed, Pass pass, SystemStates<Real>* system,
         const std::vector<RadialSplines>* splines = nullptr)
       : network_(network),
         engine_(network.engine<Real>()),
         graph_(graph),
         packed_(packed),
-        dual_(dual),
+        dual_(pass != Pass::plain),
+        tangent_(pass == Pass::tangent),
         system_(system),
         splines_(splines) {}
 
@@ -85,7 +91,7 @@ template <class Real> class Sweep {
         if (in_halo(input, level)) {
           PlaneBuffer<Real>& halo = system_->halo_bar[block_index][input];
           halo.resize(engine_.layouts[input].node_size() * block.halo.size(), dual_);
-          halo.clear(dual_);
+          clear(halo);
         }
     }
   }
@@ -103,6 +109,8 @@ template <class Real> class Sweep {
         if (view.inputs[k].fresh) ws.written[input] = 1;
         else write_zeros(input, ws);
       }
+      for (State<Real>& input : view.inputs)
+        if (tangent_) input.bar.value = unused(input.layout->node_size() * input.bar_rows, ws);
       view.weights_bar = weights_bar ? weights_bar + step->weights : nullptr;
       step->gate->adjoint(dual_, want, view);
     }
@@ -139,7 +147,7 @@ template <class Real> class Sweep {
           const auto [b, row] = r.writers[k];
           const Planes<Real> from =
               system_->halo_bar[b][slot].planes() + layout.offset(p, int(r.blocks[b].halo.size())) + row * size;
-          for (std::ptrdiff_t i = 0; i < size; ++i) to.value[i] += from.value[i];
+          for (std::ptrdiff_t i = 0; !tangent_ && i < size; ++i) to.value[i] += from.value[i];
           if (dual_)
             for (std::ptrdiff_t i = 0; i < size; ++i) to.dot[i] += from.dot[i];
         }
@@ -158,7 +166,7 @@ template <class Real> class Sweep {
         const std::ptrdiff_t size = engine_.layouts[slot].node_size() * graph_.sets[network_.slots()[slot].set].n;
         system_->x[slot].resize(size, dual_);
         system_->bar[slot].resize(size, dual_);
-        system_->bar[slot].clear(dual_);
+        clear(system_->bar[slot]);
         if (!engine_.steps[slot].gate) leaf(int(slot), system_->x[slot], system_->bar[slot]);
       }
   }
@@ -168,13 +176,17 @@ template <class Real> class Sweep {
     const Layout<Real>& layout = engine_.layouts[slot];
     const int n = graph_.sets[0].n, row = layout.row(0), channels = layout[0].channels();
     x.resize(layout.node_size() * n, dual_), bar.resize(layout.node_size() * n, dual_);
-    x.clear(dual_), bar.clear(dual_);
+    x.clear(dual_), clear(bar);
     const std::vector<double>& from = graph_.leaves[slot];
     for (std::ptrdiff_t k = 0; k < std::ptrdiff_t(n) * layout[0].dim(); ++k)
       for (int c = 0; c < channels; ++c) x.value[k * row + c] = Real(from[k * channels + c]);
   }
+  void clear(PlaneBuffer<Real>& adjoint) const {
+    if (!tangent_) adjoint.value.clear();
+    if (dual_) adjoint.dot.clear();
+  }
   void write_zeros(int slot, Workspace<Real>& ws) const {
-    ws.bar[slot].clear(dual_);
+    clear(ws.bar[slot]);
     ws.written[slot] = 1;
   }
   bool outside(int slot) const { return system_ && network_.slots()[slot].persistent; }
@@ -207,14 +219,19 @@ template <class Real> class Sweep {
     b.weights = packed_.data() + step.weights, b.copies = packed_.data() + engine_.n_weights + step.copies;
     ws.scratch.reset();
     b.scratch = &ws.scratch;
+    b.tangent = tangent_;
     return b;
+  }
+  Real* unused(std::ptrdiff_t n, Workspace<Real>& ws) const {
+    if (std::ptrdiff_t(ws.unused.size()) < n) ws.unused.resize(n), ws.unused.clear();
+    return ws.unused.data();
   }
 
   const Network& network_;
   const Engine<Real>& engine_;
   const Graph& graph_;
   const Buffer<Real>& packed_;
-  bool dual_;
+  bool dual_, tangent_;
   SystemStates<Real>* system_;
   const std::vector<RadialSplines>* splines_;
 };

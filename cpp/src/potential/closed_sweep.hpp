@@ -23,7 +23,7 @@ template <class Real> class ClosedSweep {
  public:
   ClosedSweep(const Network& network, const Graph& graph, const Buffer<Real>& packed, Workspace<Real>& ws,
               const std::vector<RadialSplines>* splines = nullptr)
-      : network_(network), graph_(graph), ws_(ws), sweep_(network, graph, packed, false, nullptr, splines) {}
+      : network_(network), graph_(graph), ws_(ws), sweep_(network, graph, packed, Pass::plain, nullptr, splines) {}
 
   void forward();
   /// The state of a slot after forward; its adjoint may be seeded after clear().

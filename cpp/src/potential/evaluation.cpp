@@ -38,7 +38,7 @@ template <class Real> class BlockEvaluation {
         threads_(threads),
         space_(space),
         to_(to),
-        sweep_(network, graph, packed, false, &space.system, splines) {}
+        sweep_(network, graph, packed, Pass::plain, &space.system, splines) {}
 
   void run() {
     space_.system.direct = graph_.coloured;

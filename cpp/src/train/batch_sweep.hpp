@@ -60,8 +60,8 @@ class BatchSweep {
   }
 
   /// Levels 1 .. to; `read` is called with each Place after it.
-  template <class F> void forward(bool dual, int to, F read) {
-    dual_ = dual;
+  template <class F> void forward(Pass pass, int to, F read) {
+    pass_ = pass;
     each_member([&](int m) {
       memory_[m]->system.direct = graphs_[m]->closed;
       sweep(m).prepare_system();
@@ -124,7 +124,7 @@ class BatchSweep {
     if (threads_ > 1) std::sort(order.begin(), order.end());
     parallel_for(n, threads_, [&](int k, int) { f(order[k].second); });
   }
-  Sweep<double> sweep(int m) const { return {network_, *graphs_[m], packed_, dual_, &memory_[m]->system}; }
+  Sweep<double> sweep(int m) const { return {network_, *graphs_[m], packed_, pass_, &memory_[m]->system}; }
   /// Does no level below use the relation of this one?
   bool lowest(int level) const {
     for (int k = 1; k < level; ++k)
@@ -142,7 +142,8 @@ class BatchSweep {
     const Sweep<double> s = sweep(m);
     Workspace<double>& ws = *memory_[m]->workspaces[relation][b];
     if (lowest(level))
-      s.edges(relation, s.relation(level).blocks[b], dual_ ? memory_[m]->r_dot[relation][b].data() : nullptr, ws);
+      s.edges(relation, s.relation(level).blocks[b],
+              pass_ != Pass::plain ? memory_[m]->r_dot[relation][b].data() : nullptr, ws);
     s.forward(level, b, ws);
     read(Place{m, level, b, s, ws});
   }
@@ -151,7 +152,7 @@ class BatchSweep {
     const int relation = network_.level(level).relation;
     const Sweep<double> s = sweep(m);
     Workspace<double>& ws = *memory_[m]->workspaces[relation][b];
-    if (want.edges && highest(level)) ws.edges[relation].clear_adjoints(dual_);
+    if (want.edges && highest(level)) ws.edges[relation].clear_adjoints(pass_ != Pass::plain);
     s.clear(level, b, ws);
     seed(Place{m, level, b, s, ws});
     s.adjoint(level, b, want, weights_bar, ws);
@@ -163,7 +164,7 @@ class BatchSweep {
   std::vector<const Graph*> graphs_;
   int threads_;
   std::vector<std::unique_ptr<Memory>>& memory_;
-  bool dual_ = false;
+  Pass pass_ = Pass::plain;
   std::vector<std::vector<Task>> tasks_;  // [level - 1]
   std::vector<int> first_block_;          // [level - 1] number of the first of them in the batch
 };

@@ -79,7 +79,7 @@ class TrainingSet::Group {
     const bool has_energy = set_.potential_->has_energy();
     const auto nothing = [](const BatchSweep::Place&) {};
     const auto read = [&](const BatchSweep::Place& place) { read_block(place); };
-    sweep_.forward(false, network_.levels() - (has_energy ? 1 : 0), read);
+    sweep_.forward(Pass::plain, network_.levels() - (has_energy ? 1 : 0), read);
     if (has_energy)
       sweep_.adjoint(Want{true, false}, true, {}, read,
                      [&](const auto& place) { seed_energy(place, -scale, nullptr); });
@@ -90,10 +90,10 @@ class TrainingSet::Group {
                      [&](const auto& place) { seed_outputs(place, false, weight); });
       return;
     }
-    sweep_.forward(true, network_.levels() - 1, nothing);
+    sweep_.forward(Pass::tangent, network_.levels() - 1, nothing);
     sweep_.adjoint(Want{false, true}, true, buffers, nothing, [&](const auto& place) {
       const double a = weight * scale * seeds_[place.member].a;
-      seed_energy(place, -scale, &a), seed_outputs(place, true, weight);
+      seed_energy(place, 0, &a), seed_outputs(place, true, weight);
     });
   }
 
