@@ -12,8 +12,8 @@
 // from the real basis (so3::real_clebsch_gordan): the sums of such paths are turned by i in the end.
 //
 //   forward   channel register outside, then path, then children; the 2l3+1 sums stay in registers
-//   adjoint   edge outside, then path, then channel registers; the Gram matrix A_bar (w H) stays in registers, and one
-//             transposed reduction per edge turns it into M_bar, Y_bar
+//   adjoint   edge outside, then path, then channel registers; the Gram matrix A_bar (w H) stays in registers, and
+//             turns to Y_bar, whose lanes are summed once per edge
 //
 // Nothing of size edges x channels leaves the scratch of one parent.
 #include "gates/gate.hpp"
@@ -126,11 +126,9 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
     const int B_row = e.B_row(radial), P = int(couplings.paths.size()), M_size = couplings.size();
     const std::ptrdiff_t w_row = std::ptrdiff_t(P) * row;  // weights of one child: [path][channel]
     const std::size_t M_all = std::size_t(edges_at_once) * M_size;
-    const Planes<Real> M = b.scratch->take_planes(M_all, dual), M_bar = b.scratch->take_planes(M_size, dual);
+    const Planes<Real> M = b.scratch->take_planes(M_all, dual);
     const Planes<Real> weights = b.scratch->take_planes(chunk * w_row, dual),
                        Gram = b.scratch->take_planes(M_all * w, dual);
-    std::memset(Gram.value, 0, sizeof(Real) * M_all * w);  // gaps between l2 stay zero
-    if (dual) std::memset(Gram.dot, 0, sizeof(Real) * M_all * w);
     const State<Real>& H = b.inputs[0];
     turn<Lane>(b, true, -1);  // there and, in the end, back
     for (int i = 0; i < b.n; ++i)
@@ -166,8 +164,7 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
           }
           if constexpr (want.edges)
             for (int k = 0; k < n; ++k)
-              contract_adjoint<Lane>(couplings, Gram + std::ptrdiff_t(k) * M_size * w, M_bar,
-                                     Y_bar + (q0 + q + k) * e.Y_row);
+              contract_adjoint<Lane>(couplings, Gram + std::ptrdiff_t(k) * M_size * w, Y_bar + (q0 + q + k) * e.Y_row);
         }
         // w_bar now stands in place of w:  B_bar[q][n] += sum_pc W[p][n][c] w_bar,  W_bar[p][n][c] += sum_q B[q][n]
         // w_bar

@@ -109,14 +109,13 @@ template <class Real> class ZerothOrderDots : public GateOf<ZerothOrderDots<Real
     const Edges<Real>& e = *b.edges;
     const Planes<Real> Y = b.edges->Y.planes(), Y_bar = b.edges->Y_bar.planes();
     const int M_size = couplings.size();
-    const Planes<Real> M = b.scratch->take_planes(M_size, dual), M_bar = b.scratch->take_planes(M_size, dual),
+    const Planes<Real> M = b.scratch->take_planes(M_size, dual),
                        Gram = b.scratch->take_planes(std::size_t(M_size) * w, dual);
     const Planes<Real> X = b.scratch->take_planes(std::size_t(chunk) * K, dual),
                        X_bar = b.scratch->take_planes(std::size_t(chunk) * K, dual),
                        weights = b.scratch->take_planes(std::size_t(chunk) * N, dual),
                        weights_bar = b.scratch->take_planes(std::size_t(chunk) * N, dual),
                        of_path = b.scratch->take_planes(row, dual);
-    clear<Lane>(Gram, std::size_t(M_size) * w);  // gaps between l2 stay zero
     const State<Real>& H = b.inputs[0];
     each_chunk(b, [&](int i, std::int64_t q0, int n_children) {
       edge_weights<Lane>(b, i, q0, n_children, X, weights);  // once more: cheaper than keeping them
@@ -146,7 +145,7 @@ template <class Real> class ZerothOrderDots : public GateOf<ZerothOrderDots<Real
             store(weights_bar, at + c, sum);
           }
         }
-        if constexpr (want.edges) contract_adjoint<Lane>(couplings, Gram, M_bar, Y_bar + (q0 + q) * e.Y_row);
+        if constexpr (want.edges) contract_adjoint<Lane>(couplings, Gram, Y_bar + (q0 + q) * e.Y_row);
       }
       edge_weights_adjoint<Lane, want>(b, i, q0, n_children, X, X_bar, weights_bar);
     });

@@ -103,21 +103,11 @@ NB_INLINE void contract(const Couplings<Real>& couplings, Planes<Real> Y, Planes
   if constexpr (is_dual<Lane>) couplings.forward(Y.dot, M.dot);
 }
 
-/// Y_bar of one edge from the Gram matrices of its paths, whose registers are not yet summed; M_bar is scratch
-template <class Lane, class Real> NB_INLINE void contract_adjoint(const Couplings<Real>& couplings, Planes<Real> Gram,
-                                                                  Planes<Real> M_bar, Planes<Real> Y_bar) {
-  using V = Simd<Real>;
-  constexpr int w = width<Real>;
-  const auto plane = [&](const Real* registers, Real* sums, Real* to) {
-    for (int k = 0; k < couplings.size(); k += w) {
-      V group[w];
-  NB_UNROLL for (int i = 0; i < w; ++i) group[i] = reinterpret_cast<const V*>(registers)[k + i];
-      *reinterpret_cast<V*>(sums + k) = transposed_sum(group);
-    }
-    couplings.adjoint(sums, to);
-  };
-  plane(Gram.value, M_bar.value, Y_bar.value);
-  if constexpr (is_dual<Lane>) plane(Gram.dot, M_bar.dot, Y_bar.dot);
+/// Y_bar of one edge from the Gram matrices of its paths, whose registers are not yet summed
+template <class Lane, class Real>
+NB_INLINE void contract_adjoint(const Couplings<Real>& couplings, Planes<Real> Gram, Planes<Real> Y_bar) {
+  couplings.adjoint(reinterpret_cast<const Simd<Real>*>(Gram.value), Y_bar.value);
+  if constexpr (is_dual<Lane>) couplings.adjoint(reinterpret_cast<const Simd<Real>*>(Gram.dot), Y_bar.dot);
 }
 
 }  // namespace nbcore

@@ -23,9 +23,15 @@ struct Path {
 
 template <class Real> class Couplings {
   using V = Simd<Real>;
-  static constexpr int w = width<Real>;
+  static constexpr int w = width<Real>, max_l = 10;
   std::vector<int> start_;       // elements of M with l2: the registers start_[l2] .. start_[l2+1]-1
   std::vector<Buffer<Real>> C_;  // [l2][m2][registers of M]
+  struct Term {
+    Real C;
+    int M;
+  };
+  std::vector<Term> terms_;  // what is not zero in C, sorted by l2 and m2
+  std::vector<int> last_;    // [l2 l2 + l2 + m2] the end of its terms
   int l_max_ = 0;
 
   /// f.template operator()<2l2+1>() to l2 = 3, <0> above
@@ -67,6 +73,11 @@ template <class Real> class Couplings {
             for (int m3 = 0; m3 < d3; ++m3)
               C_[l2][m2 * n + p.M - start_[l2] * w + m3 * d1 + m1] = Real(scale * C[(m1 * d2 + m2) * d3 + m3]);
       }
+      for (int m2 = 0; m2 <= 2 * l2; ++m2) {
+        for (int k = 0; k < n; ++k)
+          if (const Real c = C_[l2][m2 * n + k]; c != 0) terms_.push_back({c, start_[l2] * w + k});
+        last_.push_back(int(terms_.size()));
+      }
     }
   }
   /// Numbers in M of one edge, a multiple of the register width
@@ -85,25 +96,20 @@ template <class Real> class Couplings {
         }
       });
   }
-  /// Y_bar += C^T M_bar, one plane; rows of Y_bar are whole registers
-  void adjoint(const Real* M_bar, Real* Y_bar) const {
-    V sums[(max_l + 1) * (max_l + 1) + w];  // not yet summed over lanes
-    for (int l2 = 0; l2 <= l_max_; ++l2)
-      with_size(l2, [&]<int d2>() {
-        const int n = start_[l2 + 1] - start_[l2];
-        const V* C = reinterpret_cast<const V*>(C_[l2].data());
-        V sum[d2 ? d2 : 2 * max_l + 1] = {};
-        for (int k = 0; k < n; ++k) {
-          const V m = *reinterpret_cast<const V*>(M_bar + (start_[l2] + k) * w);
-          repeat<d2>(2 * l2 + 1, [&](int m2) { sum[m2] += C[m2 * n + k] * m; });
-        }
-        repeat<d2>(2 * l2 + 1, [&](int m2) { sums[l2 * l2 + m2] = sum[m2]; });
-      });
+  /// Y_bar += C^T M_bar, one plane, where M_bar [size()] is made of registers whose lanes are still to be summed: C
+  /// comes first, term by term, since there are fewer harmonics than numbers in M. Rows of Y_bar are whole registers.
+  void adjoint(const V* M_bar, Real* Y_bar) const {
+    V sums[(max_l + 1) * (max_l + 1) + w];
     const int n_lm = (l_max_ + 1) * (l_max_ + 1);
+    const Term* term = terms_.data();
+    for (int lm = 0; lm < n_lm; ++lm) {
+      V sum{};
+      for (const Term* end = terms_.data() + last_[lm]; term < end; ++term) sum += M_bar[term->M] * term->C;
+      sums[lm] = sum;
+    }
     for (int k = n_lm; k % w; ++k) sums[k] = V{};
     for (int k = 0; k < n_lm; k += w) *reinterpret_cast<V*>(Y_bar + k) += transposed_sum(sums + k);
   }
-  static constexpr int max_l = 10;
 };
 
 }  // namespace nbcore
