@@ -56,11 +56,11 @@ double TrainingSet::average_neighbours() const {
 class TrainingSet::Group {
  public:
   Group(TrainingSet& set, std::span<const std::int64_t> members, const Buffer<double>& packed, int threads,
-        std::vector<int>& first_block)
+        int first_member, std::vector<int>& first_block)
       : set_(set),
         network_(set.potential_->network()),
         members_(members),
-        sweep_(network_, packed, graphs(), threads, set.memory_, first_block),
+        sweep_(network_, packed, graphs(), threads, set.memory_, first_member, first_block),
         energies_(members.size()),
         values_(members.size()),
         seeds_(members.size()),
@@ -286,7 +286,7 @@ TrainingSet::Evaluation TrainingSet::evaluate(std::span<const std::int64_t> batc
   const std::size_t groups = std::max<std::size_t>(n / threads, 1);
   for (std::size_t g = 0; g < groups; ++g) {
     const std::size_t first = n * g / groups, next = n * (g + 1) / groups;
-    Group(*this, batch.subspan(first, next - first), packed, threads, first_block)
+    Group(*this, batch.subspan(first, next - first), packed, threads, int(first), first_block)
         .run(loss, weight, buffers, out, first);
   }
   for (double l : out.losses) out.loss += weight * l;
