@@ -1,5 +1,7 @@
 #include "potential/potential.hpp"
 
+#include <cstring>
+
 #include <cmath>
 
 #include "base/threads.hpp"
@@ -107,7 +109,10 @@ std::shared_ptr<Potential> Potential::load(const std::string& path) {
 
 /// Somebody may have written to them
 void Potential::compare_parameters() const {
-  if ((viewed_.exchange(false) || views_ > 0) && seen_ != parameters_) forget_packed(), seen_ = parameters_;
+  if (!viewed_.exchange(false) && views_ == 0) return;
+  const bool same = seen_.size() == parameters_.size() &&
+                    std::memcmp(seen_.data(), parameters_.data(), seen_.size() * sizeof(double)) == 0;
+  if (!same) forget_packed(), seen_ = parameters_;
 }
 
 std::shared_ptr<const std::vector<RadialSplines>> Potential::splines() const {
