@@ -198,18 +198,23 @@ def test_batch_is_the_mean_of_its_members(name):
 
 @pytest.mark.parametrize("name", ["nbody", "nbody-3", "nbody-radial", "kondor", "cormorant"])
 def test_any_number_of_threads_gives_the_same_bits(name):
-    """T1: loss, gradient, predictions."""
+    """T1: loss, gradient, predictions; structures that stay whole and such that are cut, also in one batch."""
     rng = np.random.default_rng(5)
     data = [labelled(rng, *molecule(rng, int(n))) for n in rng.integers(2, 12, 17)]
     data += structures()
-    potential = network(name)
+    data += [labelled(rng, *molecule(rng, 14)) for _ in range(5)]
+    potential, loss = network(name), LOSSES["l2"]
     training_set = TrainingSet(potential, data)
-    one = training_set.loss_and_gradient(loss=LOSSES["l2"], threads=1)
-    for threads in (2, 3, 7):
-        r = training_set.loss_and_gradient(loss=LOSSES["l2"], threads=threads)
-        assert r.loss == one.loss and np.array_equal(r.gradient, one.gradient)
-        assert np.array_equal(r.energies, one.energies)
-        assert all(np.array_equal(a, b) for a, b in zip(r.forces, one.forces, strict=True))
+    n = len(data)
+    for batch in (range(n - 5), range(n - 5, n), [n - 1, 0, n - 2]):
+        one = training_set.loss_and_gradient(list(batch), loss, threads=1)
+        for threads in (2, 3, 7):
+            r = training_set.loss_and_gradient(list(batch), loss, threads=threads)
+            assert r.loss == one.loss and np.array_equal(r.gradient, one.gradient)
+            predicted = training_set.predict(list(batch), threads=threads)
+            for some in (r, predicted):
+                assert np.array_equal(some.energies, one.energies)
+                assert all(np.array_equal(a, b) for a, b in zip(some.forces, one.forces, strict=True))
 
 
 @pytest.mark.parametrize("name", ["nbody", "kondor"])

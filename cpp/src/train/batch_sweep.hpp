@@ -4,9 +4,9 @@
 // in groups of about as many structures as threads: what a core works on stays in its cache (all structures at once
 // measured 1.3 times slower).
 //
-// Adjoints of weights go into buffers, each in order: the blocks of a level, numbered through the batch, into buffer
-// number + structure mod buffers, so that the larger halves of molecules do not meet in one of two buffers. Neither
-// groups nor threads change a bit.
+// Adjoints of weights go into buffers, each in the order of structures: all of a structure into one buffer (then whole
+// structures are work for threads that never wait for each other), or block b of structure s into buffer s + b mod
+// buffers. Neither groups nor threads change a bit.
 #pragma once
 #include <algorithm>
 #include <memory>
@@ -35,9 +35,9 @@ class BatchSweep {
     State<double> state(int slot) const { return sweep.state(slot, level, block, ws); }
   };
 
-  /// first_member: structures of the batch before this group. first_block: per level, blocks before it; counted on.
+  /// buffer_of: of each structure, or -1 for one of each block. first: number of the first structure in the batch.
   BatchSweep(const Network& network, const Buffer<double>& packed, std::vector<const Graph*> graphs, int threads,
-             std::vector<std::unique_ptr<Memory>>& memory, int first_member, std::vector<int>& first_block)
+             std::vector<std::unique_ptr<Memory>>& memory, std::span<const int> buffer_of, int first)
       : network_(network), packed_(packed), graphs_(std::move(graphs)), threads_(threads), memory_(memory) {
     while (memory_.size() < graphs_.size()) memory_.push_back(std::make_unique<Memory>());
     for (int level = 1; level <= network_.levels(); ++level) {
@@ -45,10 +45,9 @@ class BatchSweep {
       const int relation = network_.level(level).relation;
       for (int m = 0; m < int(graphs_.size()); ++m) {
         const int n = int(graphs_[m]->relations[relation].blocks.size());
-        for (int b = 0; b < n; ++b) tasks_.back().push_back({m, b, first_block[level - 1] + b + first_member + m});
+        for (int b = 0; b < n; ++b) tasks_.back().push_back({m, b, buffer_of[m] >= 0 ? buffer_of[m] : first + m + b});
         auto& workspaces = memory_[m]->workspaces;
         workspaces.resize(graphs_[m]->relations.size());
-        first_block[level - 1] += n;
         while (int(workspaces[relation].size()) < n)
           workspaces[relation].push_back(std::make_unique<Workspace<double>>());
       }
@@ -81,7 +80,7 @@ class BatchSweep {
       const auto& tasks = tasks_[level - 1];
       std::vector<std::vector<int>> lists(want.parameters ? buffers.size() : tasks.size());
       for (int k = 0; k < int(tasks.size()); ++k)
-        lists[(want.parameters ? tasks[k].number : k) % lists.size()].push_back(k);
+        lists[(want.parameters ? tasks[k].buffer : k) % lists.size()].push_back(k);
       const auto work = [&](int list) {
         int sum = 0;
         for (int k : lists[list]) sum += parents(level, k);
@@ -114,10 +113,10 @@ class BatchSweep {
 
  private:
   struct Task {
-    int member, block, number;  // which decides about the buffer
+    int member, block, buffer;  // mod buffers
   };
   int parents(int level, int k) const {
-    const auto [m, b, number] = tasks_[level - 1][k];
+    const auto [m, b, buffer] = tasks_[level - 1][k];
     return graphs_[m]->relations[network_.level(level).relation].blocks[b].n;
   }
   /// f(0) ... f(n-1), spread over the threads so that they end at about the same time
@@ -140,7 +139,7 @@ class BatchSweep {
     return true;
   }
   template <class F> void forward_block(int level, int k, F read) {
-    const auto [m, b, number] = tasks_[level - 1][k];
+    const auto [m, b, buffer] = tasks_[level - 1][k];
     const int relation = network_.level(level).relation;
     const Sweep<double> s = sweep(m);
     Workspace<double>& ws = *memory_[m]->workspaces[relation][b];
@@ -151,7 +150,7 @@ class BatchSweep {
     read(Place{m, level, b, s, ws});
   }
   template <class F> void adjoint_block(int level, int k, Want want, double* weights_bar, F seed) {
-    const auto [m, b, number] = tasks_[level - 1][k];
+    const auto [m, b, buffer] = tasks_[level - 1][k];
     const int relation = network_.level(level).relation;
     const Sweep<double> s = sweep(m);
     Workspace<double>& ws = *memory_[m]->workspaces[relation][b];

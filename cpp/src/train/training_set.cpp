@@ -1,5 +1,6 @@
 #include "train/training_set.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -56,11 +57,11 @@ double TrainingSet::average_neighbours() const {
 class TrainingSet::Group {
  public:
   Group(TrainingSet& set, std::span<const std::int64_t> members, const Buffer<double>& packed, int threads,
-        int first_member, std::vector<int>& first_block)
+        std::vector<std::unique_ptr<BatchSweep::Memory>>& memory, std::span<const int> buffer_of, int first)
       : set_(set),
         network_(set.potential_->network()),
         members_(members),
-        sweep_(network_, packed, graphs(), threads, set.memory_, first_member, first_block),
+        sweep_(network_, packed, graphs(), threads, memory, buffer_of, first),
         energies_(members.size()),
         values_(members.size()),
         seeds_(members.size()),
@@ -250,6 +251,27 @@ class TrainingSet::Group {
   std::vector<std::vector<std::vector<double>>> output_seeds_;  // [member][output][node][width]
 };
 
+std::vector<int> TrainingSet::structures_to_buffers(std::span<const std::int64_t> batch, int buffers) const {
+  std::vector<int> buffer_of(batch.size(), -1);
+  const std::size_t whole = buffers > 1 ? batch.size() / buffers * buffers : 0;
+  std::vector<std::size_t> order(whole);
+  for (std::size_t k = 0; k < whole; ++k) order[k] = k;
+  const auto atoms = [&](std::size_t k) { return graphs_[batch[k]].n_atoms(); };
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return atoms(a) > atoms(b); });
+  std::vector<double> load(buffers);
+  double total = 0;
+  for (std::size_t k : order) {
+    const auto least = std::min_element(load.begin(), load.end());
+    buffer_of[k] = int(least - load.begin());
+    *least += atoms(k), total += atoms(k);
+  }
+  // unequal buffers matter little where there are many for each thread
+  const bool balanced =
+      whole > 0 && *std::max_element(load.begin(), load.end()) <= (1 + 0.05 * buffers) * total / buffers;
+  if (!balanced) std::fill(buffer_of.begin(), buffer_of.end(), -1);
+  return buffer_of;
+}
+
 TrainingSet::Evaluation TrainingSet::evaluate(std::span<const std::int64_t> batch, const Loss& loss, int threads,
                                               double* gradient) {
   const std::size_t n = batch.size();
@@ -281,17 +303,31 @@ TrainingSet::Evaluation TrainingSet::evaluate(std::span<const std::int64_t> batc
     for (int g = 0; g < G; ++g) buffers_[g].resize(engine.n_weights), buffers.push_back(buffers_[g].data());
     parallel_for(G, threads, [&](int g, int) { buffers_[g].clear(); });
   }
-  std::vector<int> first_block(potential_->network().levels());
-  // no group smaller than the threads: 5 structures on 2 threads are 2 + 3, not 2 + 2 + 1
-  const std::size_t groups = std::max<std::size_t>(n / threads, 1);
-  for (std::size_t g = 0; g < groups; ++g) {
-    const std::size_t first = n * g / groups, next = n * (g + 1) / groups;
-    Group(*this, batch.subspan(first, next - first), packed, threads, int(first), first_block)
+  memory_.resize(std::max<std::size_t>(memory_.size(), threads));
+  const int G = int(buffers.size());
+  const std::vector<int> buffer_of = structures_to_buffers(batch, G);
+  const auto run = [&](std::size_t first, std::size_t next, int group_threads, int thread) {
+    Group(*this, batch.subspan(first, next - first), packed, group_threads, memory_[thread],
+          std::span(buffer_of).subspan(first, next - first), int(first))
         .run(loss, weight, buffers, out, first);
+  };
+  std::size_t done = 0;
+  if (threads > 1 && !gradient && n >= std::size_t(4 * threads)) {
+    parallel_for(int(n), threads, [&](int k, int thread) { run(k, k + 1, 1, thread); });
+    done = n;
+  } else if (threads > 1 && (G % threads == 0 || G >= 4 * threads)) {
+    // threads that never wait for each other, as far as structures stay whole; these come first
+    parallel_for(G, threads, [&](int buffer, int thread) {
+      for (std::size_t k = 0; k < n; ++k)
+        if (buffer_of[k] == buffer) run(k, k + 1, 1, thread);
+    });
+    while (done < n && buffer_of[done] >= 0) ++done;
   }
+  // no group smaller than the threads: 5 structures on 2 threads are 2 + 3, not 2 + 2 + 1
+  const std::size_t rest = n - done, groups = rest > 0 ? std::max<std::size_t>(rest / threads, 1) : 0;
+  for (std::size_t g = 0; g < groups; ++g) run(done + rest * g / groups, done + rest * (g + 1) / groups, threads, 0);
   for (double l : out.losses) out.loss += weight * l;
   if (gradient) {
-    const int G = int(buffers.size());
     for (int step = 1; step < G; step *= 2)
       parallel_for(G / (2 * step), threads, [&](int pair, int) {
         double *to = buffers[2 * step * pair], *from = buffers[2 * step * pair + step];

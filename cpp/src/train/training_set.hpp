@@ -28,8 +28,8 @@ class TrainingSet {
     std::vector<std::vector<std::vector<double>>> outputs;  // [structure][output] as in Result
   };
   /// Loss of a batch, the mean over its structures. With a gradient (n_parameters numbers, overwritten) also
-  /// dL/d(parameters). The same bits for any number of threads: blocks go into buffers by their number (BatchSweep),
-  /// how many there are depends on the batch alone, and buffers are summed pairwise.
+  /// dL/d(parameters). The same bits for any number of threads: how many buffers there are and what goes where depends
+  /// on the batch alone, and buffers are summed pairwise.
   Evaluation evaluate(std::span<const std::int64_t> batch, const Loss& loss, int threads, double* gradient);
 
   /// Root mean square of every part of every slot over the structures of a batch, [slot][part]
@@ -42,6 +42,8 @@ class TrainingSet {
  private:
   class Group;  // structures that are evaluated at the same time, about as many as there are threads
   static constexpr int max_buffers = 16;
+  /// The buffer of each structure of a batch, or -1 where blocks are to go to all of them
+  std::vector<int> structures_to_buffers(std::span<const std::int64_t> batch, int buffers) const;
 
   std::shared_ptr<Potential> potential_;
   std::vector<Graph> graphs_;
@@ -49,7 +51,7 @@ class TrainingSet {
   std::vector<double> E0_;  // per structure
   std::vector<Structure> structures_;
   std::vector<std::vector<int>> species_;
-  std::vector<std::unique_ptr<BatchSweep::Memory>> memory_;
+  std::vector<std::vector<std::unique_ptr<BatchSweep::Memory>>> memory_;  // [thread]
   std::vector<Buffer<double>> buffers_;
 };
 
