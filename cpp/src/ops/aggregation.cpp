@@ -67,41 +67,46 @@ void adjoint_sized([[maybe_unused]] int d3_run, int d1_run, int n_channels, cons
   }
 }
 
-template <int n_, class Lane, class Real> void weights_sized([[maybe_unused]] int n_run, const Simd<Real>* W,
-                                                             Planes<Real> B, int B_row, int n_children,
-                                                             Planes<Real> weights, std::ptrdiff_t w_row) {
-  Simd<Real> W_n[n_ ? n_ : max_radial];
-  repeat<n_>(n_run, [&](int n) { W_n[n] = W[n]; });
+// Radial functions are contracted some at a time, as many as stay in registers: n of them, a number of the template.
+
+/// w[q] (+)= sum over n functions of W[n] B[q][n]
+template <int n_, bool add, class Lane, class Real> void weights_of(const Simd<Real>* W, Planes<Real> B, int B_row,
+                                                                    int n_children, Planes<Real> weights,
+                                                                    std::ptrdiff_t w_row) {
+  Simd<Real> W_n[n_];
+  NB_UNROLL for (int n = 0; n < n_; ++n) W_n[n] = W[n];
   for (int q = 0; q < n_children; ++q) {
     Lane sum{};
-    repeat<n_>(n_run, [&](int n) { add_product(sum, W_n[n], load_scalar<ScalarOf<Lane>>(B, q * B_row + n)); });
+    if constexpr (add) sum = load<Lane>(weights, q * w_row);
+    NB_UNROLL for (int n = 0; n < n_; ++n) add_product(sum, W_n[n], load_scalar<ScalarOf<Lane>>(B, q * B_row + n));
     store(weights, q * w_row, sum);
   }
 }
 
-template <int n_, class Lane, class Real> void gradient_sized([[maybe_unused]] int n_run, Simd<Real>* W_bar,
-                                                              Planes<Real> B, int B_row, int n_children,
-                                                              Planes<Real> weights_bar, std::ptrdiff_t w_row) {
-  Simd<Real> sum[n_ ? n_ : max_radial];
-  repeat<n_>(n_run, [&](int n) { sum[n] = W_bar[n]; });
+template <int n_, class Lane, class Real>
+void gradient_of(Simd<Real>* W_bar, Planes<Real> B, int B_row, int n_children, Planes<Real> weights_bar,
+                 std::ptrdiff_t w_row) {
+  Simd<Real> sum[n_];
+  NB_UNROLL for (int n = 0; n < n_; ++n) sum[n] = W_bar[n];
   for (int q = 0; q < n_children; ++q) {
     const Lane w_bar = load<Lane>(weights_bar, q * w_row);
-    repeat<n_>(n_run, [&](int n) { add_gradient(sum[n], w_bar, load_scalar<ScalarOf<Lane>>(B, q * B_row + n)); });
+    NB_UNROLL for (int n = 0; n < n_; ++n) add_gradient(sum[n], w_bar, load_scalar<ScalarOf<Lane>>(B, q * B_row + n));
   }
-  repeat<n_>(n_run, [&](int n) { W_bar[n] = sum[n]; });
+  NB_UNROLL for (int n = 0; n < n_; ++n) W_bar[n] = sum[n];
 }
 
-/// One plane of radial_functions_adjoint, `tile` children at a time: their sums stay in registers.
-template <int n_, int tile, class Real> void functions_sized([[maybe_unused]] int n_run, const Simd<Real>* W,
-                                                             const std::vector<int>& rows, int row, int n_children,
-                                                             const Real* weights_bar, Real* B_bar, int B_row) {
+/// One plane of radial_functions_adjoint, `tile` children at a time: their sums stay in registers. W [path][n_radial],
+/// at the first of the n functions
+template <int n_, int tile, class Real>
+void functions_of(int n_radial, const Simd<Real>* W, const std::vector<int>& rows, int row, int n_children,
+                  const Real* weights_bar, Real* B_bar, int B_row) {
   using V = Simd<Real>;
   constexpr int w = width<Real>;
-  const int n_radial = n_ ? n_ : n_run, P = int(rows.size());
+  const int P = int(rows.size());
   const std::ptrdiff_t w_row = std::ptrdiff_t(P) * row;
   int q = 0;
   for (; q + tile <= n_children; q += tile) {
-    V sum[tile][(n_ ? n_ : max_radial) + w] = {};
+    V sum[tile][n_ + w] = {};
     for (int c = 0; c < row; c += w)
       for (int p = 0; p < P; ++p) {
         if (c >= rows[p]) continue;
@@ -109,21 +114,28 @@ template <int n_, int tile, class Real> void functions_sized([[maybe_unused]] in
         V w_bar[tile];
   NB_UNROLL for (int k = 0; k < tile; ++k)
           w_bar[k] = *reinterpret_cast<const V*>(weights_bar + (q + k) * w_row + std::ptrdiff_t(p) * row + c);
-        repeat<n_>(n_run, [&](int n) {
+  NB_UNROLL for (int n = 0; n < n_; ++n)
           NB_UNROLL for (int k = 0; k < tile; ++k) sum[k][n] += W_n[n] * w_bar[k];
-        });
       }
-    for (int k = 0; k < tile; ++k) add_lane_sums<Real>(sum[k], n_radial, B_bar + (q + k) * B_row);
+    for (int k = 0; k < tile; ++k) add_lane_sums<Real>(sum[k], n_, B_bar + (q + k) * B_row);
   }
   if constexpr (tile > 1)
     if (q < n_children)
-      functions_sized<n_, 1>(n_run, W, rows, row, n_children - q, weights_bar + q * w_row, B_bar + q * B_row, B_row);
+      functions_of<n_, 1>(n_radial, W, rows, row, n_children - q, weights_bar + q * w_row, B_bar + q * B_row, B_row);
 }
 
-/// f.template operator()<n>() for the usual number of radial functions, <0> for others
-template <class F> NB_INLINE void with_radial(int n_radial, F f) {
-  if (n_radial == 8) f.template operator()<8>();
-  else f.template operator()<0>();
+/// f.template operator()<n, first>(k) for functions k .. k + n - 1, until all are done: eight at a time, the usual number
+template <class F> NB_INLINE void each_radial(int n_radial, F f) {
+  if (n_radial >= 8) f.template operator()<8, true>(0);
+  int k = n_radial >= 8 ? 8 : 0;
+  for (; k + 8 <= n_radial; k += 8) f.template operator()<8, false>(k);
+  const auto rest = [&]<int n>() {
+    if (k + n > n_radial) return;
+    if (k == 0) f.template operator()<n, true>(0);
+    else f.template operator()<n, false>(k);
+    k += n;
+  };
+  rest.template operator()<4>(), rest.template operator()<2>(), rest.template operator()<1>();
 }
 
 /// f.template operator()<2l3+1, 2l1+1>(). Duals of float serve no training and take the run-time sizes.
@@ -178,16 +190,18 @@ void adjoint_path(const Path& path, int n_channels, const PathEdges<Real>& e, Pl
 template <class Lane, class Real>
 void radial_weights(const Real* W, int n_radial, Planes<Real> B, int B_row, int n_children, Planes<Real> weights,
                     std::ptrdiff_t w_row) {
-  with_radial(n_radial, [&]<int n>() {
-    weights_sized<n, Lane>(n_radial, reinterpret_cast<const Simd<Real>*>(W), B, B_row, n_children, weights, w_row);
+  const auto* W_n = reinterpret_cast<const Simd<Real>*>(W);
+  each_radial(n_radial, [&]<int n, bool first>(int k) {
+    weights_of<n, !first, Lane>(W_n + k, B + k, B_row, n_children, weights, w_row);
   });
 }
 
 template <class Lane, class Real>
 void radial_weights_gradient(Real* W_bar, int n_radial, Planes<Real> B, int B_row, int n_children,
                              Planes<Real> weights_bar, std::ptrdiff_t w_row) {
-  with_radial(n_radial, [&]<int n>() {
-    gradient_sized<n, Lane>(n_radial, reinterpret_cast<Simd<Real>*>(W_bar), B, B_row, n_children, weights_bar, w_row);
+  auto* W_n = reinterpret_cast<Simd<Real>*>(W_bar);
+  each_radial(n_radial, [&]<int n, bool>(int k) {
+    gradient_of<n, Lane>(W_n + k, B + k, B_row, n_children, weights_bar, w_row);
   });
 }
 
@@ -195,11 +209,11 @@ template <class Lane, class Real>
 void radial_functions_adjoint(const Real* W, int n_radial, const std::vector<int>& rows, int row, int n_children,
                               Planes<Real> weights_bar, Planes<Real> B_bar, int B_row) {
   constexpr int tile = register_bytes == 64 ? 3 : 1;
-  with_radial(n_radial, [&]<int n>() {
-    const auto* W_n = reinterpret_cast<const Simd<Real>*>(W);
-    functions_sized<n, n ? tile : 1>(n_radial, W_n, rows, row, n_children, weights_bar.value, B_bar.value, B_row);
+  const auto* W_n = reinterpret_cast<const Simd<Real>*>(W);
+  each_radial(n_radial, [&]<int n, bool>(int k) {
+    functions_of<n, tile>(n_radial, W_n + k, rows, row, n_children, weights_bar.value, B_bar.value + k, B_row);
     if constexpr (is_dual<Lane>)
-      functions_sized<n, n ? tile : 1>(n_radial, W_n, rows, row, n_children, weights_bar.dot, B_bar.dot, B_row);
+      functions_of<n, tile>(n_radial, W_n + k, rows, row, n_children, weights_bar.dot, B_bar.dot + k, B_row);
   });
 }
 
