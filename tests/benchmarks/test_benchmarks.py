@@ -49,6 +49,12 @@ def test_speed_of_silicon():
     assert "| nbcore |" in out and "4 channels, states to l = 0" in out
 
 
+def test_radial_networks():
+    data = ROOT / "examples" / "molecule" / "test_300K.xyz"
+    out = benchmark("radial_networks", "--data", data, "--channels", 2, *QUICK)
+    assert out.count("| spline |") == out.count("| network |") == 3 and "linear" in out
+
+
 def test_peers(models):
     out = benchmark("peers", "--model", models[0], "--cells", 2, *QUICK)
     assert "Si64" in out and "| nbcore, 2 levels, 4 channels |" in out

@@ -24,6 +24,19 @@ def test_three_keys_are_enough(tmp_path):
     assert c.paths(["/a/b.xyz", "c*.xyz"]) == ["/a/b.xyz", str(tmp_path / "c*.xyz")]
 
 
+def test_layers_of_a_radial_network(tmp_path):
+    """A list; none by default, which is written too; the preset without radial weights has no such key."""
+    c = load(file(tmp_path), ["model.radial_layers=[64, 64, 8]"])
+    assert model_options(c.model)["radial_layers"] == [64, 64, 8] and "radial_layers = [64, 64, 8]" in config_text(c)
+    c = load(file(tmp_path))
+    assert model_options(c.model)["radial_layers"] == [] and "radial_layers = []" in config_text(c)
+    for text, words in (("[0]", "radial_layers"), ("[65]", "radial_layers"), ("8", "radial_layers")):
+        with pytest.raises(ConfigError, match=words):
+            load(file(tmp_path), [f"model.radial_layers={text}"])
+    with pytest.raises(ConfigError, match="kondor has no such key"):
+        load(file(tmp_path), ['model.preset="kondor"', "model.radial_layers=[8]"])
+
+
 @pytest.mark.parametrize("missing", ["name", "train", "cutoff"])
 def test_each_of_them_is_needed(tmp_path, missing):
     text = "\n".join(line for line in LEAST.splitlines() if not line.startswith(missing))

@@ -156,7 +156,7 @@ void RadialSpline::adjoint(const double* r, int count, const Real* B_bar, std::p
       continue;
     }
     slope_weights(t, inverse_step_, W);
-    V sum = {}, bar;
+    V sum = {}, bar = {};
     for (int n = 0; n < row_ / w; ++n) {
       NB_UNROLL for (int c = 0; c < w; ++c) bar[c] = double(B_bar[n * w + c]);
       sum += combine(interval(k), row_, n, W) * bar;
