@@ -78,6 +78,13 @@ def test_way_to_the_cutoff(radial):
     assert np.abs(slope).max() < 100 * delta[0] ** (order - 1) * max(1, B.max() / delta[0] ** order)
 
 
+def test_nothing_beyond_the_cutoff(radial):
+    """Neighbours come from the largest cutoff of a network: a basis of a shorter one must not see them."""
+    r = CUTOFF * np.array([1.0, 1.0001, 1.3, 2.0])
+    assert not functions(radial, r).any()
+    assert not functions(radial, r, np.ones((len(r), radial["n"]))).any()
+
+
 def solid_moments(positions, l_max, length, n=2, dual=None):
     """A run of moments about the origin: sum over children of (r/length)^(l + 2n) Y_lm."""
     radial = {"basis": "solid", "n": n, "cutoff": length, "r_min": length / 2, "envelope": "none"}

@@ -68,9 +68,15 @@ template <class T> struct Slope {
   T f, df;
 };
 
+/// Zero from the cutoff on: the list of neighbours goes to the largest cutoff of a network.
 template <class T> NB_INLINE Slope<T> envelope(const Radial& s, T r) {
   const double c = 1 / s.cutoff;
   const T x = r * c;
+  const auto inside = [&](T f) {
+    const auto in = value_of(x) < 1.0;
+    if constexpr (is_dual<T>) return T{in ? f.value : f.value * 0.0, in ? f.dot : f.dot * 0.0};
+    else return in ? f : f * 0.0;
+  };
   switch (s.envelope) {
     case Envelope::polynomial: {
       const double p = s.power;
@@ -78,17 +84,17 @@ template <class T> NB_INLINE Slope<T> envelope(const Radial& s, T r) {
       for (int k = 2; k < s.power; ++k) x_p1 = x_p1 * x;
       const T x_p = x_p1 * x, one_x = 1.0 - x;
       const T f = 1.0 + x_p * (x * (p * (p + 2)) + x * x * (-p * (p + 1) / 2) + (-(p + 1) * (p + 2) / 2));
-      return {f, x_p1 * one_x * one_x * (-p * (p + 1) * (p + 2) / 2 * c)};
+      return {inside(f), inside(x_p1 * one_x * one_x * (-p * (p + 1) * (p + 2) / 2 * c))};
     }
     case Envelope::cosine: {
       const auto [s, k] = sine_and_cosine(x * M_PI);
-      return {k * 0.5 + 0.5, s * (-0.5 * M_PI * c)};
+      return {inside(k * 0.5 + 0.5), inside(s * (-0.5 * M_PI * c))};
     }
     case Envelope::none:
       return {x * 0.0 + 1.0, x * 0.0};
     default: {
       const T e = 1.0 - x * x;
-      return {e * e * e, x * e * e * (-6.0 * c)};
+      return {inside(e * e * e), inside(x * e * e * (-6.0 * c))};
     }
   }
 }
