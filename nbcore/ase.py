@@ -19,7 +19,8 @@ class NBCoreCalculator(Calculator):
     on changing. threads: at most so many; default `nbcore.threads()`. precision: "float64", or "float32" for about
     twice the speed, for potentials given by their path; a nbcore.Potential has a precision of its own. skin: Angstrom;
     for potentials given by their path, neighbours are searched for within cutoff + skin and kept while atoms move less
-    than half of it. The results have the same bits with any skin; 0 searches at every step.
+    than half of it. The results have the same bits with any skin; 0 searches at every step. max_bytes:
+    memory that an evaluation may take, see `nbcore.Potential.bytes_per_atom`; None for no bound.
 
     scheme: the composition scheme of a potential that works on one. It is made from the atoms of the first calculation
     (and their labels, `atoms.arrays`) and held while they move; `calculator.scheme = None` makes it anew.
@@ -38,15 +39,15 @@ class NBCoreCalculator(Calculator):
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]
     ignored_changes = {"initial_charges", "initial_magmoms"}
 
-    def __init__(self, potential, threads=None, precision="float64", skin=0.5):
+    def __init__(self, potential, threads=None, precision="float64", skin=0.5, max_bytes=None):
         super().__init__()
         is_path = isinstance(potential, (str, os.PathLike))
-        self.potential = Evaluator(potential, precision, skin) if is_path else potential
+        self.potential = Evaluator(potential, precision, skin, max_bytes) if is_path else potential
         program = read_description(potential)["program"] if is_path else {}
         if program.get("sets") or any(gate["gate"] == "leaf" for gate in program.get("gates", [])):
             self.potential = Potential.load(potential)
             self.potential.precision = precision
-        self.threads = threads
+        self.threads, self.max_bytes = threads, max_bytes
         self.scheme = None
         self._parameters = None
 
@@ -83,7 +84,8 @@ class NBCoreCalculator(Calculator):
         if self.potential.has_parts and (self.scheme is None or self.scheme.n_atoms != len(atoms)):
             self.scheme = self.potential.scheme(positions, cell, atoms.pbc, atoms.arrays)
         r = self.potential.compute(
-            positions, atoms.numbers, cell=cell, pbc=atoms.pbc, threads=threads, scheme=self.scheme, leaves=atoms.arrays
-        )
+            positions, atoms.numbers, cell=cell, pbc=atoms.pbc, threads=threads, scheme=self.scheme,
+            leaves=atoms.arrays, max_bytes=self.max_bytes,
+        )  # fmt: skip
         self._parameters = self.potential.parameters.copy()
         return r.energy, r.energies, r.forces, r.virial

@@ -27,6 +27,7 @@ cdef extern from "nbcore/nbcore.h" nogil:
     nbcore_status nbcore_species(const nbcore_model* model, int capacity, int* numbers, int* n)
     nbcore_status nbcore_set_precision(nbcore_model* model, int bits)
     nbcore_status nbcore_set_skin(nbcore_model* model, double skin)
+    nbcore_status nbcore_set_max_bytes(nbcore_model* model, int64_t bytes)
     nbcore_status nbcore_searches(const nbcore_model* model, int64_t* searches)
     nbcore_status nbcore_evaluate(
         const nbcore_model* model, int64_t n, const double* positions, const int* numbers, const double* cell,

@@ -6,6 +6,7 @@ cdef class Evaluator:
     cdef readonly str path
     cdef readonly str precision
     cdef readonly double skin
+    cdef readonly object max_bytes
     cpdef double evaluate(
         self, const double[:, ::1] positions, const int[::1] numbers, const double[:, ::1] cell=*, pbc=*,
         double[:, ::1] forces=*, double[:, ::1] virial=*, double[::1] energies=*, int threads=*) except? -1

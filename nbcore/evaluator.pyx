@@ -9,6 +9,7 @@ import os
 from libc.stdint cimport int64_t
 
 from nbcore import errors
+from nbcore.potential import check_max_bytes
 
 from nbcore cimport capi
 
@@ -41,6 +42,7 @@ cdef class Evaluator:
     Raises ModelFileError (not a model, damaged, of a newer release), InputError and OSError.
     skin: Angstrom; neighbours are searched for within cutoff + skin and kept while atoms move less than half of it, so
     that most steps of dynamics or of a relaxation search for none; the same bits with any skin, 0 searches every time.
+    max_bytes: memory that an evaluation may take, see `nbcore.Potential.bytes_per_atom`; None for no bound.
     cutoff is in Angstrom, species are atomic numbers, ascending. Evaluators may be shared between threads and pickled
     (by their path).
 
@@ -49,7 +51,7 @@ cdef class Evaluator:
     >>> energy = evaluator.evaluate(positions, numbers, forces=forces)
     """
 
-    def __cinit__(self, path, precision="float64", skin=0.5):
+    def __cinit__(self, path, precision="float64", skin=0.5, max_bytes=None):
         cdef bytes name = os.fsencode(path)
         cdef const char* text = name
         cdef capi.nbcore_status status
@@ -70,12 +72,16 @@ cdef class Evaluator:
         status = capi.nbcore_set_skin(self.model, self.skin)
         if status != capi.NBCORE_OK:
             raise_last(status)
+        self.max_bytes = max_bytes
+        status = capi.nbcore_set_max_bytes(self.model, <int64_t> check_max_bytes(max_bytes))
+        if status != capi.NBCORE_OK:
+            raise_last(status)
 
     def __dealloc__(self):
         capi.nbcore_free(self.model)
 
     def __reduce__(self):
-        return Evaluator, (os.path.abspath(self.path), self.precision, self.skin)
+        return Evaluator, (os.path.abspath(self.path), self.precision, self.skin, self.max_bytes)
 
     def __repr__(self):
         return f"Evaluator({self.path!r})"

@@ -43,6 +43,7 @@ class Settings:
     every: int = 100
     log_every: int = 10
     precision: str = "float64"  # of the potential
+    max_bytes: float | None = None  # of an evaluation; parts sum in another order, to other last bits
 
     def __post_init__(self):
         def must(good, what):

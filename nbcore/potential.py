@@ -223,13 +223,14 @@ class Potential:
     # ---- what it does ----
 
     def compute(self, positions, species, cell=None, pbc=False, threads: int | None = None, scheme=None,
-                leaves: dict | None = None) -> Result:  # fmt: skip
+                leaves: dict | None = None, max_bytes: float | None = None) -> Result:  # fmt: skip
         """Energy, forces, virial, stress, energies per atom and covariant outputs of one structure.
 
         positions: (N, 3) Angstrom. species: N symbols or atomic numbers. cell: (3, 3), rows are the cell vectors,
         Angstrom. pbc: one or three booleans. threads: see `nbcore.threads`; any number gives the same bits. scheme:
         CompositionScheme, for networks that work on one. leaves: {name: per-atom array}, for networks that read leaf
         states beside the elements: charges (N,), dipoles or an external field (N, 3), see `nbcore.leaves`.
+        max_bytes: memory that the evaluation may take; larger systems are evaluated in parts, see `bytes_per_atom`.
 
         Raises InputError (shapes, NaN, singular cell), SpeciesError (unknown element), NumericsError (atoms on top of
         each other), TypeError (not numbers).
@@ -243,6 +244,7 @@ class Potential:
             number_of_threads(threads),
             None if scheme is None else scheme.core,
             leaves_of(self, leaves or {}, len(positions)),
+            check_max_bytes(max_bytes),
         )
         outputs = self.cartesian(components, len(numbers))
         if not self.has_energy:
@@ -258,8 +260,22 @@ class Potential:
         Arguments, units and errors as of `compute`. Counted are the graph and the states of whole levels in the
         precision at hand; Python itself and what a thread works with, some 0.1 GB, come on top.
 
+        A system for which this is too much can be evaluated in parts, with `max_bytes`: one part of the atoms after the
+        other, with the atoms around it that it depends on. Energies, forces and virials agree to rounding, with the
+        same bits for any number of threads. The surroundings cost time: with L levels the last, which costs most, is
+        computed once per atom, level k for shells L - k cutoffs thick as well. Two levels of 64 channels took 1.3 times
+        as long in parts of some thousand atoms, 2 times in parts of some hundred (`docs/performance.md`). Where the
+        whole fits, nothing changes; where parts of 64 atoms do not, or the network works on a composition scheme,
+        InputError says what is needed.
+
         >>> a = 4.0 * np.stack(np.meshgrid(*[np.arange(4.0)] * 3), -1).reshape(-1, 3)
-        >>> nbcore.presets.nbody(species=["Si"], cutoff=5.0).bytes_per_atom(a, ["Si"] * 64, 16 * np.eye(3), True) > 4096
+        >>> potential = nbcore.presets.nbody(species=["Si"], cutoff=4.5, channels=4, l_states=0)
+        >>> potential.bytes_per_atom(a, ["Si"] * 64, 16 * np.eye(3), True) > 1024
+        True
+        >>> positions = np.concatenate([a + [16 * k, 0, 0] for k in range(20)])
+        >>> system = positions, ["Si"] * 1280, np.diag([320, 16, 16]), True
+        >>> parts, whole = potential.compute(*system, max_bytes=2e6), potential.compute(*system)
+        >>> bool(np.allclose(parts.forces, whole.forces, rtol=0, atol=1e-12))
         True
         """
         positions, numbers, cell, pbc = check_structure(positions, species, cell, pbc)
@@ -283,7 +299,7 @@ class Potential:
             if len(y) or output.per_atom
         }
 
-    def compute_many(self, structures, threads: int | None = None) -> list[Result]:
+    def compute_many(self, structures, threads: int | None = None, max_bytes: float | None = None) -> list[Result]:
         """`compute` for a list of ase.Atoms, structures, or tuples (positions, species, cell, pbc), in order."""
         results = []
         for s in structures:
@@ -295,7 +311,7 @@ class Potential:
             elif hasattr(s, "positions"):
                 scheme = scheme_of(self, s)
                 s = (s.positions, s.numbers, s.cell, s.pbc)
-            results.append(self.compute(*s, threads=threads, scheme=scheme, leaves=leaves))
+            results.append(self.compute(*s, threads=threads, scheme=scheme, leaves=leaves, max_bytes=max_bytes))
         return results
 
     def scheme(self, positions, cell=None, pbc=False, labels: dict | None = None):
@@ -400,6 +416,15 @@ def check_structure(positions, species, cell, pbc):
     if flags.dtype.kind not in "biu" or flags.shape not in ((), (3,)):
         raise InputError(f"pbc must be one or three booleans, got {pbc!r}")
     return positions, numbers, cell, [bool(b) for b in np.broadcast_to(flags, 3)]
+
+
+def check_max_bytes(value) -> float:
+    """A bound on memory, bytes; 0 for None, no bound."""
+    if value is None:
+        return 0.0
+    if not 0 < value < np.inf:
+        raise InputError(f"max_bytes must be a positive number of bytes, or None, got {value!r}")
+    return float(value)
 
 
 def _numbers(name, array) -> np.ndarray:

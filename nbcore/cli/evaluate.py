@@ -12,6 +12,7 @@ CHUNK_ATOMS = 2000  # structures are handed over in portions of about so many at
 
 def add_parser(subparsers):
     """The options of `nbcore evaluate`."""
+    from nbcore.cli import memory
     from nbcore.cli.data import add_reader_options
 
     p = subparsers.add_parser(
@@ -31,6 +32,7 @@ def add_parser(subparsers):
     p.add_argument(
         "--precision", choices=["float64", "float32"], default="float64", help="float32 is about twice as fast"
     )
+    memory.add_option(p)
     add_reader_options(p)
 
 
@@ -51,7 +53,7 @@ def run(args):
     structures.sort(key=lambda s: (files.index(s.file), s.frame))
     quiet = args.quiet or args.json
     begin = time.monotonic()
-    predictions = predict(potential, structures, args.threads, quiet)
+    predictions = predict(potential, structures, args.threads, quiet, args.max_bytes)
     seconds = time.monotonic() - begin
 
     shortest = potential.description.get("shortest_distances")
@@ -89,7 +91,7 @@ def distinct(files):
     return [s if stems.count(s) == 1 else str(f) for s, f in zip(stems, files, strict=True)]
 
 
-def predict(potential, structures, threads=None, quiet=True):
+def predict(potential, structures, threads=None, quiet=True, max_bytes=None):
     """The results of the potential for all structures; an error names the structure it belongs to."""
     from nbcore.cli.progress import progress
 
@@ -99,20 +101,20 @@ def predict(potential, structures, threads=None, quiet=True):
             portion.append(s)
             atoms += len(s.numbers)
             if atoms >= CHUNK_ATOMS or k + 1 == len(structures):
-                results += _portion(potential, portion, threads)
+                results += _portion(potential, portion, threads, max_bytes)
                 tick(len(results))
                 portion, atoms = [], 0
     return results
 
 
-def _portion(potential, structures, threads):
+def _portion(potential, structures, threads, max_bytes):
     """compute_many; after an error one by one, to say which structure it was."""
     try:
-        return potential.compute_many(structures, threads=threads)
+        return potential.compute_many(structures, threads, max_bytes)
     except Error:
         for s in structures:
             try:
-                potential.compute_many([s], threads=threads)
+                potential.compute_many([s], threads, max_bytes)
             except Error as e:
                 raise type(e)(f"{s.where}: {e}") from None
         raise

@@ -34,6 +34,8 @@ def duration(text):
 
 def add_parser(subparsers):
     """The options of `nbcore md`."""
+    from nbcore.cli import memory
+
     p = subparsers.add_parser(
         "md", help="molecular dynamics", description="Molecular dynamics with a model: NVE or Langevin.", epilog=EXPLAIN
     )
@@ -64,6 +66,7 @@ def add_parser(subparsers):
         "--skin", type=float, default=0.5, metavar="Å",
         help="neighbours are kept while atoms move less than half of it; any skin gives the same bits (0.5)",
     )  # fmt: skip
+    memory.add_option(p)
     p.add_argument("--restart", action="store_true", help="begin again; the old folder is kept as DIR.1")
 
 
@@ -87,6 +90,7 @@ def run(args):
             every=args.every,
             log_every=args.log_every,
             precision=args.precision,
+            max_bytes=args.max_bytes,
         )
     except InputError as e:
         raise UsageError(str(e)) from None
@@ -97,7 +101,7 @@ def run(args):
         raise UsageError(f"--time {amount(args.time)} is shorter than one step of {amount(args.timestep)}.")
     model, potential = files.sha256(args.model), Potential.load(args.model)
     atoms, frame = read_structure(args.structure)
-    atoms.calc = NBCoreCalculator(args.model, threads=args.threads, precision=args.precision, skin=args.skin)
+    atoms.calc = NBCoreCalculator(args.model, args.threads, args.precision, args.skin, args.max_bytes)
     try:
         atoms.get_potential_energy()
     except Error as e:

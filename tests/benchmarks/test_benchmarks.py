@@ -102,3 +102,8 @@ def test_all_are_here():
 def test_skin():
     out = benchmark("skin", "--seconds", 0, "--steps", 4, "--cases", "small-acac")
     assert "skin   0" in out and "1.00 searches a step" in out and "0.50 searches a step" in out
+
+
+def test_parts():
+    out = benchmark("parts", "--cells", 5, "--bounds", "0,5", "--channels", 4, "--l", 0)
+    assert "1000 atoms,  no bound" in out and "5 MB:" in out

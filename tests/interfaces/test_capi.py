@@ -80,6 +80,7 @@ def library():
     lib.nbcore_cutoff.argtypes = [pointer, double]
     lib.nbcore_set_precision.argtypes = [pointer, c_int]
     lib.nbcore_set_skin.argtypes = [pointer, ctypes.c_double]
+    lib.nbcore_set_max_bytes.argtypes = [pointer, ctypes.c_int64]
     lib.nbcore_searches.argtypes = [pointer, pointer]
     lib.nbcore_species.argtypes = [pointer, c_int, pointer, pointer]
     lib.nbcore_evaluate.argtypes = [pointer, ctypes.c_int64] + [pointer] * 4 + [c_int] + [double] * 4
@@ -195,6 +196,24 @@ def test_skin(model):
         assert lib.nbcore_set_skin(model, skin) == EARG and "skin must be 0 or more" in message()
     assert lib.nbcore_set_skin(None, 0.5) == EARG
     assert lib.nbcore_searches(model, None) == EARG and "searches is NULL" in message()
+
+
+def test_max_bytes(model):
+    """In parts the same to rounding; too little is an error that says what is needed."""
+    positions, numbers, cell = crystal(14)
+    whole = evaluate(model, positions, numbers, cell, (1, 1, 1))
+    for bytes_given in (1000, -1):
+        status = lib.nbcore_set_max_bytes(model, bytes_given)
+        assert status == (OK if bytes_given > 0 else EARG)
+    assert "must be 0 (no bound) or more, got -1" in message()
+    assert evaluate(model, positions, numbers, cell, (1, 1, 1))[0] == EARG and "need at least" in message()
+    needed = float(re.search("least ([0-9.]+) MB", message())[1])
+    assert lib.nbcore_set_max_bytes(model, int(1e6 * needed)) == OK
+    parts = evaluate(model, positions, numbers, cell, (1, 1, 1))
+    assert parts[0] == OK and not np.array_equal(parts[2], whole[2])
+    assert np.abs(parts[2] - whole[2]).max() < 1e-12 * np.abs(whole[2]).max()
+    assert lib.nbcore_set_max_bytes(model, 0) == OK
+    assert np.array_equal(evaluate(model, positions, numbers, cell, (1, 1, 1))[2], whole[2])
 
 
 def test_unwanted_outputs_and_no_atoms(model, potential):

@@ -81,6 +81,12 @@ NBCORE_API nbcore_status nbcore_set_skin(nbcore_model* model, double skin);
 /* How often the calls of this model have searched for neighbours so far. NBCORE_EARG. */
 NBCORE_API nbcore_status nbcore_searches(const nbcore_model* model, int64_t* searches);
 
+/* Memory that an evaluation may take, bytes; 0, as in the beginning: no bound. A system that would take more is
+ * evaluated in parts, one after the other: the same results to rounding, for some more work, the same bits for any
+ * number of threads. What a thread works with, some MB, comes on top. Where the smallest parts do not fit, or the model
+ * works on a composition scheme, nbcore_evaluate gives NBCORE_EARG. NBCORE_EARG. */
+NBCORE_API nbcore_status nbcore_set_max_bytes(nbcore_model* model, int64_t bytes);
+
 /* Energy, forces and virial of one structure.
  *
  * n          number of atoms; 0 is allowed

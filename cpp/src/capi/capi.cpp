@@ -71,19 +71,19 @@ struct Model {
   std::shared_ptr<Potential> potential;
   std::mutex guard;
   std::vector<std::unique_ptr<VerletList>> lists;
-  double skin = 0.5;
+  double skin = 0.5, max_bytes = 0;
   std::int64_t searches = 0;
 
   Result compute(const Structure& s, int threads) {
     std::unique_ptr<VerletList> list;
-    double asked = 0;
+    double asked = 0, bytes = 0;
     {
       const std::lock_guard lock(guard);
       auto best = std::find_if(lists.begin(), lists.end(),
                                [&](const auto& kept) { return kept->n_atoms() == s.positions.size(); });
       if (best == lists.end() && !lists.empty()) --best;
       if (best != lists.end()) list = std::move(*best), lists.erase(best);
-      asked = skin;
+      asked = skin, bytes = max_bytes;
     }
     if (!list) list = std::make_unique<VerletList>();
     const std::int64_t before = list->searches();
@@ -97,7 +97,7 @@ struct Model {
         model.lists.push_back(std::move(list));
       }
     } give_back{*this, list, before};
-    return potential->compute(s, threads, *list, asked);
+    return potential->compute(s, threads, bytes, list.get(), asked);
   }
 };
 
@@ -210,6 +210,15 @@ nbcore_status nbcore_set_skin(nbcore_model* model, double skin) {
     const std::lock_guard lock(kept->guard);
     kept->skin = skin;
     kept->lists.clear();
+  });
+}
+
+nbcore_status nbcore_set_max_bytes(nbcore_model* model, int64_t bytes) {
+  return guarded([&] {
+    const auto kept = find(model);
+    if (bytes < 0) throw InputError(message("bytes must be 0 (no bound) or more, got ", bytes));
+    const std::lock_guard lock(kept->guard);
+    kept->max_bytes = static_cast<double>(bytes);
   });
 }
 

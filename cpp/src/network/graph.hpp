@@ -12,6 +12,7 @@ namespace nbcore {
 /// belongs to its system and never depends on the number of threads.
 struct GraphBlock {
   int first = 0, n = 0;                     // parents, in the order of their set
+  int depth = 0;                            // of a part of a system: steps from the atoms whose energies count
   std::vector<int> species_first;           // parents of species (or class) s, relative to first
   std::vector<std::int64_t> edge_first;     // [n+1]
   std::vector<std::int32_t> child;          // [edge] in the order of the children's set
@@ -28,7 +29,7 @@ struct GraphBlock {
 /// Nodes of one kind. Those above the atoms are at r = sum of coefficient r_atom, plus what images of the cell add.
 struct NodeSet {
   int n = 0, n_species = 1;
-  std::vector<std::int32_t> order;  // node k is node order[k] of the user
+  std::vector<std::int32_t> order;  // node k is node order[k] of the user; in a part of a system some are not there
   std::vector<std::int64_t> first = {0};
   std::vector<std::int32_t> atom;  // in the user's order
   std::vector<double> coefficient;

@@ -19,9 +19,10 @@ template <class Real> void add_edge_forces(const Relation& relation, const Graph
     }
 }
 
-std::vector<Vec3> forces_on_atoms(const Graph& graph, const std::vector<std::vector<Vec3>>& on_nodes) {
-  std::vector<Vec3> forces(graph.n_atoms(), Vec3{});
-  for (int k = 0; k < graph.n_atoms(); ++k) forces[graph.sets[0].order[k]] = on_nodes[0][k];
+void add_forces_on_atoms(const Graph& graph, const std::vector<std::vector<Vec3>>& on_nodes,
+                         std::vector<Vec3>& forces) {
+  for (int k = 0; k < graph.n_atoms(); ++k)
+    for (int c = 0; c < 3; ++c) forces[graph.sets[0].order[k]][c] += on_nodes[0][k][c];
   for (std::size_t s = 1; s < graph.sets.size(); ++s) {
     const NodeSet& set = graph.sets[s];
     for (int k = 0; k < set.n; ++k) {
@@ -30,7 +31,6 @@ std::vector<Vec3> forces_on_atoms(const Graph& graph, const std::vector<std::vec
         for (int c = 0; c < 3; ++c) forces[set.atom[a]][c] += set.coefficient[a] * on_nodes[s][k][c];
     }
   }
-  return forces;
 }
 
 void share_among_atoms(const Graph& graph, int s, const std::vector<double>& nodes, std::vector<double>& atoms) {
@@ -62,7 +62,7 @@ template <class Real> void ClosedSweep<Real>::adjoint(double seed) {
   for (int level = network_.levels(); level >= 1; --level) sweep_.adjoint(level, 0, Want{true, false}, nullptr, ws_);
 }
 
-template <class Real> std::vector<Vec3> ClosedSweep<Real>::forces(Mat3& virial) {
+template <class Real> void ClosedSweep<Real>::add_forces(std::vector<Vec3>& forces, Mat3& virial) {
   std::vector<std::vector<Vec3>> on_nodes;
   for (const NodeSet& set : graph_.sets) on_nodes.emplace_back(set.n, Vec3{});
   each_relation([&](int k, const Relation& r) {
@@ -70,7 +70,7 @@ template <class Real> std::vector<Vec3> ClosedSweep<Real>::forces(Mat3& virial) 
     add_edge_forces(r, r.blocks[0], ws_.edges[k], false, on_nodes[r.children].data(), on_nodes[r.parents].data(),
                     virial);
   });
-  return forces_on_atoms(graph_, on_nodes);
+  add_forces_on_atoms(graph_, on_nodes, forces);
 }
 
 template void add_edge_forces(const Relation&, const GraphBlock&, const Edges<double>&, bool, Vec3*, Vec3*, Mat3&);

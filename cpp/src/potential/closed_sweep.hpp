@@ -11,9 +11,9 @@ namespace nbcore {
 template <class Real> void add_edge_forces(const Relation& relation, const GraphBlock& block, const Edges<Real>& edges,
                                            bool halo, Vec3* children, Vec3* parents, Mat3& virial);
 
-/// Forces on nodes, per set in the order of the graph, as forces on atoms in the order of the user: the force on a node
-/// goes to its atoms with the coefficients of its position.
-std::vector<Vec3> forces_on_atoms(const Graph& graph, const std::vector<std::vector<Vec3>>& on_nodes);
+/// Forces on nodes, per set in the order of the graph, added to forces on atoms in the order of the user: the force on
+/// a node goes to its atoms with the coefficients of its position.
+void add_forces_on_atoms(const Graph& graph, const std::vector<std::vector<Vec3>>& on_nodes, std::vector<Vec3>& forces);
 
 /// What nodes of a set contribute, shared among their atoms with the coefficients of their positions. atoms: order of
 /// the user
@@ -30,8 +30,8 @@ template <class Real> class ClosedSweep {
   State<Real> state(int slot) const { return sweep_.state(slot, network_.slots()[slot].level, 0, ws_); }
   /// Adjoints of the edges, all readouts seeded with the same number
   void adjoint(double seed);
-  /// After it: forces on the atoms in the order of the user
-  std::vector<Vec3> forces(Mat3& virial);
+  /// After it: added to the forces on the atoms, in the order of the user, and to the virial
+  void add_forces(std::vector<Vec3>& forces, Mat3& virial);
 
  private:
   template <class F> void each_relation(F f) const {

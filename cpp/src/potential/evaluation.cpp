@@ -18,13 +18,17 @@ template <class Real> void evaluate_closed(const Network& network, const Graph& 
     read_output(sweep.state(o.slot), o.width, set.order.data(), set.n, to.outputs[k].data());
   }
   if (network.readout().empty()) return;
+  std::vector<std::vector<double>> on_nodes;
+  for (const NodeSet& set : graph.sets) on_nodes.emplace_back(set.n, 0.0);
   for (int slot : network.readout()) {
     const State<Real> e = sweep.state(slot);
-    std::vector<double>& energies = to.energies[network.slots()[slot].set];
+    std::vector<double>& energies = on_nodes[network.slots()[slot].set];
     for (int i = 0; i < e.rows; ++i) energies[i] += scale * double(e.x.value[i * e.layout->row(0)]);
   }
+  for (std::size_t set = 0; set < graph.sets.size(); ++set)
+    share_among_atoms(graph, int(set), on_nodes[set], to.energies);
   sweep.adjoint(-scale);
-  to.forces = sweep.forces(to.virial);
+  sweep.add_forces(to.forces, to.virial);
 }
 
 template <class Real> class BlockEvaluation {
@@ -43,7 +47,7 @@ template <class Real> class BlockEvaluation {
   void run() {
     space_.system.direct = graph_.coloured;
     sweep_.prepare_system();
-    for (const NodeSet& set : graph_.sets) on_nodes_.emplace_back(set.n, Vec3{});
+    for (const NodeSet& set : graph_.sets) on_nodes_.emplace_back(set.n, Vec3{}), energies_.emplace_back(set.n, 0.0);
     halo_forces_.resize(graph_.relations.size()), virials_.resize(graph_.relations.size());
     for (std::size_t k = 0; k < graph_.relations.size(); ++k) {
       halo_forces_[k].resize(graph_.relations[k].blocks.size());
@@ -61,24 +65,35 @@ template <class Real> class BlockEvaluation {
           for (int child = 64 * k; child < std::min(64 * k + 64, n_children); ++child) sweep_.gather(level, child);
         });
       } else {
-        for (const std::vector<int>& colour : sweep_.relation(level).colours)
-          parallel_for(int(colour.size()), threads_, [&](int k, int t) { both(colour[k], *space_.workspaces[t]); });
+        for (const std::vector<int>& colour : sweep_.relation(level).colours) {
+          const auto end = std::lower_bound(colour.begin(), colour.end(), n_blocks(level));
+          parallel_for(int(end - colour.begin()), threads_,
+                       [&](int k, int t) { both(colour[k], *space_.workspaces[t]); });
+        }
       }
     }
     gather_forces();
-    to_.forces = forces_on_atoms(graph_, on_nodes_);
+    add_forces_on_atoms(graph_, on_nodes_, to_.forces);
+    for (std::size_t set = 0; set < graph_.sets.size(); ++set)
+      share_among_atoms(graph_, int(set), energies_[set], to_.energies);
   }
 
  private:
   template <class F> void each_block(int level, F f) {
-    parallel_for(int(sweep_.relation(level).blocks.size()), threads_,
-                 [&](int b, int t) { f(b, *space_.workspaces[t]); });
+    parallel_for(n_blocks(level), threads_, [&](int b, int t) { f(b, *space_.workspaces[t]); });
+  }
+  /// The first ones, which level k runs on
+  int n_blocks(int level) const {
+    const std::vector<GraphBlock>& blocks = sweep_.relation(level).blocks;
+    const auto beyond = [](int depth, const GraphBlock& b) { return depth < b.depth; };
+    return int(std::upper_bound(blocks.begin(), blocks.end(), network_.levels() - level, beyond) - blocks.begin());
   }
 
   void forward(int level, int b, Workspace<Real>& ws) {
     const GraphBlock& block = sweep_.relation(level).blocks[b];
     sweep_.edges(network_.level(level).relation, block, nullptr, ws);
     sweep_.forward(level, b, ws);
+    if (block.depth > 0) return;
     for (std::size_t k = 0; k < to_.outputs.size(); ++k) {
       const Network::Output& o = network_.outputs()[k];
       const Network::Slot& slot = network_.slots()[o.slot];
@@ -94,10 +109,10 @@ template <class Real> class BlockEvaluation {
     const int number = network_.level(level).relation;
     sweep_.clear(level, b, ws);
     for (int slot : network_.readout()) {
-      if (network_.slots()[slot].level != level) continue;
+      if (network_.slots()[slot].level != level || block.depth > 0) continue;
       const State<Real> e = sweep_.state(slot, level, b, ws);
       for (int i = 0; i < block.n; ++i) {
-        to_.energies[relation.parents][block.first + i] += scale_ * double(e.own(0).value[i * e.layout->row(0)]);
+        energies_[relation.parents][block.first + i] += scale_ * double(e.own(0).value[i * e.layout->row(0)]);
         e.own_bar(0).value[i * e.layout->row(0)] -= Real(scale_);
       }
     }
@@ -140,28 +155,24 @@ template <class Real> class BlockEvaluation {
   Evaluation& to_;
   Sweep<Real> sweep_;
   std::vector<std::vector<Vec3>> on_nodes_;                  // forces per set
+  std::vector<std::vector<double>> energies_;                // [set][node]
   std::vector<std::vector<std::vector<Vec3>>> halo_forces_;  // [relation][block][row]
   std::vector<std::vector<Mat3>> virials_;                   // [relation][block]
 };
 
 }  // namespace
 
-template <class Real> Evaluation evaluate(const Network& network, const Graph& graph, const Buffer<Real>& packed,
-                                          const std::vector<RadialSplines>* splines, double scale, int threads,
-                                          EvaluationSpace<Real>& space) {
-  Evaluation e;
-  for (const NodeSet& set : graph.sets) e.energies.emplace_back(set.n, 0.0);
-  for (const Network::Output& o : network.outputs())
-    e.outputs.emplace_back(std::size_t(graph.sets[network.slots()[o.slot].set].n) * o.width);
+template <class Real> void evaluate(const Network& network, const Graph& graph, const Buffer<Real>& packed,
+                                    const std::vector<RadialSplines>* splines, double scale, int threads,
+                                    EvaluationSpace<Real>& space, Evaluation& to) {
   while (int(space.workspaces.size()) < threads) space.workspaces.push_back(std::make_unique<Workspace<Real>>());
-  if (graph.closed) evaluate_closed(network, graph, packed, splines, scale, *space.workspaces[0], e);
-  else BlockEvaluation<Real>(network, graph, packed, splines, scale, threads, space, e).run();
-  return e;
+  if (graph.closed) evaluate_closed(network, graph, packed, splines, scale, *space.workspaces[0], to);
+  else BlockEvaluation<Real>(network, graph, packed, splines, scale, threads, space, to).run();
 }
 
-template Evaluation evaluate(const Network&, const Graph&, const Buffer<double>&, const std::vector<RadialSplines>*,
-                             double, int, EvaluationSpace<double>&);
-template Evaluation evaluate(const Network&, const Graph&, const Buffer<float>&, const std::vector<RadialSplines>*,
-                             double, int, EvaluationSpace<float>&);
+template void evaluate(const Network&, const Graph&, const Buffer<double>&, const std::vector<RadialSplines>*, double,
+                       int, EvaluationSpace<double>&, Evaluation&);
+template void evaluate(const Network&, const Graph&, const Buffer<float>&, const std::vector<RadialSplines>*, double,
+                       int, EvaluationSpace<float>&, Evaluation&);
 
 }  // namespace nbcore

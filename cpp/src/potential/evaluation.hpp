@@ -16,17 +16,23 @@ template <class Real> struct EvaluationSpace {
   SystemStates<Real> system;
 };
 
+/// In the order of the user
 struct Evaluation {
-  std::vector<std::vector<double>> energies;  // [set][node] in the order of the graph, times scale
-  std::vector<Vec3> forces;                   // on atoms, order of the user
+  std::vector<double> energies;  // of atoms, times scale
+  std::vector<Vec3> forces;
   Mat3 virial{};
-  std::vector<std::vector<double>> outputs;  // [output][node][width], order of the user
+  std::vector<std::vector<double>> outputs;  // [output][node][width]
 };
 
-/// Forces only where the network has an energy. The same bits for any number of threads. splines: per relation, in the
-/// place of radial networks, or null
-template <class Real> Evaluation evaluate(const Network& network, const Graph& graph, const Buffer<Real>& packed,
-                                          const std::vector<RadialSplines>* splines, double scale, int threads,
-                                          EvaluationSpace<Real>& space);
+/// Adds to energies, forces and virial, and writes outputs; `to` has room for all atoms and nodes. Forces only where
+/// the network has an energy. The same bits for any number of threads. splines: per relation, in the place of radial
+/// networks, or null.
+///
+/// The graph may be a part of a system, coloured then: energies and outputs are those of the blocks of depth 0, forces
+/// what they exert on all. With L levels, level k runs on the blocks up to depth L - k, which is what the levels above
+/// want to know.
+template <class Real> void evaluate(const Network& network, const Graph& graph, const Buffer<Real>& packed,
+                                    const std::vector<RadialSplines>* splines, double scale, int threads,
+                                    EvaluationSpace<Real>& space, Evaluation& to);
 
 }  // namespace nbcore

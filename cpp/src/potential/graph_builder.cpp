@@ -8,27 +8,6 @@ namespace nbcore {
 
 namespace {
 
-/// Halves the atoms along the direction of their largest extent until blocks are small: compact and the same in every
-/// run.
-void bisect(std::span<std::int32_t> atoms, const std::vector<Vec3>& where, int max_block, std::vector<int>& sizes) {
-  if (int(atoms.size()) <= max_block) {
-    sizes.push_back(int(atoms.size()));
-    return;
-  }
-  int axis = 0;
-  double largest = -1;
-  for (int c = 0; c < 3; ++c) {
-    const auto [low, high] =
-        std::minmax_element(atoms.begin(), atoms.end(), [&](int a, int b) { return where[a][c] < where[b][c]; });
-    if (where[*high][c] - where[*low][c] > largest) largest = where[*high][c] - where[*low][c], axis = c;
-  }
-  const std::size_t half = atoms.size() / 2;
-  std::nth_element(atoms.begin(), atoms.begin() + half, atoms.end(),
-                   [&](int a, int b) { return std::pair(where[a][axis], a) < std::pair(where[b][axis], b); });
-  bisect(atoms.first(half), where, max_block, sizes);
-  bisect(atoms.subspan(half), where, max_block, sizes);
-}
-
 /// Positions moved into the cell, in lengths along its vectors, for blocks only.
 std::vector<Vec3> wrapped(const Structure& s) {
   std::vector<Vec3> where = s.positions;
@@ -64,6 +43,29 @@ void by_species(std::span<const std::int32_t> child, std::span<const int> specie
 
 }  // namespace
 
+void split(std::span<std::int32_t> atoms, const std::vector<Vec3>& where, std::size_t first) {
+  int axis = 0;
+  double largest = -1;
+  for (int c = 0; c < 3; ++c) {
+    const auto [low, high] =
+        std::minmax_element(atoms.begin(), atoms.end(), [&](int a, int b) { return where[a][c] < where[b][c]; });
+    if (where[*high][c] - where[*low][c] > largest) largest = where[*high][c] - where[*low][c], axis = c;
+  }
+  std::nth_element(atoms.begin(), atoms.begin() + first, atoms.end(),
+                   [&](int a, int b) { return std::pair(where[a][axis], a) < std::pair(where[b][axis], b); });
+}
+
+void bisect(std::span<std::int32_t> atoms, const std::vector<Vec3>& where, int max_block, std::vector<int>& sizes) {
+  if (int(atoms.size()) <= max_block) {
+    sizes.push_back(int(atoms.size()));
+    return;
+  }
+  const std::size_t half = atoms.size() / 2;
+  split(atoms, where, half);
+  bisect(atoms.first(half), where, max_block, sizes);
+  bisect(atoms.subspan(half), where, max_block, sizes);
+}
+
 double list_cutoff(const Network& network, double r_min) {
   return network.cutoff() > 0 ? network.cutoff() : 2 * r_min;  // parts alone: nobody looks at neighbours
 }
@@ -76,25 +78,39 @@ Graph build_graph(const Structure& s, std::span<const int> species, const Networ
 
 Graph build_graph(const Structure& s, std::span<const int> species, const Network& network, const NeighbourList& list,
                   int max_block) {
-  const int n_atoms = int(s.positions.size()), n_species = network.n_species();
+  const int n_atoms = int(s.positions.size());
+  Blocking blocking;
+  blocking.order.resize(n_atoms);
+  std::iota(blocking.order.begin(), blocking.order.end(), 0);
+  if (n_atoms <= max_block) blocking.sizes = {n_atoms};
+  else bisect(blocking.order, wrapped(s), max_block, blocking.sizes);
+  Graph graph = graph_of_neighbours(list, species, network, std::move(blocking));
+  graph.closed = graph.relations[0].blocks.size() == 1;
+  graph.coloured = !graph.closed && n_atoms >= coloured_from;
+  index_writers(graph.relations[0], n_atoms, graph.coloured);
+  add_leaves(s, network, graph);
+  if (graph.sets.size() > 1) add_scheme(s, network, max_block, graph);
+  return graph;
+}
+
+Graph graph_of_neighbours(const NeighbourList& list, std::span<const int> species, const Network& network,
+                          Blocking blocking) {
+  const int n_atoms = int(blocking.order.size()), n_species = network.n_species();
   Graph graph;
   graph.sets.resize(network.sets().size()), graph.relations.resize(2 * network.sets().size());
   NodeSet& atoms = graph.sets[0];
   Relation& g = graph.relations[0];
   atoms.n = n_atoms, atoms.n_species = n_species;
-  atoms.order.resize(n_atoms);
-  std::iota(atoms.order.begin(), atoms.order.end(), 0);
-  std::vector<int> sizes;
-  if (n_atoms <= max_block) sizes = {n_atoms};
-  else bisect(atoms.order, wrapped(s), max_block, sizes);
-
-  std::vector<std::int32_t> place(n_atoms);  // of the user's atoms in the graph
+  atoms.order = std::move(blocking.order);
+  std::vector<std::int32_t> place(species.size());  // of the user's atoms in the graph
+  for (int k = 0; k < n_atoms; ++k) place[atoms.order[k]] = k;
   int first = 0;
-  for (int n : sizes) {
+  for (std::size_t k_block = 0; k_block < blocking.sizes.size(); ++k_block) {
+    const int n = blocking.sizes[k_block];
     const auto begin = atoms.order.begin() + first;
     std::sort(begin, begin + n, [&](int a, int b) { return std::pair(species[a], a) < std::pair(species[b], b); });
     GraphBlock b;
-    b.first = first, b.n = n;
+    b.first = first, b.n = n, b.depth = blocking.depths.empty() ? 0 : blocking.depths[k_block];
     b.species_first.assign(n_species + 1, 0);
     for (int k = 0; k < n; ++k) {
       place[begin[k]] = first + k;
@@ -130,10 +146,11 @@ Graph build_graph(const Structure& s, std::span<const int> species, const Networ
     for (std::int32_t j : b.halo) row[j] = -1;
     b.halo.shrink_to_fit();
   }
+  return graph;
+}
 
-  graph.closed = g.blocks.size() == 1;
-  graph.coloured = !graph.closed && n_atoms >= coloured_from;
-  index_writers(g, n_atoms, graph.coloured);
+void add_leaves(const Structure& s, const Network& network, Graph& graph) {
+  const std::size_t n_atoms = s.positions.size();
   graph.leaves.resize(network.slots().size());
   for (std::size_t k = 0; k < network.slots().size(); ++k) {
     const Network::Slot& slot = network.slots()[k];
@@ -147,12 +164,10 @@ Graph build_graph(const Structure& s, std::span<const int> species, const Networ
                                n_atoms, " atoms"));
     for (double x : found->second)
       if (!std::isfinite(x)) throw InputError(message("leaf state \"", slot.name, "\": a number is not finite"));
-    for (int i = 0; i < n_atoms; ++i)
-      graph.leaves[k].insert(graph.leaves[k].end(), found->second.begin() + atoms.order[i] * size,
-                             found->second.begin() + (atoms.order[i] + 1) * size);
+    for (std::int32_t i : graph.sets[0].order)
+      graph.leaves[k].insert(graph.leaves[k].end(), found->second.begin() + i * size,
+                             found->second.begin() + (i + 1) * size);
   }
-  if (graph.sets.size() > 1) add_scheme(s, network, max_block, graph);
-  return graph;
 }
 
 void index_writers(Relation& g, int n_children, bool coloured) {

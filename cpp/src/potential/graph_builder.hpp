@@ -32,6 +32,22 @@ Graph build_graph(const Structure& s, std::span<const int> species, const Networ
                   int max_block);
 double list_cutoff(const Network& network, double r_min);
 
+/// Numbers of atoms in the order of the graph, cut into blocks
+struct Blocking {
+  std::vector<std::int32_t> order;
+  std::vector<int> sizes;   // of the blocks; atoms after the last block are children alone
+  std::vector<int> depths;  // of the blocks, ascending, see GraphBlock; empty: all 0
+};
+/// Puts the first of the atoms along the direction of their largest extent, so many of them, before the others.
+void split(std::span<std::int32_t> atoms, const std::vector<Vec3>& where, std::size_t first);
+/// Halves the atoms until blocks are small: compact and the same in every run.
+void bisect(std::span<std::int32_t> atoms, const std::vector<Vec3>& where, int max_block, std::vector<int>& sizes);
+/// Atoms and neighbours alone, with no writers yet. Within a block atoms go by species.
+Graph graph_of_neighbours(const NeighbourList& list, std::span<const int> species, const Network& network,
+                          Blocking blocking);
+/// Leaf states of the nodes, in their order
+void add_leaves(const Structure& s, const Network& network, Graph& graph);
+
 /// The sets and relations of the structure's scheme, for a graph whose atoms are there.
 void add_scheme(const Structure& s, const Network& network, int max_block, Graph& graph);
 

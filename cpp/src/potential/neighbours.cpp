@@ -147,26 +147,40 @@ class Candidates {
   bool shifts_known_ = false;
 };
 
-[[noreturn]] void overlap(std::int32_t i, std::int32_t j, const Vec3& v, double r_min) {
+[[noreturn]] void overlap(std::int32_t i, std::int32_t j, const Vec3& v, double r_min,
+                          std::span<const std::int32_t> names) {
+  if (!names.empty()) i = names[i], j = names[j];
   const auto what = i == j ? message("atom ", i, " and its own image are ")
                            : message("atoms ", std::min(i, j), " and ", std::max(i, j), " are ");
   throw OverlapError(message(what, norm(v), " apart, below the least distance of ", r_min));
 }
 
-}  // namespace
+thread_local std::vector<Candidates::Hit> hits;  // kept: fresh memory would cost more than all the rest
 
-NeighbourList neighbours(std::span<const Vec3> positions, const Mat3& given_cell, std::array<bool, 3> pbc,
-                         double cutoff, double r_min) {
-  check(positions, given_cell, pbc, cutoff);
-  Mat3 cell = given_cell;
+Mat3 periodic(Mat3 cell, std::array<bool, 3> pbc) {
   for (int k = 0; k < 3; ++k)
     if (!pbc[k]) cell[k] = {0, 0, 0};
+  return cell;
+}
+
+}  // namespace
+
+void forget_search_memory() { std::vector<Candidates::Hit>().swap(hits); }  // = {} would keep it
+
+void check_neighbourhoods(std::span<const Vec3> positions, const Mat3& cell, std::array<bool, 3> pbc, double cutoff) {
+  check(positions, cell, pbc, cutoff);
+  Bins(positions, periodic(cell, pbc), pbc, cutoff);
+}
+
+NeighbourList neighbours(std::span<const Vec3> positions, const Mat3& given_cell, std::array<bool, 3> pbc,
+                         double cutoff, double r_min, std::span<const std::int32_t> names) {
+  check(positions, given_cell, pbc, cutoff);
+  const Mat3 cell = periodic(given_cell, pbc);
   const Bins atoms(positions, cell, pbc, cutoff);
   const double reach = (1 + margin) * cutoff;
   const auto n = static_cast<std::int32_t>(positions.size());
 
   // The neighbours of each atom, bin by bin.
-  thread_local std::vector<Candidates::Hit> hits;  // kept: fresh memory would cost more than all the rest
   hits.clear();
   std::vector<std::int64_t> begin(n);
   NeighbourList list;
@@ -180,7 +194,7 @@ NeighbourList neighbours(std::span<const Vec3> positions, const Mat3& given_cell
       begin[i] = static_cast<std::int64_t>(hits.size());
       candidates.sieve(positions[i], atoms.wrap(p), cell, cutoff * cutoff, [&](const Candidates::Hit& hit, double r2) {
         if (hit.child == i && hit.shift == Image{0, 0, 0}) return;
-        if (r2 < r_min * r_min) overlap(i, hit.child, hit.vector, r_min);
+        if (r2 < r_min * r_min) overlap(i, hit.child, hit.vector, r_min, names);
         hits.push_back(hit);
       });
       const auto size = static_cast<std::int64_t>(hits.size()) - begin[i];
@@ -205,7 +219,7 @@ NeighbourList neighbours(std::span<const Vec3> positions, const Mat3& given_cell
       list.shift[at] = {-hit.shift[0], -hit.shift[1], -hit.shift[2]};
       list.vector[at] = {0 - hit.vector[0], 0 - hit.vector[1], 0 - hit.vector[2]};  // no -0.0
     }
-  if (hits.capacity() > most_kept) std::vector<Candidates::Hit>().swap(hits);  // = {} would keep the memory
+  if (hits.capacity() > most_kept) forget_search_memory();
   return list;
 }
 

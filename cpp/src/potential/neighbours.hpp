@@ -42,9 +42,20 @@ template <class T> std::array<T, 3> translation(const std::array<T, 3>& S, const
 /// Any cell (triclinic, left-handed, smaller than the cutoff), any mixture of boundary conditions, atoms anywhere. The
 /// cell's vectors along directions that are not periodic are ignored. Lengths in one unit of the caller's choice.
 ///
+/// names: what errors call the atoms; empty: their own numbers.
 /// Throws NonFiniteError (positions, cell), CellError (singular, zero along a periodic direction, far too small or too
 /// large for the cutoff), InputError (cutoff), OverlapError (two atoms closer than r_min).
 NeighbourList neighbours(std::span<const Vec3> positions, const Mat3& cell, std::array<bool, 3> pbc, double cutoff,
-                         double r_min = 1e-3);
+                         double r_min = 1e-3, std::span<const std::int32_t> names = {});
+
+/// The errors that neighbours() would throw before it has looked at any pair.
+void check_neighbourhoods(std::span<const Vec3> positions, const Mat3& cell, std::array<bool, 3> pbc, double cutoff);
+
+/// Gives back what searches of this thread keep for one another.
+void forget_search_memory();
+
+/// What a list takes per pair, bytes, and how many times as much while it is made: pairs as they are found, in a
+/// growing array, and in order.
+inline constexpr double bytes_per_pair = sizeof(Vec3) + 4 * sizeof(std::int32_t), while_searching = 2.5;
 
 }  // namespace nbcore

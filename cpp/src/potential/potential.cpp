@@ -6,6 +6,7 @@
 
 #include "base/threads.hpp"
 #include "potential/model_file.hpp"
+#include "potential/parts.hpp"
 
 namespace nbcore {
 
@@ -148,7 +149,7 @@ std::vector<int> Potential::species_of(const std::vector<int>& numbers) const {
   return index;
 }
 
-template <class Real> Evaluation Potential::run(const Graph& graph, int threads) const {
+template <class Real> void Potential::run(const Graph& graph, int threads, Evaluation& to) const {
   std::unique_ptr<EvaluationSpace<Real>> space;
   {
     const std::lock_guard lock(guard_);
@@ -157,61 +158,76 @@ template <class Real> Evaluation Potential::run(const Graph& graph, int threads)
     else space = std::move(idle.back()), idle.pop_back();
   }
   const auto radial = splines();
-  Evaluation e = evaluate(*network_, graph, packed<Real>(), radial.get(), scale_, threads, *space);
+  evaluate(*network_, graph, packed<Real>(), radial.get(), scale_, threads, *space, to);
   const std::lock_guard lock(guard_);
   memory<Real>().idle.push_back(std::move(space));
-  return e;
+}
+
+void Potential::forget_spaces() const {
+  const std::lock_guard lock(guard_);
+  double_.idle.clear(), float_.idle.clear();
+}
+
+double Potential::state_bytes(int set) const {
+  double bytes = 0;
+  for (const Network::Slot& slot : network_->slots())
+    if (slot.persistent && slot.set == set)
+      bytes += 2.0 * (precision_ == Precision::float64 ? double(Layout<double>(slot.parts).node_size()) * sizeof(double)
+                                                       : double(Layout<float>(slot.parts).node_size()) * sizeof(float));
+  return bytes;
 }
 
 double Potential::bytes_per_atom(const Structure& s) const {
   const Graph graph = build_graph(s, species_of(s.numbers), *network_, r_min_, max_block);
-  const std::size_t real = precision_ == Precision::float64 ? sizeof(double) : sizeof(float);
-  double atoms = double(graph.n_atoms()), pairs = 0, states = 0;
+  double atoms = double(graph.n_atoms()), pairs = 0;
   for (const GraphBlock& b : graph.relations[0].blocks) pairs += double(b.n_edges());
-  for (const Network::Slot& slot : network_->slots())
-    if (slot.persistent) {
-      const std::ptrdiff_t row = precision_ == Precision::float64 ? Layout<double>(slot.parts).node_size()
-                                                                  : Layout<float>(slot.parts).node_size();
-      states += 2.0 * double(row) * double(real) * graph.sets[slot.set].n;  // with their adjoints
-    }
-  const double list = pairs * double(sizeof(Vec3) + 4 * sizeof(std::int32_t)),
-               results = atoms * (8 * sizeof(Vec3) + 8 * sizeof(double));  // positions, forces, energies on their way
-  const double finding = 2.5 * list;  // pairs as they are found, in a growing array, and in order
+  double states = 0;
+  for (std::size_t set = 0; set < graph.sets.size(); ++set) states += state_bytes(int(set)) * graph.sets[set].n;
+  const double list = pairs * bytes_per_pair, results = atoms * bytes_of_results, finding = while_searching * list;
   return (results + std::max(finding, double(bytes_of(graph)) + std::max(list, states))) / std::max(atoms, 1.0);
 }
 
-Result Potential::compute(const Structure& s, int threads) const {
-  return compute_with(s, threads,
-                      [&](double cutoff) { return neighbours(s.positions, s.cell, s.pbc, cutoff, r_min_); });
-}
-
-Result Potential::compute(const Structure& s, int threads, VerletList& kept, double skin) const {
-  return compute_with(s, threads,
-                      [&](double cutoff) { return kept.neighbours(s.positions, s.cell, s.pbc, cutoff, r_min_, skin); });
-}
-
-template <class Neighbours>
-Result Potential::compute_with(const Structure& s, int threads, Neighbours neighbours) const {
+Result Potential::compute(const Structure& s, int threads, double max_bytes, VerletList* kept, double skin) const {
   const std::vector<int> species = species_of(s.numbers);
   if (s.numbers.size() != s.positions.size())
     throw InputError(message("positions and species must have the same length, got ", s.positions.size(), " and ",
                              s.numbers.size()));
   Result result;
-  result.forces.assign(s.positions.size(), Vec3{});
-  result.energies.resize(s.positions.size());
-  for (std::size_t i = 0; i < species.size(); ++i) result.energies[i] = E0s_[species[i]];
-  std::vector<std::vector<double>> values(network_->outputs().size());
-  const bool one_block = int(s.positions.size()) <= 2 * max_block;
-  const Graph graph = build_graph(s, species, *network_, neighbours(list_cutoff(*network_, r_min_)),
-                                  one_block ? 2 * max_block : max_block);
-  if (graph.n_atoms() > 0) {
-    threads = std::max(threads, 1);
-    Evaluation e = precision_ == Precision::float64 ? run<double>(graph, threads) : run<float>(graph, threads);
-    if (has_energy()) result.forces = std::move(e.forces), result.virial = e.virial;
-    for (std::size_t set = 0; set < graph.sets.size(); ++set)
-      share_among_atoms(graph, int(set), e.energies[set], result.energies);
-    values = std::move(e.outputs);
+  Evaluation e;
+  e.forces.assign(s.positions.size(), Vec3{});
+  for (int k : species) e.energies.push_back(E0s_[k]);
+  e.outputs.resize(network_->outputs().size());
+  threads = std::max(threads, 1);
+  const auto evaluate = [&](const Graph& graph) {
+    if (species.empty()) return;
+    for (std::size_t k = 0; k < network_->outputs().size(); ++k) {
+      const Network::Output& o = network_->outputs()[k];
+      const int set = network_->slots()[o.slot].set;
+      e.outputs[k].resize((set == 0 ? species.size() : std::size_t(graph.sets[set].n)) * o.width);
+    }
+    precision_ == Precision::float64 ? run<double>(graph, threads, e) : run<float>(graph, threads, e);
+  };
+  const double cutoff = list_cutoff(*network_, r_min_);
+  Parts::Fit fit = Parts::Fit::easily;
+  if (max_bytes > 0 && !species.empty()) {
+    Parts parts(s, species, *network_, r_min_, state_bytes(0), max_bytes);
+    fit = parts.whole();
+    if (fit != Parts::Fit::easily) forget_spaces(), give_back_free_memory();
+    if (fit == Parts::Fit::in_parts) parts.each(evaluate);
   }
+  if (fit != Parts::Fit::in_parts) {
+    if (fit != Parts::Fit::easily) kept = nullptr;
+    const int block = int(s.positions.size()) <= 2 * max_block ? 2 * max_block : max_block;
+    const Graph graph = build_graph(s, species, *network_,
+                                    kept ? kept->neighbours(s.positions, s.cell, s.pbc, cutoff, r_min_, skin)
+                                         : neighbours(s.positions, s.cell, s.pbc, cutoff, r_min_),
+                                    block);
+    if (fit != Parts::Fit::easily) give_back_free_memory();
+    evaluate(graph);
+    if (fit != Parts::Fit::easily) forget_spaces();
+  }
+  result.energies = std::move(e.energies), result.forces = std::move(e.forces), result.virial = e.virial;
+  std::vector<std::vector<double>> values = std::move(e.outputs);
   for (double e : result.energies) result.energy += e;
   if (!std::isfinite(result.energy))
     throw NumericsError("the energy is not finite: the parameters of the potential, or the structure, are out of hand");

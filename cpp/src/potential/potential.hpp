@@ -81,9 +81,12 @@ class Potential {
   /// Index of each atom's element; SpeciesError names the first that is not known.
   std::vector<int> species_of(const std::vector<int>& numbers) const;
   /// The same bits for any number of threads. Thread-safe as long as nobody writes parameters.
-  Result compute(const Structure& s, int threads) const;
-  /// The same bits, with neighbours from a list that the caller keeps from call to call
-  Result compute(const Structure& s, int threads, VerletList& kept, double skin) const;
+  ///
+  /// max_bytes: what it may take, 0 for no bound: larger systems are evaluated in parts, see parts.hpp; InputError
+  /// where that is not enough. kept, skin: neighbours from a list that the caller keeps from call to call; the same
+  /// bits.
+  Result compute(const Structure& s, int threads, double max_bytes = 0, VerletList* kept = nullptr,
+                 double skin = 0) const;
   /// Bytes per atom that an evaluation takes at its peak, of a large system (from coloured_from atoms on) of which this
   /// structure is a piece: the graph with the neighbour list, or with the states that several levels read.
   double bytes_per_atom(const Structure& s) const;
@@ -101,8 +104,9 @@ class Potential {
   }
   void forget_packed() const { double_.is_packed = float_.is_packed = false, splines_.reset(); }
   void compare_parameters() const;
-  template <class Real> Evaluation run(const Graph& graph, int threads) const;
-  template <class Neighbours> Result compute_with(const Structure& s, int threads, Neighbours neighbours) const;
+  template <class Real> void run(const Graph& graph, int threads, Evaluation& to) const;
+  double state_bytes(int set) const;  // per node: states that several levels read, with their adjoints
+  void forget_spaces() const;
 
   std::string description_;
   std::vector<int> species_;

@@ -153,19 +153,19 @@ void bind_potential(py::module_& m) {
           "compute",
           [](const Potential& self, const Doubles& positions, const std::vector<int>& numbers, const Doubles& cell,
              const std::array<bool, 3>& pbc, int threads, std::shared_ptr<CompositionScheme> scheme,
-             const py::dict& leaves) {
+             const py::dict& leaves, double max_bytes) {
             Structure s = structure_from(positions, numbers, cell, pbc);
             s.scheme = std::move(scheme), s.leaves = leaves_from(leaves);
             Result r;
             {
               py::gil_scoped_release nogil;
-              r = self.compute(s, threads);
+              r = self.compute(s, threads, max_bytes);
             }
             return py::make_tuple(r.energy, array_of(r.forces), array_of(r.virial),
                                   Doubles(py::ssize_t(r.energies.size()), r.energies.data()), arrays_of(r.outputs));
           },
           py::arg("positions"), py::arg("numbers"), py::arg("cell"), py::arg("pbc"), py::arg("threads"),
-          py::arg("scheme") = py::none(), py::arg("leaves") = py::dict());
+          py::arg("scheme") = py::none(), py::arg("leaves") = py::dict(), py::arg("max_bytes") = 0.0);
 
   m.def("gate_types", [] {
     py::dict out;

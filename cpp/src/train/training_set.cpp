@@ -174,7 +174,9 @@ class TrainingSet::Group {
       add_edge_forces(relation, block, edges, false, on_nodes[relation.children].data(),
                       on_nodes[relation.parents].data() + block.first, virial);
     });
-    return forces_on_atoms(g, on_nodes);
+    std::vector<Vec3> on_atoms(g.n_atoms(), Vec3{});
+    add_forces_on_atoms(g, on_nodes, on_atoms);
+    return on_atoms;
   }
 
   /// Its share of the loss from outputs; their derivatives by the states of the nodes
