@@ -126,6 +126,14 @@ def test_float32():
     assert not np.array_equal(parts.forces, whole.forces)
 
 
+def test_radial_networks():
+    """Splines take their place in parts as in the whole."""
+    potential, system = network(radial_layers=(8,)), structure(crystal())
+    parts, whole = potential.compute(*system, max_bytes=least(potential, system)), potential.compute(*system)
+    assert_close(parts, whole)
+    assert not np.array_equal(parts.forces, whole.forces)
+
+
 @pytest.mark.parametrize("energy", [True, False])
 def test_outputs(energy):
     """Tensors of the structure and of its atoms."""
