@@ -95,6 +95,11 @@ Parts::Fit Parts::whole() const {
   return Fit::in_parts;
 }
 
+bool Parts::fits_anyway(std::size_t n_atoms, double state_bytes, double max_bytes) {
+  constexpr double most = 1000, halos = 10;  // neighbours of matter within 10 Angstrom
+  return double(n_atoms) * (bytes_of_results + halos * state_bytes + most * 5 * bytes_per_pair) <= max_bytes;
+}
+
 std::vector<std::int32_t> Parts::around(std::span<const std::int32_t> owned, double reach) const {
   Vec3 low = where_[owned[0]], high = low;
   for (std::int32_t i : owned)

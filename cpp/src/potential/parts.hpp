@@ -29,6 +29,8 @@ class Parts {
   /// Does the whole system fit: so well that memory may be kept for the next evaluation, by itself, or in parts only?
   enum class Fit { easily, alone, in_parts };
   Fit whole() const;
+  /// A quick answer for systems that are small beside the bound, whatever their neighbours: easily?
+  static bool fits_anyway(std::size_t n_atoms, double state_bytes, double max_bytes);
   /// Graphs of the parts, one after the other, each gone before the next. InputError, before the first of them, where
   /// even the smallest would take more than the bound, or the network works on sets above the atoms.
   void each(const std::function<void(const Graph&)>& evaluate);

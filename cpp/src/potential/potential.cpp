@@ -209,14 +209,17 @@ Result Potential::compute(const Structure& s, int threads, double max_bytes, Ver
   };
   const double cutoff = list_cutoff(*network_, r_min_);
   Parts::Fit fit = Parts::Fit::easily;
-  if (max_bytes > 0 && !species.empty()) {
+  if (max_bytes > 0 && !Parts::fits_anyway(species.size(), state_bytes(0), max_bytes)) {
     Parts parts(s, species, *network_, r_min_, state_bytes(0), max_bytes);
     fit = parts.whole();
-    if (fit != Parts::Fit::easily) forget_spaces(), give_back_free_memory();
+    if (fit != Parts::Fit::easily) {
+      if (kept) kept->forget();
+      kept = nullptr;
+      forget_spaces(), give_back_free_memory();
+    }
     if (fit == Parts::Fit::in_parts) parts.each(evaluate);
   }
   if (fit != Parts::Fit::in_parts) {
-    if (fit != Parts::Fit::easily) kept = nullptr;
     const int block = int(s.positions.size()) <= 2 * max_block ? 2 * max_block : max_block;
     const Graph graph = build_graph(s, species, *network_,
                                     kept ? kept->neighbours(s.positions, s.cell, s.pbc, cutoff, r_min_, skin)

@@ -22,6 +22,11 @@ Mat3 periodic(const Mat3& cell, std::array<bool, 3> pbc) {
 }
 }  // namespace
 
+void VerletList::forget() {
+  std::vector<Vec3>().swap(reference_), std::vector<std::int64_t>().swap(first_), std::vector<Pair>().swap(pairs_);
+  reach_ = 0, uses_ = 0;
+}
+
 bool VerletList::close(std::span<const Vec3> positions, const Mat3& cell, double cutoff, double reach) {
   Mat3 strain{};  // F - 1
   double size = 0;

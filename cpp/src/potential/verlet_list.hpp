@@ -21,6 +21,8 @@ class VerletList {
   NeighbourList neighbours(std::span<const Vec3> positions, const Mat3& cell, std::array<bool, 3> pbc, double cutoff,
                            double r_min, double skin);
 
+  /// Gives back the pairs.
+  void forget();
   /// Of the structure it was used for last
   std::size_t n_atoms() const { return reference_.size(); }
   /// How often neighbours were searched for
