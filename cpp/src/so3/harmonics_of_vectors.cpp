@@ -140,10 +140,30 @@ template <class Lane> struct Spherical {
   }
 };
 
-/// What is wanted of n vectors, `width` of them at a time as three registers. Where rows are no whole registers, a
-/// group's vectors are dealt to registers like cards: then the rows of one register lie alike on cache lines (see
-/// write_transposed). Empty lanes hold unit vectors, so the bits of a result do not depend on its place. What is
-/// transposed is written before the next is computed: it comes from L1.
+/// The functions of a group's vectors, vector k + lane * registers in a lane of result k.
+template <class Functions, class Real> auto directions(const Real* r, int vectors, int registers, bool ordinary) {
+  using Lane = Simd<Real>;
+  constexpr int w = width<Real>;
+  alignas(64) Real rows[3 * w * w + w];  // lane by lane, the coordinates of its vectors
+  std::memcpy(rows, r, 3 * vectors * sizeof(Real));
+  for (int v = vectors; v < w * registers; ++v) rows[3 * v] = rows[3 * v + 1] = 0, rows[3 * v + 2] = 1;
+  Lane points[3 * w];  // [register][x, y, z]
+  for (int column = 0; column < 3 * registers; column += w) {
+    Lane x[w];
+    for (int lane = 0; lane < w; ++lane) std::memcpy(x + lane, rows + 3 * registers * lane + column, sizeof x[lane]);
+    detail::exchange_all<1, w, w>(x);
+    std::copy(x, x + w, points + column);
+  }
+  for (int k = registers; k < w; ++k) points[3 * k] = points[3 * k + 1] = Lane{}, points[3 * k + 2] = Lane{} + Real(1);
+  return [&]<std::size_t... k>(std::index_sequence<k...>) {
+    return std::array<Functions, w>{Functions(points + 3 * k, ordinary)...};
+  }(std::make_index_sequence<w>{});
+}
+
+/// What is wanted of n vectors, `width` of them at a time as three registers. A group's vectors are dealt to registers
+/// like cards: then the rows of one register lie alike on cache lines (see write_transposed). Empty lanes hold unit
+/// vectors, so the bits of a result do not depend on its place. What is transposed is written before the next is
+/// computed: it comes from L1.
 template <class Functions, class Real>
 void by_registers(int l_max, std::size_t n, const Real* r, bool ordinary, HarmonicsOutput<Real> out, int threads) {
   using Lane = Simd<Real>;
@@ -155,23 +175,13 @@ void by_registers(int l_max, std::size_t n, const Real* r, bool ordinary, Harmon
     Lane *Y = memory.data(), *d = Y + n_lm, *dy = d + n_lm, *dz = dy + n_lm;
     const std::size_t begin = item * group;
     const int vectors = int(std::min(n - begin, group)), registers = (vectors + int(w) - 1) / int(w);
-    const bool deal = n_lm % w != 0;
-    const int next_register = deal ? 1 : w,
-              next_lane = deal ? registers : 1;  // of vector k next_register + lane next_lane
-    Lane points[w][3];
-    for (std::size_t k = 0; k < w; ++k) points[k][0] = points[k][1] = Lane{}, points[k][2] = Lane{} + Real(1);
-    for (int k = 0; k < registers; ++k)
-      for (int lane = 0, v = k * next_register; lane < int(w) && v < vectors; ++lane, v += next_lane)
-        for (int a = 0; a < 3; ++a) reinterpret_cast<Real*>(&points[k][a])[lane] = r[3 * (begin + v) + a];
-    std::array<Functions, w> all = [&]<std::size_t... k>(std::index_sequence<k...>) {
-      return std::array<Functions, w>{Functions(points[k], ordinary)...};
-    }(std::make_index_sequence<w>{});
+    const std::array<Functions, w> all = directions<Functions>(r + 3 * begin, vectors, registers, ordinary);
     /// Functions `column` to `column + some` of the `columns` that each vector of register k has
     const auto write = [&](int k, const Lane* from, Real* to, int column, int some, int columns) {
-      const int filled = std::min(int(w), (vectors - k * next_register + next_lane - 1) / next_lane);
-      const std::size_t first = begin + k * next_register;
+      const int filled = std::min(int(w), (vectors - k + registers - 1) / registers);
+      const std::size_t first = begin + k;
       write_transposed(from, some * int(n_lm), filled, to + (first * columns + column) * n_lm,
-                       next_lane * columns * n_lm);
+                       registers * columns * n_lm);
     };
     for (int k = 0; k < registers; ++k) {
       if (out.hessian) {
