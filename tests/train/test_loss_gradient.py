@@ -1,5 +1,10 @@
 """The exact gradient of losses on energies, forces and stresses (VERIFICATION D9, D10, G7, T1)."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from differences import derivative, five_point
@@ -278,3 +283,26 @@ def test_refusals():
         for value in (-1.0, np.nan, np.inf):
             with pytest.raises(InputError, match=key):
                 Loss(**{key: value})
+
+
+AGAIN = """
+import numpy as np
+import nbcore
+from random_structures import crystal, network
+from nbcore.data import Structure
+from nbcore.train import Loss, TrainingSet
+
+for _ in range(40):
+    random, potential = np.random.default_rng(5), network("kondor-scalars")
+    positions, species, cell, pbc = crystal(random, 6)
+    numbers = [nbcore.species.NUMBERS[s] for s in species]
+    data = [Structure(positions, numbers, cell, [pbc] * 3, 0.0, np.ones((len(species), 3)))]
+    TrainingSet(potential, data).loss_and_gradient(None, Loss()).gradient.tolist()
+"""
+
+
+def test_values_of_adjoints_are_thrown_away_in_place():
+    """A gate of two inputs, the second larger, part of the first dropped: it wrote to memory that was given back."""
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    run = subprocess.run([sys.executable, "-c", AGAIN], env=os.environ | {"PYTHONPATH": path}, capture_output=True)
+    assert run.returncode == 0, run.stderr.decode()

@@ -1,6 +1,8 @@
 // Forward and adjoint of one level of a network on one block. MD codes exchange states of ghosts between levels
 // forwards and their adjoints backwards; so does the potential for systems of several blocks, through SystemStates.
 #pragma once
+#include <algorithm>
+
 #include "network/graph.hpp"
 #include "network/network.hpp"
 
@@ -109,8 +111,7 @@ template <class Real> class Sweep {
         if (view.inputs[k].fresh) ws.written[input] = 1;
         else write_zeros(input, ws);
       }
-      for (State<Real>& input : view.inputs)
-        if (tangent_) input.bar.value = unused(input.layout->node_size() * input.bar_rows, ws);
+      if (tangent_) throw_values_away(view, ws);
       view.weights_bar = weights_bar ? weights_bar + step->weights : nullptr;
       step->gate->adjoint(dual_, want, view);
     }
@@ -222,9 +223,12 @@ template <class Real> class Sweep {
     b.tangent = tangent_;
     return b;
   }
-  Real* unused(std::ptrdiff_t n, Workspace<Real>& ws) const {
+  /// One array, for the largest input, takes the values of all adjoints.
+  void throw_values_away(Block<Real>& view, Workspace<Real>& ws) const {
+    std::ptrdiff_t n = 0;
+    for (const State<Real>& input : view.inputs) n = std::max(n, input.layout->node_size() * input.bar_rows);
     if (std::ptrdiff_t(ws.unused.size()) < n) ws.unused.resize(n), ws.unused.clear();
-    return ws.unused.data();
+    for (State<Real>& input : view.inputs) input.bar.value = ws.unused.data();
   }
 
   const Network& network_;
