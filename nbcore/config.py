@@ -101,7 +101,7 @@ class Model(Table, kw_only=True):
     correlation: _optional("neighbours per product: 3 is four-body per level", ge=1, le=4) = None
     n_radial: _optional("radial functions", ge=1) = None
     radial_layers: _(
-        list[Annotated[int, msgspec.Meta(ge=1, le=64)]] | None,
+        Annotated[list[Annotated[int, msgspec.Meta(ge=1, le=64)]], msgspec.Meta(max_length=6)] | None,
         "a network on the radial functions: widths of its layers, [64, 64, 8]; []: linear in them",
     ) = None
     parity: _(Literal["o3", "so3"] | None, "o3: mirror images have the same energy") = None

@@ -100,7 +100,9 @@ def _kind_in_words(info):
         case msgspec.inspect.StrType():
             return {None: "a text", r"^[^/\\]+$": "a name without slashes"}.get(info.pattern, 'a time such as "3h45m"')
         case msgspec.inspect.ListType():
-            return "a list"
+            longest = "" if info.max_length is None else f" of at most {info.max_length} numbers"
+            item = _kind_in_words(info.item_type) if longest else ""
+            return f"a list{longest}, each {item}" if longest else "a list"
         case msgspec.inspect.DictType():
             return "a table { NAME = number }"
     return ""

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -392,14 +393,16 @@ class Potential:
             self.radial_splines = splines
 
     def __reduce__(self):
-        return _restore, (self.description, self.parameters.copy(), self.E0s, self.scale)
+        how = {"precision": self.precision, "radial_splines": self.radial_splines}
+        return _restore, (self.description, self.parameters.copy(), self.E0s, self.scale, how)
 
 
-def _restore(description, parameters, E0s, scale):
+def _restore(description, parameters, E0s, scale, how):
     potential = Potential(description)
     potential.description = description
     potential.parameters[:] = parameters
     potential.E0s, potential.scale = E0s, scale
+    potential.precision, potential.radial_splines = how["precision"], how["radial_splines"]
     return potential
 
 
@@ -422,9 +425,11 @@ def check_max_bytes(value) -> float:
     """A bound on memory, bytes; 0 for None, no bound."""
     if value is None:
         return 0.0
-    if not 0 < value < np.inf:
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise TypeError(f"max_bytes must be a number of bytes, or None, got {value!r}")
+    if not 1 <= value < np.inf:
         raise InputError(f"max_bytes must be a positive number of bytes, or None, got {value!r}")
-    return float(value)
+    return float(min(value, 2**62))  # an int64 in the C ABI
 
 
 def _numbers(name, array) -> np.ndarray:

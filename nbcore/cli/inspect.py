@@ -124,7 +124,7 @@ def print_facts(path, potential, facts):
 
     def say(head, text):
         if text:
-            print(console.block(str(text), f"  {head:<14}", 16 * " "))
+            print(console.block(str(text), f"  {head:<13} ", 16 * " "))
 
     d = facts
     about, training = d.get("about") or {}, d.get("training") or {}

@@ -25,6 +25,6 @@ def size(text):
         value = float(match[1]) * {unit.lower(): factor for unit, factor in UNITS.items()}[match[2].lower()]
     except (TypeError, ValueError, KeyError):
         raise argparse.ArgumentTypeError(f"{text!r} is not an amount of memory; write it as 4GB or 500MB.") from None
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r}: an amount of memory must be more than 0.")
+    if not 1 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r}: an amount of memory must be a byte or more.")
     return value

@@ -6,6 +6,8 @@ from nbcore.errors import Error, NumericsError
 
 def add_parser(subparsers):
     """The options of `nbcore relax`."""
+    from nbcore.cli import memory
+
     p = subparsers.add_parser(
         "relax", help="relax atoms, optionally the cell",
         description="Moves atoms until no force component is larger than --fmax (BFGS of ASE).",
@@ -23,6 +25,7 @@ def add_parser(subparsers):
     p.add_argument(
         "--precision", choices=["float64", "float32"], default="float64", help="float32 is about twice as fast"
     )
+    memory.add_option(p)
 
 
 def run(args):
@@ -43,7 +46,7 @@ def run(args):
     atoms, frame = read_structure(args.structure)
     if args.cell and not atoms.pbc.all():
         raise UsageError(f"--cell: {args.structure} ({frame}) is not periodic in three directions.")
-    atoms.calc = NBCoreCalculator(args.model, threads=args.threads, precision=args.precision)
+    atoms.calc = NBCoreCalculator(args.model, args.threads, args.precision, max_bytes=args.max_bytes)
     try:
         before = atoms.get_potential_energy()
     except Error as e:

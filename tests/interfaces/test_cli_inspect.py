@@ -23,7 +23,8 @@ def model(tmp_path_factory):
         "cite": "doi:10.1/x",
     }
     training = {"n_train": 450, "n_valid": 50, "files": [{"name": "train.xyz", "n": 500, "sha256": "0" * 64}]}
-    errors = {"test": {"n_structures": 7, "energy_rmse_per_atom": 1.5e-3, "forces_rmse": 0.0213, "stress_rmse": None}}
+    test = {"n_structures": 7, "energy_rmse_per_atom": 1.5e-3, "forces_rmse": 0.0213, "stress_rmse": None}
+    errors = {"test": test, "a_longer_name": test}
     potential.description.update(about=about, training=training, errors=errors, shortest_distances={"H-O": 0.936})
     path = tmp_path_factory.mktemp("inspect") / "water.nbcore"
     potential.save(path)
@@ -38,6 +39,7 @@ def test_what_it_is_and_where_it_comes_from(model, capsys):
         f"{len(potential.parameters)} parameters", "elements H O", "4.5 Å, 2 levels: receptive field 9 Å", "8 channels",
         "H -13.5000 O -2037.0000 eV", "H-O 0.936 Å", "description water", "reference PBE", "author A. Nother",
         "licence CC-BY", "train.xyz (500); 450 train + 50 valid", "energy 1.50 meV/atom, forces 21.3 meV/Å",
+        "errors, a_longer_name 7 structures",
         "µs/atom", "cite doi:10.1/x", "arXiv:1803.01588", hashlib.sha256(path.read_bytes()).hexdigest(),
     ):  # fmt: skip
         assert words in out, words

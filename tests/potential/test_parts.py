@@ -186,8 +186,11 @@ def test_refused():
     """Amounts that are none; too little; atoms by their own numbers; nothing broken afterwards."""
     potential, atoms = network(), crystal()
     system = structure(atoms)
-    for nonsense in (0, -1, np.nan, np.inf):
+    for nonsense in (0, -1, 0.5, np.nan, np.inf):
         with pytest.raises(InputError, match="max_bytes must be a positive number of bytes"):
+            potential.compute(*system, max_bytes=nonsense)
+    for nonsense in ("4GB", True, [1], np.ones(2)):
+        with pytest.raises(TypeError, match="max_bytes must be a number of bytes"):
             potential.compute(*system, max_bytes=nonsense)
     low = least(potential, system)
     close = atoms.copy()
@@ -230,8 +233,14 @@ def test_interfaces(tmp_path, capsys):
     for _ in range(3):
         energy = evaluator.evaluate(atoms.positions, atoms.numbers.astype(np.intc), atoms.cell.array, True, forces)
         assert energy == expected.energy and np.array_equal(forces, expected.forces)
-    with pytest.raises(InputError, match="max_bytes must be"):
-        Evaluator(path, max_bytes=-5)
+    for nonsense in (-5, 0.5):
+        with pytest.raises(InputError, match="max_bytes must be"):
+            Evaluator(path, max_bytes=nonsense)
+    for enough in (1e300, 10**400, np.float32(1e9)):
+        Evaluator(path, max_bytes=enough).evaluate(
+            atoms.positions, atoms.numbers.astype(np.intc), atoms.cell.array, True, forces
+        )
+        assert np.array_equal(forces, potential.compute(*system, max_bytes=enough).forces)
     for given in (path, potential):
         atoms.calc = NBCoreCalculator(given, max_bytes=low)
         assert np.array_equal(atoms.get_forces(), expected.forces)
@@ -240,8 +249,11 @@ def test_interfaces(tmp_path, capsys):
     run = ["md", str(path), str(tmp_path / "start.xyz"), "--time", "2fs", "--output", str(tmp_path / "md"), "--quiet"]
     assert main([*run, "--max-bytes", "1kB"]) == 3
     assert "need at least" in capsys.readouterr().err
-    assert main([*run, "--max-bytes", "much"]) == 2
-    assert "write it as 4GB" in capsys.readouterr().err
+    for much, text in (("much", "write it as 4GB"), ("0.5", "a byte or more"), ("0", "a byte or more")):
+        assert main([*run, "--max-bytes", much]) == 2
+        assert text in capsys.readouterr().err
+    assert main(["relax", str(path), str(tmp_path / "start.xyz"), "--max-bytes", "1kB"]) == 3
+    assert "need at least" in capsys.readouterr().err
     potential.scale = 1e-3
     potential.save(path)
     assert main([*run, "--max-bytes", f"{low / 1e6:.2f} MB"]) == 0

@@ -1,5 +1,9 @@
 """Splines in the place of radial networks: within their bound, conservative, never older than the parameters."""
 
+import copy
+import itertools
+import pickle
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -117,8 +121,13 @@ def test_refreshed_when_parameters_change():
     for factor in (0.9, 1.2):
         view[where] *= factor
         assert_close(pot, x, species)
+    del view
     pot.initialize(8)
-    assert_close(pot, x, species)
+    before, theta = assert_close(pot, x, species)[0], pot.parameters.copy()
+    pot._core.set_parameters(0.5 * theta)  # all at once, and back through a view
+    assert np.abs(assert_close(pot, x, species)[0].forces - before.forces).max() > 0
+    pot.parameters[:] = theta
+    assert np.array_equal(pot.compute(x, species).forces, before.forces)
 
 
 def test_training_runs_the_network():
@@ -161,6 +170,19 @@ def test_the_same_on_every_surface(tmp_path, capsys):
     assert main(["inspect", str(path)]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "radial layers [24, 16, 8]" in out and "8 - 24 - 16 - 8, by spline from 0.08 Å" in out
+
+
+def test_copies_evaluate_as_their_original():
+    """Pickles and deep copies: splines or networks, in either precision, the same bits."""
+    pot = potential()
+    x, species = molecule(np.random.default_rng(9), 10)
+    results = []
+    for pot.radial_splines in (True, False):
+        for pot.precision in ("float64", "float32"):
+            results.append(pot.compute(x, species).forces)
+            for clone in (pickle.loads(pickle.dumps(pot)), copy.deepcopy(pot)):
+                assert np.array_equal(clone.compute(x, species).forces, results[-1])
+    assert all(not np.array_equal(a, b) for a, b in itertools.combinations(results, 2))
 
 
 def test_no_numbers_no_table():

@@ -190,6 +190,31 @@ def test_threads_within(path, fresh):
         assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 
+def test_after_errors(path, fresh):
+    """At any step the errors of a fresh search, also about vectors of free directions; no list is left behind."""
+    positions, numbers, cell = crystal()
+    kept = Evaluator(path, skin=SKIN)
+    broken = positions.copy()
+    broken[3, 1] = np.nan
+    near = positions.copy()
+    near[5] = near[9] + [0.01, 0, 0]
+    nowhere, flat = cell.copy(), cell.copy()
+    nowhere[2, 0], flat[0] = np.nan, 0
+    for pbc in (True, (True, True, False), False):
+        for bad, its_cell in ((broken, cell), (near, cell), (positions, nowhere), (positions, flat), (positions, cell)):
+            for k in range(3):
+                assert_same_bits(kept, fresh, positions + 0.01 * k, numbers, cell, pbc)
+            said = []
+            for evaluator in (kept, fresh):
+                try:
+                    evaluate(evaluator, bad, numbers, its_cell, pbc)
+                    said.append("")
+                except (InputError, NumericsError) as e:
+                    said.append(str(e))
+            assert said[0] == said[1] and ("nan" in said[0]) == (bad is broken or its_cell is nowhere)
+        assert_same_bits(kept, fresh, positions[:-1], numbers[:-1], cell, pbc)
+
+
 def test_skin(path):
     """It is kept by pickles; 0 searches in every call; nonsense is refused."""
     assert Evaluator(path).skin == SKIN

@@ -19,6 +19,17 @@
 #include "potential/bins.hpp"
 
 namespace nbcore {
+
+void check_cell(const Mat3& cell, std::array<bool, 3> pbc) {
+  for (int k = 0; k < 3; ++k) {
+    for (int x = 0; x < 3; ++x)
+      if (!std::isfinite(cell[k][x]))
+        throw CellError(message("cell: ", "xyz"[x], " of vector ", bins::axis_name[k], " is ", cell[k][x]));
+    if (pbc[k] && cell[k] == Vec3{0, 0, 0})
+      throw CellError(message("cell: vector ", bins::axis_name[k], " is zero, but this direction is periodic"));
+  }
+}
+
 namespace {
 
 using namespace bins;
@@ -32,13 +43,7 @@ void check(std::span<const Vec3> positions, const Mat3& cell, std::array<bool, 3
     for (int k = 0; k < 3; ++k)
       if (!std::isfinite(positions[i][k]))
         throw NonFiniteError(message("positions: ", "xyz"[k], " of atom ", i, " is ", positions[i][k]));
-  for (int k = 0; k < 3; ++k) {
-    for (int x = 0; x < 3; ++x)
-      if (!std::isfinite(cell[k][x]))
-        throw CellError(message("cell: ", "xyz"[x], " of vector ", axis_name[k], " is ", cell[k][x]));
-    if (pbc[k] && cell[k] == Vec3{0, 0, 0})
-      throw CellError(message("cell: vector ", axis_name[k], " is zero, but this direction is periodic"));
-  }
+  check_cell(cell, pbc);
 }
 
 using Lane = Simd<double>;

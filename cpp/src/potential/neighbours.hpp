@@ -48,6 +48,9 @@ template <class T> std::array<T, 3> translation(const std::array<T, 3>& S, const
 NeighbourList neighbours(std::span<const Vec3> positions, const Mat3& cell, std::array<bool, 3> pbc, double cutoff,
                          double r_min = 1e-3, std::span<const std::int32_t> names = {});
 
+/// The errors of neighbours() about the numbers of a cell
+void check_cell(const Mat3& cell, std::array<bool, 3> pbc);
+
 /// The errors that neighbours() would throw before it has looked at any pair.
 void check_neighbourhoods(std::span<const Vec3> positions, const Mat3& cell, std::array<bool, 3> pbc, double cutoff);
 

@@ -67,7 +67,7 @@ void Potential::set_parameters(std::vector<double> parameters) {
     throw InputError(message("this potential has ", network_->n_parameters(), " parameters, got ", parameters.size()));
   const std::lock_guard lock(guard_);
   std::copy(parameters.begin(), parameters.end(), parameters_.begin());  // in place: views stay valid
-  forget_packed();
+  forget_packed(), seen_.clear();
 }
 
 void Potential::rescale(int slot, int part, double factor) {

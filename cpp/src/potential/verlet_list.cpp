@@ -101,6 +101,7 @@ bool VerletList::sieve(std::span<const Vec3> positions, const Mat3& cell, double
 NeighbourList VerletList::neighbours(std::span<const Vec3> positions, const Mat3& given_cell, std::array<bool, 3> pbc,
                                      double cutoff, double r_min, double skin) {
   const Mat3 cell = periodic(given_cell, pbc);
+  check_cell(given_cell, pbc);  // free directions, too: what a search refuses is refused
   const bool same = positions.size() == reference_.size() && pbc == pbc_;
   if (same && reach_ > 0 && close(positions, cell, cutoff, reach_)) {
     NeighbourList list;
@@ -126,12 +127,12 @@ NeighbourList VerletList::neighbours(std::span<const Vec3> positions, const Mat3
   cell_ = cell, pbc_ = pbc;
   reference_.assign(positions.begin(), positions.end());
   if (!keep) return list;
-  reach_ = cutoff + skin;
-  first_ = std::move(list.first);
   pairs_.resize(list.child.size());
+  first_ = std::move(list.first);
   for (std::size_t p = 0; p < pairs_.size(); ++p) pairs_[p] = {list.child[p], list.shift[p]};
   NeighbourList within;
   sieve(positions, cell, cutoff, r_min, within);
+  reach_ = cutoff + skin;  // kept from here on: nothing can fail any more
   return within;
 }
 
