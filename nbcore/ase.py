@@ -32,7 +32,7 @@ class NBCoreCalculator(Calculator):
     periodic in all three directions. An element that the potential does not know raises nbcore.errors.SpeciesError.
     Copies and pickles of a calculator that was made from a path read that file again.
 
-    >>> atoms.calc = NBCoreCalculator("acac.nbcore")
+    >>> atoms.calc = NBCoreCalculator("molecule.nbcore")
     >>> atoms.get_potential_energy(), atoms.get_forces()
     """
 

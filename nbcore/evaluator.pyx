@@ -46,7 +46,7 @@ cdef class Evaluator:
     cutoff is in Angstrom, species are atomic numbers, ascending. Evaluators may be shared between threads and pickled
     (by their path).
 
-    >>> evaluator = Evaluator("acac.nbcore")
+    >>> evaluator = Evaluator("molecule.nbcore")
     >>> forces = np.empty((n, 3))
     >>> energy = evaluator.evaluate(positions, numbers, forces=forces)
     """

@@ -19,7 +19,7 @@ def replacing(path, mode="wb"):
     after an exception the old file stands as it was.
 
     >>> with replacing("state.json", "w") as f:
-    ...     f.write("{}")
+    ...     characters = f.write("{}")
     """
     path = Path(path)
     temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")

@@ -98,7 +98,8 @@ def simulate(atoms, settings, steps, folder, model="", progress=None, stop=None)
     Raises CheckpointError if the folder holds another run or is in use; NumericsError, with the frames until then in
     the trajectory, when a number is not finite, atoms run into each other, or the temperature explodes.
 
-    >>> simulate(atoms, Settings("nve", temperature=300), steps=20_000, folder="start_md")
+    >>> atoms.calc = NBCoreCalculator("molecule.nbcore")
+    >>> simulate(atoms, Settings("nve", temperature=300), steps=20, folder="start_md")
     """
     rng = np.random.default_rng(settings.seed)
     about = {"model": model, "structure": identity(atoms), **asdict(settings)}

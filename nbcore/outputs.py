@@ -129,7 +129,7 @@ def outputs_of(spec) -> dict[str, Output]:
     """{name: Output} from names ("dipole", ...), or {name: options of Output, or an Output}.
 
     >>> outputs_of(["dipole"])
-    {'dipole': Output(name='dipole', rank=1, traceless=False, per='structure', unit='')}
+    {'dipole': Output(name='dipole', rank=1, traceless=False, per='structure', charges=False, unit='')}
     """
     if isinstance(spec, str):
         spec = [spec]

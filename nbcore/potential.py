@@ -271,7 +271,7 @@ class Potential:
 
         >>> a = 4.0 * np.stack(np.meshgrid(*[np.arange(4.0)] * 3), -1).reshape(-1, 3)
         >>> potential = nbcore.presets.nbody(species=["Si"], cutoff=4.5, channels=4, l_states=0)
-        >>> potential.bytes_per_atom(a, ["Si"] * 64, 16 * np.eye(3), True) > 1024
+        >>> potential.bytes_per_atom(a, ["Si"] * 64, 16 * np.eye(3), True) > 256
         True
         >>> positions = np.concatenate([a + [16 * k, 0, 0] for k in range(20)])
         >>> system = positions, ["Si"] * 1280, np.diag([320, 16, 16]), True

@@ -42,6 +42,7 @@ def table(rows, width, short=False):
 
     width: of the screen in characters. short: RMSE only, as at the end of a training. A figure without labels is `-`.
 
+    >>> console = rich.console.Console()
     >>> console.print(table([errors("test", structures, predictions)], console.width))
     """
     groups = dict(SHORT if short else GROUPS)

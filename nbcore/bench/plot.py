@@ -11,7 +11,8 @@ DRAWN = ("% of peak", "us/atom")  # the column of a table that is drawn: the fir
 def plot(path, rows, about) -> None:
     """Writes a PNG of all tables; rows without the column that is drawn are left out.
 
-    >>> plot("bench.png", rows, about)                                                      # doctest: +SKIP
+    >>> about = nbcore.bench.record.circumstances(nbcore.bench.Machine(quick=True))
+    >>> plot("bench.png", [nbcore.bench.Row("models", "nbody 64", {"us/atom": 39.0})], about)
     """
     panels = []
     for table in dict.fromkeys(row.table for row in rows):

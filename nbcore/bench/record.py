@@ -71,7 +71,8 @@ def heading(about: dict) -> str:
 def markdown(rows, about: dict) -> str:
     """All tables, each below a line with the circumstances.
 
-    >>> print(markdown([Row("kernels", "mix 64 forward", {"us": 1.5})], about))     # doctest: +SKIP
+    >>> about = circumstances(nbcore.bench.Machine(quick=True))
+    >>> print(markdown([Row("kernels", "mix 64 forward", {"us": 1.5})], about))
     """
     out = []
     for table in dict.fromkeys(row.table for row in rows):

@@ -13,7 +13,7 @@ COLUMN = 21
 def audit_text(audit: Audit, width: int = 100) -> str:
     """The figures of an audit, a line each, wrapped to `width` columns; remarks are apart, in `audit.remarks`.
 
-    >>> print(audit_text(audit(read("train.xyz"))))
+    >>> print(audit_text(nbcore.data.audit(nbcore.data.read("train.xyz"))))
     """
     rows = [*_files(audit), ("labels", _labels(audit)), ("elements", _elements(audit))]
     rows += [("E0", _E0(audit)), ("binding energy", _binding(audit)), ("forces", _forces(audit))]

@@ -68,7 +68,7 @@ def read_bytes(path) -> tuple[bytes, bool]:
 class Bar:
     """A progress bar on a terminal's stderr that appears where something takes longer than two seconds.
 
-    >>> with Bar("reading", total=n_bytes) as bar:
+    >>> with Bar("reading", total=5000) as bar:
     ...     bar.advance(1000)
     """
 

@@ -57,8 +57,8 @@ def read(paths, *, isolated_atoms=(), config_type_weights=None, require=None, na
     Returns Structures; one-atom frames and config_type IsolatedAtom are in `.isolated`, what was assumed in `.reading`.
     Raises InputError that names file, frame and line, FileNotFoundError.
 
-    >>> read("train_300K.xyz", energy_unit="Hartree")
-    Structures(500 structures, H C O)
+    >>> read("test_300K.xyz", energy_unit="eV")
+    Structures(100 structures, H C O)
     """
     options = Options(**keys)
     require = (options.outputs or ("energy", "forces")) if require is None else require

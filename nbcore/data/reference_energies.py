@@ -26,8 +26,9 @@ def reference_energies(structures: Structures, E0s="auto") -> ReferenceEnergies:
     sum_s ((E_s - sum_z n_sz E0_z) / N_s)^2 (the shortest solution where the compositions leave some open), "auto" is
     "isolated" where every element has one, else "fit"; a table gives them.
 
-    >>> reference_energies(data).energies
-    {'H': -13.568, 'C': -1026.854, 'O': -2037.797}
+    >>> data = nbcore.data.read(["train.xyz", "isolated_atoms.xyz"])
+    >>> {element: round(energy, 4) for element, energy in reference_energies(data).energies.items()}
+    {'H': -13.615, 'C': -1027.5201, 'O': -2038.8103}
     """
     species = structures.species
     if isinstance(E0s, dict):

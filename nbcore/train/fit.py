@@ -80,9 +80,9 @@ def fit(
     Ctrl-C finishes the step under way, leaves the best parameters in the potential and raises KeyboardInterrupt.
     Raises InputError, CheckpointError, NumericsError (loss not finite).
 
-    >>> data = nbcore.train.read("train_300K.xyz")
-    >>> potential = nbcore.presets.nbody(species=data.species, cutoff=5.0, channels=64)
-    >>> nbcore.train.fit(potential, data, valid=0.1, max_epochs=200).history[-1]["forces_valid"]
+    >>> data = nbcore.train.read("train.xyz")
+    >>> potential = nbcore.presets.nbody(species=data.species, cutoff=4.0, channels=4)
+    >>> nbcore.train.fit(potential, data[:20], valid=0.1, max_epochs=2).history[-1]["forces_valid"]
     """
     settings = Settings(**settings)
     train, valid = split(structures, valid, settings.seed)

@@ -8,7 +8,7 @@ from nbcore.train.training_set import Loss, TrainingSet
 def loss_and_gradient(potential, structures, loss: Loss | None = None, threads: int | None = None):
     """(loss, gradient): the mean loss of the structures and its exact gradient (n_parameters,).
 
-    >>> loss, g = loss_and_gradient(pot, data[:5])                    # doctest: +SKIP
+    >>> loss, g = loss_and_gradient(pot, data[:5])
     """
     result = TrainingSet(potential, structures).loss_and_gradient(None, loss, threads)
     return result.loss, result.gradient
@@ -17,8 +17,8 @@ def loss_and_gradient(potential, structures, loss: Loss | None = None, threads: 
 def objective(potential, structures, loss: Loss | None = None, threads: int | None = None):
     """theta -> (loss, gradient) for scipy.optimize.minimize(..., jac=True); it sets the potential's parameters.
 
-    >>> fun = objective(pot, data)                                                             # doctest: +SKIP
-    >>> scipy.optimize.minimize(fun, pot.parameters.copy(), jac=True, method="L-BFGS-B")       # doctest: +SKIP
+    >>> fun = objective(pot, data[:5])
+    >>> best = scipy.optimize.minimize(fun, pot.parameters.copy(), jac=True, method="L-BFGS-B", options={"maxiter": 3})
     """
     training_set = TrainingSet(potential, structures)
 

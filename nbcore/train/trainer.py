@@ -36,7 +36,8 @@ class Trainer:
     While it runs, `potential.parameters` are the raw ones; `average` (EMA) is what is validated, `best` what is kept.
     Raises NumericsError, naming epoch, step and structures, when the loss is not finite.
 
-    >>> trainer = Trainer(TrainingSet(potential, data[:90]), TrainingSet(potential, data[90:]), Settings(max_epochs=10))
+    >>> sets = [nbcore.train.TrainingSet(potential, part) for part in (data[:20], data[20:30])]
+    >>> trainer = Trainer(*sets, nbcore.train.Settings(max_epochs=2))
     >>> while not trainer.finished:
     ...     row = trainer.step()
     """

@@ -1,8 +1,6 @@
 """pqs_gates against eq. (6) written out: sums over tuples of children of Cartesian tensors and states, coupled tuple by
 tuple; the numbers of independent covariants (SYSTEMS A.1); and the special cases, eqs. (10) and (11)."""
 
-import doctest
-import importlib
 import itertools
 
 import complex_states
@@ -297,8 +295,3 @@ def test_refusals(change, text):
     arguments = dict(name="g", P=1, Q=1, S=1, channels=2, l_out=1, radial=RADIAL) | change
     with pytest.raises(nbcore.errors.InputError, match=text):
         pqs_gates(**arguments)
-
-
-def test_example():
-    result = doctest.testmod(importlib.import_module("nbcore.presets.pqs"))
-    assert result.attempted > 0 and result.failed == 0
