@@ -96,6 +96,18 @@ def test_bounds_hold_for_every_basis(basis):
         assert np.all(np.abs(value - true) <= bound * np.maximum(largest, np.abs(true[500:]).max()))
 
 
+def test_cutoffs_of_their_own():
+    """Edges beyond the cutoff of one of two networks: zero there, as the network is."""
+    description = potential().description
+    gates = description["program"]["gates"]
+    next(gate for gate in gates if gate["name"] == "sum1")["radial"]["cutoff"] = 2.5
+    pot = nbcore.Potential(description, seed=1)
+    positions, species, cell, pbc = crystal(np.random.default_rng(3), 8)
+    spline, _ = assert_close(pot, positions, species, cell, pbc)
+    same = potential().compute(positions, species, cell, pbc)
+    assert np.abs(spline.forces - same.forces).max() > 1e-3 * np.abs(same.forces).max()
+
+
 def test_forces_are_those_of_the_spline():
     """Differences of splined energies: the error of the spline is no error of its forces."""
     rng, pot = np.random.default_rng(5), potential()

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -283,6 +284,21 @@ def test_refusals():
         for value in (-1.0, np.nan, np.inf):
             with pytest.raises(InputError, match=key):
                 Loss(**{key: value})
+
+
+def test_one_set_from_several_threads():
+    """Calls of one training set at the same time: each gives what it gives alone."""
+    training_set, rng = TrainingSet(network("nbody"), structures()), np.random.default_rng(4)
+    batches = [rng.integers(0, len(training_set), size=3) for _ in range(40)]
+
+    def evaluate(batch):
+        result = training_set.loss_and_gradient(batch, threads=1)
+        return np.append(result.gradient, result.loss)
+
+    alone = [evaluate(batch) for batch in batches]
+    with ThreadPoolExecutor(3) as pool:
+        for a, b in zip(alone, pool.map(evaluate, batches), strict=True):
+            assert np.array_equal(a, b)
 
 
 AGAIN = """

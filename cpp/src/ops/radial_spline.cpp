@@ -132,6 +132,10 @@ void RadialSpline::forward(const double* r, int count, Real* B, std::ptrdiff_t B
   for (int e = 0; e < count; ++e, B += B_row) {
     double t, W[6];
     const int k = place(r[e], t);
+    if (r[e] >= radial_.cutoff) {  // of a network with several
+      for (int n = 0; n < row_; ++n) B[n] = Real(0);
+      continue;
+    }
     if (k < 0) {
       const std::vector<double> f = outside(r[e], false);
       for (int n = 0; n < row_; ++n) B[n] = Real(f[n]);
@@ -150,6 +154,7 @@ void RadialSpline::adjoint(const double* r, int count, const Real* B_bar, std::p
   for (int e = 0; e < count; ++e, B_bar += B_row) {
     double t, W[6];
     const int k = place(r[e], t);
+    if (r[e] >= radial_.cutoff) continue;
     if (k < 0) {
       const std::vector<double> df = outside(r[e], true);
       for (int n = 0; n < row_; ++n) slope[e] += double(B_bar[n]) * df[n];

@@ -284,6 +284,7 @@ TrainingSet::Evaluation TrainingSet::evaluate(std::span<const std::int64_t> batc
     if (k < 0 || k >= std::int64_t(graphs_.size()))
       throw InputError(message("training set: no structure ", k, " among ", graphs_.size()));
   if (n == 0) return out;
+  const std::lock_guard lock(guard_);
   const Engine<double>& engine = potential_->network().engine<double>();
   const Buffer<double>& packed = potential_->packed<double>();
   const double weight = 1.0 / double(n);

@@ -1,10 +1,11 @@
 // Structures with labels and their graphs, and the exact gradient of a loss on energies, forces and stresses.
 //
-// Per structure one plain sweep gives E, F and W; the loss gives a = dL/dE, v = dL/dF, S = dL/dW; one dual sweep with
-// edge tangents v_child - v_parent + S r (v_child - v_partner + S r for pairs) and readout seeds (-1, a) leaves
-// dL/d(parameters) in the tangents of the weights' adjoints (DESIGN 5).
+// Per structure one plain sweep gives E, F and W; the loss gives a = dL/dE, v = dL/dF, S = dL/dW; one sweep of
+// tangents over its values, with edge tangents v_child - v_parent + S r (v_child - v_partner + S r for pairs) and
+// readout seeds (-1, a), leaves dL/d(parameters) in the tangents of the weights' adjoints.
 #pragma once
 #include <memory>
+#include <mutex>
 #include <span>
 
 #include "potential/potential.hpp"
@@ -29,7 +30,7 @@ class TrainingSet {
   };
   /// Loss of a batch, the mean over its structures. With a gradient (n_parameters numbers, overwritten) also
   /// dL/d(parameters). The same bits for any number of threads: how many buffers there are and what goes where depends
-  /// on the batch alone, and buffers are summed pairwise.
+  /// on the batch alone, and buffers are summed pairwise. Calls at the same time wait for each other.
   Evaluation evaluate(std::span<const std::int64_t> batch, const Loss& loss, int threads, double* gradient);
 
   /// Root mean square of every part of every slot over the structures of a batch, [slot][part]
@@ -51,6 +52,7 @@ class TrainingSet {
   std::vector<double> E0_;  // per structure
   std::vector<Structure> structures_;
   std::vector<std::vector<int>> species_;
+  std::mutex guard_;                                                      // of what evaluations keep for one another
   std::vector<std::vector<std::unique_ptr<BatchSweep::Memory>>> memory_;  // [thread]
   std::vector<Buffer<double>> buffers_;
 };
