@@ -16,11 +16,13 @@ class NBCoreCalculator(Calculator):
     """Energy, forces, stress and energies per atom of an nbcore potential, for ASE.
 
     potential: the path of a model file, evaluated over the C interface; or a nbcore.Potential, whose parameters may go
-    on changing. threads: at most so many; default `nbcore.threads()`. precision: "float64", or "float32" for about
-    twice the speed, for potentials given by their path; a nbcore.Potential has a precision of its own. skin: Angstrom;
-    for potentials given by their path, neighbours are searched for within cutoff + skin and kept while atoms move less
-    than half of it. The results have the same bits with any skin; 0 searches at every step. max_bytes:
-    memory that an evaluation may take, see `nbcore.Potential.bytes_per_atom`; None for no bound.
+    on changing. threads: at most so many; default `nbcore.threads()`. max_bytes: memory that an evaluation may take,
+    see `nbcore.Potential.bytes_per_atom`; None for no bound.
+
+    For potentials given by their path (TypeError for others). precision: "float64", the default, or "float32" for about
+    twice the speed; a nbcore.Potential has a precision of its own. skin: Angstrom, 0.5 by default; neighbours are
+    searched for within cutoff + skin and kept while atoms move less than half of it. The results have the same bits
+    with any skin; 0 searches at every step.
 
     scheme: the composition scheme of a potential that works on one. It is made from the atoms of the first calculation
     (and their labels, `atoms.arrays`) and held while they move; `calculator.scheme = None` makes it anew.
@@ -39,9 +41,17 @@ class NBCoreCalculator(Calculator):
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]
     ignored_changes = {"initial_charges", "initial_magmoms"}
 
-    def __init__(self, potential, threads=None, precision="float64", skin=0.5, max_bytes=None):
+    def __init__(self, potential, threads=None, precision=None, skin=None, max_bytes=None):
         super().__init__()
         is_path = isinstance(potential, (str, os.PathLike))
+        for name, given in (("precision", precision), ("skin", skin)):
+            if given is not None and not is_path:
+                raise TypeError(
+                    f"NBCoreCalculator: {name}={given!r} goes with the path of a model file; got a "
+                    f"{type(potential).__name__}" + ("" if name == "skin" else ", whose own `precision` can be set")
+                )
+        precision = "float64" if precision is None else precision
+        skin = 0.5 if skin is None else skin
         self.potential = Evaluator(potential, precision, skin, max_bytes) if is_path else potential
         program = read_description(potential)["program"] if is_path else {}
         if program.get("sets") or any(gate["gate"] == "leaf" for gate in program.get("gates", [])):

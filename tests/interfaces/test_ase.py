@@ -193,3 +193,10 @@ def test_no_atoms(calculator):
 def test_absent_model(tmp_path):
     with pytest.raises(FileNotFoundError):
         NBCoreCalculator(tmp_path / "absent.nbcore")
+
+
+@pytest.mark.parametrize("given", [{"skin": 1.0}, {"skin": 0}, {"precision": "float32"}])
+def test_what_a_potential_object_would_not_heed_is_refused(given):
+    potential = nbody(species=["H"], cutoff=3.0, channels=8)
+    with pytest.raises(TypeError, match=f"{next(iter(given))}=.*path of a model file; got a Potential"):
+        NBCoreCalculator(potential, **given)
