@@ -44,19 +44,17 @@ class NBCoreCalculator(Calculator):
     def __init__(self, potential, threads=None, precision=None, skin=None, max_bytes=None):
         super().__init__()
         is_path = isinstance(potential, (str, os.PathLike))
-        for name, given in (("precision", precision), ("skin", skin)):
-            if given is not None and not is_path:
-                raise TypeError(
-                    f"NBCoreCalculator: {name}={given!r} goes with the path of a model file; got a "
-                    f"{type(potential).__name__}" + ("" if name == "skin" else ", whose own `precision` can be set")
-                )
-        precision = "float64" if precision is None else precision
-        skin = 0.5 if skin is None else skin
-        self.potential = Evaluator(potential, precision, skin, max_bytes) if is_path else potential
+        given = {name: x for name, x in (("precision", precision), ("skin", skin)) if x is not None}
+        for name, x in given.items() if not is_path else ():
+            raise TypeError(
+                f"NBCoreCalculator: {name}={x!r} goes with the path of a model file; got a "
+                f"{type(potential).__name__}" + ("" if name == "skin" else ", whose own `precision` can be set")
+            )
+        self.potential = Evaluator(potential, max_bytes=max_bytes, **given) if is_path else potential
         program = read_description(potential)["program"] if is_path else {}
         if program.get("sets") or any(gate["gate"] == "leaf" for gate in program.get("gates", [])):
             self.potential = Potential.load(potential)
-            self.potential.precision = precision
+            self.potential.precision = given.get("precision", "float64")
         self.threads, self.max_bytes = threads, max_bytes
         self.scheme = None
         self._parameters = None

@@ -8,9 +8,9 @@
 
 namespace nbcore {
 
-/// A dual sweep computes value and tangent of everything; a tangent one follows a plain sweep with the same seeds over
-/// the same memory, whose values it takes (half of the work of a mix gate).
-enum class Pass { plain, dual, tangent };
+/// A plain sweep computes values. A tangent one follows it with the same seeds over the same memory and adds tangents:
+/// its values are there already (half of the work of a mix gate).
+enum class Pass { plain, tangent };
 
 /// What one thread needs to run blocks; grows to the largest block and is then never allocated again.
 template <class Real> struct Workspace {
@@ -39,27 +39,26 @@ template <class Real> class Sweep {
         engine_(network.engine<Real>()),
         graph_(graph),
         packed_(packed),
-        dual_(pass != Pass::plain),
         tangent_(pass == Pass::tangent),
         system_(system),
         splines_(splines) {}
 
   const Relation& relation(int level) const { return graph_.relations[network_.level(level).relation]; }
 
-  /// Harmonics and radial functions of a block. r_dot: tangents of the edge vectors [3][stride] for dual sweeps
+  /// Harmonics and radial functions of a block. r_dot: tangents of the edge vectors [3][stride] for tangent sweeps
   void edges(int relation, const GraphBlock& block, const double* r_dot, Workspace<Real>& ws) const {
     ws.edges.resize(graph_.relations.size());
     Edges<Real>& e = ws.edges[relation];
     e.l_max = engine_.wanted[relation].l_harmonics, e.radials = engine_.wanted[relation].radials;
     e.splines = splines_ ? &(*splines_)[relation] : nullptr;
-    e.resize(block.n_edges(), dual_);
+    e.resize(block.n_edges(), tangent_);
     std::copy(block.r.begin(), block.r.end(), e.r.value.data());
-    if (dual_ && r_dot) std::copy(r_dot, r_dot + block.r.size(), e.r.dot.data());
-    dual_ ? edges_forward<true>(e) : edges_forward<false>(e);
+    if (tangent_ && r_dot) std::copy(r_dot, r_dot + block.r.size(), e.r.dot.data());
+    tangent_ ? edges_forward<true>(e) : edges_forward<false>(e);
   }
   /// r_bar of the edges from what the adjoints of the levels left in them
   void edges_back(int relation, Workspace<Real>& ws) const {
-    dual_ ? edges_adjoint<true>(ws.edges[relation]) : edges_adjoint<false>(ws.edges[relation]);
+    tangent_ ? edges_adjoint<true>(ws.edges[relation]) : edges_adjoint<false>(ws.edges[relation]);
   }
 
   /// Leaf states of all atoms, for a closed graph; their adjoints zero. (prepare_system does it for others.)
@@ -74,8 +73,8 @@ template <class Real> class Sweep {
     ws.x.resize(engine_.steps.size()), ws.bar.resize(engine_.steps.size());
     for (const auto& step : engine_.steps) {
       if (step.level != level) continue;
-      if (!outside(step.output)) ws.x[step.output].resize(engine_.layouts[step.output].node_size() * block.n, dual_);
-      step.gate->forward(dual_, bind(step, block_index, ws));
+      if (!outside(step.output)) ws.x[step.output].resize(engine_.layouts[step.output].node_size() * block.n, tangent_);
+      step.gate->forward(tangent_, bind(step, block_index, ws));
     }
   }
   /// Adjoints of this level begin anew: what the caller seeds and what blocks share is zero, the rest unwritten.
@@ -85,14 +84,14 @@ template <class Real> class Sweep {
     for (const auto& step : engine_.steps) {
       if (step.level != level) continue;
       if (!outside(step.output)) {
-        ws.bar[step.output].resize(engine_.layouts[step.output].node_size() * block.n, dual_);
+        ws.bar[step.output].resize(engine_.layouts[step.output].node_size() * block.n, tangent_);
         ws.written[step.output] = 0;
         if (network_.seeded(step.output)) write_zeros(step.output, ws);
       }
       for (int input : step.inputs)
         if (in_halo(input, level)) {
           PlaneBuffer<Real>& halo = system_->halo_bar[block_index][input];
-          halo.resize(engine_.layouts[input].node_size() * block.halo.size(), dual_);
+          halo.resize(engine_.layouts[input].node_size() * block.halo.size(), tangent_);
           clear(halo);
         }
     }
@@ -113,7 +112,7 @@ template <class Real> class Sweep {
       }
       if (tangent_) throw_values_away(view, ws);
       view.weights_bar = weights_bar ? weights_bar + step->weights : nullptr;
-      step->gate->adjoint(dual_, want, view);
+      step->gate->adjoint(tangent_, want, view);
     }
   }
   /// The state of a slot as the gates of `level` see it
@@ -148,9 +147,9 @@ template <class Real> class Sweep {
           const auto [b, row] = r.writers[k];
           const Planes<Real> from =
               system_->halo_bar[b][slot].planes() + layout.offset(p, int(r.blocks[b].halo.size())) + row * size;
-          for (std::ptrdiff_t i = 0; !tangent_ && i < size; ++i) to.value[i] += from.value[i];
-          if (dual_)
-            for (std::ptrdiff_t i = 0; i < size; ++i) to.dot[i] += from.dot[i];
+          Real* const sum = tangent_ ? to.dot : to.value;
+          const Real* const share = tangent_ ? from.dot : from.value;
+          for (std::ptrdiff_t i = 0; i < size; ++i) sum[i] += share[i];
         }
       }
     }
@@ -165,8 +164,8 @@ template <class Real> class Sweep {
     for (std::size_t slot = 0; slot < n; ++slot)
       if (outside(int(slot))) {
         const std::ptrdiff_t size = engine_.layouts[slot].node_size() * graph_.sets[network_.slots()[slot].set].n;
-        system_->x[slot].resize(size, dual_);
-        system_->bar[slot].resize(size, dual_);
+        system_->x[slot].resize(size, tangent_);
+        system_->bar[slot].resize(size, tangent_);
         clear(system_->bar[slot]);
         if (!engine_.steps[slot].gate) leaf(int(slot), system_->x[slot], system_->bar[slot]);
       }
@@ -176,16 +175,13 @@ template <class Real> class Sweep {
   void leaf(int slot, PlaneBuffer<Real>& x, PlaneBuffer<Real>& bar) const {
     const Layout<Real>& layout = engine_.layouts[slot];
     const int n = graph_.sets[0].n, row = layout.row(0), channels = layout[0].channels();
-    x.resize(layout.node_size() * n, dual_), bar.resize(layout.node_size() * n, dual_);
-    x.clear(dual_), clear(bar);
+    x.resize(layout.node_size() * n, tangent_), bar.resize(layout.node_size() * n, tangent_);
+    x.clear(tangent_), clear(bar);
     const std::vector<double>& from = graph_.leaves[slot];
     for (std::ptrdiff_t k = 0; k < std::ptrdiff_t(n) * layout[0].dim(); ++k)
       for (int c = 0; c < channels; ++c) x.value[k * row + c] = Real(from[k * channels + c]);
   }
-  void clear(PlaneBuffer<Real>& adjoint) const {
-    if (!tangent_) adjoint.value.clear();
-    if (dual_) adjoint.dot.clear();
-  }
+  void clear(PlaneBuffer<Real>& adjoint) const { tangent_ ? adjoint.dot.clear() : adjoint.value.clear(); }
   void write_zeros(int slot, Workspace<Real>& ws) const {
     clear(ws.bar[slot]);
     ws.written[slot] = 1;
@@ -235,7 +231,7 @@ template <class Real> class Sweep {
   const Engine<Real>& engine_;
   const Graph& graph_;
   const Buffer<Real>& packed_;
-  bool dual_, tangent_;
+  bool tangent_;
   SystemStates<Real>* system_;
   const std::vector<RadialSplines>* splines_;
 };

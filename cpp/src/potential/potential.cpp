@@ -1,8 +1,7 @@
 #include "potential/potential.hpp"
 
-#include <cstring>
-
 #include <cmath>
+#include <cstring>
 
 #include "base/threads.hpp"
 #include "potential/model_file.hpp"

@@ -145,7 +145,7 @@ class BatchSweep {
     Workspace<double>& ws = *memory_[m]->workspaces[relation][b];
     if (lowest(level))
       s.edges(relation, s.relation(level).blocks[b],
-              pass_ != Pass::plain ? memory_[m]->r_dot[relation][b].data() : nullptr, ws);
+              pass_ == Pass::tangent ? memory_[m]->r_dot[relation][b].data() : nullptr, ws);
     s.forward(level, b, ws);
     read(Place{m, level, b, s, ws});
   }
@@ -154,7 +154,7 @@ class BatchSweep {
     const int relation = network_.level(level).relation;
     const Sweep<double> s = sweep(m);
     Workspace<double>& ws = *memory_[m]->workspaces[relation][b];
-    if (want.edges && highest(level)) ws.edges[relation].clear_adjoints(pass_ != Pass::plain);
+    if (want.edges && highest(level)) ws.edges[relation].clear_adjoints(pass_ == Pass::tangent);
     s.clear(level, b, ws);
     seed(Place{m, level, b, s, ws});
     s.adjoint(level, b, want, weights_bar, ws);
