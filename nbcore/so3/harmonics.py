@@ -45,7 +45,7 @@ def spherical_harmonics(l_max, vectors, gradient=False, hessian=False, out=None,
     >>> Y.shape, dY.shape
     ((5, 16), (5, 3, 16))
     """
-    return _harmonics("spherical_harmonics", l_max, vectors, gradient, hessian, out, threads)
+    return _harmonics("spherical_harmonics", False, l_max, vectors, gradient, hessian, out, threads)
 
 
 def solid_harmonics(l_max, vectors, gradient=False, hessian=False, out=None, threads=None):
@@ -81,7 +81,7 @@ def solid_harmonics(l_max, vectors, gradient=False, hessian=False, out=None, thr
     >>> dS[2].round(6)  # d/dz
     array([0.      , 0.      , 0.488603, 0.      ])
     """
-    return _harmonics("solid_harmonics", l_max, vectors, gradient, hessian, out, threads)
+    return _harmonics("solid_harmonics", True, l_max, vectors, gradient, hessian, out, threads)
 
 
 def complex_spherical_harmonics(l_max, vectors):
@@ -149,30 +149,30 @@ def real_to_complex(l):
     return complex_to_real(angular_momentum("real_to_complex", "l", l)).conj().T
 
 
-def _harmonics(where, l_max, vectors, gradient, hessian, out, threads):
-    solid, n_results = where == "solid_harmonics", 3 if hessian else 2 if gradient else 1
+def _harmonics(where, solid, l_max, vectors, gradient, hessian, out, threads):
+    n_results = 3 if hessian else 2 if gradient else 1
+    if out is not None:  # arrays that will do as they are: nothing but the kernel
+        largest = out[-1] if type(out) is tuple and out else out
+        some = 1 if threads == 1 else thread_number(threads, getattr(largest, "size", 0))
+        if _core.harmonics(solid, l_max, vectors, out, n_results, some):
+            return out
     given = (None,) * n_results if out is None else (out,) if isinstance(out, np.ndarray) else out
     if len(given) != n_results:
         raise InputError(f"{where}: out must hold {n_results} arrays, got {len(given)}")
-    missing = (None,) * (3 - n_results)
-    if out is not None and type(l_max) is int:  # arrays that will do as they are: nothing but the kernel
-        some = 1 if threads == 1 else thread_number(threads, getattr(given[-1], "size", 0))
-        if _core.harmonics(solid, l_max, vectors, *given, *missing, some):
-            return out
     l_max = angular_momentum(where, "l_max", l_max)
     vectors = floating_array(where, "vectors", vectors, (3,))
     shape, n_lm = vectors.shape[:-1], (l_max + 1) ** 2
     tails = [(n_lm,), (3, n_lm), (3, 3, n_lm)]
-    results = [
+    results = tuple(
         output(where, "out", one, (*shape, *tail), vectors.dtype) for one, tail in zip(given, tails, strict=False)
-    ]
+    )
     n = vectors.size // 3
     _core.harmonics(
         solid,
         l_max,
         np.ascontiguousarray(vectors).reshape(n, 3),
-        *(result.reshape(n, *tail) for result, tail in zip(results, tails, strict=False)),
-        *missing,
+        tuple(result.reshape(n, *tail) for result, tail in zip(results, tails, strict=False)),
+        n_results,
         thread_number(threads, sum(result.size for result in results)),
     )
-    return results[0] if n_results == 1 else tuple(results)
+    return results[0] if n_results == 1 else results

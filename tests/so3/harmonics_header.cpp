@@ -18,6 +18,7 @@ template <class T> struct Tangent {
 };
 template <class T> Tangent<T> operator+(Tangent<T> a, Tangent<T> b) { return {a.value + b.value, a.dot + b.dot}; }
 template <class T> Tangent<T> operator-(Tangent<T> a, Tangent<T> b) { return {a.value - b.value, a.dot - b.dot}; }
+template <class T> Tangent<T> operator-(Tangent<T> a) { return {-a.value, -a.dot}; }
 template <class T> Tangent<T> operator*(Tangent<T> a, Tangent<T> b) {
   return {a.value * b.value, a.dot * b.value + a.value * b.dot};
 }

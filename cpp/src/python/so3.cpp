@@ -25,19 +25,18 @@ template <class Real> bool fits(const py::handle& a, std::initializer_list<py::s
   return std::equal(shape.begin(), shape.end(), array.shape(), array.shape() + array.ndim());
 }
 
-template <class Real> bool harmonics_of(bool solid, int l_max, const py::array& vectors, const py::handle& values,
-                                        const py::handle& gradient, const py::handle& hessian, int threads) {
+template <class Real>
+bool harmonics_of(bool solid, int l_max, const py::array& vectors, const py::handle* results, int wanted, int threads) {
   const py::ssize_t n = vectors.shape(0), n_lm = l_max < 0 ? 0 : py::ssize_t(l_max + 1) * (l_max + 1);
   bool good = fits<Real>(vectors, {n, 3});
-  const auto place = [&](const py::handle& a, std::initializer_list<py::ssize_t> shape) -> Real* {
-    if (a.is_none()) return nullptr;
-    auto array = py::reinterpret_borrow<py::array>(a);
-    good = good && fits<Real>(a, shape) && array.writeable();
+  const auto place = [&](int k, std::initializer_list<py::ssize_t> shape) -> Real* {
+    if (k >= wanted || !(good = good && fits<Real>(results[k], shape))) return nullptr;
+    auto array = py::reinterpret_borrow<py::array>(results[k]);
+    good = array.writeable();
     return good ? static_cast<Real*>(array.mutable_data()) : nullptr;
   };
-  const so3::HarmonicsOutput<Real> out{place(values, {n, n_lm}), place(gradient, {n, 3, n_lm}),
-                                       place(hessian, {n, 3, 3, n_lm})};
-  if (!good || !out.values) return false;
+  const so3::HarmonicsOutput<Real> out{place(0, {n, n_lm}), place(1, {n, 3, n_lm}), place(2, {n, 3, 3, n_lm})};
+  if (!good) return false;
   const Real* r = static_cast<const Real*>(vectors.data());
   const py::gil_scoped_release release;
   if (solid) so3::solid_harmonics(l_max, n, r, out, threads);
@@ -45,15 +44,20 @@ template <class Real> bool harmonics_of(bool solid, int l_max, const py::array& 
   return true;
 }
 
-/// Vectors (n, 3) to what is not None of values (n, lm), gradient (n, 3, lm), hessian (n, 3, 3, lm). Contiguous arrays
-/// of these shapes and of one type, or nothing is done and the answer is False.
-bool harmonics(bool solid, int l_max, const py::handle& vectors, const py::handle& values, const py::handle& gradient,
-               const py::handle& hessian, int threads) {
-  if (!py::isinstance<py::array>(vectors)) return false;
+/// Vectors (n, 3) to `wanted` arrays: values (n, lm), gradient (n, 3, lm), hessian (n, 3, 3, lm), the first alone or a
+/// tuple. l_max an int, contiguous arrays of these shapes and of one type, or nothing is done and the answer is False.
+bool harmonics(bool solid, const py::handle& l_max, const py::handle& vectors, const py::handle& out, int wanted,
+               int threads) {
+  if (!PyLong_CheckExact(l_max.ptr()) || !py::isinstance<py::array>(vectors)) return false;
+  const bool several = PyTuple_CheckExact(out.ptr());
+  if ((several ? PyTuple_GET_SIZE(out.ptr()) : 1) != wanted) return false;
+  py::handle results[3] = {out};
+  for (int k = 0; several && k < wanted; ++k) results[k] = PyTuple_GET_ITEM(out.ptr(), k);
   const auto r = py::reinterpret_borrow<py::array>(vectors);
-  if (r.ndim() != 2) return false;
-  return (r.itemsize() == 4 ? harmonics_of<float> : harmonics_of<double>)(solid, l_max, r, values, gradient, hessian,
-                                                                          threads);
+  int overflow = 0;
+  const long l = PyLong_AsLongAndOverflow(l_max.ptr(), &overflow);
+  if (r.ndim() != 2 || overflow || l != int(l)) return false;
+  return (r.itemsize() == 4 ? harmonics_of<float> : harmonics_of<double>)(solid, int(l), r, results, wanted, threads);
 }
 
 template <Coupling f> Doubles coupling(int l1, int l2, int l3) {

@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 #include <cmath>
+#include <functional>
 #include <numbers>
 #include <type_traits>
 #include <utility>
@@ -112,29 +113,37 @@ template <class L, class T> NB_INLINE void next_row(L l, T x, T y, T z, T r2, T*
 }
 
 /// put(m, d/dx, d/dy, d/dz) of row l of solid harmonics, m = -l..l, from the row before, one[-l + 1] .. one[l - 1].
-template <class L, class T, class Put> NB_INLINE void row_gradient(L l, const T* one, Put put) {
+/// scaled(c) is the constant c times what all derivatives are to be multiplied with.
+template <class L, class T, class Scaled, class Put>
+NB_INLINE void row_gradient(L l, const T* one, Scaled scaled, Put put) {
   const auto& table = harmonics_table<typename Constant<T>::Type>();
   const int k = l * (l + 1) / 2;
   const auto *lower = table.lower.data() + k, *higher = table.higher.data() + k, *dz = table.dz.data() + k;
   const T zero = Constant<T>::make(0);
   /// Of m and -m; there is no sine at m - 1 = 0, and row l - 1 ends at m = l - 1.
   const auto both = [&]<bool has_sine, bool has_same, bool has_higher>(int m) {
-    const T cosine = one[m - 1] * lower[m];
-    T x = cosine, x_sine = zero, y = zero, y_sine = cosine, z = zero, z_sine = zero;
-    if constexpr (has_sine) x_sine = one[1 - m] * lower[m], y = zero - x_sine;
+    const auto low = scaled(lower[m]);
+    const T cosine = one[m - 1] * low;
+    T x = cosine, x_sine = zero, minus_y = zero, y_sine = cosine, z = zero, z_sine = zero;
+    if constexpr (has_sine) minus_y = x_sine = one[1 - m] * low;
     if constexpr (has_higher) {
-      x = x - one[m + 1] * higher[m], x_sine = x_sine - one[-m - 1] * higher[m];
-      y = y - one[-m - 1] * higher[m], y_sine = y_sine + one[m + 1] * higher[m];
+      const auto high = scaled(higher[m]);
+      x = x - one[m + 1] * high, x_sine = x_sine - one[-m - 1] * high;
+      minus_y = minus_y + one[-m - 1] * high, y_sine = y_sine + one[m + 1] * high;
     }
-    if constexpr (has_same) z = one[m] * dz[m], z_sine = one[-m] * dz[m];
-    put(-m, x_sine, y_sine, z_sine), put(m, x, y, z);
+    if constexpr (has_same) {
+      const auto same = scaled(dz[m]);
+      z = one[m] * same, z_sine = one[-m] * same;
+    }
+    put(-m, x_sine, y_sine, z_sine), put(m, x, has_sine || has_higher ? -minus_y : zero, z);
   };
-  const T z = one[0] * dz[0];
+  const T z = one[0] * scaled(dz[0]);
   if (l == 1) {
     put(0, zero, zero, z), both.template operator()<false, false, false>(1);
     return;
   }
-  put(0, zero - one[1] * higher[0], zero - one[-1] * higher[0], z);
+  const auto high = scaled(higher[0]);
+  put(0, -(one[1] * high), -(one[-1] * high), z);
   if (l == 2) {
     both.template operator()<false, true, false>(1);
   } else {
@@ -158,8 +167,8 @@ template <class T> T harmonic_of_zero() {
 ///     S_{l-1,1-l})
 ///
 /// Y[l l + l + m] is overwritten, l = 0..l_max, 0 <= l_max <= l_supported (not checked). T is double, float, a GCC
-/// vector register or a number type with T + T, T - T, T * T and T * constant (see Constant). `fixed` is l_max where
-/// that is known to the compiler.
+/// vector register or a number type with T + T, T - T, -T, T * T and T * constant (see Constant). `fixed` is l_max
+/// where that is known to the compiler.
 template <int fixed = -1, class T> NB_INLINE void harmonics(int l_max, T x, T y, T z, T* Y) {
   const T r2 = x * x + y * y + z * z;
   Y[0] = detail::harmonic_of_zero<T>();
@@ -173,25 +182,25 @@ template <int fixed = -1, class T> NB_INLINE void harmonics(int l_max, T x, T y,
 ///
 /// What put does not use is not computed. Derivatives commute with these sums, so applied to gradients they give second
 /// derivatives.
-template <int fixed = -1, class T, class Put> NB_INLINE void differentiate(int l_max, const T* S, Put put) {
+template <class T, class Put> NB_INLINE void differentiate(int l_max, const T* S, Put put) {
   const T zero = Constant<T>::make(0);
   put(0, 0, zero, zero, zero);
-  detail::by_rows<fixed>(l_max, [&](auto l) {
+  detail::by_rows<-1>(l_max, [&](auto l) {
     const int row = l * l + l;
-    detail::row_gradient(l, S + row - 2 * l, [&](int m, T x, T y, T z) { put(l, row + m, x, y, z); });
+    detail::row_gradient(l, S + row - 2 * l, std::identity{}, [&](int m, T x, T y, T z) { put(l, row + m, x, y, z); });
   });
 }
 
 /// harmonics, and dY[3][(l_max + 1)^2]: the gradient of the solid harmonics S_lm, also overwritten.
-template <int fixed = -1, class T> NB_INLINE void harmonics_gradient(int l_max, T x, T y, T z, T* Y, T* dY) {
+template <class T> NB_INLINE void harmonics_gradient(int l_max, T x, T y, T z, T* Y, T* dY) {
   const int n_lm = (l_max + 1) * (l_max + 1);
   const T r2 = x * x + y * y + z * z;
   Y[0] = detail::harmonic_of_zero<T>();
   for (int a = 0; a < 3; ++a) dY[a * n_lm] = Constant<T>::make(0);
-  detail::by_rows<fixed>(l_max, [&](auto l) {
+  detail::by_rows<-1>(l_max, [&](auto l) {
     T *S = Y + l * l + l, *dx = dY + l * l + l, *dy = dx + n_lm, *dz = dy + n_lm;
     detail::next_row(l, x, y, z, r2, S);
-    detail::row_gradient(l, S - 2 * l, [&](int m, T x, T y, T z) { dx[m] = x, dy[m] = y, dz[m] = z; });
+    detail::row_gradient(l, S - 2 * l, std::identity{}, [&](int m, T x, T y, T z) { dx[m] = x, dy[m] = y, dz[m] = z; });
   });
 }
 

@@ -7,6 +7,10 @@
 #include <limits>
 #include <vector>
 
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+
 #include "base/error.hpp"
 #include "base/lanes.hpp"
 #include "base/threads.hpp"
@@ -74,6 +78,23 @@ template <class F> NB_INLINE void by_size(int l_max, F f) {
   }
 }
 
+/// 1 / sqrt x: where the processor estimates it to 14 bits, by Newton's steps, a third of the time of root and
+/// division.
+template <class Lane> NB_INLINE Lane inverse_square_root(Lane x) {
+  using Real = RealOf<Lane>;
+#ifdef __AVX512F__
+  constexpr bool wide = sizeof(Real) == 8;
+  const Lane half = x * Real(0.5);
+  Lane y;
+  if constexpr (wide) y = (Lane)_mm512_maskz_rsqrt14_pd(0xff, (__m512d)x);
+  else y = (Lane)_mm512_maskz_rsqrt14_ps(0xffff, (__m512)x);
+  NB_UNROLL for (int step = 0; step < (wide ? 2 : 1); ++step) y = y + y * (Real(0.5) - half * y * y);
+  return y;
+#else
+  return Real(1) / square_root(x);
+#endif
+}
+
 template <class Real> inline constexpr Real far = sizeof(Real) == 8 ? 1e100 : 1e15;
 
 /// The unit vectors u of r and 1 / |r|. Where squares would overflow or lose digits, vectors are brought to order one
@@ -89,7 +110,7 @@ template <class Lane> NB_INLINE void normalise(Lane* u, Lane& inverse, bool ordi
     exponent[lane] = std::ilogb(size);
     for (int a = 0; a < 3; ++a) u[a][lane] = std::ldexp(u[a][lane], -exponent[lane]);
   }
-  inverse = Real(1) / square_root(u[0] * u[0] + u[1] * u[1] + u[2] * u[2]);
+  inverse = inverse_square_root(u[0] * u[0] + u[1] * u[1] + u[2] * u[2]);
   for (int a = 0; a < 3; ++a) u[a] = u[a] * inverse;
   // once more: the rounding of `inverse` would enter l times
   const Lane correction = Real(1.5) - Real(0.5) * (u[0] * u[0] + u[1] * u[1] + u[2] * u[2]);
@@ -99,12 +120,13 @@ template <class Lane> NB_INLINE void normalise(Lane* u, Lane& inverse, bool ordi
 
 /// Solid harmonics of a register of vectors, l_max `fixed` or else given.
 template <class Lane> struct Solid {
+  using Real = RealOf<Lane>;
   Lane r[3];
 
   Solid(const Lane* point, bool) : r{point[0], point[1], point[2]} {}
-  template <int fixed> void values(int l_max, Lane* S) const { harmonics<fixed>(l_max, r[0], r[1], r[2], S); }
-  void before_gradient(int, Lane*) const {}
-  template <int axis> NB_INLINE Lane derivative(int, Lane, Lane dS) const { return dS; }
+  static constexpr bool of_directions = false;
+  const auto& point() const { return r; }
+  Real scale() const { return 1; }
   void hessian(int l_max, Lane* S, Lane* dS, Lane* ddS) const {
     harmonics_hessian(l_max, r[0], r[1], r[2], S, dS, ddS);
   }
@@ -116,11 +138,9 @@ template <class Lane> struct Spherical {
   Lane u[3], inverse;
 
   Spherical(const Lane* point, bool ordinary) : u{point[0], point[1], point[2]} { normalise(u, inverse, ordinary); }
-  template <int fixed> void values(int l_max, Lane* Y) const { harmonics<fixed>(l_max, u[0], u[1], u[2], Y); }
-  void before_gradient(int l_max, Lane* Y) const {
-    for (int lm = 0; lm < (l_max + 1) * (l_max + 1); ++lm) Y[lm] = Y[lm] * inverse;
-  }
-  template <int axis> NB_INLINE Lane derivative(int l, Lane S, Lane dS) const { return dS - u[axis] * Real(l) * S; }
+  static constexpr bool of_directions = true;
+  const auto& point() const { return u; }
+  Lane scale() const { return inverse; }
   /// Y(r / |r|) = S / r^l: the derivatives of r^-l come off, at r = u,
   ///   Y_ab = S_ab - l (u_a S_b + u_b S_a) - l delta_ab S + l (l + 2) u_a u_b S
   void hessian(int l_max, Lane* Y, Lane* dS, Lane* ddY) const {
@@ -160,6 +180,39 @@ template <class Functions, class Real> auto directions(const Real* r, int vector
   }(std::make_index_sequence<w>{});
 }
 
+/// The functions of a register of vectors, Y[lm]. This and the next are inlined to the last loop (flatten) and into no
+/// caller: what does not change from number to number then stays in registers.
+template <int fixed, class Functions, class Lane>
+[[gnu::noinline, gnu::flatten]] void values(const Functions& f, int l_max, Lane* Y) {
+  const auto& [x, y, z] = f.point();
+  harmonics<fixed>(l_max, x, y, z, Y);
+}
+
+/// From Y their derivatives by `axes` of x, y, z from `first` on: d[axes][lm]. Of directions r / |r|, at r = u,
+///   Y_a = S_a - l u_a S,  times 1 / |r|
+template <int fixed, int first, int axes, class Functions, class Lane>
+[[gnu::noinline, gnu::flatten]] void derivatives(const Functions& f, int l_max, const Lane* __restrict Y,
+                                                 Lane* __restrict d) {
+  using Real = RealOf<Lane>;
+  const int n_lm = (l_max + 1) * (l_max + 1);
+  const auto scale = f.scale();
+  const Lane along[3] = {f.point()[0] * scale, f.point()[1] * scale, f.point()[2] * scale};
+  for (int a = 0; a < axes; ++a) d[a * n_lm] = Lane{};
+  detail::by_rows<fixed>(l_max, [&](auto l) {
+    const int row = l * l + l;
+    Lane along_l[3];
+    for (int a = 0; a < 3; ++a) along_l[a] = along[a] * Real(l);
+    const auto put = [=](int m, Lane x, Lane y, Lane z) {
+      const Lane xyz[3] = {x, y, z};
+      for (int a = first; a < first + axes; ++a) {
+        const Lane along_r = Functions::of_directions ? along_l[a] * Y[row + m] : Lane{};
+        d[(a - first) * n_lm + row + m] = xyz[a] - along_r;
+      }
+    };
+    detail::row_gradient(l, Y + row - 2 * l, [=](Real constant) { return scale * constant; }, put);
+  });
+}
+
 /// What is wanted of n vectors, `width` of them at a time as three registers. A group's vectors are dealt to registers
 /// like cards: then the rows of one register lie alike on cache lines (see write_transposed). Empty lanes hold unit
 /// vectors, so the bits of a result do not depend on its place. What is transposed is written before the next is
@@ -172,7 +225,7 @@ void by_registers(int l_max, std::size_t n, const Real* r, bool ordinary, Harmon
   const auto do_group = [&](std::size_t item) {
     thread_local std::vector<Lane> memory;
     memory.resize(std::max(memory.size(), (out.hessian ? 10 : 4) * n_lm));
-    Lane *Y = memory.data(), *d = Y + n_lm, *dy = d + n_lm, *dz = dy + n_lm;
+    Lane *Y = memory.data(), *d = Y + n_lm;
     const std::size_t begin = item * group;
     const int vectors = int(std::min(n - begin, group)), registers = (vectors + int(w) - 1) / int(w);
     const std::array<Functions, w> all = directions<Functions>(r + 3 * begin, vectors, registers, ordinary);
@@ -189,21 +242,19 @@ void by_registers(int l_max, std::size_t n, const Real* r, bool ordinary, Harmon
         for (int ab = 0; ab < 9; ++ab) write(k, d + (3 + hessian_of[ab]) * n_lm, out.hessian, ab, 1, 9);
       }
       by_size(l_max, [&](auto fixed) {
-        const Functions f = all[k];  // a copy that no pointer knows: it stays in registers
-        f.template values<fixed>(l_max, Y);
+        const Functions& f = all[k];
+        values<fixed>(f, l_max, Y);
         write(k, Y, out.values, 0, 1, 1);
         if (!out.gradient) return;
-        f.before_gradient(l_max, Y);
-        differentiate<fixed>(l_max, Y, [&](int l, int lm, Lane x, Lane y, Lane) {
-          d[lm] = f.template derivative<0>(l, Y[lm], x), dy[lm] = f.template derivative<1>(l, Y[lm], y);
-        });
-        const bool together = n_lm < 64;  // at one go: fewer blocks that are not full; larger ones would leave L1
-        if (!together) write(k, d, out.gradient, 0, 1, 3), write(k, dy, out.gradient, 1, 1, 3);
-        Lane* z = together ? dz : d;
-        differentiate<fixed>(
-            l_max, Y, [&](int l, int lm, Lane, Lane, Lane dS) { z[lm] = f.template derivative<2>(l, Y[lm], dS); });
-        if (together) write(k, d, out.gradient, 0, 3, 3);
-        else write(k, d, out.gradient, 2, 1, 3);
+        if constexpr (fixed >= 0) {  // at one go: fewer blocks that are not full
+          derivatives<fixed, 0, 3>(f, l_max, Y, d);
+          write(k, d, out.gradient, 0, 3, 3);
+        } else {  // one after the other: large ones would leave L1
+          derivatives<fixed, 0, 2>(f, l_max, Y, d);
+          write(k, d, out.gradient, 0, 1, 3), write(k, d + n_lm, out.gradient, 1, 1, 3);
+          derivatives<fixed, 2, 1>(f, l_max, Y, d);
+          write(k, d, out.gradient, 2, 1, 3);
+        }
       });
     }
   };
