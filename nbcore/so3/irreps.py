@@ -3,6 +3,7 @@
 
 import operator
 import re
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -67,8 +68,6 @@ class Irreps(tuple):
     Irreps('2x1')
     """
 
-    __slots__ = ()
-
     def __new__(cls, irreps=()):
         if isinstance(irreps, cls):
             return irreps
@@ -101,7 +100,7 @@ class Irreps(tuple):
         """(tau_0, ..., tau_L): the multiplicity of each l, parities together."""
         return tuple(sum(irrep.multiplicity for irrep in self if irrep.l == l) for l in range(self.l_max + 1))
 
-    @property
+    @cached_property
     def dim(self):
         """Numbers in a state: the sum of (2l + 1) multiplicity."""
         return sum(irrep.dim for irrep in self)

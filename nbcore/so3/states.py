@@ -48,6 +48,8 @@ def blocks(where, name, state, irreps, dtype, whole=False):
 def rows(parts, shape, batch):
     """Parts (*shape, dim) as matrices (states, dim), broadcast to `batch`; views where that is possible."""
     n = math.prod(batch)
+    if len(parts) == 1 and len(shape) == 1 and shape == batch and parts[0].flags.c_contiguous:
+        return parts
     return [_rows(part, shape, batch, n) for part in parts]
 
 
