@@ -6,11 +6,13 @@
 // Part l has n_species groups of n radial functions; a mix gate makes channels of them, once per atom. With by_species
 // false the sum runs over all children, one group. No parameters.
 #include "gates/gate.hpp"
+#include "so3/transpose.hpp"
 
 namespace nbcore {
 
 template <class Real> class Density : public GateOf<Density<Real>, Real> {
-  int radial;
+  int radial, n_radial, first_lm, n_lm;
+  std::vector<int> part_of;  // [lm] of the output; -1: there is none
   bool by_species;
   Real scale;
 
@@ -22,38 +24,33 @@ template <class Real> class Density : public GateOf<Density<Real>, Real> {
               l_step = spec.whole("l_step", 1, 1, 2);
     by_species = spec.get("by_species", true);
     const Radial basis = radial_option(spec);
-    radial = around.radial(basis);
+    radial = around.radial(basis), n_radial = basis.width();
     scale = Real(spec.get("scale", 1.0));
     around.l_harmonics = std::max(around.l_harmonics, l_max);
-    for (int l = l_max - (l_max - l_min) / l_step * l_step; l <= l_max; l += l_step)
-      this->output.push_back(
-          {l, around.o3 ? (l % 2 ? -1 : 1) : 0, by_species ? around.n_child_species : 1, basis.width()});
+    n_lm = (l_max + 1) * (l_max + 1);
+    part_of.assign(n_lm, -1);
+    const int first = l_max - (l_max - l_min) / l_step * l_step;
+    first_lm = first * first;
+    for (int l = first; l <= l_max; l += l_step) {
+      std::fill_n(part_of.begin() + l * l, 2 * l + 1, int(this->output.size()));
+      this->output.push_back({l, around.o3 ? (l % 2 ? -1 : 1) : 0, by_species ? around.n_child_species : 1, n_radial});
+    }
   }
 
   template <class Lane> void forward(Block<Real>& b) const {
-    using Scalar = ScalarOf<Lane>;
-    constexpr int w = width<Real>;
-    const Edges<Real>& e = *b.edges;
-    const int row = e.B_row(radial);
-    const Planes<Real> Y = const_cast<Edges<Real>&>(e).Y.planes(), B = const_cast<Edges<Real>&>(e).B[radial].planes();
     for (int p = 0; p < b.output.layout->size(); ++p) {
-      const int l = (*b.output.layout)[p].l, stride = b.output.layout->row(p);
-      const Planes<Real> A = b.output.own(p);
-      for (int i = 0; i < b.n; ++i) {
-        const Planes<Real> A_i = A + std::ptrdiff_t(i) * (2 * l + 1) * stride;
-        for (int k = 0; k < (2 * l + 1) * stride; k += w) store(A_i, k, Lane{});
-        for (std::int64_t q = b.first[i]; q < b.first[i + 1]; ++q)
-          for (int m = 0; m <= 2 * l; ++m) {
-            const Scalar y = product(scale, load_scalar<Scalar>(Y, q * e.Y_row + l * l + m));
-            const Planes<Real> sum = A_i + (m * stride + group(b, q) * row);
-            for (int n = 0; n < row; n += w) {
-              Lane a = load<Lane>(sum, n);
-              add_product(a, y, load<Lane>(B, q * row + n));
-              store(sum, n, a);
-            }
-          }
-      }
+      const std::size_t size = std::size_t(b.n) * (*b.output.layout)[p].dim() * b.output.layout->row(p);
+      std::memset(b.output.own(p).value, 0, size * sizeof(Real));
+      if constexpr (is_dual<Lane>) std::memset(b.output.own(p).dot, 0, size * sizeof(Real));
     }
+    for_runs(b, [&](int i, int z, std::int64_t q, std::int64_t end) {
+      int lm = first_lm;
+      const auto rows = [&]<int count>() {
+        for (; lm + count <= n_lm; lm += count) sums<count, Lane>(b, i, z, q, end, lm);
+      };
+      if constexpr (!is_dual<Lane>) rows.template operator()<16>();
+      rows.template operator()<8>(), rows.template operator()<4>(), rows.template operator()<1>();
+    });
   }
 
   template <class Lane, Want want> void adjoint(Block<Real>& b) const {
@@ -62,47 +59,104 @@ template <class Real> class Density : public GateOf<Density<Real>, Real> {
   }
 
  private:
-  /// B_bar and, with harmonics, Y_bar
-  template <bool harmonics, class Lane> void adjoint_of_edges(Block<Real>& b) const {
-    using V = Simd<Real>;
-    using Scalar = ScalarOf<Lane>;
-    constexpr int w = width<Real>;
-    Edges<Real>& e = *b.edges;
-    const int row = e.B_row(radial), parts = b.output.layout->size();
-    const Planes<Real> Y = e.Y.planes(), B = e.B[radial].planes(), Y_bar = e.Y_bar.planes(),
-                       B_bar = e.B_bar[radial].planes();
-    V value[(max_l_network + 1) * (max_l_network + 1) + w], dot[sizeof(value) / sizeof(V)];  // of Y_bar, by lane
-    const int l_max = (*b.output.layout)[parts - 1].l, n_lm = ((l_max + 1) * (l_max + 1) + w - 1) / w * w;
+  /// f(parent, species, first edge, end) for children of one species in a row
+  template <class F> void for_runs(const Block<Real>& b, F f) const {
     for (int i = 0; i < b.n; ++i)
-      for (std::int64_t q = b.first[i]; q < b.first[i + 1]; ++q) {
-        if constexpr (harmonics)
-          for (int lm = 0; lm < n_lm; ++lm) value[lm] = dot[lm] = V{};
-        for (int n = 0; n < row; n += w) {
-          const Lane B_n = load<Lane>(B, q * row + n);
-          Lane B_sum = load<Lane>(B_bar, q * row + n);
-          for (int p = 0; p < parts; ++p) {
-            const int l = (*b.output.layout)[p].l, stride = b.output.layout->row(p);
-            const Planes<Real> A_q =
-                b.output.own_bar(p) + (std::ptrdiff_t(i) * (2 * l + 1) * stride + group(b, q) * row + n);
-            for (int m = 0; m <= 2 * l; ++m) {
-              const Lane a = load<Lane>(A_q, m * stride);
-              add_product(B_sum, product(scale, load_scalar<Scalar>(Y, q * e.Y_row + l * l + m)), a);
-              if constexpr (harmonics) {
-                const Lane y = product(a, B_n);
-                value[l * l + m] += value_of(y);
-                if constexpr (is_dual<Lane>) dot[l * l + m] += y.dot;
-              }
-            }
-          }
-          store(B_bar, q * row + n, B_sum);
-        }
-        if constexpr (harmonics)
-          for (int lm = 0; lm < n_lm; lm += w) {
-            *reinterpret_cast<V*>(Y_bar.value + q * e.Y_row + lm) += scale * transposed_sum(value + lm);
-            if constexpr (is_dual<Lane>)
-              *reinterpret_cast<V*>(Y_bar.dot + q * e.Y_row + lm) += scale * transposed_sum(dot + lm);
-          }
+      for (std::int64_t q = b.first[i], end; q < b.first[i + 1]; q = end) {
+        const int z = group(b, q);
+        for (end = q + 1; end < b.first[i + 1] && group(b, end) == z;) ++end;
+        f(i, z, q, end);
       }
+  }
+  /// Row lm of species z of parent i in an array of the output; without memory where the output has no such l
+  Planes<Real> row_of(const State<Real>& output, bool bar, int i, int z, int lm, int row) const {
+    const int p = part_of[lm];
+    if (p < 0) return {};
+    const int l = (*output.layout)[p].l, stride = output.layout->row(p);
+    return (bar ? output.own_bar(p) : output.own(p)) +
+           ((std::ptrdiff_t(i) * (2 * l + 1) + lm - l * l) * stride + z * row);
+  }
+
+  /// `count` rows from lm on, summed over children q .. end - 1 in registers
+  template <int count, class Lane>
+  void sums(Block<Real>& b, int i, int z, std::int64_t q, std::int64_t end, int lm) const {
+    Edges<Real>& e = *b.edges;
+    const int row = e.B_row(radial);
+    const Planes<Real> Y = e.Y.planes() + lm, B = e.B[radial].planes();
+    for (int n = 0; n < row; n += width<Real>) {
+      Lane sum[count] = {};
+      for (std::int64_t k = q; k < end; ++k) {
+        const Lane B_n = load<Lane>(B, k * row + n);
+    NB_UNROLL for (int j = 0; j < count; ++j)
+            add_product(sum[j], load_scalar<ScalarOf<Lane>>(Y, k * e.Y_row + j), B_n);
+      }
+      for (int j = 0; j < count; ++j)
+        if (const Planes<Real> to = row_of(b.output, false, i, z, lm + j, row); to.value) {
+          Lane a = load<Lane>(to, n);
+          add_product(a, scale, sum[j]);
+          store(to, n, a);
+        }
+    }
+  }
+
+  /// B_bar and, with harmonics, Y_bar of children of one species, from A_bar as it is and transposed: nothing is summed
+  /// over lanes.
+  template <bool harmonics, class Lane> void adjoint_of_edges(Block<Real>& b) const {
+    constexpr int w = width<Real>;
+    const int row = b.edges->B_row(radial), lm_row = padded<Real>(n_lm);
+    const Planes<Real> A = b.scratch->take_planes(std::size_t(lm_row) * row, is_dual<Lane>),
+                       A_T = b.scratch->take_planes(std::size_t(lm_row) * row, is_dual<Lane>);
+    for_runs(b, [&](int i, int z, std::int64_t q, std::int64_t end) {
+      for (int n = 0; n < row; n += w)
+        for (int lm = 0; lm < lm_row; lm += w) {
+          Lane a[w] = {};
+          for (int k = 0; k < w && lm + k < n_lm; ++k)
+            if (const Planes<Real> from = row_of(b.output, true, i, z, lm + k, row); from.value)
+              a[k] = product(scale, load<Lane>(from, n));
+          for (int k = 0; k < w; ++k) store(A, (lm + k) * row + n, a[k]);
+          if constexpr (harmonics) {
+            transposed(a);
+            for (int k = 0; k < w; ++k) store(A_T, (n + k) * lm_row + lm, a[k]);
+          }
+        }
+      for (; q + 4 <= end; q += 4) children<4, harmonics, Lane>(*b.edges, q, A, A_T);
+      for (; q < end; ++q) children<1, harmonics, Lane>(*b.edges, q, A, A_T);
+    });
+  }
+  template <class Lane> static void transposed(Lane* x) {
+    constexpr int w = width<Real>;
+    if constexpr (is_dual<Lane>) {
+      Simd<Real> value[w], dot[w];
+      for (int k = 0; k < w; ++k) value[k] = x[k].value, dot[k] = x[k].dot;
+      so3::transpose(value), so3::transpose(dot);
+      for (int k = 0; k < w; ++k) x[k] = {value[k], dot[k]};
+    } else {
+      so3::transpose(x);
+    }
+  }
+  /// Of `count` children from q on: B_bar[n] += Y[lm] A[lm][n], Y_bar[lm] += B[n] A_T[n][lm]
+  template <int count, bool harmonics, class Lane>
+  void children(Edges<Real>& e, std::int64_t q, Planes<Real> A, Planes<Real> A_T) const {
+    constexpr int w = width<Real>;
+    const int row = e.B_row(radial), lm_row = padded<Real>(n_lm);
+    const Planes<Real> Y = e.Y.planes() + q * e.Y_row, B = e.B[radial].planes() + q * row,
+                       Y_bar = e.Y_bar.planes() + q * e.Y_row, B_bar = e.B_bar[radial].planes() + q * row;
+    /// bar[k][lanes from `at` on] += sum over j of factor[k][j] matrix[j][lanes]
+    const auto multiply = [](Planes<Real> bar, int bar_row, int at, Planes<Real> factor, int factor_row, int first,
+                             int last, Planes<Real> matrix, int matrix_row) {
+      Lane sum[count];
+      NB_UNROLL for (int k = 0; k < count; ++k) sum[k] = load<Lane>(bar, k * bar_row + at);
+      for (int j = first; j < last; ++j) {
+        const Lane a = load<Lane>(matrix, j * matrix_row + at);
+        NB_UNROLL for (int k = 0; k < count; ++k)
+            add_product(sum[k], load_scalar<ScalarOf<Lane>>(factor, k * factor_row + j), a);
+      }
+      NB_UNROLL for (int k = 0; k < count; ++k) store(bar, k * bar_row + at, sum[k]);
+    };
+    for (int n = 0; n < row; n += w) multiply(B_bar, row, n, Y, e.Y_row, first_lm, n_lm, A, row);
+    if constexpr (harmonics)
+      for (int lm = first_lm / w * w; lm < n_lm; lm += w)
+        multiply(Y_bar, e.Y_row, lm, B, row, 0, n_radial, A_T, lm_row);
   }
   int group(const Block<Real>& b, std::int64_t edge) const { return by_species ? b.child_species[edge] : 0; }
 };

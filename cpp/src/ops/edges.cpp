@@ -1,6 +1,7 @@
 #include "ops/edges.hpp"
 
 #include "so3/harmonics.hpp"
+#include "so3/transpose.hpp"
 
 namespace nbcore {
 
@@ -18,22 +19,51 @@ template <class T> NB_INLINE void store_edges(PlaneBuffer<double>& a, std::int64
   *reinterpret_cast<V8*>(a.value.data() + k) = value_of(x);
   if constexpr (is_dual<T>) *reinterpret_cast<V8*>(a.dot.data() + k) = x.dot;
 }
-/// column j of rows e .. e+count-1, one edge per lane
+template <class Real> using RowPart [[gnu::vector_size(edges_per_register * sizeof(Real)), gnu::may_alias]] = Real;
+
+/// Columns of a register of edges, one edge per lane, become their rows, `row` numbers each: zeros from column n on.
+template <class Real> NB_INLINE void store_rows(const V8* columns, int step, int n, Real* rows, int row, int count) {
+  constexpr int w = edges_per_register;
+  for (int j = 0; j < row; j += w) {
+    V8 x[w];
+  NB_UNROLL for (int i = 0; i < w; ++i) x[i] = j + i < n ? columns[(j + i) * step] : V8{};
+    so3::transpose(x);
+    NB_UNROLL for (int k = 0; k < w; ++k)
+        if (k < count)
+          *reinterpret_cast<RowPart<Real>*>(rows + k * row + j) = __builtin_convertvector(x[k], RowPart<Real>);
+  }
+}
+/// The other way; lanes without an edge are zero.
+template <class Real>
+NB_INLINE void load_rows(V8* columns, int step, int n, const Real* rows, int row, int count) {
+  constexpr int w = edges_per_register;
+  for (int j = 0; j < n; j += w) {
+    V8 x[w];
+    NB_UNROLL for (int k = 0; k < w; ++k)
+        x[k] = k < count ? __builtin_convertvector(*reinterpret_cast<const RowPart<Real>*>(rows + k * row + j), V8)
+                         : V8{};
+    so3::transpose(x);
+    NB_UNROLL for (int i = 0; i < w; ++i) if (j + i < n) columns[(j + i) * step] = x[i];
+  }
+}
+/// The same for lanes with or without tangents: edges e .. e + count - 1 of an edge array.
 template <class T, class Real>
-NB_INLINE void scatter(PlaneBuffer<Real>& a, int row, std::int64_t e, int count, int j, T x) {
-  for (int k = 0; k < count; ++k) {
-    a.value[(e + k) * row + j] = Real(value_of(x)[k]);
-    if constexpr (is_dual<T>) a.dot[(e + k) * row + j] = Real(x.dot[k]);
+NB_INLINE void scatter(const T* columns, int n, PlaneBuffer<Real>& a, int row, std::int64_t e, int count) {
+  if constexpr (is_dual<T>) {
+    store_rows(&columns->value, 2, n, a.value.data() + e * row, row, count);
+    store_rows(&columns->dot, 2, n, a.dot.data() + e * row, row, count);
+  } else {
+    store_rows(columns, 1, n, a.value.data() + e * row, row, count);
   }
 }
 template <class T, class Real>
-NB_INLINE T gather(const PlaneBuffer<Real>& a, int row, std::int64_t e, int count, int j) {
-  T x{};
-  for (int k = 0; k < count; ++k) {
-    if constexpr (is_dual<T>) x.value[k] = a.value[(e + k) * row + j], x.dot[k] = a.dot[(e + k) * row + j];
-    else x[k] = a.value[(e + k) * row + j];
+NB_INLINE void gather(T* columns, int n, const PlaneBuffer<Real>& a, int row, std::int64_t e, int count) {
+  if constexpr (is_dual<T>) {
+    load_rows(&columns->value, 2, n, a.value.data() + e * row, row, count);
+    load_rows(&columns->dot, 2, n, a.dot.data() + e * row, row, count);
+  } else {
+    load_rows(columns, 1, n, a.value.data() + e * row, row, count);
   }
-  return x;
 }
 }  // namespace detail
 
@@ -43,7 +73,8 @@ template <bool dual, class Real> void edges_forward(Edges<Real>& s) {
   const int n_lm = (s.l_max + 1) * (s.l_max + 1);
   const double norm = std::sqrt(4 * M_PI);
   T Y[(max_l_network + 1) * (max_l_network + 1)], B[max_radial], dB[max_radial];
-  for (std::size_t k = 0; k < s.radials.size(); ++k) s.B[k].clear(dual);  // padding
+  for (std::size_t k = 0; k < s.radials.size(); ++k)
+    if (!s.is_wanted(int(k))) s.B[k].clear(dual);  // padding of what splines and networks write
   for (std::int64_t e = 0; e < s.n; e += edges_per_register) {
     const int count = int(std::min<std::int64_t>(edges_per_register, s.n - e));
     const T x = load_edges<T>(s.r, e), y = load_edges<T>(s.r, s.stride() + e),
@@ -51,7 +82,8 @@ template <bool dual, class Real> void edges_forward(Edges<Real>& s) {
     const T length = square_root(x * x + y * y + z * z + tiny), inverse = reciprocal(length);
     const T unit = s.solid() ? x * 0.0 + 1 / s.radials[0].radial.cutoff : inverse;
     so3::harmonics(s.l_max, x * unit, y * unit, z * unit, Y);
-    for (int lm = 0; lm < n_lm; ++lm) scatter(s.Y, s.Y_row, e, count, lm, Y[lm] * norm);
+    for (int lm = 0; lm < n_lm; ++lm) Y[lm] = Y[lm] * norm;
+    scatter(Y, n_lm, s.Y, s.Y_row, e, count);
     for (std::size_t k = 0; k < s.radials.size(); ++k) {
       const int row = s.B_row(int(k));
       if constexpr (!dual)
@@ -60,7 +92,8 @@ template <bool dual, class Real> void edges_forward(Edges<Real>& s) {
       if (!s.is_wanted(int(k))) continue;
       const Radial& radial = s.radials[k].radial;
       radial_functions(radial, length, B, dB);
-      for (int n = 0; n < radial.n; ++n) scatter(s.B[k], row, e, count, n, B[n]);
+      scatter(B, radial.n, s.B[k], row, e, count);
+      for (int n = 0; n < radial.n; ++n) store_edges(s.dB[k], n * s.stride() + e, dB[n]);
     }
   }
 }
@@ -70,8 +103,8 @@ template <bool dual, class Real> void edges_adjoint(Edges<Real>& s) {
   using T = std::conditional_t<dual, Dual<V8>, V8>;
   const int n_lm = (s.l_max + 1) * (s.l_max + 1);
   const double norm = std::sqrt(4 * M_PI);
-  T Y[(max_l_network + 1) * (max_l_network + 1)], dY[3 * (max_l_network + 1) * (max_l_network + 1)], B[max_radial],
-      dB[max_radial];
+  constexpr int most = (max_l_network + 1) * (max_l_network + 1);
+  T Y[most], dY[3 * most], Y_bar[most], B_bar[max_radial];
   for (std::int64_t e = 0; e < s.n; e += edges_per_register) {
     const int count = int(std::min<std::int64_t>(edges_per_register, s.n - e));
     const T x = load_edges<T>(s.r, e), y = load_edges<T>(s.r, s.stride() + e),
@@ -82,10 +115,10 @@ template <bool dual, class Real> void edges_adjoint(Edges<Real>& s) {
     if (s.solid()) so3::harmonics_gradient(s.l_max, x * c_solid, y * c_solid, z * c_solid, Y, dY);
     else so3::harmonics_gradient(s.l_max, u[0], u[1], u[2], Y, dY);
     T g[3] = {x * 0.0, x * 0.0, x * 0.0}, along = x * 0.0;
-    for (int lm = 1; lm < n_lm; ++lm) {  // Y_00 is constant
-      const T Y_bar = gather<T>(s.Y_bar, s.Y_row, e, count, lm) * norm;
-      for (int c = 0; c < 3; ++c) g[c] += Y_bar * dY[c * n_lm + lm];
-    }
+    gather(Y_bar, n_lm, s.Y_bar, s.Y_row, e, count);
+    for (int lm = 1; lm < n_lm; ++lm)  // Y_00 is constant
+      for (int c = 0; c < 3; ++c) g[c] += Y_bar[lm] * dY[c * n_lm + lm];
+    for (int c = 0; c < 3; ++c) g[c] = g[c] * norm;
     for (int c = 0; c < 3; ++c) along += g[c] * u[c];
     T length_bar = x * 0.0;
     for (std::size_t k = 0; k < s.radials.size(); ++k) {
@@ -95,9 +128,9 @@ template <bool dual, class Real> void edges_adjoint(Edges<Real>& s) {
           spline->adjoint(reinterpret_cast<const double*>(&length), count, s.B_bar[k].value.data() + e * row, row,
                           reinterpret_cast<double*>(&length_bar));
       if (!s.is_wanted(int(k))) continue;
-      const Radial& radial = s.radials[k].radial;
-      radial_functions(radial, length, B, dB);
-      for (int n = 0; n < radial.n; ++n) length_bar += gather<T>(s.B_bar[k], row, e, count, n) * dB[n];
+      const int width = s.radials[k].radial.n;
+      gather(B_bar, width, s.B_bar[k], row, e, count);
+      for (int n = 0; n < width; ++n) length_bar += B_bar[n] * load_edges<T>(s.dB[k], n * s.stride() + e);
     }
     // through the unit vector only what is perpendicular to it passes, over r
     for (int c = 0; c < 3; ++c)

@@ -1,6 +1,6 @@
 // From edge vectors to harmonics and radial functions, and back: the only place where geometry meets the network.
 //
-//   forward   r, [r_dot]           -> Y [edge][lm], B [edge][n]      (and their tangents)
+//   forward   r, [r_dot]           -> Y [edge][lm], B [edge][n], dB    (and their tangents)
 //   adjoint   Y_bar, B_bar         -> r_bar [edge][3]                (and its tangent)
 //
 // Y = sqrt(4 pi) Y_lm(r/|r|), so that sum_m Y^2 = 2l+1 and features are of order one; where the radial basis is
@@ -35,6 +35,7 @@ template <class Real> struct Edges {
   PlaneBuffer<double> r, r_bar;             // [3][n padded]
   PlaneBuffer<Real> Y, Y_bar;               // [edge][Y_row]
   std::vector<PlaneBuffer<Real>> B, B_bar;  // per basis [edge][padded(n)]
+  std::vector<PlaneBuffer<double>> dB;      // dB_n / dr [n][n padded], from the forward for the adjoint
 
   std::int64_t stride() const { return (n + 7) / 8 * 8; }
   bool solid() const { return !radials.empty() && radials[0].radial.basis == Basis::solid; }
@@ -54,9 +55,11 @@ template <class Real> struct Edges {
     Y_row = padded<Real>((l_max + 1) * (l_max + 1));
     r.resize(3 * stride(), dual), r_bar.resize(3 * stride(), dual);
     Y.resize(n * Y_row, dual), Y_bar.resize(n * Y_row, dual);
-    B.resize(radials.size()), B_bar.resize(radials.size());
-    for (std::size_t k = 0; k < radials.size(); ++k)
+    B.resize(radials.size()), B_bar.resize(radials.size()), dB.resize(radials.size());
+    for (std::size_t k = 0; k < radials.size(); ++k) {
       B[k].resize(n * B_row(int(k)), dual), B_bar[k].resize(n * B_row(int(k)), dual);
+      if (is_wanted(int(k))) dB[k].resize(radials[k].radial.n * stride(), dual);
+    }
   }
   void clear_adjoints(bool dual) {
     Y_bar.clear(dual);

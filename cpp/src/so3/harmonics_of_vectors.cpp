@@ -171,7 +171,7 @@ template <class Functions, class Real> auto directions(const Real* r, int vector
   for (int column = 0; column < 3 * registers; column += w) {
     Lane x[w];
     for (int lane = 0; lane < w; ++lane) std::memcpy(x + lane, rows + 3 * registers * lane + column, sizeof x[lane]);
-    detail::exchange_all<1, w, w>(x);
+    transpose(x);
     std::copy(x, x + w, points + column);
   }
   for (int k = registers; k < w; ++k) points[3 * k] = points[3 * k + 1] = Lane{}, points[3 * k + 2] = Lane{} + Real(1);

@@ -27,6 +27,12 @@ template <int step, int end, int w, class V> NB_INLINE void exchange_all(V* x) {
 
 }  // namespace detail
 
+/// x[i][k] and x[k][i] of a register's width of registers change places.
+template <class V> NB_INLINE void transpose(V* x) {
+  constexpr int w = int(sizeof(V) / sizeof(x[0][0]));
+  detail::exchange_all<1, w, w>(x);
+}
+
 /// to[lane * stride + i] = from[i][lane] for i < n and the first `filled` lanes. Where all rows lie alike on cache
 /// lines (stride a multiple of the width), all blocks but the first and the last fill whole lines: others cost twice.
 template <class Real>
@@ -36,7 +42,7 @@ void write_transposed(const Simd<Real>* from, int n, int filled, Real* to, std::
   if (n < w) {
     Simd<Real> x[w] = {};
     for (int i = 0; i < n; ++i) x[i] = from[i];
-    detail::exchange_all<1, w, w>(x);
+    transpose(x);
     for (int lane = 0; lane < filled; ++lane) std::memcpy(to + lane * stride, x + lane, n * sizeof(Real));
     return;
   }
