@@ -9,6 +9,7 @@
 // sweep, and what has no tangent costs nothing: the types know it. Why duals: DESIGN, "the gradient of a force loss is
 // a tangent".
 #pragma once
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -172,6 +173,26 @@ template <class T> NB_INLINE Dual<T> square_root(Dual<T> x) {
   const T y = square_root(x.value);
   return {y, x.dot * (RealOf<T>(0.5) / y)};
 }
+/// 1 / sqrt x: where the processor estimates it to 14 bits, by Newton's steps, a third of the time of root and
+/// division.
+template <class T> NB_INLINE T inverse_square_root(T x) {
+  using Real = RealOf<T>;
+#ifdef __AVX512F__
+  constexpr bool wide = sizeof(Real) == 8;
+  const T half = x * Real(0.5);
+  T y;
+  if constexpr (wide) y = __builtin_ia32_rsqrt14pd512_mask(x, x, 0xff);
+  else y = __builtin_ia32_rsqrt14ps512_mask(x, x, 0xffff);
+  NB_UNROLL for (int step = 0; step < (wide ? 2 : 1); ++step) y = y + y * (Real(0.5) - half * y * y);
+  return y;
+#else
+  return Real(1) / square_root(x);
+#endif
+}
+template <class T> NB_INLINE Dual<T> inverse_square_root(Dual<T> x) {
+  const T y = inverse_square_root(x.value);
+  return {y, y * (y * (y * x.dot)) * RealOf<T>(-0.5)};  // y^3 may overflow where x.dot is zero
+}
 /// exp x to 2 units in the last place, x = k ln 2 + y: Taylor's series in y, times 2^k. Arithmetic alone, as with sines.
 /// Infinite from 709 on (88 in single precision), zero below -708 (-87).
 template <class T> NB_INLINE T exponential(T x) {
@@ -204,6 +225,13 @@ template <class T> NB_INLINE Dual<T> exponential(Dual<T> x) {
 template <class T> struct SineCosine {
   T sine, cosine;
 };
+namespace detail {
+inline constexpr auto inverse_factorial = [] {
+  std::array<double, 22> all{1};
+  for (int n = 1; n < 22; ++n) all[n] = all[n - 1] / n;
+  return all;
+}();
+}  // namespace detail
 /// sin x and cos x of doubles to an absolute 2e-16, |x| up to some thousands: x = k pi + y, |y| <= pi/2, and Taylor's
 /// series in y to y^21 and y^20. Arithmetic alone, so that it is done for all numbers of a register at once.
 template <class T> NB_INLINE SineCosine<T> sine_and_cosine(T x) {
@@ -213,10 +241,10 @@ template <class T> NB_INLINE SineCosine<T> sine_and_cosine(T x) {
   const T y = (x - k * pi_high) - k * pi_low, z = y * y, sign = 1.0 - odd * odd * 8.0;
   T s = z * 0.0, c = z * 0.0;
   NB_UNROLL for (int n = 10; n >= 1; --n) {
-    s = (s + 1.0) * z * (-1.0 / ((2 * n) * (2 * n + 1)));
-    c = (c + 1.0) * z * (-1.0 / ((2 * n - 1) * (2 * n)));
+    s = s * z + (n % 2 ? -1 : 1) * detail::inverse_factorial[2 * n + 1];
+    c = c * z + (n % 2 ? -1 : 1) * detail::inverse_factorial[2 * n];
   }
-  return {(y + y * s) * sign, (c + 1.0) * sign};
+  return {(y + y * (s * z)) * sign, (c * z + 1.0) * sign};
 }
 template <class T> NB_INLINE SineCosine<Dual<T>> sine_and_cosine(Dual<T> x) {
   const auto [s, c] = sine_and_cosine(x.value);

@@ -65,6 +65,12 @@ NB_INLINE void gather(T* columns, int n, const PlaneBuffer<Real>& a, int row, st
     load_rows(columns, 1, n, a.value.data() + e * row, row, count);
   }
 }
+/// f(l_max as a constant) for what most networks have: rows of harmonics stay in registers; else f(-1).
+template <class F> NB_INLINE void with_l_max(int l_max, F f) {
+  if (l_max == 3) f(std::integral_constant<int, 3>{});
+  else if (l_max == 2) f(std::integral_constant<int, 2>{});
+  else f(std::integral_constant<int, -1>{});
+}
 }  // namespace detail
 
 template <bool dual, class Real> void edges_forward(Edges<Real>& s) {
@@ -79,9 +85,9 @@ template <bool dual, class Real> void edges_forward(Edges<Real>& s) {
     const int count = int(std::min<std::int64_t>(edges_per_register, s.n - e));
     const T x = load_edges<T>(s.r, e), y = load_edges<T>(s.r, s.stride() + e),
             z = load_edges<T>(s.r, 2 * s.stride() + e);
-    const T length = square_root(x * x + y * y + z * z + tiny), inverse = reciprocal(length);
+    const T square = x * x + y * y + z * z + tiny, inverse = inverse_square_root(square), length = square * inverse;
     const T unit = s.solid() ? x * 0.0 + 1 / s.radials[0].radial.cutoff : inverse;
-    so3::harmonics(s.l_max, x * unit, y * unit, z * unit, Y);
+    with_l_max(s.l_max, [&](auto fixed) { so3::harmonics<fixed>(s.l_max, x * unit, y * unit, z * unit, Y); });
     for (int lm = 0; lm < n_lm; ++lm) Y[lm] = Y[lm] * norm;
     scatter(Y, n_lm, s.Y, s.Y_row, e, count);
     for (std::size_t k = 0; k < s.radials.size(); ++k) {
@@ -109,11 +115,11 @@ template <bool dual, class Real> void edges_adjoint(Edges<Real>& s) {
     const int count = int(std::min<std::int64_t>(edges_per_register, s.n - e));
     const T x = load_edges<T>(s.r, e), y = load_edges<T>(s.r, s.stride() + e),
             z = load_edges<T>(s.r, 2 * s.stride() + e);
-    const T length = square_root(x * x + y * y + z * z + tiny), inverse = reciprocal(length);
+    const T square = x * x + y * y + z * z + tiny, inverse = inverse_square_root(square), length = square * inverse;
     const T u[3] = {x * inverse, y * inverse, z * inverse};
     const double c_solid = s.solid() ? 1 / s.radials[0].radial.cutoff : 0;
-    if (s.solid()) so3::harmonics_gradient(s.l_max, x * c_solid, y * c_solid, z * c_solid, Y, dY);
-    else so3::harmonics_gradient(s.l_max, u[0], u[1], u[2], Y, dY);
+    const T at[3] = {s.solid() ? x * c_solid : u[0], s.solid() ? y * c_solid : u[1], s.solid() ? z * c_solid : u[2]};
+    with_l_max(s.l_max, [&](auto fixed) { so3::harmonics_gradient<fixed>(s.l_max, at[0], at[1], at[2], Y, dY); });
     T g[3] = {x * 0.0, x * 0.0, x * 0.0}, along = x * 0.0;
     gather(Y_bar, n_lm, s.Y_bar, s.Y_row, e, count);
     for (int lm = 1; lm < n_lm; ++lm)  // Y_00 is constant

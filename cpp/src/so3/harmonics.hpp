@@ -192,12 +192,12 @@ template <class T, class Put> NB_INLINE void differentiate(int l_max, const T* S
 }
 
 /// harmonics, and dY[3][(l_max + 1)^2]: the gradient of the solid harmonics S_lm, also overwritten.
-template <class T> NB_INLINE void harmonics_gradient(int l_max, T x, T y, T z, T* Y, T* dY) {
+template <int fixed = -1, class T> NB_INLINE void harmonics_gradient(int l_max, T x, T y, T z, T* Y, T* dY) {
   const int n_lm = (l_max + 1) * (l_max + 1);
   const T r2 = x * x + y * y + z * z;
   Y[0] = detail::harmonic_of_zero<T>();
   for (int a = 0; a < 3; ++a) dY[a * n_lm] = Constant<T>::make(0);
-  detail::by_rows<-1>(l_max, [&](auto l) {
+  detail::by_rows<fixed>(l_max, [&](auto l) {
     T *S = Y + l * l + l, *dx = dY + l * l + l, *dy = dx + n_lm, *dz = dy + n_lm;
     detail::next_row(l, x, y, z, r2, S);
     detail::row_gradient(l, S - 2 * l, std::identity{}, [&](int m, T x, T y, T z) { dx[m] = x, dy[m] = y, dz[m] = z; });

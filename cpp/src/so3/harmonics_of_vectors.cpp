@@ -7,10 +7,6 @@
 #include <limits>
 #include <vector>
 
-#ifdef __AVX512F__
-#include <immintrin.h>
-#endif
-
 #include "base/error.hpp"
 #include "base/lanes.hpp"
 #include "base/threads.hpp"
@@ -76,23 +72,6 @@ template <class F> NB_INLINE void by_size(int l_max, F f) {
     default:
       return f(std::integral_constant<int, -1>{});
   }
-}
-
-/// 1 / sqrt x: where the processor estimates it to 14 bits, by Newton's steps, a third of the time of root and
-/// division.
-template <class Lane> NB_INLINE Lane inverse_square_root(Lane x) {
-  using Real = RealOf<Lane>;
-#ifdef __AVX512F__
-  constexpr bool wide = sizeof(Real) == 8;
-  const Lane half = x * Real(0.5);
-  Lane y;
-  if constexpr (wide) y = (Lane)_mm512_maskz_rsqrt14_pd(0xff, (__m512d)x);
-  else y = (Lane)_mm512_maskz_rsqrt14_ps(0xffff, (__m512)x);
-  NB_UNROLL for (int step = 0; step < (wide ? 2 : 1); ++step) y = y + y * (Real(0.5) - half * y * y);
-  return y;
-#else
-  return Real(1) / square_root(x);
-#endif
 }
 
 template <class Real> inline constexpr Real far = sizeof(Real) == 8 ? 1e100 : 1e15;
