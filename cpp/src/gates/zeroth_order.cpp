@@ -100,8 +100,7 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
     for (int i = 0; i < b.n; ++i)
       for (std::int64_t q0 = b.first[i]; q0 < b.first[i + 1]; q0 += chunk) {
         const int n_children = int(std::min<std::int64_t>(chunk, b.first[i + 1] - q0));
-        for (int q = 0; q < n_children; ++q)
-          contract<Lane>(couplings, Y + (q0 + q) * e.Y_row, M + std::ptrdiff_t(q) * M_size);
+        contract<Lane>(couplings, n_children, Y + q0 * e.Y_row, e.Y_row, M);
         for (int c = 0; c < row; c += w)
           for (int p = 0; p < P; ++p) {
             if (c >= rows[p]) continue;
@@ -142,8 +141,7 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
                                    B_row, n_children, weights + (p * row + c), w_row);
         for (int q = 0; q < n_children; q += edges_at_once) {
           const int n = std::min(edges_at_once, n_children - q);
-          for (int k = 0; k < n; ++k)
-            contract<Lane>(couplings, Y + (q0 + q + k) * e.Y_row, M + std::ptrdiff_t(k) * M_size);
+          contract<Lane>(couplings, n, Y + (q0 + q) * e.Y_row, e.Y_row, M);
           for (int p = 0; p < P; ++p) {
             const Path& path = couplings.paths[p];
             const int A_row = b.output.layout->row(path.part3);
@@ -162,9 +160,7 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
                 b.output.own_bar(path.part3) + (std::ptrdiff_t(i) * (2 * path.l3 + 1) * A_row + path.slot * rows[p]),
                 A_row);
           }
-          if constexpr (want.edges)
-            for (int k = 0; k < n; ++k)
-              contract_adjoint<Lane>(couplings, Gram + std::ptrdiff_t(k) * M_size * w, Y_bar + (q0 + q + k) * e.Y_row);
+          if constexpr (want.edges) contract_adjoint<Lane>(couplings, n, Gram, Y_bar + (q0 + q) * e.Y_row, e.Y_row);
         }
         // w_bar now stands in place of w:  B_bar[q][n] += sum_pc W[p][n][c] w_bar,  W_bar[p][n][c] += sum_q B[q][n]
         // w_bar

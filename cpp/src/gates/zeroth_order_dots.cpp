@@ -90,8 +90,7 @@ template <class Real> class ZerothOrderDots : public GateOf<ZerothOrderDots<Real
       clear<Lane>(b.output.own(p), size);
     }
     each_chunk(b, [&](int i, std::int64_t q0, int n_children) {
-      for (int q = 0; q < n_children; ++q)
-        contract<Lane>(couplings, Y + (q0 + q) * e.Y_row, M + std::ptrdiff_t(q) * M_size);
+      contract<Lane>(couplings, n_children, Y + q0 * e.Y_row, e.Y_row, M);
       edge_weights<Lane>(b, i, q0, n_children, X, weights);
       for (int c = 0; c < row; c += w)
         for (const Path& path : couplings.paths) {
@@ -121,7 +120,7 @@ template <class Real> class ZerothOrderDots : public GateOf<ZerothOrderDots<Real
       edge_weights<Lane>(b, i, q0, n_children, X, weights);  // once more: cheaper than keeping them
       clear<Lane>(weights_bar, std::size_t(n_children) * N);
       for (int q = 0; q < n_children; ++q) {
-        contract<Lane>(couplings, Y + (q0 + q) * e.Y_row, M);
+        contract<Lane>(couplings, 1, Y + (q0 + q) * e.Y_row, e.Y_row, M);
         for (const Path& path : couplings.paths) {
           const int A_row = b.output.layout->row(path.part3);
           const std::ptrdiff_t at = std::ptrdiff_t(q) * N + (path.l2 - l_min) * row;
@@ -145,7 +144,7 @@ template <class Real> class ZerothOrderDots : public GateOf<ZerothOrderDots<Real
             store(weights_bar, at + c, sum);
           }
         }
-        if constexpr (want.edges) contract_adjoint<Lane>(couplings, Gram, Y_bar + (q0 + q) * e.Y_row);
+        if constexpr (want.edges) contract_adjoint<Lane>(couplings, 1, Gram, Y_bar + (q0 + q) * e.Y_row, e.Y_row);
       }
       edge_weights_adjoint<Lane, want>(b, i, q0, n_children, X, X_bar, weights_bar);
     });

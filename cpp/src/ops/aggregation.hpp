@@ -96,18 +96,18 @@ template <class Lane, class Real>
 void radial_functions_adjoint(const Real* W, int n_radial, const std::vector<int>& rows, int row, int n_children,
                               Planes<Real> weights_bar, Planes<Real> B_bar, int B_row);
 
-/// M of one edge from its harmonics
+/// M [edge][couplings.size()] of n edges from their harmonics
 template <class Lane, class Real>
-NB_INLINE void contract(const Couplings<Real>& couplings, Planes<Real> Y, Planes<Real> M) {
-  couplings.forward(Y.value, M.value);
-  if constexpr (is_dual<Lane>) couplings.forward(Y.dot, M.dot);
+NB_INLINE void contract(const Couplings<Real>& couplings, int n, Planes<Real> Y, int Y_row, Planes<Real> M) {
+  couplings.forward(n, Y.value, Y_row, M.value);
+  if constexpr (is_dual<Lane>) couplings.forward(n, Y.dot, Y_row, M.dot);
 }
 
-/// Y_bar of one edge from the Gram matrices of its paths, whose registers are not yet summed
-template <class Lane, class Real>
-NB_INLINE void contract_adjoint(const Couplings<Real>& couplings, Planes<Real> Gram, Planes<Real> Y_bar) {
-  couplings.adjoint(reinterpret_cast<const Simd<Real>*>(Gram.value), Y_bar.value);
-  if constexpr (is_dual<Lane>) couplings.adjoint(reinterpret_cast<const Simd<Real>*>(Gram.dot), Y_bar.dot);
+/// Y_bar of n edges from the Gram matrices of their paths, whose registers are not yet summed
+template <class Lane, class Real> NB_INLINE void contract_adjoint(const Couplings<Real>& couplings, int n,
+                                                                  Planes<Real> Gram, Planes<Real> Y_bar, int Y_row) {
+  couplings.adjoint(n, reinterpret_cast<const Simd<Real>*>(Gram.value), Y_bar.value, Y_row);
+  if constexpr (is_dual<Lane>) couplings.adjoint(n, reinterpret_cast<const Simd<Real>*>(Gram.dot), Y_bar.dot, Y_row);
 }
 
 }  // namespace nbcore

@@ -23,7 +23,7 @@ struct Path {
 
 template <class Real> class Couplings {
   using V = Simd<Real>;
-  static constexpr int w = width<Real>, max_l = 10;
+  static constexpr int w = width<Real>;
   std::vector<int> start_;       // elements of M with l2: the registers start_[l2] .. start_[l2+1]-1
   std::vector<Buffer<Real>> C_;  // [l2][m2][registers of M]
   struct Term {
@@ -83,32 +83,51 @@ template <class Real> class Couplings {
   /// Numbers in M of one edge, a multiple of the register width
   int size() const { return start_.back() * w; }
 
-  /// M = C Y, one plane
-  void forward(const Real* Y, Real* M) const {
+  /// M [edge][size()] = C Y of n edges, one plane
+  void forward(int n, const Real* Y, int Y_row, Real* M) const {
+    for (; n >= 4; n -= 4, Y += 4 * Y_row, M += 4 * size()) forward<4>(Y, Y_row, M);
+    for (; n > 0; --n, Y += Y_row, M += size()) forward<1>(Y, Y_row, M);
+  }
+  /// Y_bar += C^T M_bar of n edges, one plane, where M_bar [edge][size()] is made of registers whose lanes are still to
+  /// be summed: C comes first, term by term, since there are fewer harmonics than numbers in M. Rows of Y_bar are whole
+  /// registers.
+  void adjoint(int n, const V* M_bar, Real* Y_bar, int Y_row) const {
+    for (; n >= 4; n -= 4, M_bar += 4 * size(), Y_bar += 4 * Y_row) adjoint<4>(M_bar, Y_bar, Y_row);
+    for (; n > 0; --n, M_bar += size(), Y_bar += Y_row) adjoint<1>(M_bar, Y_bar, Y_row);
+  }
+
+ private:
+  template <int edges> void forward(const Real* Y, int Y_row, Real* M) const {
+    const int M_row = size();
     for (int l2 = 0; l2 <= l_max_; ++l2)
       with_size(l2, [&]<int d2>() {
         const int n = start_[l2 + 1] - start_[l2];
         const V* C = reinterpret_cast<const V*>(C_[l2].data());
         for (int k = 0; k < n; ++k) {
-          V sum{};
-          repeat<d2>(2 * l2 + 1, [&](int m2) { sum += C[m2 * n + k] * Y[l2 * l2 + m2]; });
-          *reinterpret_cast<V*>(M + (start_[l2] + k) * w) = sum;
+          V sum[edges] = {};
+          repeat<d2>(2 * l2 + 1, [&](int m2) {
+            const V c = C[m2 * n + k];
+      NB_UNROLL for (int e = 0; e < edges; ++e) sum[e] += c * Y[e * Y_row + l2 * l2 + m2];
+          });
+          NB_UNROLL for (int e = 0; e < edges; ++e)
+            *reinterpret_cast<V*>(M + e * M_row + (start_[l2] + k) * w) = sum[e];
         }
       });
   }
-  /// Y_bar += C^T M_bar, one plane, where M_bar [size()] is made of registers whose lanes are still to be summed: C
-  /// comes first, term by term, since there are fewer harmonics than numbers in M. Rows of Y_bar are whole registers.
-  void adjoint(const V* M_bar, Real* Y_bar) const {
-    V sums[(max_l + 1) * (max_l + 1) + w];
-    const int n_lm = (l_max_ + 1) * (l_max_ + 1);
+  template <int edges> void adjoint(const V* M_bar, Real* Y_bar, int Y_row) const {
+    const int M_row = size(), n_lm = (l_max_ + 1) * (l_max_ + 1);
     const Term* term = terms_.data();
-    for (int lm = 0; lm < n_lm; ++lm) {
-      V sum{};
-      for (const Term* end = terms_.data() + last_[lm]; term < end; ++term) sum += M_bar[term->M] * term->C;
-      sums[lm] = sum;
+    for (int first = 0; first < n_lm; first += w) {
+      V sums[edges][w];
+      for (int k = 0; k < w; ++k) {
+        V sum[edges] = {};
+        if (first + k < n_lm)
+          for (const Term* end = terms_.data() + last_[first + k]; term < end; ++term)
+            NB_UNROLL for (int e = 0; e < edges; ++e) sum[e] += M_bar[e * M_row + term->M] * term->C;
+        NB_UNROLL for (int e = 0; e < edges; ++e) sums[e][k] = sum[e];
+      }
+      for (int e = 0; e < edges; ++e) *reinterpret_cast<V*>(Y_bar + e * Y_row + first) += transposed_sum(sums[e]);
     }
-    for (int k = n_lm; k % w; ++k) sums[k] = V{};
-    for (int k = 0; k < n_lm; k += w) *reinterpret_cast<V*>(Y_bar + k) += transposed_sum(sums + k);
   }
 };
 
