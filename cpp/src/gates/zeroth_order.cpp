@@ -88,32 +88,29 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
     const bool dual = is_dual<Lane>;
     const Edges<Real>& e = *b.edges;
     const Planes<Real> Y = b.edges->Y.planes(), B = b.edges->B[radial].planes();
-    const int B_row = e.B_row(radial), P = int(couplings.paths.size()), M_size = couplings.size();
+    const int B_row = e.B_row(radial), M_size = couplings.size();
     const Planes<Real> M = b.scratch->take_planes(std::size_t(chunk) * M_size, dual),
-                       weights = b.scratch->take_planes(chunk * w, dual);
+                       weights = b.scratch->take_planes(2 * chunk * w, dual);
     const State<Real>& H = b.inputs[0];
-    for (int p = 0; p < b.output.layout->size(); ++p) {
-      const std::size_t size = std::size_t(b.n) * (*b.output.layout)[p].dim() * b.output.layout->row(p);
-      std::memset(b.output.own(p).value, 0, size * sizeof(Real));
-      if constexpr (is_dual<Lane>) std::memset(b.output.own(p).dot, 0, size * sizeof(Real));
-    }
-    for (int i = 0; i < b.n; ++i)
+    for (int i = 0; i < b.n; ++i) {
+      if (b.first[i] == b.first[i + 1]) clear_node<Lane>(b.output, i);
       for (std::int64_t q0 = b.first[i]; q0 < b.first[i + 1]; q0 += chunk) {
         const int n_children = int(std::min<std::int64_t>(chunk, b.first[i + 1] - q0));
         contract<Lane>(couplings, n_children, Y + q0 * e.Y_row, e.Y_row, M);
-        for (int c = 0; c < row; c += w)
-          for (int p = 0; p < P; ++p) {
-            if (c >= rows[p]) continue;
-            const Path& path = couplings.paths[p];
-            radial_weights<Lane>(b.weights + (std::size_t(c / w) * P + p) * n_radial * w, n_radial, B + q0 * B_row,
-                                 B_row, n_children, weights, w);
-            const int A_row = b.output.layout->row(path.part3);
-            const Planes<Real> A =
-                b.output.own(path.part3) + (std::ptrdiff_t(i) * (2 * path.l3 + 1) * A_row + path.slot * rows[p] + c);
-            forward_path<Lane>(path, b.child + q0, n_children, H.part(path.part1) + c, rows[p], M + path.M, M_size,
-                               weights, w, A, A_row);
-          }
+        for_registers([&](int c, int p, int registers) {
+          radial_weights<Lane>(b.weights + weights_at(c, p), weights_step(), registers, n_radial, B + q0 * B_row, B_row,
+                               n_children, weights, 2 * w);
+          const Path& path = couplings.paths[p];
+          const int A_row = b.output.layout->row(path.part3);
+          for (int r = 0; r < registers; ++r)
+            forward_path<Lane>(path, q0 == b.first[i], b.child + q0, n_children, H.part(path.part1) + (c + r * w),
+                               rows[p], M + path.M, M_size, weights + r * w, 2 * w,
+                               b.output.own(path.part3) +
+                                   (std::ptrdiff_t(i) * (2 * path.l3 + 1) * A_row + path.slot * rows[p] + c + r * w),
+                               A_row);
+        });
       }
+    }
     turn<Lane>(b, false, 1);
   }
 
@@ -134,11 +131,10 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
       for (std::int64_t q0 = b.first[i]; q0 < b.first[i + 1]; q0 += chunk) {
         const int n_children = int(std::min<std::int64_t>(chunk, b.first[i + 1] - q0));
         // the weights once more: cheaper than keeping edges x channels from the forward sweep
-        for (int c = 0; c < row; c += w)
-          for (int p = 0; p < P; ++p)
-            if (c < rows[p])
-              radial_weights<Lane>(b.weights + (std::size_t(c / w) * P + p) * n_radial * w, n_radial, B + q0 * B_row,
-                                   B_row, n_children, weights + (p * row + c), w_row);
+        for_registers([&](int c, int p, int registers) {
+          radial_weights<Lane>(b.weights + weights_at(c, p), weights_step(), registers, n_radial, B + q0 * B_row, B_row,
+                               n_children, weights + (p * row + c), w_row);
+        });
         for (int q = 0; q < n_children; q += edges_at_once) {
           const int n = std::min(edges_at_once, n_children - q);
           contract<Lane>(couplings, n, Y + (q0 + q) * e.Y_row, e.Y_row, M);
@@ -168,16 +164,31 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
           radial_functions_adjoint<Lane>(b.weights, n_radial, rows, row, n_children, weights, B_bar + q0 * B_row,
                                          B_row);
         if constexpr (want.parameters)
-          for (int c = 0; c < row; c += w)
-            for (int p = 0; p < P; ++p)
-              if (c < rows[p])
-                radial_weights_gradient<Lane>(b.weights_bar + (std::size_t(c / w) * P + p) * n_radial * w, n_radial,
-                                              B + q0 * B_row, B_row, n_children, weights + (p * row + c), w_row);
+          for_registers([&](int c, int p, int registers) {
+            radial_weights_gradient<Lane>(b.weights_bar + weights_at(c, p), weights_step(), registers, n_radial,
+                                          B + q0 * B_row, B_row, n_children, weights + (p * row + c), w_row);
+          });
       }
     turn<Lane>(b, true, 1);
   }
 
  private:
+  /// f(first channel, path, registers) for all channels of all paths, one or two registers at a time
+  template <class F> void for_registers(F f) const {
+    for (int c = 0; c < row; c += 2 * w)
+      for (int p = 0; p < int(rows.size()); ++p)
+        if (c < rows[p]) f(c, p, rows[p] - c > w ? 2 : 1);
+  }
+  /// Where the weights of a register and path begin among the packed ones, and how far it is to the next register's
+  std::size_t weights_at(int c, int p) const { return (std::size_t(c / w) * rows.size() + p) * n_radial * w; }
+  std::ptrdiff_t weights_step() const { return std::ptrdiff_t(rows.size()) * n_radial * w; }
+  template <class Lane> static void clear_node(const State<Real>& state, int i) {
+    for (int p = 0; p < state.layout->size(); ++p) {
+      const std::size_t size = std::size_t((*state.layout)[p].dim()) * state.layout->row(p);
+      std::memset(state.own(p).value + i * size, 0, size * sizeof(Real));
+      if constexpr (is_dual<Lane>) std::memset(state.own(p).dot + i * size, 0, size * sizeof(Real));
+    }
+  }
   /// Multiplies the sums of imaginary couplings by i (sign 1) or -i, in the output or in its adjoint
   template <class Lane> void turn(Block<Real>& b, bool bar, Real sign) const {
     for (const Turn& t : turns) {

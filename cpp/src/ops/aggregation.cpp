@@ -9,13 +9,13 @@ namespace {
 constexpr int max_d = 2 * max_l_network + 1;
 
 template <int d3_, int d1_, class Lane, class Real>
-void forward_sized([[maybe_unused]] int d3_run, int d1_run, const std::int32_t* child, int n_children, Planes<Real> H,
-                   int H_row, Planes<Real> M, int M_size, Planes<Real> weights, std::ptrdiff_t w_row, Planes<Real> A,
-                   int A_row) {
+void forward_sized([[maybe_unused]] int d3_run, int d1_run, bool fresh, const std::int32_t* child, int n_children,
+                   Planes<Real> H, int H_row, Planes<Real> M, int M_size, Planes<Real> weights, std::ptrdiff_t w_row,
+                   Planes<Real> A, int A_row) {
   using Scalar = ScalarOf<Lane>;
   const int d1 = d1_ ? d1_ : d1_run;
   Lane sum[d3_ ? d3_ : max_d];
-  repeat<d3_>(d3_run, [&](int m3) { sum[m3] = load<Lane>(A, m3 * A_row); });
+  repeat<d3_>(d3_run, [&](int m3) { sum[m3] = fresh ? Lane{} : load<Lane>(A, m3 * A_row); });
   for (int q = 0; q < n_children; ++q) {
     const Planes<Real> H_q = H + std::ptrdiff_t(child[q]) * d1 * H_row, M_q = M + std::ptrdiff_t(q) * M_size;
     const Lane w = load<Lane>(weights, q * w_row);
@@ -69,30 +69,43 @@ void adjoint_sized([[maybe_unused]] int d3_run, int d1_run, int n_channels, cons
 
 // Radial functions are contracted some at a time, as many as stay in registers: n of them, a number of the template.
 
-/// w[q] (+)= sum over n functions of W[n] B[q][n]
-template <int n_, bool add, class Lane, class Real> void weights_of(const Simd<Real>* W, Planes<Real> B, int B_row,
-                                                                    int n_children, Planes<Real> weights,
-                                                                    std::ptrdiff_t w_row) {
-  Simd<Real> W_n[n_];
-  NB_UNROLL for (int n = 0; n < n_; ++n) W_n[n] = W[n];
+/// w[q][register] (+)= sum over n functions of W[register][n] B[q][n]
+template <int n_, int registers, bool add, class Lane, class Real>
+void weights_of(const Simd<Real>* W, std::ptrdiff_t W_step, Planes<Real> B, int B_row, int n_children,
+                Planes<Real> weights, std::ptrdiff_t w_row) {
+  constexpr int w = width<Real>;
+  Simd<Real> W_n[registers][n_];
+  NB_UNROLL for (int r = 0; r < registers; ++r)
+    NB_UNROLL for (int n = 0; n < n_; ++n) W_n[r][n] = W[r * W_step / w + n];
   for (int q = 0; q < n_children; ++q) {
-    Lane sum{};
-    if constexpr (add) sum = load<Lane>(weights, q * w_row);
-    NB_UNROLL for (int n = 0; n < n_; ++n) add_product(sum, W_n[n], load_scalar<ScalarOf<Lane>>(B, q * B_row + n));
-    store(weights, q * w_row, sum);
+    Lane sum[registers] = {};
+    if constexpr (add)
+      NB_UNROLL for (int r = 0; r < registers; ++r) sum[r] = load<Lane>(weights, q * w_row + r * w);
+    NB_UNROLL for (int n = 0; n < n_; ++n) {
+      const auto B_n = load_scalar<ScalarOf<Lane>>(B, q * B_row + n);
+      NB_UNROLL for (int r = 0; r < registers; ++r) add_product(sum[r], W_n[r][n], B_n);
+    }
+    NB_UNROLL for (int r = 0; r < registers; ++r) store(weights, q * w_row + r * w, sum[r]);
   }
 }
 
-template <int n_, class Lane, class Real>
-void gradient_of(Simd<Real>* W_bar, Planes<Real> B, int B_row, int n_children, Planes<Real> weights_bar,
-                 std::ptrdiff_t w_row) {
-  Simd<Real> sum[n_];
-  NB_UNROLL for (int n = 0; n < n_; ++n) sum[n] = W_bar[n];
+template <int n_, int registers, class Lane, class Real>
+void gradient_of(Simd<Real>* W_bar, std::ptrdiff_t W_step, Planes<Real> B, int B_row, int n_children,
+                 Planes<Real> weights_bar, std::ptrdiff_t w_row) {
+  constexpr int w = width<Real>;
+  Simd<Real> sum[registers][n_];
+  NB_UNROLL for (int r = 0; r < registers; ++r)
+    NB_UNROLL for (int n = 0; n < n_; ++n) sum[r][n] = W_bar[r * W_step / w + n];
   for (int q = 0; q < n_children; ++q) {
-    const Lane w_bar = load<Lane>(weights_bar, q * w_row);
-    NB_UNROLL for (int n = 0; n < n_; ++n) add_gradient(sum[n], w_bar, load_scalar<ScalarOf<Lane>>(B, q * B_row + n));
+    Lane w_bar[registers];
+    NB_UNROLL for (int r = 0; r < registers; ++r) w_bar[r] = load<Lane>(weights_bar, q * w_row + r * w);
+    NB_UNROLL for (int n = 0; n < n_; ++n) {
+      const auto B_n = load_scalar<ScalarOf<Lane>>(B, q * B_row + n);
+      NB_UNROLL for (int r = 0; r < registers; ++r) add_gradient(sum[r][n], w_bar[r], B_n);
+    }
   }
-  NB_UNROLL for (int n = 0; n < n_; ++n) W_bar[n] = sum[n];
+  NB_UNROLL for (int r = 0; r < registers; ++r)
+    NB_UNROLL for (int n = 0; n < n_; ++n) W_bar[r * W_step / w + n] = sum[r][n];
 }
 
 /// One plane of radial_functions_adjoint, `tile` children at a time: their sums stay in registers. W [path][n_radial],
@@ -172,10 +185,10 @@ template <class Lane, class F> NB_INLINE void with_sizes(int l3, int l1, F f) {
 }  // namespace
 
 template <class Lane, class Real>
-void forward_path(const Path& path, const std::int32_t* child, int n_children, Planes<Real> H, int H_row,
+void forward_path(const Path& path, bool fresh, const std::int32_t* child, int n_children, Planes<Real> H, int H_row,
                   Planes<Real> M, int M_size, Planes<Real> weights, std::ptrdiff_t w_row, Planes<Real> A, int A_row) {
   with_sizes<Lane>(path.l3, path.l1, [&]<int d3, int d1>() {
-    forward_sized<d3, d1, Lane>(2 * path.l3 + 1, 2 * path.l1 + 1, child, n_children, H, H_row, M, M_size, weights,
+    forward_sized<d3, d1, Lane>(2 * path.l3 + 1, 2 * path.l1 + 1, fresh, child, n_children, H, H_row, M, M_size, weights,
                                 w_row, A, A_row);
   });
 }
@@ -188,20 +201,22 @@ void adjoint_path(const Path& path, int n_channels, const PathEdges<Real>& e, Pl
 }
 
 template <class Lane, class Real>
-void radial_weights(const Real* W, int n_radial, Planes<Real> B, int B_row, int n_children, Planes<Real> weights,
-                    std::ptrdiff_t w_row) {
+void radial_weights(const Real* W, std::ptrdiff_t W_step, int registers, int n_radial, Planes<Real> B, int B_row,
+                    int n_children, Planes<Real> weights, std::ptrdiff_t w_row) {
   const auto* W_n = reinterpret_cast<const Simd<Real>*>(W);
   each_radial(n_radial, [&]<int n, bool first>(int k) {
-    weights_of<n, !first, Lane>(W_n + k, B + k, B_row, n_children, weights, w_row);
+    if (registers == 2) weights_of<n, 2, !first, Lane>(W_n + k, W_step, B + k, B_row, n_children, weights, w_row);
+    else weights_of<n, 1, !first, Lane>(W_n + k, W_step, B + k, B_row, n_children, weights, w_row);
   });
 }
 
 template <class Lane, class Real>
-void radial_weights_gradient(Real* W_bar, int n_radial, Planes<Real> B, int B_row, int n_children,
-                             Planes<Real> weights_bar, std::ptrdiff_t w_row) {
+void radial_weights_gradient(Real* W_bar, std::ptrdiff_t W_step, int registers, int n_radial, Planes<Real> B, int B_row,
+                             int n_children, Planes<Real> weights_bar, std::ptrdiff_t w_row) {
   auto* W_n = reinterpret_cast<Simd<Real>*>(W_bar);
   each_radial(n_radial, [&]<int n, bool>(int k) {
-    gradient_of<n, Lane>(W_n + k, B + k, B_row, n_children, weights_bar, w_row);
+    if (registers == 2) gradient_of<n, 2, Lane>(W_n + k, W_step, B + k, B_row, n_children, weights_bar, w_row);
+    else gradient_of<n, 1, Lane>(W_n + k, W_step, B + k, B_row, n_children, weights_bar, w_row);
   });
 }
 
@@ -218,12 +233,12 @@ void radial_functions_adjoint(const Real* W, int n_radial, const std::vector<int
 }
 
 #define NB_PATH_KERNELS(Lane, Real)                                                                               \
-  template void forward_path<Lane, Real>(const Path&, const std::int32_t*, int, Planes<Real>, int, Planes<Real>,  \
+  template void forward_path<Lane, Real>(const Path&, bool, const std::int32_t*, int, Planes<Real>, int, Planes<Real>,  \
                                          int, Planes<Real>, std::ptrdiff_t, Planes<Real>, int);                   \
   template void adjoint_path<true, Lane, Real>(const Path&, int, const PathEdges<Real>&, Planes<Real>, int);                    \
   template void adjoint_path<false, Lane, Real>(const Path&, int, const PathEdges<Real>&, Planes<Real>, int);                   \
-  template void radial_weights<Lane, Real>(const Real*, int, Planes<Real>, int, int, Planes<Real>, std::ptrdiff_t); \
-  template void radial_weights_gradient<Lane, Real>(Real*, int, Planes<Real>, int, int, Planes<Real>, std::ptrdiff_t); \
+  template void radial_weights<Lane, Real>(const Real*, std::ptrdiff_t, int, int, Planes<Real>, int, int, Planes<Real>, std::ptrdiff_t); \
+  template void radial_weights_gradient<Lane, Real>(Real*, std::ptrdiff_t, int, int, Planes<Real>, int, int, Planes<Real>, std::ptrdiff_t); \
   template void radial_functions_adjoint<Lane, Real>(const Real*, int, const std::vector<int>&, int, int, Planes<Real>, Planes<Real>, int);
 NB_PATH_KERNELS(Simd<double>, double)
 NB_PATH_KERNELS(Dual<Simd<double>>, double)

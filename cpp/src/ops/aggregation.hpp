@@ -59,10 +59,10 @@ inline void check_same_channels(const std::string& where, const std::vector<Part
       throw InputError(message(where, "all parts of the input must have the same channels"));
 }
 
-/// One path, one register of channels: A[m3] += sum over q of M[q][m3][m1] (w[q] H[child q][m1]); H, A and the weights
-/// [child][w_row] stand at the register.
+/// One path, one register of channels: A[m3] += sum over q of M[q][m3][m1] (w[q] H[child q][m1]), or = where `fresh`;
+/// H, A and the weights [child][w_row] stand at the register.
 template <class Lane, class Real>
-void forward_path(const Path& path, const std::int32_t* child, int n_children, Planes<Real> H, int H_row,
+void forward_path(const Path& path, bool fresh, const std::int32_t* child, int n_children, Planes<Real> H, int H_row,
                   Planes<Real> M, int M_size, Planes<Real> weights, std::ptrdiff_t w_row, Planes<Real> A, int A_row);
 
 /// Some edges of a parent for the adjoint of a path: where its part of the states and of M begins.
@@ -81,15 +81,17 @@ template <bool edges, class Lane, class Real>
 void adjoint_path(const Path& path, int n_channels, const PathEdges<Real>& e, Planes<Real> A_bar, int A_row);
 inline constexpr int edges_at_once = 4;  // in an adjoint: few enough for their Gram matrices to stay near
 
-/// Radial weights that are linear in n_radial functions, packed W [register][path][n][lane]: for one register and path
-/// w[q] = sum_n W[n] B[q][n]; w with stride w_row (numbers).
-template <class Lane, class Real> void radial_weights(const Real* W, int n_radial, Planes<Real> B, int B_row,
-                                                      int n_children, Planes<Real> weights, std::ptrdiff_t w_row);
+/// Radial weights that are linear in n_radial functions, packed W [register][path][n][lane]: for one path and one or
+/// two `registers`, which share what is read of B, the second `W_step` numbers behind the first,
+/// w[q][register] = sum_n W[n] B[q][n]; w with stride w_row (numbers).
+template <class Lane, class Real> void radial_weights(const Real* W, std::ptrdiff_t W_step, int registers, int n_radial,
+                                                      Planes<Real> B, int B_row, int n_children, Planes<Real> weights,
+                                                      std::ptrdiff_t w_row);
 
-/// W_bar[n] += sum_q B[q][n] w_bar[q], the share of duals in a loss gradient (add_gradient)
-template <class Lane, class Real> void radial_weights_gradient(Real* W_bar, int n_radial, Planes<Real> B, int B_row,
-                                                               int n_children, Planes<Real> weights_bar,
-                                                               std::ptrdiff_t w_row);
+/// W_bar[n] += sum_q B[q][n] w_bar[q][register], the share of duals in a loss gradient (add_gradient)
+template <class Lane, class Real> void radial_weights_gradient(Real* W_bar, std::ptrdiff_t W_step, int registers,
+                                                               int n_radial, Planes<Real> B, int B_row, int n_children,
+                                                               Planes<Real> weights_bar, std::ptrdiff_t w_row);
 
 /// B_bar[q][n] += sum over paths and channels of W[n] w_bar[q], w_bar [q][path][row]; rows[p]: channels of path p
 template <class Lane, class Real>
