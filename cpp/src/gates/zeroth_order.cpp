@@ -102,12 +102,11 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
                                n_children, weights, 2 * w);
           const Path& path = couplings.paths[p];
           const int A_row = b.output.layout->row(path.part3);
-          for (int r = 0; r < registers; ++r)
-            forward_path<Lane>(path, q0 == b.first[i], b.child + q0, n_children, H.part(path.part1) + (c + r * w),
-                               rows[p], M + path.M, M_size, weights + r * w, 2 * w,
-                               b.output.own(path.part3) +
-                                   (std::ptrdiff_t(i) * (2 * path.l3 + 1) * A_row + path.slot * rows[p] + c + r * w),
-                               A_row);
+          forward_path<Lane>(
+              path, registers, q0 == b.first[i], b.child + q0, n_children, H.part(path.part1) + c, rows[p], M + path.M,
+              M_size, weights, 2 * w,
+              b.output.own(path.part3) + (std::ptrdiff_t(i) * (2 * path.l3 + 1) * A_row + path.slot * rows[p] + c),
+              A_row);
         });
       }
     }

@@ -97,8 +97,8 @@ template <class Real> class ZerothOrderDots : public GateOf<ZerothOrderDots<Real
           const int A_row = b.output.layout->row(path.part3);
           const Planes<Real> A =
               b.output.own(path.part3) + (std::ptrdiff_t(i) * (2 * path.l3 + 1) * A_row + path.slot * row + c);
-          forward_path<Lane>(path, false, b.child + q0, n_children, b.inputs[0].part(path.part1) + c, row, M + path.M,
-                             M_size, weights + ((path.l2 - l_min) * row + c), N, A, A_row);
+          forward_path<Lane>(path, 1, false, b.child + q0, n_children, b.inputs[0].part(path.part1) + c, row,
+                             M + path.M, M_size, weights + ((path.l2 - l_min) * row + c), N, A, A_row);
         }
     });
   }

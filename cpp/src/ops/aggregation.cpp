@@ -8,24 +8,34 @@ namespace {
 
 constexpr int max_d = 2 * max_l_network + 1;
 
-template <int d3_, int d1_, class Lane, class Real>
+template <int d3_, int d1_, int registers, class Lane, class Real>
 void forward_sized([[maybe_unused]] int d3_run, int d1_run, bool fresh, const std::int32_t* child, int n_children,
                    Planes<Real> H, int H_row, Planes<Real> M, int M_size, Planes<Real> weights, std::ptrdiff_t w_row,
                    Planes<Real> A, int A_row) {
   using Scalar = ScalarOf<Lane>;
+  constexpr int w = width<Real>;
   const int d1 = d1_ ? d1_ : d1_run;
-  Lane sum[d3_ ? d3_ : max_d];
-  repeat<d3_>(d3_run, [&](int m3) { sum[m3] = fresh ? Lane{} : load<Lane>(A, m3 * A_row); });
+  Lane sum[d3_ ? d3_ : max_d][registers];
+  repeat<d3_>(d3_run, [&](int m3) {
+  NB_UNROLL for (int r = 0; r < registers; ++r) sum[m3][r] = fresh ? Lane{} : load<Lane>(A, m3 * A_row + r * w);
+  });
   for (int q = 0; q < n_children; ++q) {
     const Planes<Real> H_q = H + std::ptrdiff_t(child[q]) * d1 * H_row, M_q = M + std::ptrdiff_t(q) * M_size;
-    const Lane w = load<Lane>(weights, q * w_row);
-    Lane wH[d1_ ? d1_ : max_d];
-    repeat<d1_>(d1, [&](int m1) { wH[m1] = product(w, load<Lane>(H_q, m1 * H_row)); });
+    Lane wH[d1_ ? d1_ : max_d][registers];
+    NB_UNROLL for (int r = 0; r < registers; ++r) {
+      const Lane w_q = load<Lane>(weights, q * w_row + r * w);
+      repeat<d1_>(d1, [&](int m1) { wH[m1][r] = product(w_q, load<Lane>(H_q, m1 * H_row + r * w)); });
+    }
     repeat<d3_>(d3_run, [&](int m3) {
-      repeat<d1_>(d1, [&](int m1) { add_product(sum[m3], wH[m1], load_scalar<Scalar>(M_q, m3 * d1 + m1)); });
+      repeat<d1_>(d1, [&](int m1) {
+        const Scalar M_m = load_scalar<Scalar>(M_q, m3 * d1 + m1);
+        NB_UNROLL for (int r = 0; r < registers; ++r) add_product(sum[m3][r], wH[m1][r], M_m);
+      });
     });
   }
-  repeat<d3_>(d3_run, [&](int m3) { store(A, m3 * A_row, sum[m3]); });
+  repeat<d3_>(d3_run, [&](int m3) {
+    NB_UNROLL for (int r = 0; r < registers; ++r) store(A, m3 * A_row + r * w, sum[m3][r]);
+  });
 }
 
 template <int d3_, int d1_, bool edges, class Lane, class Real>
@@ -185,11 +195,19 @@ template <class Lane, class F> NB_INLINE void with_sizes(int l3, int l1, F f) {
 }  // namespace
 
 template <class Lane, class Real>
-void forward_path(const Path& path, bool fresh, const std::int32_t* child, int n_children, Planes<Real> H, int H_row,
+void forward_path(const Path& path, int registers, bool fresh, const std::int32_t* child, int n_children, Planes<Real> H, int H_row,
                   Planes<Real> M, int M_size, Planes<Real> weights, std::ptrdiff_t w_row, Planes<Real> A, int A_row) {
   with_sizes<Lane>(path.l3, path.l1, [&]<int d3, int d1>() {
-    forward_sized<d3, d1, Lane>(2 * path.l3 + 1, 2 * path.l1 + 1, fresh, child, n_children, H, H_row, M, M_size, weights,
-                                w_row, A, A_row);
+    constexpr int at_once = d1 > 0 && d3 + d1 <= 10 && !is_dual<Lane> ? 2 : 1;  // what stays in registers
+    for (int r = 0; r < registers; r += at_once) {
+      const int c = r * width<Real>;
+      if (registers - r >= at_once)
+        forward_sized<d3, d1, at_once, Lane>(2 * path.l3 + 1, 2 * path.l1 + 1, fresh, child, n_children, H + c, H_row, M,
+                                             M_size, weights + c, w_row, A + c, A_row);
+      else
+        forward_sized<d3, d1, 1, Lane>(2 * path.l3 + 1, 2 * path.l1 + 1, fresh, child, n_children, H + c, H_row, M,
+                                       M_size, weights + c, w_row, A + c, A_row);
+    }
   });
 }
 
@@ -233,7 +251,7 @@ void radial_functions_adjoint(const Real* W, int n_radial, const std::vector<int
 }
 
 #define NB_PATH_KERNELS(Lane, Real)                                                                               \
-  template void forward_path<Lane, Real>(const Path&, bool, const std::int32_t*, int, Planes<Real>, int, Planes<Real>,  \
+  template void forward_path<Lane, Real>(const Path&, int, bool, const std::int32_t*, int, Planes<Real>, int, Planes<Real>,  \
                                          int, Planes<Real>, std::ptrdiff_t, Planes<Real>, int);                   \
   template void adjoint_path<true, Lane, Real>(const Path&, int, const PathEdges<Real>&, Planes<Real>, int);                    \
   template void adjoint_path<false, Lane, Real>(const Path&, int, const PathEdges<Real>&, Planes<Real>, int);                   \

@@ -59,11 +59,12 @@ inline void check_same_channels(const std::string& where, const std::vector<Part
       throw InputError(message(where, "all parts of the input must have the same channels"));
 }
 
-/// One path, one register of channels: A[m3] += sum over q of M[q][m3][m1] (w[q] H[child q][m1]), or = where `fresh`;
-/// H, A and the weights [child][w_row] stand at the register.
-template <class Lane, class Real>
-void forward_path(const Path& path, bool fresh, const std::int32_t* child, int n_children, Planes<Real> H, int H_row,
-                  Planes<Real> M, int M_size, Planes<Real> weights, std::ptrdiff_t w_row, Planes<Real> A, int A_row);
+/// One path, some registers of channels: A[m3] += sum over q of M[q][m3][m1] (w[q] H[child q][m1]), or = where `fresh`;
+/// H, A and the weights [child][w_row] stand at the first register.
+template <class Lane, class Real> void forward_path(const Path& path, int registers, bool fresh,
+                                                    const std::int32_t* child, int n_children, Planes<Real> H,
+                                                    int H_row, Planes<Real> M, int M_size, Planes<Real> weights,
+                                                    std::ptrdiff_t w_row, Planes<Real> A, int A_row);
 
 /// Some edges of a parent for the adjoint of a path: where its part of the states and of M begins.
 template <class Real> struct PathEdges {
