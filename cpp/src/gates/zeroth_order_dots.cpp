@@ -92,14 +92,13 @@ template <class Real> class ZerothOrderDots : public GateOf<ZerothOrderDots<Real
     each_chunk(b, [&](int i, std::int64_t q0, int n_children) {
       contract<Lane>(couplings, n_children, Y + q0 * e.Y_row, e.Y_row, M);
       edge_weights<Lane>(b, i, q0, n_children, X, weights);
-      for (int c = 0; c < row; c += w)
-        for (const Path& path : couplings.paths) {
-          const int A_row = b.output.layout->row(path.part3);
-          const Planes<Real> A =
-              b.output.own(path.part3) + (std::ptrdiff_t(i) * (2 * path.l3 + 1) * A_row + path.slot * row + c);
-          forward_path<Lane>(path, 1, false, b.child + q0, n_children, b.inputs[0].part(path.part1) + c, row,
-                             M + path.M, M_size, weights + ((path.l2 - l_min) * row + c), N, A, A_row);
-        }
+      for (const Path& path : couplings.paths) {
+        const int A_row = b.output.layout->row(path.part3);
+        const Planes<Real> A =
+            b.output.own(path.part3) + (std::ptrdiff_t(i) * (2 * path.l3 + 1) * A_row + path.slot * row);
+        forward_path<Lane>(path, row / w, false, b.child + q0, n_children, b.inputs[0].part(path.part1), row,
+                           M + path.M, M_size, weights + (path.l2 - l_min) * row, N, A, A_row);
+      }
     });
   }
 
