@@ -137,7 +137,7 @@ class Writer {
       }
       ++number;
     }
-    std::printf("    %s = y;\n  }\n", row.target.c_str());
+    std::printf(row.target[0] == 'T' ? "    %s = y;\n  }\n" : "    put(%s, y);\n  }\n", row.target.c_str());
   }
 
   const SymmetricProducts& s;

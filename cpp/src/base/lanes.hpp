@@ -276,6 +276,18 @@ template <class Real> NB_INLINE void store(Planes<Real> x, std::ptrdiff_t k, Dua
   *reinterpret_cast<Simd<Real>*>(x.dot + k) = a.dot;
 }
 
+/// The plane that a sweep leaves in states and adjoints: a plain one values; a dual one, which follows it, tangents
+/// alone. What is computed for a value that nobody stores is left out by the compiler.
+template <class Lane, class Real> NB_INLINE Real* written(Planes<Real> x) { return is_dual<Lane> ? x.dot : x.value; }
+template <class Real> NB_INLINE void put(Planes<Real> x, std::ptrdiff_t k, Simd<Real> a) {
+  *reinterpret_cast<Simd<Real>*>(x.value + k) = a;
+}
+template <class Real> NB_INLINE void put(Planes<Real> x, std::ptrdiff_t k, Dual<Simd<Real>> a) {
+  *reinterpret_cast<Simd<Real>*>(x.dot + k) = a.dot;
+}
+template <class T> NB_INLINE void put(T& x, T y) { x = y; }
+template <class T> NB_INLINE void put(Dual<T>& x, Dual<T> y) { x.dot = y.dot; }
+
 /// One scalar that multiplies lanes: Real or Dual<Real>.
 template <class Scalar, class Real> NB_INLINE Scalar load_scalar(Planes<Real> x, std::ptrdiff_t k) {
   if constexpr (is_dual<Scalar>)

@@ -68,9 +68,6 @@ template <class Real> struct Block {
   const Real* copies = nullptr;   // the same weights in another order
   Real* weights_bar = nullptr;    // adjoint of `weights`
   Scratch<Real>* scratch;
-  /// A dual sweep right after a plain one: the value planes of all states, and of their adjoints, are there already. A
-  /// gate need not write them; what it adds to the value plane of an adjoint is thrown away.
-  bool tangent = false;
 };
 
 /// What a gate may know of its network when it is made, and what it may ask of the edges.

@@ -40,8 +40,7 @@ template <class Real> class Density : public GateOf<Density<Real>, Real> {
   template <class Lane> void forward(Block<Real>& b) const {
     for (int p = 0; p < b.output.layout->size(); ++p) {
       const std::size_t size = std::size_t(b.n) * (*b.output.layout)[p].dim() * b.output.layout->row(p);
-      std::memset(b.output.own(p).value, 0, size * sizeof(Real));
-      if constexpr (is_dual<Lane>) std::memset(b.output.own(p).dot, 0, size * sizeof(Real));
+      std::memset(written<Lane>(b.output.own(p)), 0, size * sizeof(Real));
     }
     for_runs(b, [&](int i, int z, std::int64_t q, std::int64_t end) {
       int lm = first_lm;
@@ -94,7 +93,7 @@ template <class Real> class Density : public GateOf<Density<Real>, Real> {
         if (const Planes<Real> to = row_of(b.output, false, i, z, lm + j, row); to.value) {
           Lane a = load<Lane>(to, n);
           add_product(a, scale, sum[j]);
-          store(to, n, a);
+          put(to, n, a);
         }
     }
   }

@@ -144,8 +144,7 @@ template <class Real> class Mix : public GateOf<Mix<Real>, Real> {
         if (p.first) mix<false>(from, p.K, W, to, p.N, rows, p.K, p.N);
         else mix<true>(from, p.K, W, to, p.N, rows, p.K, p.N);
       };
-      if (!b.tangent) plane(A.value, C.value);
-      if constexpr (is_dual<Lane>) plane(A.dot, C.dot);
+      plane(written<Lane>(A), written<Lane>(C));
     });
   }
 
@@ -153,8 +152,7 @@ template <class Real> class Mix : public GateOf<Mix<Real>, Real> {
     for (const auto& [input, part] : dropped)
       if (const State<Real>& state = b.inputs[input]; state.fresh) {
         const std::size_t size = std::size_t(b.n) * (*state.layout)[part].dim() * state.layout->row(part);
-        std::memset(state.own_bar(part).value, 0, size * sizeof(Real));
-        if constexpr (is_dual<Lane>) std::memset(state.own_bar(part).dot, 0, size * sizeof(Real));
+        std::memset(written<Lane>(state.own_bar(part)), 0, size * sizeof(Real));
       }
     each(b, [&](const Product& p, int c, std::ptrdiff_t row, std::ptrdiff_t rows) {
       const Planes<Real> A = b.inputs[p.input].own(p.part) + row * p.K, C_bar = b.output.own_bar(p.out) + row * p.N;
@@ -164,8 +162,7 @@ template <class Real> class Mix : public GateOf<Mix<Real>, Real> {
         if (b.inputs[p.input].fresh) mix<false>(from, p.N, W, to, p.K, rows, p.N, p.K);
         else mix<true>(from, p.N, W, to, p.K, rows, p.N, p.K);
       };
-      if (!b.tangent) plane(C_bar.value, A_bar.value);
-      if constexpr (is_dual<Lane>) plane(C_bar.dot, A_bar.dot);
+      plane(written<Lane>(C_bar), written<Lane>(A_bar));
       if constexpr (want.parameters) {
         Real* W_bar = b.weights_bar + c * class_size + p.W;
         if constexpr (is_dual<Lane>) {

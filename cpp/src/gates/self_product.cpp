@@ -81,7 +81,7 @@ template <class Real> class SelfProduct : public GateOf<SelfProduct<Real>, Real>
           add_product(x.out[to], weights[weight], (pair ? x.pairs : x.A)[from]);
         });
       }
-      rows(b.output, i, c, false, [&](int slot, Planes<Real> p) { store(p, 0, x.out[slot]); });
+      rows(b.output, i, c, false, [&](int slot, Planes<Real> p) { put(p, 0, x.out[slot]); });
     });
   }
 
@@ -113,10 +113,10 @@ template <class Real> class SelfProduct : public GateOf<SelfProduct<Real>, Real>
         s.couple_pairs_b.add(bar.pairs, x.A, bar.A);
       }
       rows(b.inputs[0], i, c, true, [&](int slot, Planes<Real> p) {
-        if (b.inputs[0].fresh) return store(p, 0, bar.A[slot]);
+        if (b.inputs[0].fresh) return put(p, 0, bar.A[slot]);
         Lane sum = load<Lane>(p, 0);
         add_product(sum, Real(1), bar.A[slot]);
-        store(p, 0, sum);
+        put(p, 0, sum);
       });
     });
   }

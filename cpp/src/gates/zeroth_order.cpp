@@ -184,11 +184,11 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
   template <class Lane> static void clear_node(const State<Real>& state, int i) {
     for (int p = 0; p < state.layout->size(); ++p) {
       const std::size_t size = std::size_t((*state.layout)[p].dim()) * state.layout->row(p);
-      std::memset(state.own(p).value + i * size, 0, size * sizeof(Real));
-      if constexpr (is_dual<Lane>) std::memset(state.own(p).dot + i * size, 0, size * sizeof(Real));
+      std::memset(written<Lane>(state.own(p)) + i * size, 0, size * sizeof(Real));
     }
   }
-  /// Multiplies the sums of imaginary couplings by i (sign 1) or -i, in the output or in its adjoint
+  /// Multiplies the sums of imaginary couplings by i (sign 1) or -i, in what was written of the output or in its
+  /// adjoint
   template <class Lane> void turn(Block<Real>& b, bool bar, Real sign) const {
     for (const Turn& t : turns) {
       const std::ptrdiff_t row = b.output.layout->row(t.part), n = b.n * (*b.output.layout)[t.part].dim();
@@ -197,7 +197,8 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
           const Planes<Real> re = (bar ? b.output.own_bar(t.part) : b.output.own(t.part)) + (k * row + t.begin + c),
                              im = re + t.size;
           const Lane x = load<Lane>(re, 0), y = load<Lane>(im, 0);
-          store(re, 0, product(-sign, y)), store(im, 0, product(sign, x));
+          if (bar) store(re, 0, product(-sign, y)), store(im, 0, product(sign, x));
+          else put(re, 0, product(-sign, y)), put(im, 0, product(sign, x));
         }
     }
   }

@@ -126,16 +126,31 @@ template <class Real> PlainArray SingleGate<Real>::forward(const std::vector<dou
   }
   out_.resize(output_layout_.node_size() * block_.n, dual);
   Block<Real> b = bind();
-  gate_->forward(dual, b);
+  gate_->forward(false, b);
+  if (dual) scratch_.reset(), gate_->forward(true, b);
   return read(output_layout_, out_, dual);
 }
 
 template <class Real>
 typename SingleGate<Real>::Adjoints SingleGate<Real>::adjoint(const PlainArray& output_bar, Want want, bool dual) {
   fill(output_layout_, output_bar, out_bar_, dual);
+  Adjoints a = adjoint_sweep(want, false);
+  if (!dual) return a;
+  const Adjoints tangent = adjoint_sweep(want, true);
+  for (std::size_t k = 0; k < bar_.size(); ++k) a.inputs[k].dot = tangent.inputs[k].dot;
+  a.r.dot = tangent.r.dot, a.parameters = tangent.parameters;
+  return a;
+}
+
+template <class Real> typename SingleGate<Real>::Adjoints SingleGate<Real>::adjoint_sweep(Want want, bool dual) {
   edges_.clear_adjoints(dual);
   weights_bar_.resize(gate_->packing.size()), weights_bar_.clear();
   Block<Real> b = bind();
+  if (dual) {  // values are there already
+    for (const PlaneBuffer<Real>& bar : bar_) unused_.resize(std::max(unused_.size(), bar.value.size()));
+    unused_.clear();
+    for (State<Real>& input : b.inputs) input.bar.value = unused_.data();
+  }
   gate_->adjoint(dual, want, b);
   Adjoints a;
   for (std::size_t k = 0; k < bar_.size(); ++k) a.inputs.push_back(read(input_layouts_[k], bar_[k], dual));

@@ -42,6 +42,7 @@ template <class Real> class SingleGate {
   void repeat_adjoint(Want want, bool dual, int times);
 
  private:
+  Adjoints adjoint_sweep(Want want, bool dual);
   void fill(const Layout<Real>& layout, const PlainArray& from, PlaneBuffer<Real>& to, bool dual) const;
   PlainArray read(const Layout<Real>& layout, PlaneBuffer<Real>& from, bool dual) const;
   Block<Real> bind();
@@ -55,7 +56,7 @@ template <class Real> class SingleGate {
   std::vector<std::int64_t> edge_order_;  // edge k of the block is edge edge_order_[k] of the caller
   Edges<Real> edges_;
   Scratch<Real> scratch_;
-  Buffer<Real> weights_, weights_bar_;
+  Buffer<Real> weights_, weights_bar_, unused_;
   std::vector<PlaneBuffer<Real>> x_, bar_;
   PlaneBuffer<Real> out_, out_bar_;
 };

@@ -216,7 +216,6 @@ template <class Real> class Sweep {
     b.weights = packed_.data() + step.weights, b.copies = packed_.data() + engine_.n_weights + step.copies;
     ws.scratch.reset();
     b.scratch = &ws.scratch;
-    b.tangent = tangent_;
     return b;
   }
   /// One array, for the largest input, takes the values of all adjoints.

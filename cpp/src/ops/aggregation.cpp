@@ -34,7 +34,7 @@ void forward_sized([[maybe_unused]] int d3_run, int d1_run, bool fresh, const st
     });
   }
   repeat<d3_>(d3_run, [&](int m3) {
-    NB_UNROLL for (int r = 0; r < registers; ++r) store(A, m3 * A_row + r * w, sum[m3][r]);
+    NB_UNROLL for (int r = 0; r < registers; ++r) put(A, m3 * A_row + r * w, sum[m3][r]);
   });
 }
 
@@ -68,7 +68,7 @@ void adjoint_sized([[maybe_unused]] int d3_run, int d1_run, int n_channels, cons
         add_product(w_bar, t[m1], h[m1]);
         Lane h_bar = load<Lane>(H_bar, m1 * n_channels + c);
         add_product(h_bar, w_c, t[m1]);
-        store(H_bar, m1 * n_channels + c, h_bar);
+        put(H_bar, m1 * n_channels + c, h_bar);
       });
       store(weights, c, w_bar);
     }
@@ -198,7 +198,7 @@ template <class Lane, class Real>
 void forward_path(const Path& path, int registers, bool fresh, const std::int32_t* child, int n_children, Planes<Real> H, int H_row,
                   Planes<Real> M, int M_size, Planes<Real> weights, std::ptrdiff_t w_row, Planes<Real> A, int A_row) {
   with_sizes<Lane>(path.l3, path.l1, [&]<int d3, int d1>() {
-    constexpr int at_once = d1 > 0 && d3 + d1 <= 10 && !is_dual<Lane> ? 2 : 1;  // what stays in registers
+    constexpr int at_once = d1 > 0 && d3 + (is_dual<Lane> ? 2 : 1) * d1 <= 11 ? 2 : 1;  // what stays in registers
     for (int r = 0; r < registers; r += at_once) {
       const int c = r * width<Real>;
       if (registers - r >= at_once)
