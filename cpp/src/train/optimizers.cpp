@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/error.hpp"
 
@@ -23,9 +24,11 @@ void check(std::span<const double> theta, std::span<const double> gradient, std:
   if (moments != 0 && moments != theta.size()) {
     throw InputError(message("parameters: this optimizer has begun with ", moments, " numbers, got ", theta.size()));
   }
-  const auto bad = std::find_if_not(gradient.begin(), gradient.end(), [](double g) { return std::isfinite(g); });
-  if (bad != gradient.end()) {
-    throw NumericsError(message("gradient is not finite: element ", bad - gradient.begin(), " is ", *bad));
+  int bad = 0;  // without a branch for each
+  for (double g : gradient) bad |= !(std::abs(g) <= std::numeric_limits<double>::max());
+  if (bad) {
+    const auto k = std::find_if_not(gradient.begin(), gradient.end(), [](double g) { return std::isfinite(g); });
+    throw NumericsError(message("gradient is not finite: element ", k - gradient.begin(), " is ", *k));
   }
 }
 
@@ -73,13 +76,22 @@ void Adam::step(std::span<double> theta, std::span<const double> gradient) {
   const double unbias2 = 1.0 / (1.0 - std::pow(beta2, t));
   const double coupled_decay = decoupled ? 0.0 : weight_decay;
   const double shrink = decoupled ? 1.0 - lr * weight_decay : 1.0;
-  for (std::size_t k = 0; k < theta.size(); ++k) {
-    const double g = gradient[k] + coupled_decay * theta[k];
-    first[k] = beta1 * first[k] + (1.0 - beta1) * g;
-    second[k] = beta2 * second[k] + (1.0 - beta2) * g * g;
-    double w = second[k];
-    if (amsgrad) w = peak[k] = std::max(peak[k], w);
-    theta[k] = shrink * theta[k] - lr * (first[k] * unbias1) / (std::sqrt(w * unbias2) + eps);
+  // Copies of what the loop reads: the compiler then knows that no store changes them, and takes whole registers.
+  const double rate = lr * unbias1, keep1 = beta1, keep2 = beta2, least = eps;
+  double* const __restrict x = theta.data(), * const __restrict m = first.data(), * const __restrict v = second.data();
+  const double* const __restrict slope = gradient.data();
+  const auto update = [&](std::size_t k, auto largest) {
+    const double g = slope[k] + coupled_decay * x[k];
+    m[k] = keep1 * m[k] + (1.0 - keep1) * g;
+    v[k] = keep2 * v[k] + (1.0 - keep2) * g * g;
+    x[k] = shrink * x[k] - rate * m[k] / (std::sqrt(largest(k, v[k]) * unbias2) + least);
+  };
+  if (amsgrad) {
+    double* const __restrict top = peak.data();
+    for (std::size_t k = 0; k < theta.size(); ++k)
+      update(k, [=](std::size_t at, double w) { return top[at] = top[at] < w ? w : top[at]; });
+  } else {
+    for (std::size_t k = 0; k < theta.size(); ++k) update(k, [](std::size_t, double w) { return w; });
   }
 }
 
