@@ -12,7 +12,7 @@ CHUNK_ATOMS = 2000  # structures are handed over in portions of about so many at
 
 def add_parser(subparsers):
     """The options of `nbcore evaluate`."""
-    from nbcore.cli import memory
+    from nbcore.cli import evaluation
     from nbcore.cli.data import add_reader_options
 
     p = subparsers.add_parser(
@@ -28,11 +28,7 @@ def add_parser(subparsers):
     p.add_argument("--json", action="store_true", help="print one JSON object, in eV and Å, and nothing else")
     p.add_argument("--by", choices=["config_type"], help="split the rows by config_type")
     p.add_argument("--worst", type=int, default=5, metavar="N", help="how many of the worst structures to list (5)")
-    p.add_argument("--threads", type=int, metavar="N", help="at most so many (the cores this process may use)")
-    p.add_argument(
-        "--precision", choices=["float64", "float32"], default="float64", help="float32 is about twice as fast"
-    )
-    memory.add_option(p)
+    evaluation.add_options(p, moving=False)
     add_reader_options(p)
 
 

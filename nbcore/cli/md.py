@@ -34,7 +34,7 @@ def duration(text):
 
 def add_parser(subparsers):
     """The options of `nbcore md`."""
-    from nbcore.cli import memory
+    from nbcore.cli import evaluation
 
     p = subparsers.add_parser(
         "md", help="molecular dynamics", description="Molecular dynamics with a model: NVE or Langevin.", epilog=EXPLAIN
@@ -58,15 +58,7 @@ def add_parser(subparsers):
     p.add_argument("--output", metavar="DIR", help="folder (STRUCTURE_md)")
     p.add_argument("--every", type=int, default=100, metavar="N", help="steps between frames of the trajectory (100)")
     p.add_argument("--log-every", type=int, default=10, metavar="N", help="steps between lines of the log (10)")
-    p.add_argument("--threads", type=int, metavar="N", help="at most so many (the cores this process may use)")
-    p.add_argument(
-        "--precision", choices=["float64", "float32"], default="float64", help="float32 is about twice as fast"
-    )
-    p.add_argument(
-        "--skin", type=float, default=0.5, metavar="Å",
-        help="neighbours are kept while atoms move less than half of it; any skin gives the same bits (0.5)",
-    )  # fmt: skip
-    memory.add_option(p)
+    evaluation.add_options(p, moving=True)
     p.add_argument("--restart", action="store_true", help="begin again; the old folder is kept as DIR.1")
 
 
@@ -94,8 +86,6 @@ def run(args):
         )
     except InputError as e:
         raise UsageError(str(e)) from None
-    if not 0 <= args.skin < float("inf"):
-        raise UsageError(f"--skin must be 0 or more, got {args.skin:g}.")
     steps = round(args.time / args.timestep)
     if steps < 1:
         raise UsageError(f"--time {amount(args.time)} is shorter than one step of {amount(args.timestep)}.")

@@ -6,7 +6,7 @@ from nbcore.errors import Error, NumericsError
 
 def add_parser(subparsers):
     """The options of `nbcore relax`."""
-    from nbcore.cli import memory
+    from nbcore.cli import evaluation
 
     p = subparsers.add_parser(
         "relax", help="relax atoms, optionally the cell",
@@ -21,11 +21,7 @@ def add_parser(subparsers):
     p.add_argument("--fmax", type=float, default=1e-3, metavar="F", help="largest force left, eV/Å (0.001)")
     p.add_argument("--steps", type=int, default=1000, metavar="N", help="at most so many (1000)")
     p.add_argument("--output", metavar="FILE", help="relaxed structure, extended XYZ (STRUCTURE_relaxed.xyz)")
-    p.add_argument("--threads", type=int, metavar="N", help="at most so many (the cores this process may use)")
-    p.add_argument(
-        "--precision", choices=["float64", "float32"], default="float64", help="float32 is about twice as fast"
-    )
-    memory.add_option(p)
+    evaluation.add_options(p, moving=True)
 
 
 def run(args):
@@ -46,7 +42,7 @@ def run(args):
     atoms, frame = read_structure(args.structure)
     if args.cell and not atoms.pbc.all():
         raise UsageError(f"--cell: {args.structure} ({frame}) is not periodic in three directions.")
-    atoms.calc = NBCoreCalculator(args.model, args.threads, args.precision, max_bytes=args.max_bytes)
+    atoms.calc = NBCoreCalculator(args.model, args.threads, args.precision, args.skin, args.max_bytes)
     try:
         before = atoms.get_potential_energy()
     except Error as e:

@@ -145,7 +145,7 @@ def test_wrong_input(folder, capsys):
         (["m.nbcore", "start.xyz", "--time", "ten"], 2, "10ps"),
         (["m.nbcore", "start.xyz", "--timestep", "-1fs"], 2, "timestep"),
         (["m.nbcore", "start.xyz", "--temperature", "-5"], 2, "temperature must be 0 K or more"),
-        (["m.nbcore", "start.xyz", "--skin", "-1"], 2, "--skin must be 0 or more, got -1"),
+        (["m.nbcore", "start.xyz", "--skin", "-1"], 2, "--skin: must be 0 or more, got -1"),
         (["m.nbcore", "start.xyz", "--nve", "--langevin"], 2, "not allowed with"),
         (["m.nbcore", "start.xyz", "--output", "m.nbcore"], 6, "m.nbcore"),
     ]

@@ -18,7 +18,7 @@ template <class Real> class Activation : public GateOf<Activation<Real>, Real> {
     for (int p = 0; p < b.output.layout->size(); ++p) {
       const Planes<Real> x = b.inputs[0].own(p), y = b.output.own(p);
       for (std::ptrdiff_t k = 0; k < std::ptrdiff_t(b.n) * b.output.layout->row(p); k += width<Real>)
-        store(y, k, silu(load<Lane>(x, k)).value);
+        put(y, k, silu(load<Lane>(x, k)).value);
     }
   }
 
@@ -28,7 +28,7 @@ template <class Real> class Activation : public GateOf<Activation<Real>, Real> {
       for (std::ptrdiff_t k = 0; k < std::ptrdiff_t(b.n) * b.output.layout->row(p); k += width<Real>) {
         Lane sum = load<Lane>(x_bar, k);
         add_product(sum, load<Lane>(y_bar, k), silu(load<Lane>(x, k)).slope);
-        store(x_bar, k, sum);
+        put(x_bar, k, sum);
       }
     }
   }

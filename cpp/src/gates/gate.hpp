@@ -4,6 +4,9 @@
 //   forward   overwrites its output
 //   adjoint   accumulates into the adjoints of inputs, edges and weights
 //
+// A dual sweep follows a plain one: the values of all states and of their adjoints are there already, a gate need not
+// write them (`put`); what it adds to the values of an input's adjoint is thrown away.
+//
 // One gate, one file: a class template that derives from GateOf<Itself, Real>, fills in `output`, `parameters` and
 // `packing` when constructed, and has two member templates,
 //

@@ -22,7 +22,7 @@ template <class Real> class Norm : public GateOf<Norm<Real>, Real> {
   template <class Lane> void forward(Block<Real>& b) const {
     each_register(b, [&](int p, std::ptrdiff_t at_x, std::ptrdiff_t at_n, int d, int row) {
       const Planes<Real> x = b.inputs[0].own(p) + at_x;
-      store(b.output.own(p), at_n, length<Lane>(x, d, row) - epsilon);
+      put(b.output.own(p), at_n, length<Lane>(x, d, row) - epsilon);
     });
   }
 
@@ -33,7 +33,7 @@ template <class Real> class Norm : public GateOf<Norm<Real>, Real> {
       for (int m = 0; m < d; ++m) {
         Lane sum = load<Lane>(x_bar, m * row);
         add_product(sum, along, load<Lane>(x, m * row));
-        store(x_bar, m * row, sum);
+        put(x_bar, m * row, sum);
       }
     });
   }
