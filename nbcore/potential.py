@@ -254,12 +254,13 @@ class Potential:
         return Result(energy, forces, virial, stress, energies, outputs)
 
     def bytes_per_atom(
-        self, positions, species, cell=None, pbc=False, scheme=None, leaves: dict | None = None
+        self, positions, species, cell=None, pbc=False, scheme=None, leaves: dict | None = None, repeated=False
     ) -> float:
         """Memory per atom, bytes, at the peak of an evaluation of a large system of which this structure is a piece.
 
         Arguments, units and errors as of `compute`. Counted are the graph and the states of whole levels in the
-        precision at hand; Python itself and what a thread works with, some 0.1 GB, come on top.
+        precision at hand; Python itself and what a thread works with, some 0.1 GB, come on top. repeated: of the second
+        evaluation and later ones, which search for neighbours while the states of the one before are kept.
 
         A system for which this is too much can be evaluated in parts, with `max_bytes`: one part of the atoms after the
         other, with the atoms around it that it depends on. Energies, forces and virials agree to rounding, with the
@@ -287,6 +288,7 @@ class Potential:
             pbc,
             None if scheme is None else scheme.core,
             leaves_of(self, leaves or {}, len(positions)),
+            repeated,
         )
 
     def cartesian(self, components, n_atoms: int) -> dict[str, np.ndarray]:

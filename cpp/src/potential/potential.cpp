@@ -176,14 +176,18 @@ double Potential::state_bytes(int set) const {
   return bytes;
 }
 
-double Potential::bytes_per_atom(const Structure& s) const {
+double Potential::bytes_per_atom(const Structure& s, bool repeated) const {
   const Graph graph = build_graph(s, species_of(s.numbers), *network_, r_min_, max_block);
   double atoms = double(graph.n_atoms()), pairs = 0;
   for (const GraphBlock& b : graph.relations[0].blocks) pairs += double(b.n_edges());
   double states = 0;
   for (std::size_t set = 0; set < graph.sets.size(); ++set) states += state_bytes(int(set)) * graph.sets[set].n;
   const double list = pairs * bytes_per_pair, results = atoms * bytes_of_results, finding = while_searching * list;
-  return (results + std::max(finding, double(bytes_of(graph)) + std::max(list, states))) / std::max(atoms, 1.0);
+  const double kept = double(bytes_of(graph)) + states;
+  // pairs are found twice, atom by atom and in their order; where they grow is memory that the first evaluation has
+  // left
+  const double peak = repeated ? kept + 2 * list : std::max({finding, kept, double(bytes_of(graph)) + list});
+  return (results + peak) / std::max(atoms, 1.0);
 }
 
 Result Potential::compute(const Structure& s, int threads, double max_bytes, VerletList* kept, double skin) const {

@@ -88,8 +88,9 @@ class Potential {
   Result compute(const Structure& s, int threads, double max_bytes = 0, VerletList* kept = nullptr,
                  double skin = 0) const;
   /// Bytes per atom that an evaluation takes at its peak, of a large system (from coloured_from atoms on) of which this
-  /// structure is a piece: the graph with the neighbour list, or with the states that several levels read.
-  double bytes_per_atom(const Structure& s) const;
+  /// structure is a piece: the graph with the neighbour list, or with the states that several levels read. `repeated`:
+  /// of a second one, which searches for neighbours while states and the memory of the graph are kept for it.
+  double bytes_per_atom(const Structure& s, bool repeated) const;
 
  private:
   /// What evaluations of one precision keep

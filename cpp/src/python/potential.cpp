@@ -144,10 +144,11 @@ void bind_potential(py::module_& m) {
            })
       .def("bytes_per_atom",
            [](const Potential& self, const Doubles& positions, const std::vector<int>& numbers, const Doubles& cell,
-              const std::array<bool, 3>& pbc, std::shared_ptr<CompositionScheme> scheme, const py::dict& leaves) {
+              const std::array<bool, 3>& pbc, std::shared_ptr<CompositionScheme> scheme, const py::dict& leaves,
+              bool repeated) {
              Structure s = structure_from(positions, numbers, cell, pbc);
              s.scheme = std::move(scheme), s.leaves = leaves_from(leaves);
-             return self.bytes_per_atom(s);
+             return self.bytes_per_atom(s, repeated);
            })
       .def(
           "compute",
