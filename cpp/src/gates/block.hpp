@@ -1,6 +1,7 @@
 // What a gate is given and what it says of itself: states and edges of a block, memory, weights, parameters.
 #pragma once
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,13 @@ template <class Real> struct State {
   /// part p of the block's own nodes
   Planes<Real> own(int p) const { return part(p) + node * (*layout)[p].dim() * layout->row(p); }
   Planes<Real> own_bar(int p) const { return part_bar(p) + bar_node * (*layout)[p].dim() * layout->row(p); }
+  /// Zeroes what a sweep writes of x (`written`) for n of the block's own nodes
+  template <class Lane> void clear(int first, int n) const {
+    for (int p = 0; p < layout->size(); ++p) {
+      const std::size_t size = std::size_t((*layout)[p].dim()) * layout->row(p);
+      std::memset(written<Lane>(own(p)) + first * size, 0, n * size * sizeof(Real));
+    }
+  }
 };
 
 /// Memory for a gate's intermediate results; nothing is allocated once it has grown.

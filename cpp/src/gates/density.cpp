@@ -38,10 +38,7 @@ template <class Real> class Density : public GateOf<Density<Real>, Real> {
   }
 
   template <class Lane> void forward(Block<Real>& b) const {
-    for (int p = 0; p < b.output.layout->size(); ++p) {
-      const std::size_t size = std::size_t(b.n) * (*b.output.layout)[p].dim() * b.output.layout->row(p);
-      std::memset(written<Lane>(b.output.own(p)), 0, size * sizeof(Real));
-    }
+    b.output.template clear<Lane>(0, b.n);
     for_runs(b, [&](int i, int z, std::int64_t q, std::int64_t end) {
       int lm = first_lm;
       const auto rows = [&]<int count>() {

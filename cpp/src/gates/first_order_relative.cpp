@@ -102,11 +102,7 @@ template <class Real> class FirstOrderRelative : public GateOf<FirstOrderRelativ
 
   template <class Lane> void forward(Block<Real>& b) const {
     const State<Real>& H = b.inputs[0];
-    for (int p = 0; p < b.output.layout->size(); ++p) {
-      const std::size_t size = std::size_t(b.n) * (*b.output.layout)[p].dim() * b.output.layout->row(p);
-      std::memset(b.output.own(p).value, 0, size * sizeof(Real));
-      if constexpr (is_dual<Lane>) std::memset(b.output.own(p).dot, 0, size * sizeof(Real));
-    }
+    b.output.template clear<Lane>(0, b.n);
     const Planes<Real> K = b.scratch->take_planes(max_elements, is_dual<Lane>);
     each_edge_and_path<Lane>(b, K, [&](int i, std::int64_t e, int p, const Path& path) {
       const Planes<Real> x = at(H, path.part1, b.child[e]), y = at(H, path.part2, b.partner[e]);
@@ -118,7 +114,7 @@ template <class Real> class FirstOrderRelative : public GateOf<FirstOrderRelativ
             Lane sum = load<Lane>(A, m.M * out_row);
             add_product(sum, product(load_scalar<ScalarOf<Lane>>(K, k), left(m.m1)),
                         product(weight, load<Lane>(y, m.m2 * row + c)));
-            store(A, m.M * out_row, sum);
+            put(A, m.M * out_row, sum);
           }
         });
       });

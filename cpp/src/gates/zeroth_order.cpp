@@ -93,7 +93,7 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
                        weights = b.scratch->take_planes(2 * chunk * w, dual);
     const State<Real>& H = b.inputs[0];
     for (int i = 0; i < b.n; ++i) {
-      if (b.first[i] == b.first[i + 1]) clear_node<Lane>(b.output, i);
+      if (b.first[i] == b.first[i + 1]) b.output.template clear<Lane>(i, 1);
       for (std::int64_t q0 = b.first[i]; q0 < b.first[i + 1]; q0 += chunk) {
         const int n_children = int(std::min<std::int64_t>(chunk, b.first[i + 1] - q0));
         contract<Lane>(couplings, n_children, Y + q0 * e.Y_row, e.Y_row, M);
@@ -181,12 +181,6 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
   /// Where the weights of a register and path begin among the packed ones, and how far it is to the next register's
   std::size_t weights_at(int c, int p) const { return (std::size_t(c / w) * rows.size() + p) * n_radial * w; }
   std::ptrdiff_t weights_step() const { return std::ptrdiff_t(rows.size()) * n_radial * w; }
-  template <class Lane> static void clear_node(const State<Real>& state, int i) {
-    for (int p = 0; p < state.layout->size(); ++p) {
-      const std::size_t size = std::size_t((*state.layout)[p].dim()) * state.layout->row(p);
-      std::memset(written<Lane>(state.own(p)) + i * size, 0, size * sizeof(Real));
-    }
-  }
   /// Multiplies the sums of imaginary couplings by i (sign 1) or -i, in what was written of the output or in its
   /// adjoint
   template <class Lane> void turn(Block<Real>& b, bool bar, Real sign) const {

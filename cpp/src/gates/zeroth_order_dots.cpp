@@ -85,10 +85,7 @@ template <class Real> class ZerothOrderDots : public GateOf<ZerothOrderDots<Real
     const Planes<Real> M = b.scratch->take_planes(std::size_t(chunk) * M_size, dual);
     const Planes<Real> X = b.scratch->take_planes(std::size_t(chunk) * K, dual),
                        weights = b.scratch->take_planes(std::size_t(chunk) * N, dual);
-    for (int p = 0; p < b.output.layout->size(); ++p) {
-      const std::size_t size = std::size_t(b.n) * (*b.output.layout)[p].dim() * b.output.layout->row(p);
-      std::memset(written<Lane>(b.output.own(p)), 0, size * sizeof(Real));
-    }
+    b.output.template clear<Lane>(0, b.n);
     each_chunk(b, [&](int i, std::int64_t q0, int n_children) {
       contract<Lane>(couplings, n_children, Y + q0 * e.Y_row, e.Y_row, M);
       edge_weights<Lane>(b, i, q0, n_children, X, weights);
