@@ -6,8 +6,8 @@
 // In memory, value and tangent lie in separate planes (Planes); a dual kernel touches both, a plain one only the first.
 // The scalars that multiply a lane (harmonics, radial functions) are Real or Dual<Real>; parameters never have a
 // tangent. Written with load, store, product and add_product, a kernel has one text for the plain and for the dual
-// sweep, and what has no tangent costs nothing: the types know it. Why duals: DESIGN, "the gradient of a force loss is
-// a tangent".
+// sweep, and what has no tangent costs nothing: the types know it. Why duals: the gradient of a force loss is a tangent
+// of the gradient of an energy (train/training_set.hpp).
 #pragma once
 #include <array>
 #include <cmath>

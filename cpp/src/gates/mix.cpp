@@ -1,7 +1,8 @@
 // Proposition 1: the only linear maps that commute with rotations mix channels, one matrix per part.
 //
-//   out^l[i] = sum over inputs of  F^l[i] W^l          W^l [inputs' channels][channels], optionally one per species of
-//   the node
+//   out^l[i] = sum over inputs of  F^l[i] W^l          W^l [inputs' channels][channels]
+//
+// with one W^l for all nodes, or one for each species of the node.
 //
 // With algebra "complex" the state is one of complex channels (Part) and W is complex: in the real basis a real matrix
 // that repeats its parameters, (re, im) [[W_re, W_im], [-W_im, W_re]]. Real inputs count as complex ones without

@@ -1,5 +1,5 @@
 // A multilayer perceptron on a radial basis, whose last hidden layer plays the basis: the radial networks of NequIP and
-// MACE (SYSTEMS, A.2), apart from their last, linear layer, which every gate has anyway.
+// MACE, apart from their last, linear layer, which every gate has anyway.
 //
 //   forward   h_0 = B(r),   h_k = c silu(h_(k-1) W_k / sqrt(width of h_(k-1)))      no biases: zero stays zero
 //   adjoint   h_K_bar       -> W_k_bar, B_bar

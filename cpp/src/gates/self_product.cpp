@@ -1,11 +1,11 @@
 // Node-wise products of a state with itself, channel by channel, up to correlation 3 (eq. 11, factorised; ACE's B
 // basis).
 //
-//   out[L][m] = sum w1 A[L][m] + sum w2 (A A)[L][m] + sum w3 ((A A) A)[L][m]        weights per species of the node and
-//   channel
+//   out[L][m] = sum w1 A[L][m] + sum w2 (A A)[L][m] + sum w3 ((A A) A)[L][m]
 //
-// in the independent symmetric basis of ops/symmetric_products. Products of three: weights on the pairs, summed over
-// pairs that share (l12, l3), coupled once. One register of channels goes through the whole program before the next.
+// with weights per species of the node and per channel, in the independent symmetric basis of ops/symmetric_products.
+// Products of three: weights on the pairs, summed over pairs that share (l12, l3), coupled once. One register of
+// channels goes through the whole program before the next.
 #include "gates/gate.hpp"
 #include "ops/straight_products.hpp"
 #include "ops/symmetric_products.hpp"

@@ -157,8 +157,8 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
           }
           if constexpr (want.edges) contract_adjoint<Lane>(couplings, n, Gram, Y_bar + (q0 + q) * e.Y_row, e.Y_row);
         }
-        // w_bar now stands in place of w:  B_bar[q][n] += sum_pc W[p][n][c] w_bar,  W_bar[p][n][c] += sum_q B[q][n]
-        // w_bar
+        // w_bar now stands in place of w:  B_bar[q][n] += sum_pc W[p][n][c] w_bar[q][p][c],
+        //                                  W_bar[p][n][c] += sum_q B[q][n] w_bar[q][p][c]
         if (this->wants_radial(want))
           radial_functions_adjoint<Lane>(b.weights, n_radial, rows, row, n_children, weights, B_bar + q0 * B_row,
                                          B_row);

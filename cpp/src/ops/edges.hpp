@@ -1,12 +1,11 @@
 // From edge vectors to harmonics and radial functions, and back: the only place where geometry meets the network.
 //
 //   forward   r, [r_dot]           -> Y [edge][lm], B [edge][n], dB    (and their tangents)
-//   adjoint   Y_bar, B_bar         -> r_bar [edge][3]                (and its tangent)
+//   adjoint   Y_bar, B_bar         -> r_bar [edge][3]                  (and its tangent)
 //
 // Y = sqrt(4 pi) Y_lm(r/|r|), so that sum_m Y^2 = 2l+1 and features are of order one; where the radial basis is
-// "solid",
-// (|r|/cutoff)^l times that, which is smooth at r = 0. Differences of positions, lengths
-// and everything else here is done in double, a register of edges at a time; results are stored as Real.
+// "solid", (|r|/cutoff)^l times that, which is smooth at r = 0. Differences of positions, lengths and everything else
+// here is done in double, a register of edges at a time; results are stored as Real.
 #pragma once
 #include <cstdint>
 #include <vector>

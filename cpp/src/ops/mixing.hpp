@@ -1,8 +1,10 @@
 // The equivariant linear layer is one tall matrix product per part,
 //
-//   forward   C[row][n] (+)= sum_k A[row][k] W[k][n]                rows = nodes x (2l+1), k and n = channels in and
-//   out adjoint   A_bar += C_bar W^T  (the same product with the packed transpose),   W_bar[k][n] += sum_row A[row][k]
-//   C_bar[row][n]
+//   forward   C[row][n] (+)= sum_k A[row][k] W[k][n]
+//   adjoint   A_bar[row][k] += sum_n C_bar[row][n] W[k][n]        the same product, with the packed transpose
+//             W_bar[k][n]   += sum_row A[row][k] C_bar[row][n]
+//
+// rows = nodes x (2l+1), k and n = channels in and out.
 //
 // Micro-kernel: 6 rows x 4 registers of columns (2 where there are only 16 registers), k in order, one FMA per term:
 // the bits of a row depend on that row alone, never on how many rows stand beside it. W is packed in strips,

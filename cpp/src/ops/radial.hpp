@@ -1,19 +1,22 @@
-// Radial bases: B_n(r) times a smooth envelope that takes every function to zero at the cutoff (SYSTEMS, A.2).
+// Radial bases: B_n(r) times a smooth envelope that takes every function to zero at the cutoff.
 //
 //   bessel            sqrt(2/rc) sin((n+1) pi r/rc) / r
-//   chebyshev         T_n(u), u = 2 r/rc - 1, or with `decay` > 0 the map u = 1 - 2 (exp(-decay (r/rc - 1)) -
-//   1)/(exp(decay) - 1),
-//                     which resolves short distances better
+//   chebyshev         T_n(u), u = 2 r/rc - 1, or with `decay` > 0 the map
+//                     u = 1 - 2 (exp(-decay (r/rc - 1)) - 1) / (exp(decay) - 1), which resolves short distances better
 //   gaussian          exp(-(r - mu_n)^2 / (2 d^2)), mu_n from 0 to rc at equal distances d
 //   inverse_gaussian  exp(-(1/r - k_n)^2 s^2 / 2), k_n from 1/rc to 1/r_min at equal distances, s = 2 N r_min
-//   inverse_power     r^(first-n), first = 1: with the harmonics of the direction, the terms |r|^-s r of eq. (10), s =
-//   n damped_power      (rc/r)^(n+1) (1 - exp(-(r/r_min)^8)): multipoles far apart, bounded where they are close solid
-//   (r/rc)^(2n), with harmonics (r/rc)^l Y_lm instead of Y_lm: moments about a centre, smooth there
+//   inverse_power     r^(first-n), first = 1: with the harmonics of the direction, terms |r|^-s r of eq. (10), s = n
+//   damped_power      (rc/r)^(n+1) (1 - exp(-(r/r_min)^8)): multipoles far apart, bounded where they are close
+//   solid             (r/rc)^(2n), with harmonics (r/rc)^l Y_lm instead of Y_lm: moments about a centre, smooth there
 //
 // With `smoothness` s, function n is divided by (n+1)^s: rapidly varying functions get small weights from the start.
 //
-// Envelopes: polynomial 1 - (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) - p(p+1)/2 x^(p+2), x = r/rc (C2), cosine (C1), smooth (1
-// - x^2)^3 (C2), none for the fixed children of a composition scheme; cutoff is then a unit of length.
+// Envelopes, with x = r/rc:
+//
+//   polynomial        1 - (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) - p(p+1)/2 x^(p+2), C2
+//   cosine            (1 + cos(pi x)) / 2, C1
+//   smooth            (1 - x^2)^3, C2
+//   none              for the fixed children of a composition scheme; cutoff is then a unit of length
 //
 // A network on a basis: layers h = c silu(h_before W / sqrt(width before)), without biases, so that what is zero at the
 // cutoff stays zero there; the last one plays the basis (gates/radial_network.hpp).

@@ -2,7 +2,7 @@
 //
 // Products of three are chains ((l1 l2) l12, l3) L with l12 <= the largest l. Many chains span the same functions: a
 // greedy choice, cheapest first, keeps a basis (8 / 12 / 14 of 23 / 51 / 65 for L = 0 / 1 / 2 at l <= 3, natural
-// parity; SYSTEMS A.1).
+// parity).
 #pragma once
 #include <algorithm>
 #include <vector>

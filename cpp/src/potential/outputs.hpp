@@ -1,8 +1,9 @@
 // Covariant outputs: from the states of nodes to tensors of a structure or of its atoms, and back.
 //
-//   y = sum over nodes of the slot, components m = -l..l of part after part;  each atom of species z adds offset_z to
-//   the first, l = 0 with charges: y = sum over atoms of  mu_i + (q_i - mean q) r_i,  q_i the l = 0 part plus offset_z,
-//   mu_i the l = 1 part
+//   y = sum over nodes of the slot, components m = -l..l of part after part;
+//       each atom of species z adds offset_z to the first, l = 0
+//   y = sum over atoms of  mu_i + (q_i - mean q) r_i,  with charges: q_i the l = 0 part plus offset_z,
+//       mu_i the l = 1 part
 //
 // Everything is linear in the slot, so a way back needs nothing but the positions.
 #pragma once

@@ -36,8 +36,9 @@ const Triangle<std::int64_t, l_sum_small>& small_binomial() {
 /// One coupled block l1 x l2 -> l3 (Varshalovich et al., Quantum Theory of Angular Momentum, eq. 8.2.1(3), in
 /// binomials):
 ///
-///     <l1 m1 l2 m2 | l3 m3> = sqrt( (2l1 | a) (2l2 | a) / ((l1+l2+l3+1 | a) (2l1 | l1-m1) (2l2 | l2-m2) (2l3 | l3-m3))
-///     ) S S = sum_k (-1)^k (a | k) (b | l1-m1-k) (c | l2+m2-k),    a = l1+l2-l3, b = l1-l2+l3, c = l2+l3-l1
+///     <l1 m1 l2 m2 | l3 m3> =
+///         S sqrt((2l1 | a) (2l2 | a) / ((l1+l2+l3+1 | a) (2l1 | l1-m1) (2l2 | l2-m2) (2l3 | l3-m3)))
+///     S = sum_k (-1)^k (a | k) (b | l1-m1-k) (c | l2+m2-k),    a = l1+l2-l3, b = l1-l2+l3, c = l2+l3-l1
 ///
 /// S alternates and cancels, so it is summed in integers, exactly; what is left are products and one root of positive
 /// numbers.

@@ -163,8 +163,8 @@ template <class T> T harmonic_of_zero() {
 /// Real solid harmonics S_lm(x, y, z) = r^l Y_lm: on the unit sphere the orthonormal spherical harmonics Y_lm
 /// themselves. No Condon-Shortley sign: S_1 = sqrt(3 / 4 pi) (y, z, x). Row by row,
 ///
-///     S_lm = rise z S_{l-1,m} - fall r^2 S_{l-2,m},    S_l,l + i S_l,-l = sectoral (x + i y) (S_{l-1,l-1} + i
-///     S_{l-1,1-l})
+///     S_lm = rise z S_{l-1,m} - fall r^2 S_{l-2,m},
+///     S_l,l + i S_l,-l = sectoral (x + i y) (S_{l-1,l-1} + i S_{l-1,1-l})
 ///
 /// Y[l l + l + m] is overwritten, l = 0..l_max, 0 <= l_max <= l_supported (not checked). T is double, float, a GCC
 /// vector register or a number type with T + T, T - T, -T, T * T and T * constant (see Constant). `fixed` is l_max

@@ -1,7 +1,8 @@
 // Clebsch-Gordan products and transforms of states of any types, and their adjoints.
 //
-//   product    z[m3][c] = sum over m1, m2 of C[m1][m2][m3] x[m1][c1] y[m2][c2]        for every path (x part, y part)
-//   -> z part couple     the same with a matrix T[m1 c1][m2 c2] in the place of x y: the Clebsch-Gordan transform
+//   product    z[m3][c] = sum over m1, m2 of C[m1][m2][m3] x[m1][c1] y[m2][c2]
+//              for every path (x part, y part) -> z part
+//   couple     the same with a matrix T[m1 c1][m2 c2] in the place of x y: the Clebsch-Gordan transform
 //   uncouple   its transpose
 //
 // with c = c1 c2 (all pairs of channels, c2 fastest) or c = c1 = c2 (channelwise; a factor of one channel counts for
