@@ -241,7 +241,7 @@ def load_state(folder):
     """What save_state wrote, as a dict; None if there is nothing."""
     path = Path(folder) / STATE
     try:
-        with np.load(path) as z:
+        with open(path, "rb") as file, np.load(file) as z:  # np.load leaves its own file open when it refuses
             return {"positions": z["positions"], "momenta": z["momenta"], **json.loads(str(z["words"]))}
     except FileNotFoundError:
         return None

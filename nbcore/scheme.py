@@ -123,7 +123,7 @@ class CompositionScheme:
     def load(cls, path) -> "CompositionScheme":
         """A scheme from `save`, checked. Raises InputError for a file that holds none, OSError."""
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
                 scheme = cls(int(arrays["n_atoms"]))
                 scheme.reference = arrays["reference"]
                 for k, (name, children) in enumerate(arrays["names"].reshape(-1, 2).tolist()):

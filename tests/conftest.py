@@ -9,9 +9,16 @@ import os
 import signal
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 import nbcore
+
+# No test waits for a clock, and every run sees the same examples: what was red once is red again. New ones are looked
+# for with pytest --hypothesis-profile=search.
+hypothesis.settings.register_profile("nbcore", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("search", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("nbcore")
 
 
 @pytest.fixture(scope="session", autouse=True)

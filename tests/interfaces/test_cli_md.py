@@ -58,13 +58,11 @@ def start(*arguments):
     )  # fmt: skip
 
 
-def wait_for(path, size):
-    """Until a file has grown to some size; the run must be under way."""
-    for _ in range(2000):
-        if path.exists() and path.stat().st_size > size:
-            return
+def wait_for(path, size, process):
+    """Until a file has grown to some size, while the run is under way."""
+    while not path.exists() or path.stat().st_size <= size:
+        assert process.poll() is None, f"{path} does not grow"
         time.sleep(0.01)
-    raise AssertionError(f"{path} does not grow")
 
 
 def outputs(folder):
@@ -89,7 +87,7 @@ def test_interrupted_and_killed_runs_end_with_the_same_bits(folder, ensemble):
     for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)):
         log = Path(parts, "md.log")
         process = start(*arguments[1:], "--output", parts)
-        wait_for(log, (log.stat().st_size if log.exists() else 0) + 400)
+        wait_for(log, (log.stat().st_size if log.exists() else 0) + 400, process)
         process.send_signal(number)
         out, err = process.communicate()
         assert process.returncode == code, err

@@ -2,7 +2,6 @@
 
 import copy
 import json
-import time
 
 import numpy as np
 import pytest
@@ -83,10 +82,8 @@ DESCRIPTIONS = [
 
 def assert_refused(path, description, tensors, text):
     write_model_file(path, json.dumps(description), tensors)
-    start = time.process_time()
     with pytest.raises(ModelFileError, match=text) as error:
         nbcore.Potential.load(path)
-    assert time.process_time() - start < 1
     assert str(path) in str(error.value)
 
 

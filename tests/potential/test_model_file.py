@@ -11,7 +11,6 @@ import struct
 import subprocess
 import sys
 import textwrap
-import time
 
 import numpy as np
 import pytest
@@ -219,10 +218,8 @@ def test_hostile_files(tmp_path, name):
     content, text = EVIL[name]
     path = tmp_path / "evil.nbcore"
     path.write_bytes(content)
-    start = time.perf_counter()
     with pytest.raises(ModelFileError, match=text) as error:
         read_model_file(path)
-    assert time.perf_counter() - start < 1
     assert str(error.value).startswith(str(path))
     assert len(str(error.value)) < 2000
 

@@ -1,7 +1,6 @@
 """Neighbour list against a brute force over images, against ASE, and at the edges (VERIFICATION P1-P5, P9, N1-N3)."""
 
 import itertools
-import time
 
 import ase.build
 import numpy as np
@@ -84,7 +83,7 @@ def smallest_width(cell, pbc):
     return 1 / np.linalg.norm(np.linalg.pinv(cell[periodic]), axis=0).max()
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=120)
 @given(
     cell=cells(),
     pbc=st.tuples(st.booleans(), st.booleans(), st.booleans()),
@@ -276,10 +275,8 @@ diagonal = np.eye(3) * 4
     ],
 )
 def test_refused(positions, cell, pbc, cutoff, text):
-    start = time.perf_counter()
     with pytest.raises(InputError, match=text):
         neighbours(positions, cell, pbc, cutoff)
-    assert time.perf_counter() - start < 1
 
 
 @pytest.mark.parametrize(

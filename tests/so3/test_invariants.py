@@ -36,7 +36,7 @@ def functions(basis):
     }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(types, st.integers(0, 2**32), st.sampled_from(["real", "complex"]), st.integers(0, len(R) - 1))
 def test_no_rotation_changes_them(irreps, seed, basis, k):
     x, y = state(irreps, seed, basis, 1)[0], state(irreps, seed + 1, basis, 1)[0]
@@ -48,7 +48,7 @@ def test_no_rotation_changes_them(irreps, seed, basis, k):
         assert np.abs(so3.dot(turned, other, irreps) - so3.dot(x, y, irreps)).max(initial=0) <= 1e-12 * scale
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(types, st.integers(0, 2**32), st.sampled_from(["real", "complex"]))
 def test_adjoints(irreps, seed, basis):
     """f along a line: five points give the derivative of polynomials to degree 4 without error."""

@@ -64,7 +64,7 @@ def products(draw):
     return TensorProduct(a, b, l_max, channelwise=channelwise, basis=basis), draw(st.integers(0, 2**32))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(products(), st.sampled_from(dtypes), st.integers(1, 9))
 def test_equals_the_dense_sum_and_its_adjoints(p, dtype, n):
     product, seed = p
@@ -93,7 +93,7 @@ def test_equals_the_dense_sum_and_its_adjoints(p, dtype, n):
     assert max(inner) - min(inner) <= eps * max(1, np.linalg.norm(z_bar) * np.linalg.norm(x) * np.linalg.norm(y))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(products(), st.sampled_from(dtypes))
 def test_transform(p, dtype):
     product, seed = p

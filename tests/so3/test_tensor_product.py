@@ -47,7 +47,7 @@ def dense(a, x, b, y):
     return result
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(factors())
 def test_equals_the_dense_product(f):
     a, x, b, y = f
@@ -62,7 +62,7 @@ def test_equals_the_dense_product(f):
     assert abs(np.linalg.norm(z) - norm) <= 1e-14 * norm
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(factors(), st.integers(0, len(R) - 1), st.booleans())
 def test_covariant(f, k, inverted):
     a, x, b, y = f
@@ -73,7 +73,7 @@ def test_covariant(f, k, inverted):
     assert np.abs(rotated - so3.rotate(z, irreps, rotation)).max(initial=0) <= 1e-13 * norm
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(factors(), st.floats(-3, 3), st.integers(0, 8))
 def test_bilinear_and_truncated(f, factor, l_max):
     a, (x1, x2), b, (y1, y2) = f
@@ -93,7 +93,7 @@ def test_bilinear_and_truncated(f, factor, l_max):
     assert np.array_equal(z, product(x1, y1)[: irreps.dim]) and irreps.l_max <= l_max
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(factors())
 def test_swapped_factors(f):
     a, x, b, y = f
