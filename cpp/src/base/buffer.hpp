@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <new>
 
@@ -9,16 +10,18 @@
 
 namespace nbcore {
 
-/// n numbers on a 64-byte boundary. resize keeps nothing.
+/// n numbers on a 64-byte boundary. resize keeps nothing; where it fails, everything is as it was.
 template <class T> class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(std::size_t n) { resize(n); }
   void resize(std::size_t n) {
+    if (n > capacity_) {
+      if (n > std::numeric_limits<std::ptrdiff_t>::max() / sizeof(T)) throw std::bad_array_new_length();
+      data_.reset(static_cast<T*>(::operator new[](n * sizeof(T), std::align_val_t(64))));
+      capacity_ = n;
+    }
     size_ = n;
-    if (n <= capacity_) return;
-    data_.reset(static_cast<T*>(::operator new[](n * sizeof(T), std::align_val_t(64))));
-    capacity_ = n;
   }
   void clear() { std::memset(static_cast<void*>(data_.get()), 0, size_ * sizeof(T)); }
   T* data() { return data_.get(); }

@@ -1,5 +1,7 @@
 // The C ABI: arguments checked and converted, exceptions turned into a status and a message. No numerics here.
 #include <algorithm>
+#include <cctype>
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -7,8 +9,10 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <string_view>
 
 #include "base/error.hpp"
+#include "base/threads.hpp"
 #include "nbcore/nbcore.h"
 #include "potential/potential.hpp"
 
@@ -119,11 +123,23 @@ void require(const void* argument, const char* name) {
 }
 
 int n_threads(int asked) {
-  if (asked < 0 || asked > 1024) throw InputError(message("threads must be between 0 and 1024, got ", asked));
+  if (asked < 0 || asked > most_threads)
+    throw InputError(message("threads must be between 0 and ", most_threads, ", got ", asked));
   if (asked > 0) return asked;
-  for (const char* name : {"NBCORE_NUM_THREADS", "OMP_NUM_THREADS"})
-    if (const char* text = std::getenv(name))
-      if (const int n = std::atoi(text); n > 0 && n <= 1024) return n;
+  for (const char* name : {"NBCORE_NUM_THREADS", "OMP_NUM_THREADS"}) {
+    const char* text = std::getenv(name);
+    if (text == nullptr) continue;
+    std::string_view first = text;  // OpenMP's may be a list, a number per level
+    first = first.substr(0, first.find(','));
+    while (!first.empty() && std::isspace(static_cast<unsigned char>(first.front()))) first.remove_prefix(1);
+    while (!first.empty() && std::isspace(static_cast<unsigned char>(first.back()))) first.remove_suffix(1);
+    if (first.empty()) continue;
+    int n = 0;
+    const auto [end, error] = std::from_chars(first.data(), first.data() + first.size(), n);
+    if (error != std::errc() || end != first.data() + first.size() || n < 1 || n > most_threads)
+      throw InputError(message(name, " must be a whole number from 1 to ", most_threads, ", got \"", text, "\""));
+    return n;
+  }
   return 1;
 }
 

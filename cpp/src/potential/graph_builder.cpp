@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "base/threads.hpp"
+
 namespace nbcore {
 
 namespace {
@@ -124,6 +126,7 @@ Graph graph_of_neighbours(const NeighbourList& list, std::span<const int> specie
   std::vector<std::int32_t> row(n_atoms, -1);  // of atoms in the halo of the block at hand
   std::vector<std::int32_t> edges;
   for (GraphBlock& b : g.blocks) {
+    check_interrupt();
     b.edge_first = {0};
     for (int k = 0; k < b.n; ++k)
       b.edge_first.push_back(b.edge_first.back() + list.first[atoms.order[b.first + k] + 1] -

@@ -16,6 +16,7 @@
 #include "base/buffer.hpp"
 #include "base/error.hpp"
 #include "base/lanes.hpp"
+#include "base/threads.hpp"
 #include "potential/bins.hpp"
 
 namespace nbcore {
@@ -193,6 +194,7 @@ NeighbourList neighbours(std::span<const Vec3> positions, const Mat3& given_cell
   Candidates candidates;
   for (std::int32_t b = 0; b < atoms.n_bins(); ++b) {
     if (atoms.first(b) == atoms.first(b + 1)) continue;
+    check_interrupt();
     candidates.collect(atoms, b, positions, reach);
     for (auto p = atoms.first(b); p < atoms.first(b + 1); ++p) {
       const auto i = atoms.atom(p);
