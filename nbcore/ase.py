@@ -3,6 +3,11 @@
 import os
 
 import numpy as np
+
+from nbcore import _extras
+
+_extras.require("nbcore.ase", ["ase"])
+
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 

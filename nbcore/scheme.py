@@ -4,7 +4,7 @@ import zipfile
 
 import numpy as np
 
-from nbcore import _core
+from nbcore import _core, _extras
 from nbcore.errors import InputError
 from nbcore.scheme_arrays import coefficients, cubes, images_by_atom, nearest_to_first, ragged
 
@@ -203,8 +203,10 @@ class CompositionScheme:
     def from_bonds(cls, positions, numbers, cell=None, pbc=False, scale: float = 1.2, root: str | None = "system"):
         """Molecules as parts: atoms closer than `scale` times the sum of their covalent radii are bonded.
 
-        Needs ASE for the radii. A network of bonds that runs through a periodic cell without end is an InputError.
+        Needs ASE for the radii, and SciPy: ImportError without them. A network of bonds that runs through a periodic
+        cell without end is an InputError.
         """
+        _extras.require("CompositionScheme.from_bonds", ["ase", "scipy"])
         from ase.data import covalent_radii
         from scipy.sparse import coo_array
         from scipy.sparse.csgraph import connected_components

@@ -10,9 +10,10 @@ import difflib
 import importlib
 import importlib.util
 import os
+import shlex
 import sys
 
-from nbcore import errors
+from nbcore import _extras, errors
 from nbcore.cli import console
 
 VERBS = {
@@ -32,7 +33,7 @@ EXAMPLES = {
     "train": "nbcore train train.toml",
     "evaluate": "nbcore evaluate acac/acac.nbcore test_*.xyz",
 }
-EXTRAS = ("ase", "rich", "msgspec", "matplotlib", "scipy", "tomli")
+COMPILE = ("--cflags", "--libs", "--cmakedir")  # for programs in C, C++ and Cython
 EXIT_CODES = [
     (errors.ModelFileError, 4),
     (errors.CheckpointError, 4),
@@ -67,7 +68,8 @@ def help_text() -> str:
     lines = ["usage: nbcore VERB ...        nbcore VERB --help says more", ""]
     lines += ["Interatomic potentials from energies, forces and stresses.", ""]
     lines += [f"  {verb:<10}{VERBS[verb]}" for verb in here]
-    lines += ["", "  --version   --quiet (errors only)   --traceback (for developers)", ""]
+    lines += ["", "  --version   --quiet (errors only)   --traceback (for developers)"]
+    lines += ["  --cflags   --libs   --cmakedir   for programs in C, C++ and Cython", ""]
     lines += ["exit codes: 0 good, 2 usage, 3 data, 4 model, 5 numerics, 6 files", ""]
     return "\n".join(lines + [f"  {line}" for verb, line in EXAMPLES.items() if verb in here])
 
@@ -84,6 +86,15 @@ def version() -> str:
         return getattr(nbcore, "__version__", "(source tree)")
 
 
+def compile_line(options) -> str | None:
+    """What `nbcore --cflags --libs` prints, in the order cflags, libs, cmakedir; None if nothing of it is asked for."""
+    from nbcore import paths
+
+    said = {"--cflags": paths.cflags, "--libs": paths.libs, "--cmakedir": lambda: [paths.get_cmake_dir()]}
+    asked = [word for option, words in said.items() if option in options for word in words()]
+    return shlex.join(asked) if asked else None
+
+
 def parse(argv):
     """Arguments -> (verb, namespace); (None, None) where the answer was already printed."""
     first = next((a for a in argv if not a.startswith("-")), None)
@@ -95,7 +106,10 @@ def parse(argv):
         print(help_text())
         return None, None
     if first is None:
-        raise UsageError(f"{argv[0]}: no such option.\nSee  nbcore --help")
+        if unknown := [option for option in argv if option not in COMPILE]:
+            raise UsageError(f"{unknown[0]}: no such option.\nSee  nbcore --help")
+        print(compile_line(argv))
+        return None, None
     if first not in verbs():
         near = difflib.get_close_matches(first, verbs(), 1)
         hint = f" Did you mean {near[0]}?" if near else f" There are: {', '.join(verbs())}."
@@ -114,12 +128,9 @@ def parse(argv):
 
 def missing_extras(verb, error):
     """The message for a package that a plain install leaves out, or None if `error` is about something else."""
-    if (error.name or "").partition(".")[0] not in EXTRAS:
+    if (error.name or "").partition(".")[0] not in _extras.PACKAGES:
         return None
-    here = [e for e in EXTRAS if e != "tomli" or sys.version_info < (3, 11)]
-    absent = [e for e in here if importlib.util.find_spec(e) is None] or [error.name]
-    listed = " and ".join(filter(None, [", ".join(absent[:-1]), absent[-1]]))
-    return f"`nbcore {verb}` needs {listed}, which a plain install leaves out: pip install 'nbcore[train]'"
+    return _extras.needs(f"`nbcore {verb}`", _extras.missing() or [error.name])
 
 
 def os_error_text(error: OSError) -> str:

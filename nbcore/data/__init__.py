@@ -1,5 +1,9 @@
 """Reference data: read from every format ASE reads, checked, converted to eV and Angstrom, audited, written."""
 
+from nbcore import _extras
+
+_extras.require("nbcore.data", ["ase"])
+
 from nbcore.data.audit import Audit, audit, neighbours_per_atom
 from nbcore.data.audit_text import audit_text
 from nbcore.data.distances import shortest, shortest_distances

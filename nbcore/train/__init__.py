@@ -1,5 +1,9 @@
 """Training: read data, fit a potential, or take loss and gradient and bring your own optimizer."""
 
+from nbcore import _extras
+
+_extras.require("nbcore.train")
+
 from nbcore.data import read
 from nbcore.train.calibrate import calibrate
 from nbcore.train.fit import Fit, fit
