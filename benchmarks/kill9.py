@@ -34,7 +34,7 @@ def start(args, folder):
 
 
 def strays(folder):
-    return list(folder.glob("*.ckpt.tmp-*"))
+    return list(folder.glob(".*.ckpt.*.tmp"))
 
 
 def kill(process, args, folder, when):

@@ -16,6 +16,7 @@ import msgspec
 from nbcore.config_messages import no_such_key, readable
 from nbcore.config_values import to_toml
 from nbcore.errors import InputError
+from nbcore.files import check_name
 from nbcore.outputs import KNOWN, outputs_of
 
 try:
@@ -165,7 +166,7 @@ class OutputTable(Table):
 class Config(Table, kw_only=True):
     """train.toml; `folder` is where its relative paths begin."""
 
-    name: _(str, "output folder and model file: NAME/NAME.nbcore", pattern=r"^[^/\\]+$")
+    name: _(str, "output folder and model file: NAME/NAME.nbcore")
     seed: _(int, "initial weights, shuffling, random split: same seed, same bits", ge=0) = 1
     about: About = msgspec.field(default_factory=About)
     data: Data
@@ -327,6 +328,11 @@ def _check_values(config, origin):
     def wrong(table, key, message):
         raise ConfigError(f"{origin}: [{table}] {key}: {message}")
 
+    try:
+        check_name(config.name)
+    except InputError as e:
+        raise ConfigError(f"{origin}: {e}") from None
+
     for table in TABLES:
         part = getattr(config, table)
         for key in part.__struct_fields__:
@@ -349,11 +355,14 @@ def _check_values(config, origin):
         wrong("data", "train", "no files.")
 
 
-def write_config(config: Config, path) -> None:
-    """Writes every key with its value and a comment, paths relative to the new file, in one step."""
+def write_config(config: Config, path, overwrite: bool = False) -> None:
+    """Writes every key with its value and a comment, paths relative to the new file, in one step.
+
+    An existing file is replaced only with `overwrite` (FileExistsError): people write into their configurations.
+    """
     from nbcore.files import replacing
 
-    with replacing(path, "w") as f:
+    with replacing(path, "w", overwrite=overwrite) as f:
         f.write(config_text(config, Path(path).parent))
 
 

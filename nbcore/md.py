@@ -3,15 +3,12 @@
 start_md/
   trajectory.xyz    extended XYZ: positions, momenta, energy, forces
   md.log            time, potential, kinetic and total energy, temperature
-  state.npz         for continuing: positions, momenta, step, random numbers
+  state.npz         for continuing: positions, momenta, step, random numbers; what the run was made with; sealed by a digest
 """
 
-import hashlib
 import io
-import json
 import os
 import time
-import zipfile
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,10 +20,11 @@ from ase.io import write
 from ase.md.langevin import Langevin
 from ase.md.verlet import VelocityVerlet
 
-from nbcore import files
+from nbcore import build_info, files, identity, sealed
 from nbcore.errors import CheckpointError, Error, InputError, NumericsError
 
 STATE, TRAJECTORY, LOG = "state.npz", "trajectory.xyz", "md.log"
+OWNER, KIND = "nbcore md", "state of a simulation"
 SAVE_SECONDS = 10.0
 HEAD = f"#{'step':>11} {'time/fs':>14} {'Epot/eV':>20} {'Ekin/eV':>18} {'Etot/eV':>20} {'T/K':>12}\n"
 
@@ -88,26 +86,35 @@ def dynamics(atoms, settings, rng):
     return Langevin(atoms, timestep, temperature_K=settings.temperature, friction=friction, fixcm=False, rng=rng)
 
 
-def simulate(atoms, settings, steps, folder, model="", progress=None, stop=None):
+def simulate(atoms, settings, steps, folder, model="", progress=None, stop=None, overwrite=False):
     """Runs or continues `steps` steps of dynamics of `atoms` (with a calculator) in a folder; returns the step reached.
 
     The same call after an interruption, of whatever kind, ends with the same bits in trajectory and log as an
-    uninterrupted one. model: what identifies the potential. progress(step) is called after every step; the run is saved
-    and left when stop() is true. `atoms` are changed in place.
+    uninterrupted one. What decides its bits (settings, potential, structure, masses, constraints, leaf states, labels)
+    is kept with it and compared. model: what else identifies the potential, as the digest of its file. progress(step)
+    is called after every step; the run is saved and left when stop() is true. `atoms` are changed in place. overwrite:
+    replace a trajectory and a log of others that stand in the folder.
 
-    Raises CheckpointError if the folder holds another run or is in use; NumericsError, with the frames until then in
-    the trajectory, when a number is not finite, atoms run into each other, or the temperature explodes.
+    Raises CheckpointError if the folder holds another run or is in use, FileExistsError if it holds files of others;
+    NumericsError, with the frames until then in the trajectory, when a number is not finite, atoms run into each other,
+    or the temperature explodes.
 
     >>> atoms.calc = NBCoreCalculator("molecule.nbcore")
     >>> simulate(atoms, Settings("nve", temperature=300), steps=20, folder="start_md")
     """
     rng = np.random.default_rng(settings.seed)
-    about = {"model": model, "structure": identity(atoms), **asdict(settings)}
-    with files.lock(folder), ExitStack() as opened:
-        state = load_state(folder)
+    if getattr(atoms.calc, "scheme", "none") is None:
+        atoms.get_potential_energy()  # its parts belong to the structure given, not to that at which a run goes on
+    about = {"model": model, **identity.of_atoms(atoms), **asdict(settings)}
+    about |= {"potential": identity.of_calculator(atoms.calc)}
+    claim(folder, force=overwrite)
+    foreign = not is_run(folder)
+    with files.lock(folder, OWNER), ExitStack() as opened:
+        state = None if foreign else load_state(folder)
         if state is None:
             draw_momenta(atoms, settings.temperature, settings.ensemble, rng)
             step, sizes = 0, [0, 0]
+            save_state(folder, atoms, step, rng, sizes, about)  # from here on the folder is this run's
         else:
             compare(folder, state["about"], about)
             step, sizes = state["step"], state["sizes"]
@@ -127,7 +134,7 @@ def simulate(atoms, settings, steps, folder, model="", progress=None, stop=None)
             save_state(folder, atoms, step, rng, [f.tell() for f in outputs], about)
             return time.monotonic()
 
-        if state is None:
+        if sizes == [0, 0]:
             guard.check(step)
             record(atoms, settings, step, *outputs)
         saved = save()
@@ -222,38 +229,45 @@ def read_log(folder):
     return np.loadtxt(Path(folder) / LOG, ndmin=2).T
 
 
-def identity(atoms):
-    """A hash of elements, positions, cell and boundary conditions."""
-    digest = hashlib.sha256()
-    for a in (atoms.numbers.astype("<i8"), atoms.positions.astype("<f8"), atoms.cell.array.astype("<f8"), atoms.pbc):
-        digest.update(np.ascontiguousarray(a).tobytes())
-    return digest.hexdigest()
+def is_run(folder) -> bool:
+    """True for the folder of a run, also of one that was copied without its lock."""
+    return files.owned(folder, OWNER) or sealed.is_of(KIND, Path(folder) / STATE)
+
+
+def claim(folder, inputs=(), force=False) -> None:
+    """FileExistsError where the folder holds a trajectory, a log or a state that are not those of a run."""
+    files.claim(folder, OWNER, (STATE, TRAJECTORY, LOG), is_run(folder), inputs, force)
 
 
 def save_state(folder, atoms, step, rng, sizes, about):
     """Writes state.npz in one step."""
     words = {"step": step, "sizes": sizes, "rng": rng.bit_generator.state, "about": about}
-    with files.replacing(Path(folder) / STATE) as f:
-        np.savez(f, positions=atoms.positions, momenta=atoms.get_momenta(), words=np.array(json.dumps(words)))
+    words["kernels"] = build_info()["kernel_set"]
+    arrays = {"positions": atoms.positions, "momenta": atoms.get_momenta()}
+    with files.replacing(Path(folder) / STATE, overwrite=True) as f:
+        f.write(sealed.encode(KIND, arrays, words))
 
 
 def load_state(folder):
     """What save_state wrote, as a dict; None if there is nothing."""
     path = Path(folder) / STATE
     try:
-        with open(path, "rb") as file, np.load(file) as z:  # np.load leaves its own file open when it refuses
-            return {"positions": z["positions"], "momenta": z["momenta"], **json.loads(str(z["words"]))}
+        arrays, words = sealed.read(KIND, path)
+        return {**arrays, **words}
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as e:
-        raise CheckpointError(f"{path} is damaged ({e}). --restart begins again.") from None
+    except CheckpointError as e:
+        raise CheckpointError(f"{e} --restart begins again.") from None
 
 
 def compare(folder, old, new):
     """Refuses to continue a run that was made with something else; names the first difference."""
-    for key in old:
-        if old[key] != new[key]:
-            what = f"another {key}" if key in ("model", "structure") else f"{key} = {old[key]}; now it is {new[key]}"
+    for key in dict.fromkeys([*new, *old]):
+        if old.get(key) != new.get(key):
+            digests = {"model": "another model", "potential": "another potential", "structure": "another structure"}
+            digests |= {"masses": "other masses", "constraints": "other constraints"}
+            digests |= {"per-atom arrays": "other leaf states, labels or charges"}
+            what = digests.get(key, f"{key} = {old.get(key)}; now it is {new.get(key)}")
             raise CheckpointError(
                 f"{Path(folder) / STATE} was made with {what}.\n"
                 f"--restart begins again (the old run is kept as {Path(folder).name}.1/); undo the change to continue."

@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from nbcore.evaluate import GPA, VOIGT, mae, neighbours, rmse
-from nbcore.files import replacing
+from nbcore.files import Kind, replacing
 
+PLOT = Kind("plot of nbcore", b"nbcore plot")
 DPI = 150
 MANY = 5000  # points, from which a density is drawn
 FAINT = dict(color="0.78", linewidths=0)
@@ -251,5 +252,6 @@ def _points(ax, sets, log_y=False, extent=None):
 
 
 def _save(figure, path):
-    with replacing(path) as f:
-        figure.savefig(f, format="png")
+    """Replaces a plot of nbcore; FileExistsError where a file of another kind is in the way."""
+    with replacing(path, kind=PLOT) as f:
+        figure.savefig(f, format="png", metadata={"Software": PLOT.mark.decode()})

@@ -10,6 +10,7 @@ import numpy as np
 from nbcore import _core
 from nbcore._threads import threads as number_of_threads
 from nbcore.errors import InputError
+from nbcore.files import MODEL, check_output
 from nbcore.leaves import leaf_types, leaves_of
 from nbcore.outputs import Output
 from nbcore.scheme import scheme_of
@@ -329,11 +330,13 @@ class Potential:
 
     # ---- where it is kept ----
 
-    def save(self, path) -> None:
+    def save(self, path, overwrite: bool = False) -> None:
         """Writes the model file: description, parameters, golden cases. Whole or not at all.
 
-        Raises OSError where the file cannot be written, InputError where parameters are not finite.
+        A model is replaced, a file of another kind only with `overwrite`. Raises FileExistsError where one is in the
+        way, OSError where the file cannot be written, InputError where parameters are not finite.
         """
+        check_output(path, MODEL, force=overwrite)
         if not np.all(np.isfinite(self.parameters)):
             k = int(np.argmin(np.isfinite(self.parameters)))
             raise InputError(f"{path} is not written: parameter {k} is {self.parameters[k]}, not a finite number")

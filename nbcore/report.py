@@ -11,7 +11,7 @@ from pathlib import Path
 import nbcore
 from nbcore import tables
 from nbcore.evaluate import GPA
-from nbcore.files import replacing
+from nbcore.files import Kind, replacing
 from nbcore.outputs import describe
 
 PLOTS = {
@@ -32,12 +32,14 @@ td:first-child, th:first-child { text-align: left } th { font-weight: 600; borde
 pre { font-size: .85em; white-space: pre-wrap; background: #f6f6f6; padding: .6em }
 """.strip()
 
+REPORT = Kind("report of nbcore", b'<meta name="generator" content="nbcore">')
 
-def write(path, potential, errors, data_text, remarks, summary, folder) -> None:
+
+def write(path, potential, errors, data_text, remarks, summary, folder, overwrite=False) -> None:
     """Writes the report of a run.
 
     errors: list of evaluate.Errors; data_text: what was read, as on the screen; remarks, summary: lists of sentences;
-    folder: the run folder, whose plots are put into the file.
+    folder: the run folder, whose plots are put into the file. overwrite: replace a file that is no report, too.
     """
     description = potential.description
     name = description.get("training", {}).get("name", "potential")
@@ -60,8 +62,8 @@ def write(path, potential, errors, data_text, remarks, summary, folder) -> None:
     body.append(_paragraph(UNITS, "quiet"))
     head = f'<meta charset="utf-8"><title>{escape(name)}</title><style>{STYLE}</style>'
     content = "\n".join(filter(None, body))
-    with replacing(path, "w") as f:
-        f.write(f'<!doctype html><html lang="en"><head>{head}</head><body>\n{content}\n</body></html>\n')
+    with replacing(path, "w", REPORT, overwrite) as f:
+        f.write(f'<!doctype html><html lang="en"><head><meta name="generator" content="nbcore">{head}</head><body>\n{content}\n</body></html>\n')
 
 
 def versions() -> dict:

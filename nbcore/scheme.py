@@ -104,9 +104,12 @@ class CompositionScheme:
         self.check()
         return self._checked
 
-    def save(self, path) -> None:
-        """Writes the scheme to a NumPy archive (.npz), whole or not at all."""
-        from nbcore.files import replacing
+    def save(self, path, overwrite: bool = False) -> None:
+        """Writes the scheme to a NumPy archive (.npz), whole or not at all.
+
+        A scheme is replaced, a file of another kind (FileExistsError) only with `overwrite`.
+        """
+        from nbcore.files import Kind, replacing
 
         self.check()
         arrays = {
@@ -116,7 +119,7 @@ class CompositionScheme:
         }
         for k, s in enumerate(self.sets):
             arrays |= {f"{k}.{key}": s[key] for key in ARRAYS}
-        with replacing(path) as file:
+        with replacing(path, kind=Kind("composition scheme", b"n_atoms.npy"), overwrite=overwrite) as file:
             np.savez_compressed(file, **arrays)
 
     @classmethod

@@ -4,6 +4,7 @@ from matplotlib.figure import Figure
 
 from nbcore.bench.record import heading
 from nbcore.files import replacing
+from nbcore.plots import PLOT
 
 DRAWN = ("% of peak", "us/atom")  # the column of a table that is drawn: the first that it has
 
@@ -33,5 +34,5 @@ def plot(path, rows, about) -> None:
         ax.set_xlabel(column, fontsize=8)
         ax.tick_params(axis="x", labelsize=7)
     figure.suptitle(heading(about), fontsize=7)
-    with replacing(path) as f:
-        figure.savefig(f, format="png", dpi=150)
+    with replacing(path, kind=PLOT) as f:
+        figure.savefig(f, format="png", dpi=150, metadata={"Software": PLOT.mark.decode()})

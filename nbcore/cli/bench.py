@@ -24,6 +24,7 @@ def add_parser(subparsers):
     p.add_argument("--only", nargs="+", metavar="NAME", default=list(PARTS), help=f"some of: {', '.join(PARTS)}")
     p.add_argument("--quick", action="store_true", help="everything once, in seconds; the figures mean little")
     p.add_argument("--output", metavar="DIR", help="write bench.md, bench.json and bench.png there")
+    p.add_argument("--force", action="store_true", help="replace files that `nbcore bench` did not write")
     p.add_argument("--check", metavar="FILE", nargs="?", const="", help="exit with 1 if a ratio is worse than recorded "
                    "(default: benchmarks/recorded/KERNELS.json)")  # fmt: skip
     p.add_argument("--margin", type=float, metavar="PART", default=0.2, help="how much worse (default: 0.2)")
@@ -37,11 +38,19 @@ def run(args):
     import nbcore
     from nbcore.bench import Machine, record
     from nbcore.cli import UsageError
-    from nbcore.files import replacing
+    from nbcore.files import Kind, check_output, replacing
 
     for name in args.only:
         if name not in PARTS:
             raise UsageError(f"--only {name}: expected some of {', '.join(PARTS)}")
+    outputs = {}
+    if args.output:
+        from nbcore.bench.plot import PLOT, plot
+
+        kinds = {"bench.md": Kind("table of nbcore", b", kernels "), "bench.json": Kind("record of nbcore", b'"ratios":')}
+        outputs = {Path(args.output) / name: kind for name, kind in {**kinds, "bench.png": PLOT}.items()}
+        for path, kind in outputs.items():
+            check_output(path, kind, [args.check] if args.check else [], args.force)
     machine, rows = Machine(args.quick), []
     machine.pin()
     for name in dict.fromkeys(args.only):
@@ -57,14 +66,14 @@ def run(args):
     elif not args.quiet:
         print(record.markdown(rows, about))
     if args.output:
-        from nbcore.bench.plot import plot
-
-        folder = Path(args.output)
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in (("bench.md", record.markdown(rows, about)), ("bench.json", record.as_json(rows, about))):
-            with replacing(folder / name, "w") as f:
+        Path(args.output).mkdir(parents=True, exist_ok=True)
+        table, recorded, picture = outputs
+        for path, text in ((table, record.markdown(rows, about)), (recorded, record.as_json(rows, about))):
+            with replacing(path, "w", outputs[path], args.force) as f:
                 f.write(text + "\n")
-        plot(folder / "bench.png", rows, about)
+        if args.force:
+            picture.unlink(missing_ok=True)
+        plot(picture, rows, about)
     if args.check is None:
         return 0
     kernel_set = nbcore.build_info()["kernel_set"]

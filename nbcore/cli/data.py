@@ -88,7 +88,7 @@ def run(args) -> int:
         for text in [*structures.reading.remarks, *(result.remarks if result else [])]:
             console.remark(text)
     for path, part in _parts(args, structures, outputs):
-        data.write_extxyz(part, path)
+        data.write_extxyz(part, path, args.force)
         if not args.quiet:
             print(f"wrote {path}: {len(part)} structures", file=sys.stderr)
     return 0
@@ -102,6 +102,8 @@ def _usage(text):
 
 def _outputs(args):
     """Files to write, checked before anything is read: they must be new, and the split must be three fractions."""
+    from nbcore.files import check_output
+
     if not args.output:
         if args.split:
             raise _usage("--split needs --output FILE.")
@@ -114,6 +116,7 @@ def _outputs(args):
     for path in outputs:
         if os.path.exists(path) and not args.force:
             raise FileExistsError(f"{path} exists already; --force overwrites it.")
+        check_output(path, force=args.force)
         if not os.path.isdir(os.path.dirname(path) or "."):
             raise FileNotFoundError(f"{os.path.dirname(path)}: no such folder")
     return outputs

@@ -1,12 +1,15 @@
 """`nbcore evaluate MODEL DATA...`: errors of a model on data: tables, JSON, plots, and the predictions themselves."""
 
 import json
+import re
 import time
 from pathlib import Path
 
 from nbcore.cli import console
 from nbcore.errors import Error, InputError
+from nbcore.files import check_output, kind_of, replacing
 
+PREDICTIONS = kind_of("nbcore evaluate")
 CHUNK_ATOMS = 2000  # structures are handed over in portions of about so many atoms
 
 
@@ -24,6 +27,7 @@ def add_parser(subparsers):
     p.add_argument("model", metavar="MODEL", help="model file (.nbcore)")
     p.add_argument("data", metavar="DATA", nargs="+", help="files or globs, in any format ASE reads")
     p.add_argument("--output", metavar="PATH", help="write the predictions: a folder, or one file that ends in .xyz")
+    p.add_argument("--force", action="store_true", help="replace files that `nbcore evaluate` did not write")
     p.add_argument("--plot", action="store_true", help="parity.png and errors.png, in the folder of --output (here)")
     p.add_argument("--json", action="store_true", help="print one JSON object, in eV and Å, and nothing else")
     p.add_argument("--by", choices=["config_type"], help="split the rows by config_type")
@@ -47,21 +51,22 @@ def run(args):
         raise InputError(f"{' '.join(args.data)}: no structures.")
     files = list(dict.fromkeys(s.file for s in structures))
     structures.sort(key=lambda s: (files.index(s.file), s.frame))
+    sets = [(name, [s for s in structures if s.file == f]) for f, name in zip(files, distinct(files), strict=True)]
+    outputs = output_files(args.output, [name for name, _ in sets])
+    check_outputs(args, outputs, [args.model, *args.data, *files])
     quiet = args.quiet or args.json
     begin = time.monotonic()
     predictions = predict(potential, structures, args.threads, quiet, args.max_bytes)
     seconds = time.monotonic() - begin
 
     shortest = potential.description.get("shortest_distances")
-    sets = []  # (name, structures, predictions) of each file
-    for f, name in zip(files, distinct(files), strict=True):
-        mine = [k for k, s in enumerate(structures) if s.file == f]
-        sets.append((name, [structures[k] for k in mine], [predictions[k] for k in mine]))
+    of = dict(zip(map(id, structures), predictions, strict=True))
+    sets = [(name, mine, [of[id(s)] for s in mine]) for name, mine in sets]  # name, structures, predictions of each file
     rows = [errors(*s, shortest, potential.outputs) for s in sets]
     total = Errors.pooled("all", rows)
-    written = write_predictions(args.output, sets) if args.output else []
+    written = write_predictions(outputs, sets, args.force)
     if args.plot:
-        written += plot(plot_folder(args.output), sets, potential.E0s, potential.outputs)
+        written += plot(plot_files(args.output), sets, potential.E0s, potential.outputs, args.force)
     if args.json:
         parts = {"files": {f: e.as_dict() for f, e in zip(files, rows, strict=True)}}
         if args.by:
@@ -148,35 +153,54 @@ def print_errors(args, potential, rows, total):
 # ---- files ----
 
 
-def write_predictions(output, sets):
-    """One extended-XYZ file per set in a folder, or all of it in one file; returns the paths."""
+def output_files(output, names):
+    """The files of the predictions: one for each set in a folder, or one for all of them; none without an output."""
+    if output is None:
+        return []
     output = Path(output)
-    if output.suffix in (".xyz", ".extxyz"):
-        return [
-            write_frames(
-                output, [pair for _, structures, results in sets for pair in zip(structures, results, strict=True)]
-            )
-        ]
-    output.mkdir(parents=True, exist_ok=True)
-    names = [name.replace("/", "_").lstrip("._") for name, _, _ in sets]
+    if output.suffix.lower() in (".xyz", ".extxyz"):
+        return [output]
+    plain = [re.sub(r"[^\w.+-]+", "_", name).strip("._") or "set" for name in names]
     return [
-        write_frames(output / f"{name}.xyz", zip(structures, results, strict=True))
-        for name, (_, structures, results) in zip(names, sets, strict=True)
+        output / f"{name}{f'_{plain[:k].count(name) + 1}' if name in plain[:k] else ''}.xyz"
+        for k, name in enumerate(plain)
     ]
 
 
-def write_frames(path, frames):
+def check_outputs(args, outputs, inputs):
+    """Before anything is computed: nothing of the user's may be in the way."""
+    for path in outputs:
+        check_output(path, PREDICTIONS, inputs, args.force)
+    if args.plot:
+        from nbcore.plots import PLOT
+
+        for path in plot_files(args.output):
+            check_output(path, PLOT, inputs, args.force)
+
+
+def write_predictions(paths, sets, force=False):
+    """One extended-XYZ file per set, or all of it in one file; returns the paths."""
+    frames = [list(zip(structures, results, strict=True)) for _, structures, results in sets]
+    if len(paths) == 1:
+        frames = [sum(frames, [])]
+    for path, mine in zip(paths, frames if paths else [], strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_frames(path, mine, force)
+    return paths
+
+
+def write_frames(path, frames, force=False):
     """Labels as REF_energy, REF_forces, REF_dipole; predictions as nbcore_energy, nbcore_energies and so on."""
     import numpy as np
     from ase import Atoms
     from ase.io import write
 
     from nbcore.data.structure import one_per_atom
-    from nbcore.files import replacing
 
-    with replacing(path, "w") as f:
+    with replacing(path, "w", PREDICTIONS, force) as f:
         for s, r in frames:
             atoms = Atoms(s.numbers, positions=s.positions, cell=s.cell, pbc=s.pbc)
+            atoms.info["writer"] = PREDICTIONS.mark.decode()
             atoms.info["config_type"] = s.config_type
             for name, value in (("REF_energy", s.energy), ("nbcore_energy", r.energy)):
                 if value is not None:
@@ -194,21 +218,24 @@ def write_frames(path, frames):
                     else:
                         atoms.info[prefix + name] = np.ravel(tensor)
             write(f, atoms, format="extxyz")
-    return path
 
 
-def plot_folder(output):
-    """Where the plots go: the folder of --output, or here."""
-    if output is None:
-        return Path(".")
-    return Path(output).parent if Path(output).suffix in (".xyz", ".extxyz") else Path(output)
+def plot_files(output):
+    """parity.png and errors.png, in the folder of --output, or here."""
+    folder = Path(output or ".")
+    if folder.suffix.lower() in (".xyz", ".extxyz"):
+        folder = folder.parent
+    return [folder / "parity.png", folder / "errors.png"]
 
 
-def plot(folder, sets, E0s, outputs=None):
-    """parity.png and errors.png; returns the paths."""
+def plot(paths, sets, E0s, outputs=None, force=False):
+    """Makes the two plots; returns their paths."""
     from nbcore import plots
 
-    folder.mkdir(parents=True, exist_ok=True)
-    plots.parity(folder / "parity.png", sets, E0s, outputs)
-    plots.errors(folder / "errors.png", sets, E0s, outputs)
-    return [folder / "parity.png", folder / "errors.png"]
+    parity, errors = paths
+    parity.parent.mkdir(parents=True, exist_ok=True)
+    for path in paths if force else []:
+        path.unlink(missing_ok=True)
+    plots.parity(parity, sets, E0s, outputs)
+    plots.errors(errors, sets, E0s, outputs)
+    return list(paths)

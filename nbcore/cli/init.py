@@ -33,11 +33,15 @@ def add_parser(subparsers):
 def run(args) -> int:
     """Exit code of the command."""
     from nbcore.cli import UsageError
+    from nbcore.files import check_name, check_output
 
     if args.list_presets:
         return _list_presets()
     if not args.files:
         raise UsageError("init: no DATA given.\nSee  nbcore init --help")
+    check_output(args.output, force=True)  # no folder, no device
+    if args.name is not None:
+        check_name(args.name, "--name")
     if os.path.exists(args.output) and not args.force:
         raise FileExistsError(f"{args.output} exists already; --force overwrites it, --output writes another file.")
     from nbcore import config as configuration
@@ -53,7 +57,7 @@ def run(args) -> int:
     values, assumed = _fit(args, sets, train, result, options)
     config = configuration.from_dict(values, args.output, os.path.dirname(args.output))
     result.cutoff, result.neighbours = config.model.cutoff, data.neighbours_per_atom(train, config.model.cutoff)
-    configuration.write_config(config, args.output)
+    configuration.write_config(config, args.output, args.force)
     if not args.quiet:
         print(data.audit_text(result, console.width()))
         print()

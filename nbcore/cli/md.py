@@ -60,6 +60,7 @@ def add_parser(subparsers):
     p.add_argument("--log-every", type=int, default=10, metavar="N", help="steps between lines of the log (10)")
     evaluation.add_options(p, moving=True)
     p.add_argument("--restart", action="store_true", help="begin again; the old folder is kept as DIR.1")
+    p.add_argument("--force", action="store_true", help="replace a trajectory and a log of others in DIR")
 
 
 def run(args):
@@ -97,11 +98,13 @@ def run(args):
     except Error as e:
         raise type(e)(f"{args.structure} ({frame}): {e}") from None
     folder = Path(args.output or f"{stem(args.structure.partition('@')[0])}_md")
-    if args.restart and (folder / md.STATE).exists():
+    inputs = [args.model, args.structure, args.structure.rpartition("@")[0]]
+    if args.restart and md.is_run(folder):
         with files.lock(folder):
             pass  # not while it is running
         console.remark(f"The old run is kept as {files.set_aside(folder)}/.")
-    begun = md.load_state(folder)
+    md.claim(folder, [] if md.is_run(folder) else inputs, args.force)
+    begun = md.load_state(folder) if md.is_run(folder) else None
     first = begun["step"] if begun else 0
     if first > steps:
         raise UsageError(
@@ -113,7 +116,7 @@ def run(args):
 
     start = time.monotonic()
     with signals() as stopped, progress(steps, lambda k: amount(round(k * args.timestep)), first, args.quiet) as tick:
-        step = md.simulate(atoms, settings, steps, folder, model, tick, stop=lambda: bool(stopped))
+        step = md.simulate(atoms, settings, steps, folder, model, tick, lambda: bool(stopped), args.force)
     if stopped and step < steps:
         done = amount(step * args.timestep)
         console.remark(f"Stopped at {done} of {amount(args.time)}. Saved in {folder}/. The same command continues.")

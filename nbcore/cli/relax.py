@@ -2,6 +2,9 @@
 
 from nbcore.cli import UsageError, console
 from nbcore.errors import Error, NumericsError
+from nbcore.files import kind_of
+
+RELAXED = kind_of("nbcore relax")
 
 
 def add_parser(subparsers):
@@ -21,6 +24,7 @@ def add_parser(subparsers):
     p.add_argument("--fmax", type=float, default=1e-3, metavar="F", help="largest force left, eV/Å (0.001)")
     p.add_argument("--steps", type=int, default=1000, metavar="N", help="at most so many (1000)")
     p.add_argument("--output", metavar="FILE", help="relaxed structure, extended XYZ (STRUCTURE_relaxed.xyz)")
+    p.add_argument("--force", action="store_true", help="replace a file that `nbcore relax` did not write")
     evaluation.add_options(p, moving=True)
 
 
@@ -39,6 +43,9 @@ def run(args):
 
     if not (0 < args.fmax < np.inf) or args.steps < 1:
         raise UsageError(f"--fmax must be positive and --steps at least 1, got {args.fmax:g} and {args.steps}.")
+    path = args.output or f"{stem(args.structure.partition('@')[0])}_relaxed.xyz"
+    inputs = [args.model, args.structure, args.structure.rpartition("@")[0]]
+    files.check_output(path, RELAXED, inputs, args.force)
     atoms, frame = read_structure(args.structure)
     if args.cell and not atoms.pbc.all():
         raise UsageError(f"--cell: {args.structure} ({frame}) is not periodic in three directions.")
@@ -52,8 +59,8 @@ def run(args):
     converged = mover.run(fmax=args.fmax, steps=args.steps)
     force = np.abs(atoms.get_forces()).max()
 
-    path = args.output or f"{stem(args.structure.partition('@')[0])}_relaxed.xyz"
-    with files.replacing(path, "w") as f:
+    atoms.info["writer"] = RELAXED.mark.decode()
+    with files.replacing(path, "w", RELAXED, args.force) as f:
         ase.io.write(f, atoms, format="extxyz")
     if not args.quiet:
         print(f"energy         {before:.6f} -> {atoms.get_potential_energy():.6f} eV in {mover.nsteps} steps")

@@ -23,6 +23,7 @@ def add_parser(subparsers):
         help="change one key, for example --set training.max_epochs=50",
     )  # fmt: skip
     parser.add_argument("--restart", action="store_true", help="begin again; the old run is kept as NAME.1")
+    parser.add_argument("--force", action="store_true", help="replace files of others in the run folder")
     parser.add_argument("--dry-run", action="store_true", help="print data, model and plan (time, memory) and stop")
     parser.add_argument("--output", metavar="DIR", help="the run folder (default: NAME, where the command is started)")
     parser.add_argument("--threads", type=int, metavar="N", help="threads (default: the cores this process may use)")
@@ -42,7 +43,8 @@ def run(args) -> int:
     if args.dry_run:
         with Display(args.quiet) as display:
             return train(config, folder, None, display, threads, args.config)
-    with open_run(folder, config.name, args.restart) as run_folder:
+    inputs = [args.config, *map(str, config_files(config))]
+    with open_run(folder, config.name, args.restart, inputs, args.force) as run_folder:
         with Display(args.quiet, folder / "train.log") as display:
             return train(config, folder, run_folder, display, threads, args.config)
 
@@ -52,6 +54,7 @@ def train(config, folder, run_folder, display, threads, origin) -> int:
     import nbcore
     from nbcore import data as reference
     from nbcore.config import write_config
+    from nbcore.files import same_file
     from nbcore.train.fit import Data, Job, carry_out, prepare, show_plan
 
     info, config_flat = nbcore.build_info(), flat(config)
@@ -59,7 +62,8 @@ def train(config, folder, run_folder, display, threads, origin) -> int:
     display.header(machine, f"seed {config.seed}   -> {folder}/")
     if run_folder:
         run_folder.check("config", config_flat, origin)
-        write_config(config, folder / "config.toml")
+        if not same_file(folder / "config.toml", [origin]):  # a run that is continued from its own copy
+            write_config(config, folder / "config.toml", overwrite=True)
 
     sets = reference.read_sets(config)
     parts = {"train": sets.train, "valid": sets.valid}
@@ -86,6 +90,15 @@ def train(config, folder, run_folder, display, threads, origin) -> int:
         return 0
     _, reason = carry_out(potential, data, settings, job, display, run_folder, config_flat)
     return 128 + reason if isinstance(reason, int) else 0
+
+
+def config_files(config) -> list[str]:
+    """The data files of a configuration that are there, globs resolved."""
+    import glob
+
+    parts = (config.data.train, config.data.valid, config.data.test, config.data.isolated_atoms)
+    named = [part for part in parts if not isinstance(part, float)]
+    return [file for part in named for path in config.paths(part) for file in [path, *glob.glob(path, recursive=True)]]
 
 
 def flat(config) -> dict:

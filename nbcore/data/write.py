@@ -5,23 +5,27 @@ import re
 import numpy as np
 
 from nbcore.data.structure import Structure, one_per_atom
-from nbcore.files import replacing
+from nbcore.files import kind_of, replacing
 
 
-def write_extxyz(structures, path) -> None:
+WRITER = "nbcore data"
+
+
+def write_extxyz(structures, path, overwrite: bool = False) -> None:
     """Writes energy, forces, stress and covariant labels under these names.
 
-    The old file, if any, stands until the new one is whole.
+    The old file, if any, stands until the new one is whole. It is replaced if this function wrote it (the comment of its
+    first frame says so), any other only with `overwrite` (FileExistsError).
 
     Ten decimals per column: ASE's own writer keeps eight, which would be the largest error of a conversion.
     """
-    with replacing(path, "w") as f:
-        for structure in structures:
-            f.write(frame_text(structure))
+    with replacing(path, "w", kind_of(WRITER), overwrite) as f:
+        for k, structure in enumerate(structures):
+            f.write(frame_text(structure, WRITER if k == 0 else ""))
 
 
-def frame_text(structure: Structure) -> str:
-    """One structure as a frame of extended XYZ."""
+def frame_text(structure: Structure, writer: str = "") -> str:
+    """One structure as a frame of extended XYZ; `writer` is noted in its comment."""
     comment = []
     if structure.cell is not None:
         comment.append(f'Lattice="{_numbers(structure.cell)}"')
@@ -35,6 +39,8 @@ def frame_text(structure: Structure) -> str:
             columns.append(np.reshape(tensor, (len(structure), -1)))
             properties += f":{name}:R:{columns[-1].shape[1]}"
     comment.append(f"Properties={properties}")
+    if writer:
+        comment.append(f'writer="{writer}"')
     if structure.energy is not None:
         comment.append(f"energy={structure.energy!r}")
     if structure.stress is not None:

@@ -36,9 +36,11 @@ def finish(trainer, data, job, display, run, reason, elapsed) -> dict:
 
     from nbcore import plots  # matplotlib takes a second, and a run that is interrupted does not need it
 
-    potential.save(str(run.model))
+    potential.save(str(run.model), overwrite=True)
     folder = run.folder / "plots"
     folder.mkdir(exist_ok=True)
+    for plot in ("learning_curve", "parity", "errors"):
+        (folder / f"{plot}.png").unlink(missing_ok=True)  # of an earlier end of this run, or given up by --force
     sets = [(name, structures[name], p) for name, p in predictions.items()]
     stage_two = trainer.stage_epoch if trainer.stage == 2 and trainer.stage_epoch else None
     plots.learning_curve(
@@ -47,7 +49,7 @@ def finish(trainer, data, job, display, run, reason, elapsed) -> dict:
     plots.parity(folder / "parity.png", sets, potential.E0s, potential.outputs)
     plots.errors(folder / "errors.png", sets, potential.E0s, potential.outputs)
     summary = [f"{trainer.epoch} epochs in {duration(elapsed)}; {_best(trainer, job, reason)}"]
-    report.write(run.folder / "report.html", potential, rows, data.text, remarks, summary, run.folder)
+    report.write(run.folder / "report.html", potential, rows, data.text, remarks, summary, run.folder, overwrite=True)
     display.print(*_files(run, potential))
     return errors
 

@@ -86,7 +86,7 @@ def fit(
     """
     settings = Settings(**settings)
     train, valid = split(structures, valid, settings.seed)
-    name = Path(folder).name if folder else "potential"
+    name = Path(folder).resolve().name if folder else "potential"
     data = Data(train, valid, dict(test or {}), shortest_distances=shortest_distances(train))
     job = Job(name, threads, max_time or math.inf, 60 * checkpoint_minutes)
     with contextlib.ExitStack() as stack:

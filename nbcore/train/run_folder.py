@@ -5,27 +5,46 @@ import math
 import shutil
 from pathlib import Path
 
-from nbcore import files
+from nbcore import files, sealed
 from nbcore.errors import CheckpointError
 from nbcore.train import checkpoint
 
+OWNER = "nbcore train"
 ROOM = 20 * 2**20  # bytes for model, plots, report and log
 
 
 @contextlib.contextmanager
-def open_run(folder, name, restart=False):
+def open_run(folder, name, restart=False, inputs=(), force=False):
     """Locks `folder` (made where it is missing) for the length of the block and gives the RunFolder.
 
-    restart: an older run is kept as FOLDER.1 (.2, ...) and a new one begins.
-    Raises CheckpointError (exit code 6) when another process is using the folder.
+    restart: an older run is kept as FOLDER.1 (.2, ...) and a new one begins. inputs: files that the training reads.
+    force: replace files in the folder that are not of a training.
+    Raises CheckpointError (exit code 6) when another process is using the folder; FileExistsError when files stand in it
+    that are inputs, or not of a training, and would be replaced.
     """
     folder = Path(folder)
-    if restart and folder.exists():
-        with files.lock(folder):
+    files.check_name(name)
+    own = is_run(folder)
+    if restart and own:
+        with files.lock(folder, OWNER):
             files.set_aside(folder)
-    with files.lock(folder):
-        checkpoint.remove_strays(folder)
+    # a run is continued from its own copy of the configuration too, which then stands
+    files.claim(folder, OWNER, [n for n in written(name) if not (own and n == "config.toml")], own, inputs, force)
+    with files.lock(folder, OWNER):
         yield RunFolder(folder, name)
+
+
+def is_run(folder) -> bool:
+    """True for the folder of a training, also of one that was copied without its lock."""
+    checkpoints = (Path(folder) / name for name in (checkpoint.LAST, checkpoint.PREVIOUS))
+    return files.owned(folder, OWNER) or any(sealed.is_of(checkpoint.KIND, path) for path in checkpoints)
+
+
+def written(name) -> list[str]:
+    """What a training of this name writes into its folder."""
+    plots = [f"plots/{plot}.png" for plot in ("learning_curve", "parity", "errors")]
+    others = ["config.toml", "train.log", "history.csv", "report.html", *plots]
+    return [f"{name}.nbcore", *others, checkpoint.LAST, checkpoint.PREVIOUS]
 
 
 class RunFolder:
@@ -77,7 +96,13 @@ class RunFolder:
     def resume(self, trainer) -> float:
         """Puts the trainer where the checkpoint was made; returns the seconds that the run has taken so far."""
         arrays, plain, _ = self.found
-        trainer.load_state(arrays, plain["trainer"])
+        try:
+            trainer.load_state(arrays, plain["trainer"])
+        except (KeyError, ValueError, TypeError, AttributeError) as e:
+            raise CheckpointError(
+                f"{self.folder / checkpoint.LAST} does not fit this training ({type(e).__name__}: {e}).\n"
+                f"--restart begins again (the old run is kept as {self.folder}.1/)."
+            ) from e
         self.saved_epoch = trainer.progress
         return plain["elapsed"]
 
@@ -96,7 +121,7 @@ class RunFolder:
                 about = trainer.potential.description.setdefault("training", {})
                 about |= {"epochs": trainer.epoch, "best_epoch": trainer.best_epoch}
                 with trainer.using(trainer.best):
-                    trainer.potential.save(str(self.model))
+                    trainer.potential.save(str(self.model), overwrite=True)
             arrays, plain = trainer.state()
             checkpoint.write(self.folder, arrays, {"trainer": plain, "elapsed": elapsed, **identities})
         except OSError as e:
@@ -108,7 +133,7 @@ class RunFolder:
 
     def rewrite_history(self, history) -> None:
         """The whole file anew: rows after the checkpoint that is continued are dropped."""
-        with files.replacing(self.folder / "history.csv", "w") as f:
+        with files.replacing(self.folder / "history.csv", "w", overwrite=True) as f:
             f.write("".join(map(_csv_line, [history[0], *(row.values() for row in history)])) if history else "")
 
     def append_history(self, history) -> None:

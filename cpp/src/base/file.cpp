@@ -1,11 +1,16 @@
 #include "base/file.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <random>
 
 #include "base/error.hpp"
 
@@ -44,6 +49,13 @@ class Descriptor {
       if (n > 0) bytes.remove_prefix(static_cast<std::size_t>(n));
     }
   }
+  /// False where another process has the lock, or the file system has none.
+  bool lock(int how) const {
+    int status;
+    do status = ::flock(number_, how);
+    while (status != 0 && errno == EINTR);
+    return status == 0;
+  }
   void sync() const {
     if (::fsync(number_) != 0) throw IoError(errno, path_);
   }
@@ -57,6 +69,33 @@ class Descriptor {
   std::string path_;
   int number_;
 };
+
+/// Sixteen hexadecimal digits that no other process will draw.
+std::string random_word() {
+  std::random_device random;
+  const std::uint64_t n = std::uint64_t{random()} << 32 | random();
+  std::string word;
+  for (int k = 0; k < 16; ++k) word += "0123456789abcdef"[n >> 4 * k & 15];
+  return word;
+}
+
+/// Removes the temporary files that killed programs left beside a file. The writer of one holds a lock on it, which
+/// goes with its process: what can be locked is of a dead one. `nbcore/files.py` does the same with the same names.
+void remove_leftovers(const std::string& folder, const std::string& stem) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(folder.c_str()), ::closedir);
+  while (const dirent* entry = entries ? ::readdir(entries.get()) : nullptr) {
+    const std::string_view name = entry->d_name;
+    if (name.size() != stem.size() + 20 || !name.starts_with(stem) || !name.ends_with(".tmp") ||
+        name.substr(stem.size(), 16).find_first_not_of("0123456789abcdef") != name.npos)
+      continue;
+    const std::string path = folder + "/" + entry->d_name;
+    try {
+      const Descriptor file(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+      if (file.lock(LOCK_EX | LOCK_NB)) ::unlink(path.c_str());
+    } catch (const IoError&) {  // of another user
+    }
+  }
+}
 
 /// A path with a zero byte would name another file than the caller thinks.
 void check_path(const std::string& path) {
@@ -84,23 +123,29 @@ std::string read_file(const std::string& path) {
 
 void replace_file(const std::string& path, std::string_view bytes) {
   check_path(path);
-  static std::atomic<unsigned> counter{0};
+  struct stat status;
+  if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
+    throw IoError(S_ISDIR(status.st_mode) ? EISDIR : EINVAL, path);  // the place of a device is not for us
   const auto slash = path.rfind('/');
   const std::string folder = slash == path.npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
-  const std::string name = slash == path.npos ? path : path.substr(slash + 1);
-  const std::string temporary =
-      folder + "/." + name.substr(0, 200) + "." + std::to_string(::getpid()) + "." + std::to_string(counter++) + ".tmp";
+  const std::string stem = "." + (slash == path.npos ? path : path.substr(slash + 1)).substr(0, 200) + ".";
+  remove_leftovers(folder, stem);
   try {
-    Descriptor file(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    std::string temporary;
+    std::optional<Descriptor> file;
+    do {  // until nobody takes the file for a leftover between the two calls
+      temporary = folder + "/" + stem + random_word() + ".tmp";
+      file.emplace(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    } while (file->lock(LOCK_EX) && file->status().st_nlink == 0);
     try {
-      file.write(bytes);
-      file.sync();
-      file.close();
-      if (::rename(temporary.c_str(), path.c_str()) != 0) throw IoError(errno, path);
+      file->write(bytes);
+      file->sync();
+      if (::rename(temporary.c_str(), path.c_str()) != 0) throw IoError(errno, path);  // while it is locked
     } catch (...) {
       ::unlink(temporary.c_str());
       throw;
     }
+    file->close();
   } catch (const IoError& e) {
     throw IoError(e.code, path);  // of the two names the one that the caller knows
   }
