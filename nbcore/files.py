@@ -78,6 +78,8 @@ def check_output(path, kind=None, inputs=(), force=False) -> None:
         status = os.stat(path)
     except FileNotFoundError:
         return
+    except NotADirectoryError:
+        raise FileExistsError(f"{Path(path).parent} is a file, not a folder: choose another output.") from None
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, "Is a directory", os.fspath(path))
     if not stat.S_ISREG(status.st_mode):
@@ -254,7 +256,9 @@ def set_aside(folder):
     """Renames `run/` to the first free one of `run.1/`, `run.2/`, ... and returns the new path."""
     folder = Path(folder)
     if Path.cwd().is_relative_to(folder.resolve()):
-        raise OSError(errno.EBUSY, "Holds the working folder, it cannot be renamed: start from another one", str(folder))
+        raise OSError(
+            errno.EBUSY, "Holds the working folder, it cannot be renamed: start from another one", str(folder)
+        )
     number = 1
     while (target := folder.with_name(f"{folder.name}.{number}")).exists():
         number += 1

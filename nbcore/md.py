@@ -3,7 +3,7 @@
 start_md/
   trajectory.xyz    extended XYZ: positions, momenta, energy, forces
   md.log            time, potential, kinetic and total energy, temperature
-  state.npz         for continuing: positions, momenta, step, random numbers; what the run was made with; sealed by a digest
+  state.npz         for continuing: positions, momenta, step, random numbers, identity of the run; sealed
 """
 
 import io
@@ -116,7 +116,7 @@ def simulate(atoms, settings, steps, folder, model="", progress=None, stop=None,
             step, sizes = 0, [0, 0]
             save_state(folder, atoms, step, rng, sizes, about)  # from here on the folder is this run's
         else:
-            compare(folder, state["about"], about)
+            compare(folder, state["about"], about, len(state["positions"]) == len(atoms))
             step, sizes = state["step"], state["sizes"]
             atoms.set_positions(state["positions"])
             atoms.set_momenta(state["momenta"])
@@ -253,15 +253,35 @@ def load_state(folder):
     path = Path(folder) / STATE
     try:
         arrays, words = sealed.read(KIND, path)
-        return {**arrays, **words}
+        state = {**arrays, **words}
+        if not _makes_sense(state):
+            raise CheckpointError(f"{path} is sealed but does not describe a simulation.")
+        return state
     except FileNotFoundError:
         return None
     except CheckpointError as e:
         raise CheckpointError(f"{e} --restart begins again.") from None
 
 
-def compare(folder, old, new):
+def _makes_sense(state):
+    """Is everything there, of the right kind and shape, and finite?"""
+    try:
+        arrays = state["positions"], state["momenta"]
+        np.random.default_rng().bit_generator.state = state["rng"]
+        numbers = [state["step"], *state["sizes"]]
+        return (
+            all(a.dtype == float and a.shape == (len(arrays[0]), 3) and np.isfinite(a).all() for a in arrays)
+            and len(numbers) == 3
+            and all(type(n) is int and 0 <= n < 2**62 for n in numbers)
+            and isinstance(state["about"], dict)
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return False
+
+
+def compare(folder, old, new, same_number=True):
     """Refuses to continue a run that was made with something else; names the first difference."""
+    old = old if same_number else {**old, "structure": None}
     for key in dict.fromkeys([*new, *old]):
         if old.get(key) != new.get(key):
             digests = {"model": "another model", "potential": "another potential", "structure": "another structure"}

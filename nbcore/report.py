@@ -60,10 +60,10 @@ def write(path, potential, errors, data_text, remarks, summary, folder, overwrit
     body += [_section("Settings"), _rows(settings.items(), "keys")]
     body += [_section("Versions"), _rows(versions().items(), "keys")]
     body.append(_paragraph(UNITS, "quiet"))
-    head = f'<meta charset="utf-8"><title>{escape(name)}</title><style>{STYLE}</style>'
+    head = f'{REPORT.mark.decode()}<meta charset="utf-8"><title>{escape(name)}</title><style>{STYLE}</style>'
     content = "\n".join(filter(None, body))
     with replacing(path, "w", REPORT, overwrite) as f:
-        f.write(f'<!doctype html><html lang="en"><head><meta name="generator" content="nbcore">{head}</head><body>\n{content}\n</body></html>\n')
+        f.write(f'<!doctype html><html lang="en"><head>{head}</head><body>\n{content}\n</body></html>\n')
 
 
 def versions() -> dict:

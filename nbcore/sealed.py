@@ -1,4 +1,4 @@
-"""Arrays and plain values in one sealed file: what a run needs to go on, and the digest that tells it from a damaged one.
+"""Arrays and plain values in one sealed file: what a run needs to go on, with a digest that shows any damage.
 
 The file is an uncompressed .npz (data only, no code; NumPy reads it) and one line after it:
 

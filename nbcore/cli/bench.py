@@ -47,7 +47,10 @@ def run(args):
     if args.output:
         from nbcore.bench.plot import PLOT, plot
 
-        kinds = {"bench.md": Kind("table of nbcore", b", kernels "), "bench.json": Kind("record of nbcore", b'"ratios":')}
+        kinds = {
+            "bench.md": Kind("table of nbcore", b", kernels "),
+            "bench.json": Kind("record of nbcore", b'"ratios":'),
+        }
         outputs = {Path(args.output) / name: kind for name, kind in {**kinds, "bench.png": PLOT}.items()}
         for path, kind in outputs.items():
             check_output(path, kind, [args.check] if args.check else [], args.force)

@@ -115,7 +115,7 @@ def _outputs(args):
         outputs = [f"{stem}_{role}{extension or '.xyz'}" for role in ("train", "valid", "test")[:count]]
     for path in outputs:
         if os.path.exists(path) and not args.force:
-            raise FileExistsError(f"{path} exists already; --force overwrites it.")
+            raise FileExistsError(f"{path} exists already; --force overwrites it, or choose another output.")
         check_output(path, force=args.force)
         if not os.path.isdir(os.path.dirname(path) or "."):
             raise FileNotFoundError(f"{os.path.dirname(path)}: no such folder")

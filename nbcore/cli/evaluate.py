@@ -61,7 +61,9 @@ def run(args):
 
     shortest = potential.description.get("shortest_distances")
     of = dict(zip(map(id, structures), predictions, strict=True))
-    sets = [(name, mine, [of[id(s)] for s in mine]) for name, mine in sets]  # name, structures, predictions of each file
+    sets = [
+        (name, mine, [of[id(s)] for s in mine]) for name, mine in sets
+    ]  # name, structures, predictions of each file
     rows = [errors(*s, shortest, potential.outputs) for s in sets]
     total = Errors.pooled("all", rows)
     written = write_predictions(outputs, sets, args.force)

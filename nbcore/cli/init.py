@@ -33,6 +33,7 @@ def add_parser(subparsers):
 def run(args) -> int:
     """Exit code of the command."""
     from nbcore.cli import UsageError
+    from nbcore.errors import InputError
     from nbcore.files import check_name, check_output
 
     if args.list_presets:
@@ -41,9 +42,14 @@ def run(args) -> int:
         raise UsageError("init: no DATA given.\nSee  nbcore init --help")
     check_output(args.output, force=True)  # no folder, no device
     if args.name is not None:
-        check_name(args.name, "--name")
+        try:
+            check_name(args.name, "--name")
+        except InputError as e:
+            raise UsageError(str(e)) from None
     if os.path.exists(args.output) and not args.force:
-        raise FileExistsError(f"{args.output} exists already; --force overwrites it, --output writes another file.")
+        raise FileExistsError(
+            f"{args.output} exists already; --force overwrites it, or choose another output with --output."
+        )
     from nbcore import config as configuration
     from nbcore import data
 

@@ -7,7 +7,6 @@ import numpy as np
 from nbcore.data.structure import Structure, one_per_atom
 from nbcore.files import kind_of, replacing
 
-
 WRITER = "nbcore data"
 
 

@@ -19,8 +19,8 @@ def open_run(folder, name, restart=False, inputs=(), force=False):
 
     restart: an older run is kept as FOLDER.1 (.2, ...) and a new one begins. inputs: files that the training reads.
     force: replace files in the folder that are not of a training.
-    Raises CheckpointError (exit code 6) when another process is using the folder; FileExistsError when files stand in it
-    that are inputs, or not of a training, and would be replaced.
+    Raises CheckpointError (exit code 6) when another process is using the folder; FileExistsError when files in it
+    would be replaced that are inputs, or not of a training.
     """
     folder = Path(folder)
     files.check_name(name)
