@@ -13,8 +13,8 @@ WRITER = "nbcore data"
 def write_extxyz(structures, path, overwrite: bool = False) -> None:
     """Writes energy, forces, stress and covariant labels under these names.
 
-    The old file, if any, stands until the new one is whole. It is replaced if this function wrote it (the comment of its
-    first frame says so), any other only with `overwrite` (FileExistsError).
+    The old file, if any, stands until the new one is whole. It is replaced if this function wrote it (its first comment
+    says so), any other only with `overwrite` (FileExistsError).
 
     Ten decimals per column: ASE's own writer keeps eight, which would be the largest error of a conversion.
     """
