@@ -39,7 +39,7 @@ def test_only_the_python_layer_knows_python():
 
 
 def test_files_stay_readable():
-    suffixes = {".cpp", ".hpp", ".h", ".py", ".pyx"}
+    suffixes = {".c", ".cpp", ".hpp", ".h", ".py", ".pyx"}
     folders = [ROOT / "cpp", ROOT / "nbcore", ROOT / "tests", ROOT / "examples", ROOT / "benchmarks", ROOT / "tools"]
     long = {
         str(p.relative_to(ROOT)): n

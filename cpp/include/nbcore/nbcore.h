@@ -92,7 +92,8 @@ NBCORE_API nbcore_status nbcore_set_max_bytes(nbcore_model* model, int64_t bytes
  * n          number of atoms; 0 is allowed
  * positions  [n][3]
  * numbers    [n] atomic numbers
- * cell       [3][3], rows are the cell vectors; those along directions that are not periodic are ignored. NULL: no cell
+ * cell       [3][3], rows are the cell vectors; those along directions that are not periodic only have to be
+ *            finite. NULL: no cell
  * pbc        [3], each 0 or 1: periodic along this vector. NULL: not periodic
  * threads    0: NBCORE_NUM_THREADS, else OMP_NUM_THREADS, else one. The results have the same bits for any number
  * energy     [1] total energy, reference energies of the elements included

@@ -1,0 +1,36 @@
+"""A C program that hands everything careless to every function of the C ABI; `c_driver/main.c` says what."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import nbcore
+from nbcore import paths
+
+SOURCES = sorted(Path(__file__).with_name("c_driver").glob("*.c"))
+# in a build with sanitizers the program needs their runtime as well, and counts slower
+FLAGS = os.environ.get("NBCORE_TEST_CFLAGS", "-O1").split()
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("driver")
+    plain = nbcore.presets.nbody(species=["H", "C", "O"], cutoff=4.0, channels=4, l_harmonics=2, seed=3)
+    tree = nbcore.presets.tree(["H", "O"], 3.0, channels=4, l_harmonics=2, tree_levels=2, part_size=2.0)
+    plain.save(folder / "plain.nbcore"), tree.save(folder / "tree.nbcore")
+    return folder / "plain.nbcore", folder / "tree.nbcore"
+
+
+def test_c_driver(models, tmp_path):
+    """As C without a warning; no check of it fails, and a thousand cycles do not grow."""
+    compiler = os.environ.get("CC", "cc").split()
+    subprocess.run(
+        [*compiler, "-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", *FLAGS, *paths.cflags(), *SOURCES,
+         *paths.libs(), "-pthread", "-lm", "-o", tmp_path / "driver"], check=True,
+    )  # fmt: skip
+    environment = {k: v for k, v in os.environ.items() if not k.endswith("NUM_THREADS")}
+    run = subprocess.run([tmp_path / "driver", *models, tmp_path, "1000"], capture_output=True, text=True,
+                         env=environment | {"LD_PRELOAD": paths.get_library()})  # fmt: skip
+    assert run.returncode == 0 and run.stdout.endswith(" checks, 0 wrong\n"), run.stdout[-3000:] + run.stderr[-3000:]
