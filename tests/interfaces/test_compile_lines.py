@@ -1,14 +1,13 @@
 """Programs in C, C++ and Cython are compiled by the lines of their README, against the nbcore that the tests import."""
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from shell import Shell, blocks
 
 import nbcore
 from nbcore import cli, paths
@@ -23,38 +22,23 @@ def potential():
 
 
 @pytest.fixture
-def shell(tmp_path, potential):
-    """Runs lines in a copy of an example beside small.nbcore; `nbcore` and `python` are those of the tests."""
-    commands = tmp_path / "bin"
-    commands.mkdir()
-    for name, arguments in {"nbcore": "-m nbcore", "python": "", "cython": "-m cython"}.items():
-        (commands / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments} "$@"\n')
-        (commands / name).chmod(0o755)
-    environment = {**os.environ, "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}"}
+def run(tmp_path, potential):
+    """Runs a block in a copy of an example beside small.nbcore."""
 
-    def run(lines, example):
+    def run(example, language, text):
         folder = tmp_path / example
-        if not folder.exists():
-            shutil.copytree(EXAMPLES / example, folder)
-            potential.save(folder / "small.nbcore")
-        result = subprocess.run(["sh", "-e"], input=lines, cwd=folder, env=environment, capture_output=True, text=True)
-        assert result.returncode == 0, result.stderr
-        return result.stdout
+        shutil.copytree(EXAMPLES / example, folder, dirs_exist_ok=True)
+        potential.save(folder / "small.nbcore")
+        return shell.run(folder, language, text)
 
+    shell = Shell(tmp_path / "bin")
     return run
 
 
-def blocks(example):
-    """(language, text) of the blocks of an example's README."""
-    return re.findall(r"```(\w+)\n(.*?)```", (EXAMPLES / example / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-
-
 @pytest.mark.parametrize("block", range(2))
-def test_c(shell, potential, block):
+def test_c(run, potential, block):
     """By the compiler alone, and by CMake: the numbers of Python."""
-    language, text = blocks("c")[block]
-    assert language == "sh" and len(blocks("c")) == 2
-    lines = shell(text, "c").splitlines()[-9:]
+    lines = run("c", *blocks(EXAMPLES / "c" / "README.md")[block]).splitlines()[-9:]
     source = (EXAMPLES / "c" / "energy.c").read_text()
     positions = re.search(r"positions\[8 \* 3\] = \{(.*?)\}", source, re.DOTALL)[1]
     expected = potential.compute(np.array(positions.split(","), float).reshape(8, 3), NUMBERS)
@@ -63,10 +47,11 @@ def test_c(shell, potential, block):
     np.testing.assert_allclose(forces, expected.forces, rtol=0, atol=1e-6)
 
 
-def test_cython(shell, potential):
+def test_cython(run, potential):
     """A module that cimports the evaluator: the numbers of Python."""
-    (_, compile_lines), (_, program) = blocks("cython")
-    printed = shell(f"{compile_lines}\npython - <<'END'\n{program}\nEND\n", "cython")
+    compile_lines, program = blocks(EXAMPLES / "cython" / "README.md")
+    run("cython", *compile_lines)
+    printed = run("cython", *program)
     water = np.array([[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
     expected = [potential.compute(k * water, [8, 1, 1]).energy for k in (1, 1.01)]
     np.testing.assert_allclose(np.array(printed.strip(" []\n").split(), float), expected, rtol=0, atol=1e-8)

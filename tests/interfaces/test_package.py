@@ -1,4 +1,4 @@
-"""The package as a whole: what `import nbcore` brings, what a plain install says, and sources that hide an installation."""
+"""The package as a whole: what `import nbcore` brings, what a plain install says, sources that hide an installation."""
 
 import os
 import shutil

@@ -1,23 +1,72 @@
-"""The Python blocks of the README run as they stand, one after the other."""
+"""Every block of the README runs as its reader runs it: in a clone without compiled libraries, by plain python."""
 
-import os
-import re
+import shutil
 import subprocess
-import sys
 from pathlib import Path
 
+import pytest
+from shell import Shell, blocks
+
 ROOT = Path(__file__).resolve().parents[2]
+#: Left to .ci/run, which installs by these lines and runs these tests
+INSTALLS = ("pip ",)
+#: Trainings that take longer than the tests may: with fewer epochs
+SHORTER = {
+    "nbcore train examples/molecule/train.toml": "--set training.max_epochs=8",
+    "nbcore train train.toml": "--set training.max_epochs=2",
+}
 
 
-def test_the_python_blocks_run(tmp_path):
-    block, *others = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (tmp_path / "examples").symlink_to(ROOT / "examples")
-    script = tmp_path / "readme.py"
-    script.write_text(
-        block
-        + "\nassert atoms.get_forces().shape == (len(atoms), 3) and gradient.shape == pot.parameters.shape\n"
-        + "\n".join(others)
-    )
-    result = subprocess.run([sys.executable, script], cwd=tmp_path, env=os.environ, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    assert (tmp_path / "small.nbcore").exists()
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """The files of the repository as git has them (as they lie here, committed or not), and data of one's own."""
+    clone = tmp_path_factory.mktemp("clone")
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in filter(None, subprocess.run(listing, cwd=ROOT, capture_output=True, check=True).stdout.split(b"\0")):
+        path = Path(name.decode())
+        if (ROOT / path).is_file() and not path.is_relative_to("tests"):
+            (clone / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / path, clone / path)
+    (clone / "my_data").mkdir()
+    frames = (clone / "examples" / "molecule" / "train.xyz").read_text().splitlines(keepends=True)
+    (clone / "my_data" / "frames.xyz").write_text("".join(frames[: 40 * 10]))
+    return clone
+
+
+def as_tested(language, text):
+    """A block as it stands, without installations, with short trainings."""
+    lines = []
+    for line in text.splitlines():
+        if language == "sh" and line.startswith(INSTALLS):
+            continue
+        for command, options in SHORTER.items():
+            if line.startswith(command):
+                line = line.replace(command, f"{command} {options}")
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.slow
+def test_every_block_runs(clone, tmp_path):
+    """One after the other, each by a shell or a Python of its own; what one leaves, later ones use."""
+    shell = Shell(tmp_path / "bin")
+    ran = []
+    for language, text in blocks(clone / "README.md"):
+        if language:
+            assert language in ("sh", "python"), f"who runs a block in {language}?"
+            shell.run(clone, language, as_tested(language, text))
+            ran.append(text)
+    assert len(ran) >= 7
+    for name in ("molecule/molecule.nbcore", "molecule/report.html", "small.nbcore", "energy", "train.toml"):
+        assert (clone / name).exists(), name
+
+
+def test_python_blocks_run(clone, tmp_path):
+    """The same of the Python blocks alone, and what they leave."""
+    shell = Shell(tmp_path / "bin")
+    python = [text for language, text in blocks(clone / "README.md") if language == "python"]
+    for text in python:
+        shell.run(clone, "python", text)
+    shapes = "assert atoms.get_forces().shape == (len(atoms), 3) and gradient.shape == pot.parameters.shape"
+    shell.run(clone, "python", f"{python[0]}\n{shapes}\n")
+    assert (clone / "small.nbcore").exists()
