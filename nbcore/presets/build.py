@@ -38,7 +38,11 @@ def build(
         "program": make_program(ordered, **options, **extra),
         **more,
     }  # fmt: skip
-    return Potential(description, int(seed))
+    try:
+        return Potential(description, int(seed))
+    except InputError as e:
+        given = ", ".join(f"{key} = {value}" for key, value in {**options, **extra}.items() if value is not None)
+        raise InputError(f"the preset {preset} makes no network of {given}: {e}") from None
 
 
 def radial_option(cutoff: float, n_radial: int, radial_layers) -> dict:

@@ -1,5 +1,6 @@
 """Local levels, and above them a network over the parts of the whole structure: long-range interactions."""
 
+from nbcore.errors import InputError
 from nbcore.potential import Potential
 from nbcore.presets.build import build, layers_option
 from nbcore.presets.nbody import nbody_program
@@ -55,6 +56,11 @@ def tree(
 
 def tree_program(species, labels, part_size, tree_levels, tree_channels, l_parts, **local) -> dict:
     """The list of gates of `tree`, as data."""
+    if labels and tree_levels == 1:
+        raise InputError(
+            f'tree_levels = 1 with labels = "{labels}": the first level of parts are the labelled ones, and the last '
+            "is the whole structure. tree_levels must be at least 2, or leave labels away"
+        )
     program = nbody_program(species, **local)
     gates, readout = program["gates"], program["readout"]
     solid = {"basis": "solid", "n": 1, "cutoff": float(part_size), "envelope": "none"}

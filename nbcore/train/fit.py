@@ -17,6 +17,7 @@ from nbcore.errors import InputError
 from nbcore.train.calibrate import calibrate
 from nbcore.train.display import Display, about
 from nbcore.train.finish import finish
+from nbcore.train.learnable import check_labels, check_loss, check_saves, lonely_atoms
 from nbcore.train.loop import loop
 from nbcore.train.plan import measure, model_lines, plan_line
 from nbcore.train.run_folder import open_run
@@ -156,11 +157,15 @@ def prepare(potential, data, settings, job) -> Trainer:
     """The Trainer of a run at its beginning; a potential that was never trained gets its scales from the data."""
     if not len(data.train):
         raise InputError("no structure to train on")
+    for structures in (data.train, data.valid, *data.tests.values()):
+        check_labels(structures, potential.outputs)
+    check_loss(potential, data.train, data.valid, settings)
     if not trained(potential):
         calibrate(potential, data.train)
     valid_set = TrainingSet(potential, data.valid) if len(data.valid) else None
     trainer = Trainer(TrainingSet(potential, data.train), valid_set, settings, job.threads)
     describe(potential, data, settings, job)
+    check_saves(potential)
     return trainer
 
 
@@ -204,6 +209,8 @@ def carry_out(potential, data, settings, job, display, run=None, config=None):
             display.remark(remark)
     else:
         show_plan(trainer, job, display)
+        for remark in lonely_atoms(potential, trainer.train_set):
+            display.remark(remark)
         if run:
             run.begin(trainer, identities)
     if run:

@@ -1,7 +1,7 @@
 """The numbers of a training: the sections [training], [stage_two] and [loss] of train.toml."""
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from nbcore.errors import InputError
 from nbcore.train.training_set import Loss
@@ -69,6 +69,11 @@ class Settings:
     def has_stage_two(self) -> bool:
         """True if some epochs are left for stage two."""
         return self.stage_two_epoch < self.max_epochs
+
+    @property
+    def loss_of_stage_two(self) -> Loss:
+        """The loss of stage two: that of stage one with another weight of the energies."""
+        return replace(self.loss, energy_weight=self.stage_two.energy_weight)
 
     def flat(self) -> dict:
         """{"training.lr": 0.01, ...}: every number under the name it has in train.toml."""

@@ -5,7 +5,6 @@ ends where an uninterrupted one does.
 """
 
 import contextlib
-import dataclasses
 import math
 import os
 
@@ -64,9 +63,7 @@ class Trainer:
     @property
     def loss(self):
         """The Loss of this stage."""
-        if self.stage == 1:
-            return self.settings.loss
-        return dataclasses.replace(self.settings.loss, energy_weight=self.settings.stage_two.energy_weight)
+        return self.settings.loss if self.stage == 1 else self.settings.loss_of_stage_two
 
     @property
     def out_of_patience(self) -> bool:

@@ -40,6 +40,12 @@ class Loss:
             if not np.isfinite(value) or value < 0:
                 raise InputError(f"the weight of {name} must be a number of at least 0, got {value!r}")
 
+    def weights(self, potential) -> dict[str, float]:
+        """{"energy": 1.0, "forces": 100.0, ...}: the weight of everything that a potential can be asked for."""
+        energies = ("energy", "forces", "stress") if potential.has_energy else ()
+        weights = {name: getattr(self, f"{name}_weight") for name in energies}
+        return weights | {name: self.output_weights.get(name, 1.0) for name in potential.outputs}
+
 
 class Evaluation(NamedTuple):
     """Loss, gradient and predictions of a batch, in its order."""
