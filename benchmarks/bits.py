@@ -3,7 +3,7 @@
     python benchmarks/bits.py --record before.json     # on one commit
     python benchmarks/bits.py --check before.json      # on the next: names what differs, and ends with 1
 
-The structures are made here, by one generator with fixed seeds: molecules, sheared crystals, several blocks, and (nbody)
+The structures are made here, by one generator of fixed seeds: molecules, sheared crystals, several blocks, and (nbody)
 a system so large that its blocks are coloured. Each result is recorded as SHA-256 of its bytes, for one machine, kernel
 set and compiler: another one has bits of its own, and `--check` refuses to compare.
 """

@@ -11,6 +11,7 @@ from nbcore import _core
 from nbcore._threads import threads as number_of_threads
 from nbcore.errors import InputError
 from nbcore.files import MODEL, check_output
+from nbcore.hessian import HessianProduct, hessian, hessian_product
 from nbcore.leaves import leaf_types, leaves_of
 from nbcore.outputs import Output
 from nbcore.scheme import scheme_of
@@ -317,6 +318,39 @@ class Potential:
                 s = (s.positions, s.numbers, s.cell, s.pbc)
             results.append(self.compute(*s, threads=threads, scheme=scheme, leaves=leaves, max_bytes=max_bytes))
         return results
+
+    def hvp(self, positions, species, vectors=None, cell=None, pbc=False, strain=None, threads: int | None = None,
+            scheme=None, leaves: dict | None = None) -> HessianProduct:  # fmt: skip
+        """The Hessian times vectors, and how the virial changes: exact second derivatives, one sweep per direction.
+
+        Atoms move to r + t v in a space strained by 1 + t S, the cell too; at t = 0 forces change by -product and the
+        virial by `virial`. vectors: v, (N, 3) or (K, N, 3), zero by default. strain: S, (3, 3) or (K, 3, 3), zero by
+        default. Other arguments as of `compute`; radial networks run themselves, without splines, in double precision.
+        Raises InputError (shapes, numbers that are not finite, no energy), and what `compute` raises.
+
+        >>> pot = nbcore.presets.nbody(species=["H", "O"], cutoff=4.0, channels=8)
+        >>> water = [[0, 0, 0], [0, 0, 0.96], [0.93, 0, -0.24]], ["O", "H", "H"]
+        >>> v = np.array([[0, 0, 0], [0, 0, 1.0], [0, 0, 0]])
+        >>> before, after = (pot.compute(water[0] + t * v, water[1]).forces for t in (-1e-4, 1e-4))
+        >>> bool(np.allclose(pot.hvp(*water, v).product, (before - after) / 2e-4, rtol=1e-5, atol=1e-6))
+        True
+        """
+        structure = check_structure(positions, species, cell, pbc)
+        return hessian_product(self, structure, vectors, strain, threads, scheme, leaves)
+
+    def hessian(self, positions, species, cell=None, pbc=False, threads: int | None = None, scheme=None,
+                leaves: dict | None = None) -> np.ndarray:  # fmt: skip
+        """Second derivatives of the energy by positions, H[i, a, j, b] = d^2 E / dr_ia dr_jb.
+
+        Returns (N, 3, N, 3), eV/Angstrom^2. Of a crystal: of the atoms of the cell with all their images (the Gamma
+        point). Arguments and errors as of `hvp`; 3 N directions, each a tangent sweep.
+
+        >>> pot = nbcore.presets.nbody(species=["H", "O"], cutoff=4.0, channels=8)
+        >>> H = pot.hessian([[0, 0, 0], [0, 0, 0.96], [0.93, 0, -0.24]], ["O", "H", "H"])
+        >>> H.shape, bool(np.allclose(H, H.transpose(2, 3, 0, 1), rtol=0, atol=1e-12 * abs(H).max()))
+        ((3, 3, 3, 3), True)
+        """
+        return hessian(self, check_structure(positions, species, cell, pbc), threads, scheme, leaves)
 
     def scheme(self, positions, cell=None, pbc=False, labels: dict | None = None):
         """The composition scheme of a structure for this potential, None if it works on atoms alone.

@@ -6,11 +6,11 @@ import sys
 
 import numpy as np
 import pytest
+from nbcore.evaluator import Evaluator
 
 import nbcore
 from nbcore import InputError
 from nbcore._threads import available_cores, cgroup_cores
-from nbcore.evaluator import Evaluator
 from nbcore.presets import nbody
 
 
@@ -27,6 +27,9 @@ def groups(root, cgroup, files):
 V1 = "12:memory:/x\n3:cpu,cpuacct:/docker/abc\n1:name=systemd:/user\n0::/system\n"
 
 
+QUOTA = ("quota_us", "period_us")
+
+
 @pytest.mark.parametrize(
     "cgroup, files, cores",
     [
@@ -36,7 +39,7 @@ V1 = "12:memory:/x\n3:cpu,cpuacct:/docker/abc\n1:name=systemd:/user\n0::/system\
         ("0::/a/b\n", {"a/cpu.max": "300000 100000\n", "a/b/cpu.max": "max 100000\n"}, 3),  # a parent's counts
         ("0::/a/b\n", {"a/cpu.max": "300000 100000\n", "a/b/cpu.max": "50000 100000\n"}, 0.5),
         ("0::/../outside\n", {"cpu.max": "200000 100000\n"}, 2),  # a container that sees its own group as the root
-        (V1, {"cpu,cpuacct/docker/abc/cpu.cfs_quota_us": "250000", "cpu,cpuacct/docker/abc/cpu.cfs_period_us": "100000"}, 2.5),
+        (V1, {f"cpu,cpuacct/docker/abc/cpu.cfs_{k}": "250000" if "q" in k else "100000" for k in QUOTA}, 2.5),
         (V1, {"cpu/docker/abc/cpu.cfs_quota_us": "250000", "cpu/docker/abc/cpu.cfs_period_us": "50000"}, 5),
         (V1, {"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"}, 1),  # mounted inside a container
         (V1, {"cpu/docker/abc/cpu.cfs_quota_us": "-1", "cpu/docker/abc/cpu.cfs_period_us": "100000"}, np.inf),

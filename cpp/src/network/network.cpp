@@ -86,6 +86,17 @@ bool Network::uses(int relation) const {
   return std::any_of(levels_.begin(), levels_.end(), [&](const Level& l) { return l.relation == relation; });
 }
 
+std::vector<int> Network::read_by_parents(int level) const {
+  std::vector<int> slots;
+  for (int k = 0; k < int(slots_.size()); ++k)
+    if (level > 0 && slots_[k].level == level &&
+        std::any_of(double_.steps.begin(), double_.steps.end(), [&](const auto& step) {
+          return step.gate && step.gate->aggregates && std::count(step.inputs.begin(), step.inputs.end(), k) > 0;
+        }))
+      slots.push_back(k);
+  return slots;
+}
+
 template <class Real> Engine<Real> Network::make_engine(bool describe) {
   Engine<Real> e;
   e.wanted.resize(2 * sets_.size());

@@ -103,6 +103,8 @@ class Network {
     return std::find(readout_.begin(), readout_.end(), slot) != readout_.end() ||
            std::any_of(outputs_.begin(), outputs_.end(), [&](const Output& o) { return o.slot == slot; });
   }
+  /// Slots of a level whose states levels above read as those of children: what hosts exchange for ghosts
+  std::vector<int> read_by_parents(int level) const;
   const std::vector<ParameterSlice>& parameters() const { return slices_; }
   std::int64_t n_parameters() const { return n_parameters_; }
   /// Largest cutoff of the radial bases of neighbours, Angstrom

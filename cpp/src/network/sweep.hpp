@@ -1,5 +1,7 @@
-// Forward and adjoint of one level of a network on one block. MD codes exchange states of ghosts between levels
-// forwards and their adjoints backwards; so does the potential for systems of several blocks, through SystemStates.
+// Forward and adjoint of one level of a network on one block: the story that every driver tells. A structure in one
+// workspace (potential/closed_sweep.hpp), large systems block by block and hosts that exchange states of ghosts
+// (potential/levels.hpp), and batches (potential/batch_sweep.hpp) differ in where states and intermediate results are
+// kept, and in what they read and seed in between.
 #pragma once
 #include <algorithm>
 
@@ -29,47 +31,56 @@ template <class Real> struct SystemStates {
   bool direct = false;  // no halos: blocks that run at the same time share no child, and add to bar itself
 };
 
+/// A workspace is kept for its block from the first forward to the last adjoint, or it is lent: other blocks use it in
+/// between, so that each level computes its edges anew, and runs forward again before its adjoint.
+enum class Workspaces { kept, lent };
+
 template <class Real> class Sweep {
  public:
-  /// Without `system` the graph must be closed: states of all sets lie in one workspace.
+  /// Without `system` the graph must be closed: states of all sets lie in one workspace, which is kept.
   /// splines: per relation, in the place of radial networks; plain sweeps that want no adjoints of weights
   Sweep(const Network& network, const Graph& graph, const Buffer<Real>& packed, Pass pass, SystemStates<Real>* system,
-        const std::vector<RadialSplines>* splines = nullptr)
+        Workspaces workspaces, const std::vector<RadialSplines>* splines = nullptr)
       : network_(network),
         engine_(network.engine<Real>()),
         graph_(graph),
         packed_(packed),
         tangent_(pass == Pass::tangent),
+        kept_(workspaces == Workspaces::kept),
         system_(system),
         splines_(splines) {}
 
   const Relation& relation(int level) const { return graph_.relations[network_.level(level).relation]; }
 
-  /// Harmonics and radial functions of a block. r_dot: tangents of the edge vectors [3][stride] for tangent sweeps
-  void edges(int relation, const GraphBlock& block, const double* r_dot, Workspace<Real>& ws) const {
-    ws.edges.resize(graph_.relations.size());
-    Edges<Real>& e = ws.edges[relation];
-    e.l_max = engine_.wanted[relation].l_harmonics, e.radials = engine_.wanted[relation].radials;
-    e.splines = splines_ ? &(*splines_)[relation] : nullptr;
-    e.resize(block.n_edges(), tangent_);
-    std::copy(block.r.begin(), block.r.end(), e.r.value.data());
-    if (tangent_ && r_dot) std::copy(r_dot, r_dot + block.r.size(), e.r.dot.data());
-    tangent_ ? edges_forward<true>(e) : edges_forward<false>(e);
-  }
-  /// r_bar of the edges from what the adjoints of the levels left in them
-  void edges_back(int relation, Workspace<Real>& ws) const {
-    tangent_ ? edges_adjoint<true>(ws.edges[relation]) : edges_adjoint<false>(ws.edges[relation]);
+  /// Leaf states and their adjoints, which are zero, and room for the persistent slots of the whole system. Without
+  /// `system` everything lies in the one workspace.
+  void begin(Workspace<Real>* closed = nullptr) const {
+    const std::size_t n = engine_.steps.size();
+    if (!system_) {
+      closed->x.resize(n), closed->bar.resize(n), closed->written.resize(n);
+      for (std::size_t slot = 0; slot < n; ++slot)
+        if (!engine_.steps[slot].gate) leaf(int(slot), closed->x[slot], closed->bar[slot]), closed->written[slot] = 1;
+      return;
+    }
+    std::size_t blocks = 0;
+    for (const Relation& r : graph_.relations) blocks = std::max(blocks, r.blocks.size());
+    system_->x.resize(n), system_->bar.resize(n), system_->halo_bar.resize(system_->direct ? 0 : blocks);
+    for (auto& b : system_->halo_bar) b.resize(n);
+    for (std::size_t slot = 0; slot < n; ++slot)
+      if (outside(int(slot))) {
+        const std::ptrdiff_t size = engine_.layouts[slot].node_size() * graph_.sets[network_.slots()[slot].set].n;
+        system_->x[slot].resize(size, tangent_);
+        system_->bar[slot].resize(size, tangent_);
+        clear(system_->bar[slot]);
+        if (!engine_.steps[slot].gate) leaf(int(slot), system_->x[slot], system_->bar[slot]);
+      }
   }
 
-  /// Leaf states of all atoms, for a closed graph; their adjoints zero. (prepare_system does it for others.)
-  void leaves(Workspace<Real>& ws) const {
-    ws.x.resize(engine_.steps.size()), ws.bar.resize(engine_.steps.size()), ws.written.resize(engine_.steps.size());
-    for (std::size_t slot = 0; slot < engine_.steps.size(); ++slot)
-      if (!engine_.steps[slot].gate) leaf(int(slot), ws.x[slot], ws.bar[slot]), ws.written[slot] = 1;
-  }
-  /// All gates of a level; scratch slots of the level are kept in ws for the adjoint.
-  void forward(int level, int block_index, Workspace<Real>& ws) const {
+  /// Edges, where no level below has left them, and all gates of a level; its scratch slots stay in ws for the adjoint.
+  /// r_dot: tangents of the edge vectors [3][stride], for tangent sweeps
+  void forward(int level, int block_index, Workspace<Real>& ws, const double* r_dot = nullptr) const {
     const GraphBlock& block = relation(level).blocks[block_index];
+    if (!kept_ || lowest(level)) edges(level, block, r_dot, ws);
     ws.x.resize(engine_.steps.size()), ws.bar.resize(engine_.steps.size());
     for (const auto& step : engine_.steps) {
       if (step.level != level) continue;
@@ -77,27 +88,17 @@ template <class Real> class Sweep {
       step.gate->forward(tangent_, bind(step, block_index, ws));
     }
   }
-  /// Adjoints of this level begin anew: what the caller seeds and what blocks share is zero, the rest unwritten.
-  void clear(int level, int block_index, Workspace<Real>& ws) const {
-    const GraphBlock& block = relation(level).blocks[block_index];
-    ws.written.resize(engine_.steps.size());
-    for (const auto& step : engine_.steps) {
-      if (step.level != level) continue;
-      if (!outside(step.output)) {
-        ws.bar[step.output].resize(engine_.layouts[step.output].node_size() * block.n, tangent_);
-        ws.written[step.output] = 0;
-        if (network_.seeded(step.output)) write_zeros(step.output, ws);
-      }
-      for (int input : step.inputs)
-        if (in_halo(input, level)) {
-          PlaneBuffer<Real>& halo = system_->halo_bar[block_index][input];
-          halo.resize(engine_.layouts[input].node_size() * block.halo.size(), tangent_);
-          clear(halo);
-        }
-    }
-  }
-  /// The gates of a level in reverse. weights_bar: adjoint of the packed weights, or null
-  void adjoint(int level, int block_index, Want want, Real* weights_bar, Workspace<Real>& ws) const {
+  /// The gates of a level in reverse. `seed` is called when its adjoints have begun, to add to those of seeded slots.
+  /// Where no level below adds to the adjoints of the edges, r_bar of the edges is there in the end.
+  /// weights_bar: adjoint of the packed weights, or null
+  template <class Seed>
+  void adjoint(int level, int block_index, Want want, Real* weights_bar, Workspace<Real>& ws, Seed seed) const {
+    if (system_) clear(level, block_index, ws);
+    else if (level == network_.levels())  // levels write to each other's slots in the one workspace
+      for (int k = level; k >= 1; --k) clear(k, block_index, ws);
+    seed();
+    Edges<Real>& edges = ws.edges[network_.level(level).relation];
+    if (want.edges && (!kept_ || highest(level))) edges.clear_adjoints(tangent_);
     for (auto step = engine_.steps.rbegin(); step != engine_.steps.rend(); ++step) {
       if (step->level != level) continue;
       if (!outside(step->output) && !ws.written[step->output]) write_zeros(step->output, ws);
@@ -114,6 +115,7 @@ template <class Real> class Sweep {
       view.weights_bar = weights_bar ? weights_bar + step->weights : nullptr;
       step->gate->adjoint(tangent_, want, view);
     }
+    if (want.edges && (!kept_ || lowest(level))) tangent_ ? edges_adjoint<true>(edges) : edges_adjoint<false>(edges);
   }
   /// The state of a slot as the gates of `level` see it
   State<Real> state(int slot, int level, int block_index, Workspace<Real>& ws) const {
@@ -154,24 +156,50 @@ template <class Real> class Sweep {
       }
     }
   }
-  /// Room for the persistent slots of the whole system, adjoints zero
-  void prepare_system() const {
-    const std::size_t n = engine_.steps.size();
-    std::size_t blocks = 0;
-    for (const Relation& r : graph_.relations) blocks = std::max(blocks, r.blocks.size());
-    system_->x.resize(n), system_->bar.resize(n), system_->halo_bar.resize(system_->direct ? 0 : blocks);
-    for (auto& b : system_->halo_bar) b.resize(n);
-    for (std::size_t slot = 0; slot < n; ++slot)
-      if (outside(int(slot))) {
-        const std::ptrdiff_t size = engine_.layouts[slot].node_size() * graph_.sets[network_.slots()[slot].set].n;
-        system_->x[slot].resize(size, tangent_);
-        system_->bar[slot].resize(size, tangent_);
-        clear(system_->bar[slot]);
-        if (!engine_.steps[slot].gate) leaf(int(slot), system_->x[slot], system_->bar[slot]);
-      }
-  }
 
  private:
+  /// Does no level below, none above, use the relation of this one?
+  bool lowest(int level) const {
+    for (int k = 1; k < level; ++k)
+      if (network_.level(k).relation == network_.level(level).relation) return false;
+    return true;
+  }
+  bool highest(int level) const {
+    for (int k = level + 1; k <= network_.levels(); ++k)
+      if (network_.level(k).relation == network_.level(level).relation) return false;
+    return true;
+  }
+  /// Harmonics and radial functions of a block
+  void edges(int level, const GraphBlock& block, const double* r_dot, Workspace<Real>& ws) const {
+    const int relation = network_.level(level).relation;
+    ws.edges.resize(graph_.relations.size());
+    Edges<Real>& e = ws.edges[relation];
+    e.l_max = engine_.wanted[relation].l_harmonics, e.radials = engine_.wanted[relation].radials;
+    e.splines = splines_ ? &(*splines_)[relation] : nullptr;
+    e.resize(block.n_edges(), tangent_);
+    std::copy(block.r.begin(), block.r.end(), e.r.value.data());
+    if (tangent_ && r_dot) std::copy(r_dot, r_dot + block.r.size(), e.r.dot.data());
+    tangent_ ? edges_forward<true>(e) : edges_forward<false>(e);
+  }
+  /// Adjoints of this level begin anew: what the caller seeds and what blocks share is zero, the rest unwritten.
+  void clear(int level, int block_index, Workspace<Real>& ws) const {
+    const GraphBlock& block = relation(level).blocks[block_index];
+    ws.written.resize(engine_.steps.size());
+    for (const auto& step : engine_.steps) {
+      if (step.level != level) continue;
+      if (!outside(step.output)) {
+        ws.bar[step.output].resize(engine_.layouts[step.output].node_size() * block.n, tangent_);
+        ws.written[step.output] = 0;
+        if (network_.seeded(step.output)) write_zeros(step.output, ws);
+      }
+      for (int input : step.inputs)
+        if (in_halo(input, level)) {
+          PlaneBuffer<Real>& halo = system_->halo_bar[block_index][input];
+          halo.resize(engine_.layouts[input].node_size() * block.halo.size(), tangent_);
+          clear(halo);
+        }
+    }
+  }
   void leaf(int slot, PlaneBuffer<Real>& x, PlaneBuffer<Real>& bar) const {
     const Layout<Real>& layout = engine_.layouts[slot];
     const int n = graph_.sets[0].n, row = layout.row(0), channels = layout[0].channels();
@@ -230,7 +258,7 @@ template <class Real> class Sweep {
   const Engine<Real>& engine_;
   const Graph& graph_;
   const Buffer<Real>& packed_;
-  bool tangent_;
+  bool tangent_, kept_;
   SystemStates<Real>* system_;
   const std::vector<RadialSplines>* splines_;
 };

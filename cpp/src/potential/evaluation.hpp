@@ -1,12 +1,11 @@
 // One evaluation of a network on a graph: energies of nodes, forces, virial, states of covariant outputs; in double or
 // in single precision. Differences of positions, forces and all sums over edges and nodes are double in both.
 //
-// A graph of one block runs from the first to the last gate in one workspace. Others run level by level over blocks:
-// states of a level that others read, and their adjoints, are arrays of the whole system; everything between lives in
-// the workspace of a thread, and the forward pass of a block is run again before its adjoint. The last level runs
-// forward and back at once.
+// A graph of one block runs from the first to the last gate in one workspace (closed_sweep.hpp), others level by level
+// over blocks (levels.hpp).
 #pragma once
-#include "potential/closed_sweep.hpp"
+#include "base/vec3.hpp"
+#include "network/sweep.hpp"
 
 namespace nbcore {
 

@@ -95,6 +95,25 @@ Graph build_graph(const Structure& s, std::span<const int> species, const Networ
   return graph;
 }
 
+Graph build_domain_graph(const Structure& s, std::span<const int> species, const Network& network, double r_min,
+                         int max_block, int n_owned) {
+  const int n_atoms = int(s.positions.size());
+  if (n_owned < 0 || n_owned > n_atoms)
+    throw InputError(message("a domain of ", n_atoms, " atoms cannot own ", n_owned, " of them"));
+  if (s.pbc[0] || s.pbc[1] || s.pbc[2] || network.sets().size() > 1)
+    throw InputError("domains are for networks on atoms alone, and have copies of atoms in the place of periods");
+  const NeighbourList list = neighbours(s.positions, s.cell, s.pbc, list_cutoff(network, r_min), r_min);
+  Blocking blocking;
+  blocking.order.resize(n_atoms);
+  std::iota(blocking.order.begin(), blocking.order.end(), 0);
+  if (n_owned > 0) bisect(std::span(blocking.order).first(n_owned), s.positions, max_block, blocking.sizes);
+  Graph graph = graph_of_neighbours(list, species, network, std::move(blocking));
+  graph.coloured = n_owned >= coloured_from;
+  index_writers(graph.relations[0], n_atoms, graph.coloured);
+  add_leaves(s, network, graph);
+  return graph;
+}
+
 Graph graph_of_neighbours(const NeighbourList& list, std::span<const int> species, const Network& network,
                           Blocking blocking) {
   const int n_atoms = int(blocking.order.size()), n_species = network.n_species();

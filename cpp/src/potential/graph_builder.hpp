@@ -30,6 +30,10 @@ Graph build_graph(const Structure& s, std::span<const int> species, const Networ
 /// The same, with a search for the neighbours
 Graph build_graph(const Structure& s, std::span<const int> species, const Network& network, double r_min,
                   int max_block);
+/// Of one domain of a larger system: its first n_owned atoms are parents, the others copies of atoms elsewhere that are
+/// children alone. The structure has no periods: images are copies, too. See Levels.
+Graph build_domain_graph(const Structure& s, std::span<const int> species, const Network& network, double r_min,
+                         int max_block, int n_owned);
 double list_cutoff(const Network& network, double r_min);
 
 /// Numbers of atoms in the order of the graph, cut into blocks

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "potential/evaluation.hpp"
+#include "potential/graph_builder.hpp"
 #include "potential/outputs.hpp"
 #include "potential/verlet_list.hpp"
 

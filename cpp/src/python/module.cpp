@@ -38,6 +38,7 @@ PYBIND11_MODULE(_core, m) {
   nbcore::python::bind_gates(m);
   nbcore::python::bind_scheme(m);
   nbcore::python::bind_potential(m);
+  nbcore::python::bind_levels(m);
   nbcore::python::bind_training(m);
   nbcore::python::bind_so3(m);
   nbcore::python::bind_bench(m);

@@ -11,6 +11,7 @@ using Doubles = pybind11::array_t<double, pybind11::array::c_style | pybind11::a
 
 void bind_gates(pybind11::module_& m);
 void bind_potential(pybind11::module_& m);
+void bind_levels(pybind11::module_& m);
 void bind_training(pybind11::module_& m);
 void bind_neighbours(pybind11::module_& m);
 void bind_model_file(pybind11::module_& m);

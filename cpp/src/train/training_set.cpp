@@ -6,6 +6,7 @@
 
 #include "base/error.hpp"
 #include "base/threads.hpp"
+#include "potential/closed_sweep.hpp"
 
 namespace nbcore {
 
@@ -202,44 +203,17 @@ class TrainingSet::Group {
     return total;
   }
 
-  /// Tangents of edge vectors: along v = dL/dF a node moves as its atoms do, with the coefficients of its position
+  /// Tangents of edge vectors along v = dL/dF and the strain S = dL/dW
   void edge_tangents(int m, double weight) {
     const Graph& g = graph(m);
-    const LossSeeds& seeds = seeds_[m];
-    std::vector<std::vector<Vec3>> v;
-    for (const NodeSet& set : g.sets) {
-      v.emplace_back(set.n, Vec3{});
-      for (int k = 0; k < set.n; ++k) {
-        const int node = set.order[k];
-        if (v.size() == 1) {
-          v[0][k] = seeds.v[node];
-          continue;
-        }
-        for (std::int64_t a = set.first[node]; a < set.first[node + 1]; ++a)
-          for (int c = 0; c < 3; ++c) v.back()[k][c] += set.coefficient[a] * seeds.v[set.atom[a]][c];
-      }
-    }
+    const std::vector<std::vector<Vec3>> v = node_tangents(g, seeds_[m].v);
     auto& r_dot = sweep_.memory(m).r_dot;
     r_dot.resize(g.relations.size());
-    for (std::size_t number = 0; number < g.relations.size(); ++number) {
-      const Relation& relation = g.relations[number];
-      r_dot[number].resize(std::max(r_dot[number].size(), relation.blocks.size()));
-      for (std::size_t b = 0; b < relation.blocks.size(); ++b) {
-        const GraphBlock& block = relation.blocks[b];
-        const std::int64_t stride = block.stride();
-        std::vector<double>& to = r_dot[number][b];
-        to.assign(block.r.size(), 0.0);
-        for (int i = 0; i < block.n; ++i)
-          for (std::int64_t e = block.edge_first[i]; e < block.edge_first[i + 1]; ++e) {
-            const Vec3& origin =
-                relation.pairs ? v[relation.children][block.partner[e]] : v[relation.parents][block.first + i];
-            for (int c = 0; c < 3; ++c) {
-              double t = v[relation.children][block.child[e]][c] - origin[c];
-              for (int d = 0; d < 3; ++d) t += seeds.S[c][d] * block.r[d * stride + e];
-              to[c * stride + e] = weight * t;
-            }
-          }
-      }
+    for (std::size_t k = 0; k < g.relations.size(); ++k) {
+      const Relation& relation = g.relations[k];
+      r_dot[k].resize(std::max(r_dot[k].size(), relation.blocks.size()));
+      for (std::size_t b = 0; b < relation.blocks.size(); ++b)
+        nbcore::edge_tangents(relation, relation.blocks[b], v, seeds_[m].S, weight, r_dot[k][b]);
     }
   }
 

@@ -8,8 +8,8 @@
 #include <mutex>
 #include <span>
 
+#include "potential/batch_sweep.hpp"
 #include "potential/potential.hpp"
-#include "train/batch_sweep.hpp"
 #include "train/loss.hpp"
 
 namespace nbcore {

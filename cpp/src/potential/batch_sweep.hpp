@@ -64,7 +64,7 @@ class BatchSweep {
     pass_ = pass;
     each_member([&](int m) {
       memory_[m]->system.direct = graphs_[m]->closed;
-      sweep(m).prepare_system();
+      sweep(m).begin();
     });
     for (int level = 1; level <= to; ++level)
       largest_first(
@@ -126,39 +126,22 @@ class BatchSweep {
     if (threads_ > 1) std::sort(order.begin(), order.end());
     parallel_for(n, threads_, [&](int k, int) { f(order[k].second); });
   }
-  Sweep<double> sweep(int m) const { return {network_, *graphs_[m], packed_, pass_, &memory_[m]->system}; }
-  /// Does no level below use the relation of this one?
-  bool lowest(int level) const {
-    for (int k = 1; k < level; ++k)
-      if (network_.level(k).relation == network_.level(level).relation) return false;
-    return true;
-  }
-  bool highest(int level) const {
-    for (int k = level + 1; k <= network_.levels(); ++k)
-      if (network_.level(k).relation == network_.level(level).relation) return false;
-    return true;
+  Sweep<double> sweep(int m) const {
+    return {network_, *graphs_[m], packed_, pass_, &memory_[m]->system, Workspaces::kept};
   }
   template <class F> void forward_block(int level, int k, F read) {
     const auto [m, b, buffer] = tasks_[level - 1][k];
     const int relation = network_.level(level).relation;
     const Sweep<double> s = sweep(m);
     Workspace<double>& ws = *memory_[m]->workspaces[relation][b];
-    if (lowest(level))
-      s.edges(relation, s.relation(level).blocks[b],
-              pass_ == Pass::tangent ? memory_[m]->r_dot[relation][b].data() : nullptr, ws);
-    s.forward(level, b, ws);
+    s.forward(level, b, ws, pass_ == Pass::tangent ? memory_[m]->r_dot[relation][b].data() : nullptr);
     read(Place{m, level, b, s, ws});
   }
   template <class F> void adjoint_block(int level, int k, Want want, double* weights_bar, F seed) {
     const auto [m, b, buffer] = tasks_[level - 1][k];
-    const int relation = network_.level(level).relation;
     const Sweep<double> s = sweep(m);
-    Workspace<double>& ws = *memory_[m]->workspaces[relation][b];
-    if (want.edges && highest(level)) ws.edges[relation].clear_adjoints(pass_ == Pass::tangent);
-    s.clear(level, b, ws);
-    seed(Place{m, level, b, s, ws});
-    s.adjoint(level, b, want, weights_bar, ws);
-    if (want.edges && lowest(level)) s.edges_back(relation, ws);
+    Workspace<double>& ws = *memory_[m]->workspaces[network_.level(level).relation][b];
+    s.adjoint(level, b, want, weights_bar, ws, [&] { seed(Place{m, level, b, s, ws}); });
   }
 
   const Network& network_;

@@ -1,0 +1,56 @@
+#include "potential/hessian_products.hpp"
+
+#include "potential/edge_forces.hpp"
+
+namespace nbcore {
+
+namespace {
+constexpr int max_block = 32;
+constexpr Want of_edges{true, false};
+const auto nothing = [](const BatchSweep::Place&) {};
+}  // namespace
+
+HessianProducts::HessianProducts(const Potential& potential, const Structure& s, int threads)
+    : network_(potential.network()),
+      graph_(build_graph(s, potential.species_of(s.numbers), network_, potential.r_min(), max_block)),
+      sweep_(network_, potential.packed<double>(), {&graph_}, threads, memory_, buffer_of_, 0) {
+  if (!potential.has_energy()) throw InputError("this potential gives no energy, so that there is no Hessian");
+  sweep_.forward(Pass::plain, network_.levels() - 1, nothing);
+  const double scale = potential.scale();
+  sweep_.adjoint(of_edges, true, {}, nothing, [&](const BatchSweep::Place& place) {
+    for (int slot : network_.readout()) {
+      if (network_.slots()[slot].level != place.level) continue;
+      const State<double> e = place.state(slot);
+      for (int i = 0; i < place.graph_block().n; ++i) e.own_bar(0).value[i * e.layout->row(0)] -= scale;
+    }
+  });
+}
+
+HessianProducts::Derivatives HessianProducts::along(const std::vector<Vec3>& v, const Mat3& S) {
+  const std::vector<std::vector<Vec3>> tangents = node_tangents(graph_, v);
+  auto& r_dot = sweep_.memory(0).r_dot;
+  r_dot.resize(graph_.relations.size());
+  for (std::size_t k = 0; k < graph_.relations.size(); ++k) {
+    const Relation& relation = graph_.relations[k];
+    r_dot[k].resize(relation.blocks.size());
+    for (std::size_t b = 0; b < relation.blocks.size(); ++b)
+      edge_tangents(relation, relation.blocks[b], tangents, S, 1.0, r_dot[k][b]);
+  }
+  sweep_.forward(Pass::tangent, network_.levels() - 1, nothing);
+  sweep_.adjoint(of_edges, true, {}, nothing, nothing);  // the seeds are constant: no tangents of theirs
+
+  Derivatives d;
+  std::vector<std::vector<Vec3>> on_nodes;
+  for (const NodeSet& set : graph_.sets) on_nodes.emplace_back(set.n, Vec3{});
+  sweep_.each_edges(0, [&](int k, int b, const Edges<double>& edges) {
+    const Relation& relation = graph_.relations[k];
+    const GraphBlock& block = relation.blocks[b];
+    add_edge_force_tangents(relation, block, edges, on_nodes[relation.children].data(),
+                            on_nodes[relation.parents].data() + block.first, d.virial);
+  });
+  d.forces.assign(graph_.n_atoms(), Vec3{});
+  add_forces_on_atoms(graph_, on_nodes, d.forces);
+  return d;
+}
+
+}  // namespace nbcore

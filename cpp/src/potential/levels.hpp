@@ -1,0 +1,74 @@
+// A network on a graph of many blocks, level by level. States of a level that others read, and their adjoints, are
+// arrays of the whole system; everything between lives in the workspace of a thread, and the forward pass of a block is
+// run again before its adjoint. The last level runs forward and back at once.
+//
+// The atoms may be those of one domain of a larger system, with copies of atoms of other domains around them (ghosts).
+// A host that has their states exchanges them between the levels:
+//
+//   levels.begin();
+//   for (k = 1 .. size() - 1)  levels.forward(k);   read_states(k, owned atoms that others copy) -> write_states(k,
+//   ghosts) for (k = size() .. 1)      levels.adjoint(k);   take_adjoints(k - 1, ghosts) -> add_adjoints(k - 1, their
+//   owners) levels.finish();           forces on ghosts -> added to those of their owners
+//
+// Leaf states (level 0) are inputs: nothing is exchanged for them, and nothing after the adjoint of level 1.
+#pragma once
+#include <span>
+
+#include "potential/edge_forces.hpp"
+#include "potential/evaluation.hpp"
+
+namespace nbcore {
+
+template <class Real> class Levels {
+ public:
+  /// Adds to what is in `to`, see evaluate(), which has room for all atoms, ghosts included. Everything given must
+  /// outlive the levels.
+  Levels(const Network& network, const Graph& graph, const Buffer<Real>& packed,
+         const std::vector<RadialSplines>* splines, double scale, int threads, EvaluationSpace<Real>& space,
+         Evaluation& to);
+
+  int size() const { return network_.levels(); }
+  void begin();
+  /// States of a level, on the blocks that the levels above want to know
+  void forward(int level);
+  /// The level's energies, and the adjoints of its edges and of the states that it reads. Levels with nothing above run
+  /// forward here.
+  void adjoint(int level);
+  /// Forces on atoms, virial and energies of atoms
+  void finish();
+
+  /// How many numbers of an atom the levels above `level` read as states of its children
+  std::size_t row_size(int level) const;
+  /// Rows [2l+1][channel] of part after part, without padding, of atoms in the order of the user
+  void read_states(int level, std::span<const std::int32_t> atoms, Real* rows);
+  void write_states(int level, std::span<const std::int32_t> atoms, const Real* rows);
+  /// The adjoints of such rows, which are zero after it
+  void take_adjoints(int level, std::span<const std::int32_t> atoms, Real* rows);
+  void add_adjoints(int level, std::span<const std::int32_t> atoms, const Real* rows);
+
+ private:
+  int n_blocks(int level) const;
+  template <class F> void each_block(int level, F f) {
+    parallel_for(n_blocks(level), threads_, [&](int b, int t) { f(b, *space_.workspaces[t]); });
+  }
+  void forward(int level, int block, Workspace<Real>& ws);
+  void adjoint(int level, int block, Workspace<Real>& ws);
+  void gather_forces();
+  template <class Number, class F>
+  void each_row(int level, std::span<const std::int32_t> atoms, bool adjoints, Number* rows, F f);
+
+  const Network& network_;
+  const Graph& graph_;
+  double scale_;
+  int threads_;
+  EvaluationSpace<Real>& space_;
+  Evaluation& to_;
+  Sweep<Real> sweep_;
+  std::vector<std::int32_t> place_;                          // of the user's atoms in the graph, when first asked for
+  std::vector<std::vector<Vec3>> on_nodes_;                  // forces per set
+  std::vector<std::vector<double>> energies_;                // [set][node]
+  std::vector<std::vector<std::vector<Vec3>>> halo_forces_;  // [relation][block][row]
+  std::vector<std::vector<Mat3>> virials_;                   // [relation][block]
+};
+
+}  // namespace nbcore

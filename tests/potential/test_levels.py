@@ -1,0 +1,104 @@
+"""A network level by level on domains that exchange states of ghosts, against the whole system."""
+
+import itertools
+
+import numpy as np
+import pytest
+from random_structures import SYMBOLS, TRICLINIC, network, positions
+
+import nbcore
+from nbcore import _core
+from nbcore.errors import InputError
+
+CELL = 2.4 * TRICLINIC
+
+
+def domains(x, cell, cutoff, owner, n_domains):
+    """Per domain: (owned atoms, [(atom, shift) of each ghost]); ghosts are all images within the cutoff."""
+    images = [np.array(s) @ cell for s in itertools.product((-1, 0, 1), repeat=3)]
+    for d in range(n_domains):
+        owned = np.flatnonzero(owner == d)
+        ghosts = [
+            (j, shift)
+            for j, shift in itertools.product(range(len(x)), images)
+            if (owner[j] != d or shift.any())
+            and len(owned)
+            and np.linalg.norm(x[j] + shift - x[owned], axis=1).min() < cutoff
+        ]
+        yield owned, ghosts
+
+
+@pytest.mark.parametrize("name", ["nbody", "nbody-1", "nbody-3", "nbody-radial", "kondor-3", "cormorant"])
+@pytest.mark.parametrize("n_domains", [2, 3])
+def test_domains_with_ghosts_give_the_whole_system(name, n_domains):
+    rng = np.random.default_rng(11)
+    potential = network(name)
+    potential.radial_splines = False
+    x, numbers = positions(rng, 75, cell=CELL), rng.choice([1, 6, 8], 75)
+    whole = potential.compute(x, numbers, CELL, True)
+
+    fraction = (x @ np.linalg.inv(CELL)[:, 0]) % 1
+    owner = np.minimum((fraction * 2).astype(int), 1)  # a third domain has no atoms
+    parts = list(domains(x, CELL, potential.cutoff, owner, n_domains))
+    runs, where = [], [None] * len(x)
+    for owned, ghosts in parts:
+        r = np.concatenate([x[owned], *([x[j] + shift] for j, shift in ghosts)])
+        z = np.concatenate([numbers[owned], [numbers[j] for j, _ in ghosts]]).astype(int)
+        runs.append(_core.Domain(potential._core, r, z.tolist(), len(owned), 2))
+        for k, atom in enumerate(owned):
+            where[atom] = len(runs) - 1, k
+
+    top = runs[0].levels
+    for level in range(1, top):
+        for run in runs:
+            run.forward(level)
+        for run, (owned, ghosts) in zip(runs, parts, strict=True):
+            for k, (atom, _) in enumerate(ghosts):
+                d, place = where[atom]
+                run.write_states(level, [len(owned) + k], runs[d].read_states(level, [place]))
+    for level in range(top, 0, -1):
+        for run in runs:
+            run.adjoint(level)
+        if level == 1:
+            break
+        for run, (owned, ghosts) in zip(runs, parts, strict=True):
+            for k, (atom, _) in enumerate(ghosts):
+                rows = run.take_adjoints(level - 1, [len(owned) + k])
+                d, place = where[atom]
+                runs[d].add_adjoints(level - 1, [place], rows)
+
+    energies, forces, virial = np.zeros(len(x)), np.zeros((len(x), 3)), np.zeros((3, 3))
+    for run, (owned, ghosts) in zip(runs, parts, strict=True):
+        e, f, w = run.finish()
+        energies[owned] += e[: len(owned)]
+        assert not e[len(owned) :].any()
+        np.add.at(forces, [*owned, *(atom for atom, _ in ghosts)], f)
+        virial += w
+    size = np.abs(whole.forces).max()
+    assert np.abs(energies - whole.energies).max() < 1e-12 * max(1, np.abs(whole.energies).max())
+    assert np.abs(forces - whole.forces).max() < 1e-12 * size
+    assert np.abs(virial - whole.virial).max() < 1e-11 * max(size, np.abs(whole.virial).max())
+
+
+def test_rows_are_what_children_are_read_for():
+    potential = nbcore.presets.nbody(species=SYMBOLS, cutoff=3.2, channels=6, l_states=1)
+    domain = _core.Domain(potential._core, np.eye(3), [1, 6, 8], 2, 1)
+    assert domain.row_size(1) == 6 * (1 + 3)  # psi1 alone, without padding
+    assert domain.row_size(2) == 0
+    assert domain.read_states(1, [0, 2]).shape == (2, 24)
+
+
+def test_wrong_domains_are_refused():
+    potential = nbcore.presets.nbody(species=SYMBOLS, cutoff=3.2, channels=6)
+    x = 1.5 * np.eye(3)
+    for owned in (-1, 4):
+        with pytest.raises(InputError, match="cannot own"):
+            _core.Domain(potential._core, x, [1, 6, 8], owned, 1)
+    domain = _core.Domain(potential._core, x, [1, 6, 8], 2, 1)
+    for call in (domain.forward, domain.adjoint, domain.row_size):
+        with pytest.raises(InputError, match="levels are 1 to 2"):
+            call(3)
+    with pytest.raises(InputError, match="no atom 3"):
+        domain.read_states(1, [3])
+    with pytest.raises(InputError, match="rows: expected 24 numbers, got 23"):
+        domain.write_states(1, [0], np.zeros(23))
