@@ -16,6 +16,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np  # noqa: E402
 from ase.build import bulk  # noqa: E402
 from ase.neighborlist import primitive_neighbor_list  # noqa: E402
+
 from nbcore._core import neighbours  # noqa: E402
 
 CUTOFF = 5.0

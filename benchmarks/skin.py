@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 
 import numpy as np
-from nbcore.evaluator import Evaluator
 
 import nbcore
 from nbcore.bench.models import batch, silicon
+from nbcore.evaluator import Evaluator
 
 SMALL, MEDIUM = dict(channels=32, levels=1, l_states=0), dict(channels=64, l_states=1)
 CASES = {

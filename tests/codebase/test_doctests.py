@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import rich.console
 import scipy.optimize
-from nbcore.evaluator import Evaluator
 
 import nbcore
 from nbcore import train
 from nbcore.ase import NBCoreCalculator
 from nbcore.evaluate import errors
+from nbcore.evaluator import Evaluator
 
 MOLECULE = Path(__file__).parents[2] / "examples" / "molecule"
 

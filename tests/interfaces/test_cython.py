@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from nbcore.evaluator import Evaluator
 
 import nbcore
 from nbcore import _core, paths
 from nbcore.errors import InputError, ModelFileError, NumericsError, SpeciesError
+from nbcore.evaluator import Evaluator
 from nbcore.model_file import check_golden, read_description
 
 MOLECULE = np.array([[0, 0, 0], [1.1, 0, 0], [-0.5, 1.0, 0.1], [-0.6, -0.9, 0.3]])

@@ -6,11 +6,11 @@ import sys
 
 import numpy as np
 import pytest
-from nbcore.evaluator import Evaluator
 
 import nbcore
 from nbcore import InputError
 from nbcore._threads import available_cores, cgroup_cores
+from nbcore.evaluator import Evaluator
 from nbcore.presets import nbody
 
 

@@ -5,9 +5,9 @@ import json
 
 import numpy as np
 import pytest
-from nbcore._core import read_model_file, write_model_file
 
 import nbcore
+from nbcore._core import read_model_file, write_model_file
 from nbcore.errors import ModelFileError
 
 

@@ -14,8 +14,8 @@ import textwrap
 
 import numpy as np
 import pytest
-from nbcore._core import read_model_file, write_model_file
 
+from nbcore._core import read_model_file, write_model_file
 from nbcore.errors import InputError, ModelFileError
 
 DESCRIPTION = json.dumps({"species": ["C", "H"], "cutoff": 5.0, "about": {"author": "Zoë"}})

@@ -8,8 +8,8 @@ import pytest
 from ase.neighborlist import neighbor_list
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nbcore._core import neighbours
 
+from nbcore._core import neighbours
 from nbcore.errors import InputError, NumericsError
 
 

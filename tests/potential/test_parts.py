@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from ase.build import bulk, molecule
 from ase.calculators.singlepoint import SinglePointCalculator
-from nbcore.evaluator import Evaluator
 
 import nbcore
 from nbcore.ase import NBCoreCalculator
 from nbcore.cli import main
 from nbcore.errors import InputError, NumericsError
+from nbcore.evaluator import Evaluator
 
 
 def crystal(repeat=(7, 4, 5), seed=0, species=("C", "O", "H")):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nbcore.evaluator import Evaluator
 
 import nbcore
 from nbcore.errors import InputError, NumericsError
+from nbcore.evaluator import Evaluator
 
 SKIN = 0.5
 
