@@ -11,8 +11,8 @@ import time
 
 import numpy as np
 import pytest
-from nbcore._core import read_model_file, write_model_file
 
+from nbcore._core import read_model_file, write_model_file
 from nbcore.files import replacing
 
 
