@@ -9,7 +9,7 @@ import os
 from libc.stdint cimport int64_t
 
 from nbcore import errors
-from nbcore.potential import check_max_bytes
+from nbcore.arguments import check_max_bytes
 
 from nbcore cimport capi
 

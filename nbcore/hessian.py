@@ -6,6 +6,7 @@ import numpy as np
 
 from nbcore import _core
 from nbcore._threads import threads as number_of_threads
+from nbcore.arguments import numbers_of
 from nbcore.errors import InputError
 from nbcore.leaves import leaves_of
 
@@ -58,10 +59,7 @@ def hessian(potential, structure, threads, scheme, leaves) -> np.ndarray:
 
 
 def _finite(name, array) -> np.ndarray:
-    array = np.asarray(array)
-    if array.dtype.kind not in "fiu":
-        raise TypeError(f"{name} must be numbers, got {array.dtype}")
-    array = np.ascontiguousarray(array, dtype=float)
+    array = numbers_of(name, array)
     if not np.all(np.isfinite(array)):
         raise InputError(f"{name}: a number is not finite")
     return array

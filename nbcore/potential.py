@@ -2,13 +2,13 @@
 
 import copy
 import json
-from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
 
 from nbcore import _core
 from nbcore._threads import threads as number_of_threads
+from nbcore.arguments import check_max_bytes, check_structure
 from nbcore.errors import InputError
 from nbcore.files import MODEL, check_output
 from nbcore.hessian import HessianProduct, hessian, hessian_product
@@ -443,36 +443,3 @@ def _restore(description, parameters, E0s, scale, how):
     potential.E0s, potential.scale = E0s, scale
     potential.precision, potential.radial_splines = how["precision"], how["radial_splines"]
     return potential
-
-
-def check_structure(positions, species, cell, pbc):
-    """The four as arrays of the right kind, or an error that says which is not."""
-    positions = _numbers("positions", positions)
-    if positions.size == 0 and positions.ndim < 2:
-        positions = positions.reshape(0, 3)
-    numbers = atomic_numbers(species)
-    cell = np.zeros((3, 3)) if cell is None else _numbers("cell", cell)
-    if cell.shape == (3,):
-        cell = np.diag(cell)
-    flags = np.asarray(pbc)
-    if flags.dtype.kind not in "biu" or flags.shape not in ((), (3,)):
-        raise InputError(f"pbc must be one or three booleans, got {pbc!r}")
-    return positions, numbers, cell, [bool(b) for b in np.broadcast_to(flags, 3)]
-
-
-def check_max_bytes(value) -> float:
-    """A bound on memory, bytes; 0 for None, no bound."""
-    if value is None:
-        return 0.0
-    if not isinstance(value, Real) or isinstance(value, bool):
-        raise TypeError(f"max_bytes must be a number of bytes, or None, got {value!r}")
-    if not 1 <= value < np.inf:
-        raise InputError(f"max_bytes must be a positive number of bytes, or None, got {value!r}")
-    return float(min(value, 2**62))  # an int64 in the C ABI
-
-
-def _numbers(name, array) -> np.ndarray:
-    array = np.asarray(array)
-    if array.dtype.kind not in "fiu" and array.size:
-        raise TypeError(f"{name} must be numbers, got {array.dtype}")
-    return np.ascontiguousarray(array, dtype=float)
