@@ -7,13 +7,16 @@ import numpy as np
 from nbcore import _core
 from nbcore.errors import InputError
 
-__all__ = ["GateRun", "available"]
+__all__ = ["GateRun", "available", "radial_options"]
 
 
 def available() -> dict:
-    """name -> {"summary": str, "options": {option: {"type", "default", "doc"}}, "pairs": bool} of every gate.
+    """name -> {"summary": str, "options": {option: {...}}, "pairs": bool} of every gate.
 
-    "pairs" is true for gates whose edges are the pairs of a node's children.
+    An option has "type", "default" and "doc", and, where it has them, "low" (or "above", excluded), "high", "choices":
+    the table that the core enforces. A default or an end of a range that is a name is the value of that other option;
+    a default None means that not giving it is something else, which "doc" says. The table of the option "radial" is
+    `radial_options`. "pairs" is true for gates whose edges are the pairs of a node's children.
 
     >>> available()["mix"]["summary"]
     'Linear mixing of channels, one matrix per part (Proposition 1); several inputs are summed'
@@ -24,6 +27,15 @@ def available() -> dict:
     }
 
 
+def radial_options() -> dict:
+    """The options of radial functions, as `available` has those of gates.
+
+    >>> radial_options()["n"]["high"]
+    64
+    """
+    return json.loads(_core.radial_options())
+
+
 class GateRun:
     """One gate on a small graph: forward and adjoint, plain and dual, in double or single precision.
 
@@ -32,8 +44,11 @@ class GateRun:
     their groups come in pairs, real parts and imaginary parts. parity of a part: -1, 1, or 0 where it is not tracked.
     n_species: of the nodes. parity: "o3" or "so3".
 
-    States are flat arrays, part after part, each [node][2l+1][channel]. Every array may be a pair (value, tangent);
-    then the sweep is dual: outputs come as pairs too.
+    States are flat arrays, part after part, each [node][2l+1][channel]. Every array may be a pair (value, tangent)
+    where r is one; then the sweep is dual: outputs come as pairs too. dtype: "float64" or "float32", of the kernels.
+    embedded: the gate's nodes are rows of larger arrays, as in a block of a large system; the results are the same.
+
+    Calls come in the order set_graph, forward, adjoint. Raises InputError for whatever does not fit.
 
     >>> run = GateRun({"gate": "mix", "channels": 2}, [[(0, 1, 3)]])
     >>> run.set_graph([0], [], [], np.zeros((0, 3)))
@@ -41,10 +56,16 @@ class GateRun:
     array([1.732, 1.732])
     """
 
-    def __init__(self, spec: dict, inputs=(), n_species: int = 1, parity: str = "o3", dtype="float64"):
+    def __init__(self, spec: dict, inputs=(), n_species: int = 1, parity: str = "o3", dtype="float64",
+                 embedded: bool = False):  # fmt: skip
         parts = [[_whole_part(part) for part in state] for state in inputs]
-        kind = _core.SingleGateFloat if np.dtype(dtype) == np.float32 else _core.SingleGate
-        self._core = kind(json.dumps({"name": "gate", **spec}), parts, n_species, parity == "o3")
+        kinds = {"float64": _core.SingleGate, "float32": _core.SingleGateFloat}
+        if np.dtype(dtype).name not in kinds:
+            raise InputError(f'dtype must be "float64" or "float32", got {dtype!r}')
+        if parity not in ("o3", "so3"):
+            raise InputError(f'parity must be "o3" or "so3", got {parity!r}')
+        kind, n_species = kinds[np.dtype(dtype).name], _whole("n_species", n_species)
+        self._core = kind(json.dumps({"name": "gate", **spec}), parts, n_species, parity == "o3", embedded)
         self._dual = False
 
     @property
@@ -72,13 +93,16 @@ class GateRun:
 
         A gate of pairs also takes the other child of each edge, `partner`; then r = r_child - r_partner.
         """
-        self._dual = isinstance(r, tuple)
-        r = tuple(np.asarray(x, dtype=float) for x in r) if self._dual else (np.asarray(r, dtype=float), None)
-        self._core.set_graph(list(species), list(parent), list(child), list(partner), r, self._dual)
+        dual = isinstance(r, tuple)
+        r = _pair(r) if dual else (_numbers(r), None)
+        ends = [_wholes(name, x) for name, x in
+                dict(species=species, parent=parent, child=child, partner=partner).items()]  # fmt: skip
+        self._core.set_graph(*ends, r, dual)
+        self._dual = dual
 
     def forward(self, parameters, inputs=()):
         """The output state, flat; a pair (value, tangent) for dual graphs."""
-        out = self._core.forward(np.asarray(parameters, dtype=float), [self._pair(x) for x in inputs], self._dual)
+        out = self._core.forward(_numbers(parameters), [self._arrays(x) for x in inputs], self._dual)
         return out if self._dual else out[0]
 
     def adjoint(self, output_bar, edges: bool = True, parameters: bool = True):
@@ -87,35 +111,58 @@ class GateRun:
         Sweeps that exist: plain with edges, with or without parameters; dual with either. The dual adjoint of
         parameters is its tangent alone, the share in a loss gradient.
         """
-        inputs, r, theta = self._core.adjoint(self._pair(output_bar), edges, parameters, self._dual)
+        inputs, r, theta = self._core.adjoint(self._arrays(output_bar), edges, parameters, self._dual)
         shape = None if r[0].size == 0 else (-1, 3)
         r = tuple(x.reshape(shape) if x is not None and shape else x for x in r)
         return ([x if self._dual else x[0] for x in inputs], r if self._dual else r[0], theta)
 
     def repeat_forward(self, times: int) -> None:
         """The kernel alone, `times` times, on what the last `forward` left: to be timed. Results are not read back."""
-        self._core.repeat_forward(self._dual, times)
+        self._core.repeat_forward(self._dual, _whole("times", times))
 
     def repeat_adjoint(self, times: int, edges: bool = True, parameters: bool = True) -> None:
         """The same of the adjoint, after `adjoint`."""
-        self._core.repeat_adjoint(edges, parameters, self._dual, times)
+        self._core.repeat_adjoint(edges, parameters, self._dual, _whole("times", times))
 
-    def _pair(self, x):
+    def _arrays(self, x):
         if isinstance(x, tuple):
-            return tuple(np.asarray(a, dtype=float) for a in x)
-        x = np.asarray(x, dtype=float)
+            if not self._dual:
+                raise InputError("a pair (value, tangent) needs a graph whose r is a pair")
+            return _pair(x)
+        x = _numbers(x)
         return (x, np.zeros_like(x)) if self._dual else (x, None)
 
 
+def _numbers(x):
+    try:
+        return np.asarray(x, dtype=float)
+    except (TypeError, ValueError) as e:
+        raise InputError(f"an array of numbers is expected: {e}") from None
+
+
+def _pair(x):
+    if len(x) != 2:
+        raise InputError(f"a pair (value, tangent) is expected, got {len(x)} arrays")
+    return tuple(_numbers(a) for a in x)
+
+
+def _whole(name, x):
+    if isinstance(x, (bool, np.bool_)) or not isinstance(x, (int, np.integer)) or abs(x) >= 2**31:
+        raise InputError(f"{name} must be a whole number, got {x!r}")
+    return int(x)
+
+
+def _wholes(name, list_):
+    return [_whole(name, x) for x in list_]
+
+
 def _whole_part(part):
-    l, parity, *groups = part  # noqa: E741
-    match groups:
-        case [channels]:
-            return l, parity, 1, channels, False
-        case [n_groups, group]:
-            return l, parity, n_groups, group, False
-        case [n_groups, group, is_complex]:
-            if is_complex and n_groups % 2:
-                raise InputError(f"a complex part has pairs of groups, got {part}")
-            return l, parity, n_groups, group, bool(is_complex)
-    raise InputError(f"a part is (l, parity, channels) or (l, parity, groups, group[, complex]), got {part}")
+    try:
+        l, parity, *groups = part  # noqa: E741
+    except (TypeError, ValueError):
+        groups = []
+    if len(groups) not in (1, 2, 3):
+        raise InputError(f"a part is (l, parity, channels) or (l, parity, groups, group[, complex]), got {part}")
+    is_complex = len(groups) == 3 and bool(groups.pop())
+    n_groups, group = groups if len(groups) == 2 else (1, *groups)
+    return (*(_whole("a number of a part", x) for x in (l, parity, n_groups, group)), is_complex)

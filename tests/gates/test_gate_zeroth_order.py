@@ -222,8 +222,12 @@ def test_scaling_law(paper):
         ({"parities": "odd"}, [[(0, 1, 4)]], 'parities must be "natural" or "all"'),
         ({"l_step": 3}, [[(0, 1, 4)]], "l_step must be a whole number from 1 to 2"),
         ({"l_out": 0, "l_min": 2}, [[(0, 1, 4)]], "no path leads to"),
-        ({"radial": {"cutoff": -1.0}}, [[(0, 1, 4)]], "cutoff must be a positive length"),
-        ({"radial": {"basis": "sinc"}}, [[(0, 1, 4)]], "bessel, chebyshev"),
+        ({"radial": {"cutoff": -1.0}}, [[(0, 1, 4)]], "cutoff must be a number above 0, at most 1000000, got -1.0"),
+        (
+            {"radial": {"basis": "sinc"}},
+            [[(0, 1, 4)]],
+            'basis must be "bessel", "chebyshev", .* or "solid", got "sinc"',
+        ),
         ({}, [], "takes one input"),
     ],
 )

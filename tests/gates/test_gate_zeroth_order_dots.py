@@ -106,10 +106,10 @@ def test_recursion_of_edge_states():
     "change, inputs, text",
     [
         ({}, [], "takes states as inputs"),
-        ({}, [[(0, 1, 4), (1, -1, 5)]], "zeroth_order_dots: all parts of the input must have the same channels"),
+        ({}, [[(0, 1, 4), (1, -1, 5)]], r"\(zeroth_order_dots\): all parts of the input must have the same channels"),
         ({"l_out": 0, "l_min": 2}, [[(0, 1, 4)]], "no path leads to"),
         ({"l_max": 11}, [[(0, 1, 4)]], "l_max must be a whole number from 0 to 10"),
-        ({"radial": {"cutoff": -1.0}}, [[(0, 1, 4)]], "cutoff must be a positive length"),
+        ({"radial": {"cutoff": -1.0}}, [[(0, 1, 4)]], "cutoff must be a number above 0"),
     ],
 )
 def test_refusals(change, inputs, text):

@@ -53,8 +53,8 @@ template <class Real> using Simd = typename Register<Real>::type;
 template <class Real> inline constexpr int width = int(sizeof(Simd<Real>) / sizeof(Real));
 
 /// The smallest multiple of the register width that holds n numbers. Rows of channels are padded to 64 bytes.
-template <class Real> constexpr int padded(int n) {
-  constexpr int unit = 64 / int(sizeof(Real));
+template <class Real, class Integer> constexpr Integer padded(Integer n) {
+  constexpr Integer unit = 64 / sizeof(Real);
   return (n + unit - 1) / unit * unit;
 }
 

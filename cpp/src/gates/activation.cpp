@@ -5,14 +5,24 @@
 
 namespace nbcore {
 
-template <class Real> class Activation : public GateOf<Activation<Real>, Real> {
- public:
-  Activation(const Options&, const std::vector<std::vector<Part>>& inputs, Surroundings&) {
-    if (inputs.size() != 1) throw InputError("gate activation: takes one input");
+namespace {
+
+const OptionTable options = {};
+
+struct Rule : GateRule {
+  static constexpr Reads reads = Reads::nodes;
+
+  Rule(const OptionValues&, const States& inputs, const Surroundings&) {
+    if (inputs.size() != 1) throw InputError("it takes one input");
     for (const Part& p : inputs[0])
-      if (p.l != 0 || p.parity < 0) throw InputError("gate activation: scalars of even parity only");
-    this->output = inputs[0];
+      if (p.l != 0 || p.parity < 0) throw InputError("scalars of even parity only");
+    output.assign(inputs[0].begin(), inputs[0].end());
   }
+};
+
+template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
+ public:
+  Kernels(const Rule&, const States&, std::span<const RadialPlace>) {}
 
   template <class Lane> void forward(Block<Real>& b) const {
     for (int p = 0; p < b.output.layout->size(); ++p) {
@@ -34,6 +44,8 @@ template <class Real> class Activation : public GateOf<Activation<Real>, Real> {
   }
 };
 
-NB_GATE(Activation, "activation", "silu on scalars", "{}")
+}  // namespace
+
+NB_GATE(activation, "silu on scalars")
 
 }  // namespace nbcore

@@ -1,4 +1,4 @@
-// What a gate is given and what it says of itself: states and edges of a block, memory, weights, parameters.
+// What the kernels of a gate are given: states and edges of a block, memory, weights.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -76,55 +76,6 @@ template <class Real> struct Block {
   const Real* copies = nullptr;   // the same weights in another order
   Real* weights_bar = nullptr;    // adjoint of `weights`
   Scratch<Real>* scratch;
-};
-
-/// What a gate may know of its network when it is made, and what it may ask of the edges.
-struct Surroundings {
-  int n_species = 1;               // of its nodes
-  bool own_children = true;        // its nodes are each other's children, as atoms are
-  int n_child_species = 1;         // of their children
-  bool o3 = true;                  // parity tracked; else SO(3) alone
-  int l_harmonics = 0;             // largest l of the harmonics, raised by the gates
-  std::vector<RadialSet> radials;  // different radial functions, added by the gates
-
-  /// Index of radial functions among those of the edges. A basis is there once, whoever asks for it; a network on a
-  /// basis belongs to the gate that asks.
-  int radial(const Radial& r) {
-    if (r.network()) {
-      const int base = basis(r.basis_alone());
-      radials.push_back({r, base});
-      return int(radials.size()) - 1;
-    }
-    const int k = basis(r);
-    radials[k].read = true;
-    return k;
-  }
-
- private:
-  int basis(const Radial& r) {
-    for (std::size_t k = 0; k < radials.size(); ++k)
-      if (radials[k].radial == r) return int(k);
-    radials.push_back({r});
-    return int(radials.size()) - 1;
-  }
-};
-
-/// A named array of weights in the flat parameter vector. Initial values are normal with the given deviation.
-struct ParameterInfo {
-  std::string name;
-  std::vector<std::int64_t> shape;
-  double deviation = 1.0;
-  std::int64_t size() const {
-    std::int64_t n = 1;
-    for (auto d : shape) n *= d;
-    return n;
-  }
-};
-
-/// Where a packed weight comes from: scale times parameter `index` of the gate; index -1 is a constant, padding mostly.
-struct Packed {
-  std::int64_t index = -1;
-  double scale = 0;
 };
 
 }  // namespace nbcore

@@ -10,31 +10,50 @@
 
 namespace nbcore {
 
-template <class Real> class Density : public GateOf<Density<Real>, Real> {
+namespace {
+
+const OptionTable options = {
+    whole("l_max", 3, 0, max_l_network, "largest l of the harmonics"),
+    whole("l_min", 0, 0, "l_max", "smallest l of the harmonics"),
+    whole("l_step", 1, 1, 2, "2: every second l only, l_max, l_max - 2, ..."),
+    flag("by_species", true, "false: one sum over children of all species"),
+    radial_functions("radial basis"),
+    real("scale", 1.0, "factor of the sum, one over the usual number of neighbours, say"),
+};
+
+struct Rule : GateRule {
+  static constexpr Reads reads = Reads::children;
+  int l_max, first_l, l_step;
+  bool by_species;
+  double scale;
+
+  Rule(const OptionValues& o, const States& inputs, const Surroundings& around)
+      : l_max(o.whole("l_max")), l_step(o.whole("l_step")), by_species(o.flag("by_species")), scale(o.real("scale")) {
+    if (!inputs.empty()) throw InputError("its children are leaves; it takes no inputs");
+    first_l = l_max - (l_max - o.whole("l_min")) / l_step * l_step;
+    radials = {radial_of(o)}, l_harmonics = l_max;
+    for (int l = first_l; l <= l_max; l += l_step)
+      output.push_back({l, around.natural(l), by_species ? around.n_child_species : 1, radials[0].width()});
+  }
+};
+
+template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   int radial, n_radial, first_lm, n_lm;
   std::vector<int> part_of;  // [lm] of the output; -1: there is none
   bool by_species;
   Real scale;
 
  public:
-  Density(const Options& spec, const std::vector<std::vector<Part>>& inputs, Surroundings& around) {
-    if (!inputs.empty()) throw InputError("gate density: its children are leaves; it takes no inputs");
-    this->aggregates = true;
-    const int l_max = spec.whole("l_max", 3, 0, max_l_network), l_min = spec.whole("l_min", 0, 0, l_max),
-              l_step = spec.whole("l_step", 1, 1, 2);
-    by_species = spec.get("by_species", true);
-    const Radial basis = radial_option(spec);
-    radial = around.radial(basis), n_radial = basis.width();
-    scale = Real(spec.get("scale", 1.0));
-    around.l_harmonics = std::max(around.l_harmonics, l_max);
-    n_lm = (l_max + 1) * (l_max + 1);
-    part_of.assign(n_lm, -1);
-    const int first = l_max - (l_max - l_min) / l_step * l_step;
-    first_lm = first * first;
-    for (int l = first; l <= l_max; l += l_step) {
-      std::fill_n(part_of.begin() + l * l, 2 * l + 1, int(this->output.size()));
-      this->output.push_back({l, around.o3 ? (l % 2 ? -1 : 1) : 0, by_species ? around.n_child_species : 1, n_radial});
-    }
+  Kernels(const Rule& rule, const States&, std::span<const RadialPlace> places)
+      : radial(places[0].set),
+        n_radial(rule.radials[0].width()),
+        first_lm(rule.first_l * rule.first_l),
+        n_lm((rule.l_max + 1) * (rule.l_max + 1)),
+        part_of(n_lm, -1),
+        by_species(rule.by_species),
+        scale(Real(rule.scale)) {
+    for (int l = rule.first_l, part = 0; l <= rule.l_max; l += rule.l_step, ++part)
+      std::fill_n(part_of.begin() + l * l, 2 * l + 1, part);
   }
 
   template <class Lane> void forward(Block<Real>& b) const {
@@ -157,13 +176,8 @@ template <class Real> class Density : public GateOf<Density<Real>, Real> {
   int group(const Block<Real>& b, std::int64_t edge) const { return by_species ? b.child_species[edge] : 0; }
 };
 
-NB_GATE(Density, "density",
-        "Aggregation of leaves in the radial basis: A[z n] = sum_j Y_lm(r_ij) B_n(r_ij), children of species z", R"({
-  "l_max": {"type": "int", "default": 3, "doc": "largest l of the harmonics"},
-  "l_min": {"type": "int", "default": 0, "doc": "smallest l of the harmonics"},
-  "l_step": {"type": "int", "default": 1, "doc": "2: every second l only, l_max, l_max - 2, ..."},
-  "by_species": {"type": "bool", "default": true, "doc": "false: one sum over children of all species"},
-  "radial": {"type": "radial", "default": {}, "doc": "radial basis"},
-  "scale": {"type": "float", "default": 1.0, "doc": "factor of the sum, one over the usual number of neighbours, say"}})")
+}  // namespace
+
+NB_GATE(density, "Aggregation of leaves in the radial basis: A[z n] = sum_j Y_lm(r_ij) B_n(r_ij), children of species z")
 
 }  // namespace nbcore

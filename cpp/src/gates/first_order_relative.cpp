@@ -9,6 +9,8 @@
 // = 1, radial_mode "all" (w = B_n, a group of channels per function, no parameters), channels "all" (H[i] of channel a,
 // H[j] of channel b, a group per a). r_ij is odd under exchange, so with one scalar channel its sums vanish; even l'
 // keep what is symmetric: the Coulomb energy of charges is l' = 0.
+#include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "gates/gate.hpp"
@@ -16,7 +18,75 @@
 
 namespace nbcore {
 
-template <class Real> class FirstOrderRelative : public GateOf<FirstOrderRelative<Real>, Real> {
+namespace {
+
+const OptionTable options = {
+    whole("l_max", 2, 0, max_l_network, "largest l of the harmonics of r_ij"),
+    whole("l_min", 0, 0, "l_max", "smallest l of the harmonics"),
+    whole("l_out", "l_max", 0, max_l_network, "largest l of the output"),
+    radial_functions("radial basis"),
+    choice("radial_mode", {"mix", "all"}, "mix: weights per path; all: every radial function apart"),
+    choice("channels", {"same", "all"}, "same: channel c of i with channel c of j; all: every pair"),
+    real("scale", 1.0, "factor of the sum"),
+};
+
+struct Rule : GateRule {
+  static constexpr Reads reads = Reads::pairs;
+  struct PairPath {
+    int part1, part2, l12, l, L, out, slot;  // slot: first group of the output part
+  };
+  int l_max, l_min, l_out, channels, groups, copies;  // groups: of a path
+  bool all_radial, all_channels, o3;
+  double scale;
+
+  Rule(const OptionValues& o, const States& inputs, const Surroundings& around)
+      : l_max(o.whole("l_max")),
+        l_min(o.whole("l_min")),
+        l_out(o.whole("l_out")),
+        all_radial(o.is("radial_mode", "all")),
+        all_channels(o.is("channels", "all")),
+        o3(around.o3),
+        scale(o.real("scale")) {
+    if (inputs.size() != 1) throw InputError("it takes one input, the state of the children");
+    radials = {radial_of(o)}, l_harmonics = l_max, copies = all_radial ? radials[0].width() : 1;
+    channels = inputs[0][0].channels(), groups = all_channels ? channels : 1;
+    for (const Part& h : inputs[0])
+      if (h.groups != 1 || h.group != channels) throw InputError("all parts of the input must have the same channels");
+    const std::int64_t n = std::int64_t(paths(inputs[0], output).size());
+    count_terms(n);
+    if (!all_radial) parameters.push_back({"R", {n, radials[0].width(), channels}});
+  }
+
+  /// All paths, and the parts of the output
+  std::vector<PairPath> paths(std::span<const Part> H, std::vector<Part>& parts) const {
+    std::vector<PairPath> found;
+    std::map<std::pair<int, int>, Part> of_type;  // (L, parity)
+    for (int p = 0; p < int(H.size()); ++p)
+      for (int q = p; q < int(H.size()); ++q)
+        for (int l12 = std::abs(H[p].l - H[q].l); l12 <= H[p].l + H[q].l; ++l12)
+          for (int l = l_min; l <= l_max; ++l)
+            for (int L = std::abs(l12 - l); L <= std::min(l12 + l, l_out); ++L) {
+              const int parity = H[p].parity * H[q].parity * (l % 2 ? -1 : 1);
+              if (o3 && parity != (L % 2 ? -1 : 1)) continue;  // natural parity
+              // exchange of i and j takes the sum over a part with itself to minus itself
+              if (p == q && !all_channels && (l12 + l) % 2) continue;
+              Part& part = of_type.try_emplace({L, parity}, Part{L, parity, 0, channels}).first->second;
+              for (int copy = 0; copy < copies; ++copy) {
+                if (std::int64_t(found.size()) >= most_terms) throw InputError("it would have too many paths");
+                found.push_back({p, q, l12, l, L, 0, part.groups});
+                add_groups(part, groups);
+              }
+            }
+    if (found.empty()) throw InputError("no path leads to l <= l_out");
+    std::map<std::pair<int, int>, int> number;
+    for (const auto& [type, part] : of_type) number[type] = int(parts.size()), parts.push_back(part);
+    for (PairPath& path : found)
+      path.out = number[{path.L, H[path.part1].parity * H[path.part2].parity * (path.l % 2 ? -1 : 1)}];
+    return found;
+  }
+};
+
+template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   using V = Simd<Real>;
   static constexpr int w = width<Real>;
   struct Element {  // a number of K that is not always zero
@@ -26,78 +96,36 @@ template <class Real> class FirstOrderRelative : public GateOf<FirstOrderRelativ
     int element, lm;
     Real C;
   };
-  struct Path {
-    int part1, part2, l12, l, L, out = 0, slot = 0;  // slot: first group of the output part
+  struct Path : Rule::PairPath {
     std::vector<Element> elements;
     std::vector<Term> terms;
   };
   std::vector<Path> paths;
-  int radial, n_radial, channels, row, groups, max_elements = 0;  // groups: of a path
+  int radial, n_radial, channels, row, groups, max_elements = 0;
 
  public:
-  static constexpr bool over_pairs = true;
-
-  FirstOrderRelative(const Options& spec, const std::vector<std::vector<Part>>& inputs, Surroundings& around) {
-    if (inputs.size() != 1) throw InputError("gate first_order_relative: takes one input, the state of the children");
-    this->aggregates = true;
-    const int l_max = spec.whole("l_max", 2, 0, max_l_network), l_min = spec.whole("l_min", 0, 0, l_max),
-              l_out = spec.whole("l_out", l_max, 0, max_l_network);
-    const auto choice = [&](const char* key, const char* first) {
-      const std::string value = spec.get<std::string>(key, first);
-      if (value != first && value != "all")
-        throw InputError(
-            message("gate first_order_relative: ", key, " must be \"", first, "\" or \"all\", got \"", value, "\""));
-      return value == "all";
-    };
-    const bool all_radial = choice("radial_mode", "mix"), all_channels = choice("channels", "same");
-    const Radial basis = radial_option(spec);
-    radial = around.radial(basis), n_radial = basis.width();
-    around.l_harmonics = std::max(around.l_harmonics, l_max);
-    const std::vector<Part>& H = inputs[0];
-    channels = H.empty() ? 0 : H[0].channels(), row = padded<Real>(channels), groups = all_channels ? channels : 1;
-    for (const Part& h : H)
-      if (h.groups != 1 || h.group != channels)
-        throw InputError("gate first_order_relative: all parts of the input must have the same channels");
-
-    const int copies = all_radial ? n_radial : 1;
-    std::map<std::pair<int, int>, int> slots;  // (L, parity) -> groups
-    for (int p = 0; p < int(H.size()); ++p)
-      for (int q = p; q < int(H.size()); ++q)
-        for (int l12 = std::abs(H[p].l - H[q].l); l12 <= H[p].l + H[q].l; ++l12)
-          for (int l = l_min; l <= l_max; ++l)
-            for (int L = std::abs(l12 - l); L <= std::min(l12 + l, l_out); ++L) {
-              const int parity = H[p].parity * H[q].parity * (l % 2 ? -1 : 1);
-              if (around.o3 && parity != (L % 2 ? -1 : 1)) continue;  // natural parity
-              // exchange of i and j takes the sum over a part with itself to minus itself
-              if (p == q && !all_channels && (l12 + l) % 2) continue;
-              for (int copy = 0; copy < copies; ++copy) {
-                paths.push_back({p, q, l12, l, L, 0, slots[{L, parity}], {}, {}});
-                slots[{L, parity}] += groups;
-              }
-            }
-    if (paths.empty()) throw InputError("gate first_order_relative: no path leads to l <= l_out");
-    std::map<int, int> part_of;
-    for (const auto& [type, n] : slots) {
-      part_of[type.first] = int(this->output.size());
-      this->output.push_back({type.first, type.second, n, channels});
-    }
-    const Real scale = Real(spec.get("scale", 1.0));
-    for (Path& p : paths) {
-      p.out = part_of[p.L];
-      couple(p, H[p.part1].l, H[p.part2].l, scale);
-      max_elements = std::max(max_elements, int(p.elements.size()));
+  Kernels(const Rule& rule, const States& inputs, std::span<const RadialPlace> places)
+      : radial(places[0].set),
+        n_radial(rule.radials[0].width()),
+        channels(rule.channels),
+        row(padded<Real>(channels)),
+        groups(rule.groups) {
+    std::vector<Part> output;
+    for (const auto& path : rule.paths(inputs[0], output)) {
+      paths.push_back({path, {}, {}});
+      couple(paths.back(), inputs[0][path.part1].l, inputs[0][path.part2].l, Real(rule.scale));
+      max_elements = std::max(max_elements, int(paths.back().elements.size()));
     }
     // weights packed [register][path][n][lane]
-    const int P = int(paths.size());
-    this->packing.resize(std::size_t(row) * P * n_radial);
-    if (!all_radial) this->parameters.push_back({"R", {P, n_radial, channels}});
-    for (int p = 0; p < P; ++p)
-      for (int n = 0; n < n_radial; ++n)
-        for (int c = 0; c < channels; ++c) {
-          Packed& to = this->packing[(std::size_t(c / w * P + p) * n_radial + n) * w + c % w];
-          if (all_radial) to = {-1, p % copies == n ? 1.0 : 0.0};
-          else to = {(std::int64_t(p) * n_radial + n) * channels + c, 1 / std::sqrt(double(n_radial))};
-        }
+    const double scale = 1 / std::sqrt(double(n_radial));
+    for (int at = 0; at < row; at += w)
+      for (std::int64_t p = 0; p < std::int64_t(paths.size()); ++p)
+        for (int n = 0; n < n_radial; ++n)
+          for (int c = at; c < at + w; ++c) {
+            if (c >= channels) this->packing.zeros(1);
+            else if (rule.all_radial) this->packing.constants(p % rule.copies == n ? 1 : 0, 1);
+            else this->packing.weight((p * n_radial + n) * channels + c, scale);
+          }
   }
 
   template <class Lane> void forward(Block<Real>& b) const {
@@ -247,14 +275,9 @@ template <class Real> class FirstOrderRelative : public GateOf<FirstOrderRelativ
   }
 };
 
-NB_GATE(FirstOrderRelative, "first_order_relative",
-        "Sum over pairs of children (eq. 12, generalised): A = sum_ij R(r_ij) psi_i x psi_j x Y(r_ij)", R"({
-  "l_max": {"type": "int", "default": 2, "doc": "largest l of the harmonics of r_ij"},
-  "l_min": {"type": "int", "default": 0, "doc": "smallest l of the harmonics"},
-  "l_out": {"type": "int", "default": null, "doc": "largest l of the output; l_max if not given"},
-  "radial": {"type": "radial", "default": {}, "doc": "radial basis"},
-  "radial_mode": {"type": "str", "default": "mix", "doc": "mix: weights per path; all: every radial function apart"},
-  "channels": {"type": "str", "default": "same", "doc": "same: channel c of i with channel c of j; all: every pair"},
-  "scale": {"type": "float", "default": 1.0, "doc": "factor of the sum"}})")
+}  // namespace
+
+NB_GATE(first_order_relative,
+        "Sum over pairs of children (eq. 12, generalised): A = sum_ij R(r_ij) psi_i x psi_j x Y(r_ij)")
 
 }  // namespace nbcore

@@ -1,58 +1,56 @@
 // The gate contract. A gate is an aggregation rule of an N-body network (or a step of one): it reads states of the
 // nodes of a block, and for aggregations those of their children, and writes one state of the nodes.
 //
-//   forward   overwrites its output
-//   adjoint   accumulates into the adjoints of inputs, edges and weights
+// One gate, one file, which has
+//
+//   options   the table of its options (option_table.hpp)
+//   Rule      what it is: derives from GateRule; its constructor (options, inputs, surroundings) fills in `output`,
+//             `parameters` and what it wants of the edges, or refuses; `reads` says which edges, if any
+//   Kernels   how it is computed: a class template that derives from KernelsOf<Kernels<Real>, Real>; its constructor
+//             (rule, inputs, places of its radial functions) fills in `packing`; two member templates, side by side,
+//
+//               template <class Lane> void forward(Block<Real>&) const                  overwrites its output
+//               template <class Lane, Want want> void adjoint(Block<Real>&) const       accumulates into the adjoints
+//                                                                                       of inputs, edges and weights
+//
+// and in the end NB_GATE(name, summary), name being that of the file. CMake lists these lines, so that programs,
+// Python, model files and tests find the gate by its name.
 //
 // A dual sweep follows a plain one: the values of all states and of their adjoints are there already, a gate need not
 // write them (`put`); what it adds to the values of an input's adjoint is thrown away.
-//
-// One gate, one file: a class template that derives from GateOf<Itself, Real>, fills in `output`, `parameters` and
-// `packing` when constructed, and has two member templates,
-//
-//   template <class Lane> void forward(Block<Real>&) const
-//   template <class Lane, Want want> void adjoint(Block<Real>&) const
-//
-// and one line at the end of the file, NB_GATE(Name, "name"). Program, Python, model file and tests find it by that
-// name.
 #pragma once
-#include <functional>
-#include <map>
-#include <memory>
-
 #include "gates/block.hpp"
-#include "gates/options.hpp"
+#include "gates/packing.hpp"
 #include "gates/radial_network.hpp"
+#include "gates/rule.hpp"
 
 namespace nbcore {
 
-template <class Real> class Gate {
- public:
-  virtual ~Gate() = default;
-  std::vector<Part> output;
-  std::vector<ParameterInfo> parameters;
-  std::vector<Packed> packing;                // the order in which kernels want the weights
-  std::vector<Packed> copies;                 // a second order of them, for adjoints; itself without an adjoint
-  bool aggregates = false;                    // reads states of children, or edges, so that a new level begins
-  bool overwrites = false;                    // its adjoint can overwrite all of an input's adjoint that is fresh
-  std::vector<RadialNetwork<Real>> networks;  // whose functions it reads; run before and after it, see GateOf
+/// Where radial functions of a rule lie among those of the edges; base: of a network the basis below it, else -1
+struct RadialPlace {
+  int set, base;
+};
 
-  /// Multiplies output part `part` by a constant, for gates that have a gain; calibration on data uses it.
-  virtual void rescale(int part, double factor) {
-    throw InputError(message("this gate has no gain: part ", part, ", factor ", factor));
-  }
+/// How a gate is computed with numbers of one kind.
+template <class Real> class GateKernels {
+ public:
+  virtual ~GateKernels() = default;
+  Packing packing;                            // the order in which kernels want the weights
+  Packing copies;                             // a second order of them, for adjoints; itself without an adjoint
+  bool overwrites = false;                    // its adjoint can overwrite all of an input's adjoint that is fresh
+  std::vector<RadialNetwork<Real>> networks;  // whose functions it reads; run before and after it, see KernelsOf
+
   virtual void forward(bool dual, Block<Real>& b) const = 0;
   virtual void adjoint(bool dual, Want want, Block<Real>& b) const = 0;
 };
 
 /// From the run-time choice of sweep to the templates of a gate. The sweeps that exist: plain with edges (inference),
 /// plain with both (gradient of an energy), dual with parameters (training), dual with edges (Hessian products).
-template <class Derived, class Real> class GateOf : public Gate<Real> {
+template <class Derived, class Real> class KernelsOf : public GateKernels<Real> {
   using V = Simd<Real>;
   const Derived& self() const { return static_cast<const Derived&>(*this); }
 
  public:
-  static constexpr bool over_pairs = false;  // an aggregation of pairs of children says true
   void forward(bool dual, Block<Real>& b) const final {
     for (const RadialNetwork<Real>& n : this->networks) n.forward(dual, b);
     if (dual) self().template forward<Dual<V>>(b);
@@ -73,44 +71,52 @@ template <class Derived, class Real> class GateOf : public Gate<Real> {
   bool wants_radial(Want want) const { return want.edges || (want.parameters && !this->networks.empty()); }
 };
 
-/// A gate type by name: how it is made, and what can be said about it.
+/// A gate type by name: what can be said about it, how its rule and, from that, its kernels are made.
 struct GateType {
   std::string name, summary;
-  std::string options;  // JSON: name -> {"type", "default", "doc"}
-  bool pairs;           // its edges are the pairs of children
-  std::function<std::unique_ptr<Gate<double>>(const Options&, const std::vector<std::vector<Part>>&, Surroundings&)>
-      make_double;
-  std::function<std::unique_ptr<Gate<float>>(const Options&, const std::vector<std::vector<Part>>&, Surroundings&)>
-      make_float;
+  const OptionTable& options;
+  Reads reads;
+  std::unique_ptr<GateRule> (*rule)(const OptionValues&, const States&, const Surroundings&);
+  template <class Real> using MakeKernels = std::unique_ptr<GateKernels<Real>> (*)(const GateRule&, const States&,
+                                                                                   std::span<const RadialPlace>);
+  MakeKernels<double> kernels_double;
+  MakeKernels<float> kernels_float;
 };
 
-std::map<std::string, GateType>& gate_types();
-/// The type that a specification names; InputError if there is none, or if an option is unknown.
+/// All types, by name; the list is written by CMake from the NB_GATE lines of this folder.
+const std::vector<const GateType*>& gate_types();
+/// The type that a specification names; InputError if there is none
 const GateType& gate_type(const Options& spec);
 
-template <class Real> std::unique_ptr<Gate<Real>> make_gate(const Options& spec,
-                                                            const std::vector<std::vector<Part>>& inputs,
-                                                            Surroundings& around);
+/// Adds what a rule reads to the radial functions of its edges: where each of them lies there. A basis is there once,
+/// whoever asks for it; a network on a basis belongs to the gate that asks.
+std::vector<RadialPlace> add_radials(const GateRule& rule, std::vector<RadialSet>& all);
 
-/// The radial functions of a gate from its option "radial".
-Radial radial_option(const Options& spec);
+/// The kernels of a rule, with those of its radial networks. inputs: the same as of the rule
+template <class Real> std::unique_ptr<GateKernels<Real>> make_kernels(const GateRule& rule, const States& inputs,
+                                                                      std::span<const RadialPlace> radials);
 
-#define NB_GATE(Class, gate_name, gate_summary, gate_options)                                    \
-  namespace {                                                                                    \
-  const bool registered = [] {                                                                   \
-    gate_types()[gate_name] = {                                                                  \
-        gate_name,                                                                               \
-        gate_summary,                                                                            \
-        gate_options,                                                                            \
-        Class<double>::over_pairs,                                                               \
-        [](const Options& s, const auto& in, Surroundings& a) -> std::unique_ptr<Gate<double>> { \
-          return std::make_unique<Class<double>>(s, in, a);                                      \
-        },                                                                                       \
-        [](const Options& s, const auto& in, Surroundings& a) -> std::unique_ptr<Gate<float>> {  \
-          return std::make_unique<Class<float>>(s, in, a);                                       \
-        }};                                                                                      \
-    return true;                                                                                 \
-  }();                                                                                           \
+template <class Real> Layout<Real> layout_of(std::span<const Part> parts) {
+  return Layout<Real>(std::vector<Part>(parts.begin(), parts.end()));
+}
+
+#define NB_GATE(gate_name, gate_summary)                                                                             \
+  const GateType& gate_##gate_name() {                                                                               \
+    static const GateType type{                                                                                      \
+        #gate_name,                                                                                                  \
+        gate_summary,                                                                                                \
+        options,                                                                                                     \
+        Rule::reads,                                                                                                 \
+        [](const OptionValues& o, const States& in, const Surroundings& a) {                                         \
+          return std::unique_ptr<GateRule>(new Rule(o, in, a));                                                      \
+        },                                                                                                           \
+        [](const GateRule& r, const States& in, std::span<const RadialPlace> places) {                               \
+          return std::unique_ptr<GateKernels<double>>(new Kernels<double>(static_cast<const Rule&>(r), in, places)); \
+        },                                                                                                           \
+        [](const GateRule& r, const States& in, std::span<const RadialPlace> places) {                               \
+          return std::unique_ptr<GateKernels<float>>(new Kernels<float>(static_cast<const Rule&>(r), in, places));   \
+        }};                                                                                                          \
+    return type;                                                                                                     \
   }
 
 }  // namespace nbcore

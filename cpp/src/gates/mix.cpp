@@ -10,16 +10,73 @@
 //
 // Weights are scaled by 1/sqrt(number of incoming channels), so that outputs have the size of the inputs, times a
 // constant gain per output part, which calibration chooses so that outputs are of order one on the data.
+#include <algorithm>
+#include <cmath>
+#include <map>
+
 #include "gates/gate.hpp"
 #include "ops/mixing.hpp"
 
 namespace nbcore {
 
-template <class Real> class Mix : public GateOf<Mix<Real>, Real> {
+namespace {
+
+const OptionTable options = {
+    whole("channels", 64, 1, 4096, "channels of every output part"),
+    whole("l_max", max_l_network, 0, max_l_network, "input parts above are dropped"),
+    choice("parities", {"all", "natural"}, "natural: with o3, input parts of parity -(-1)^l are dropped"),
+    texts("parts", "what to keep, 0e, 1o and so on (0, 1 with so3); all where none is named"),
+    choice("algebra", {"real", "complex"}, "complex: complex channels and weights, pairs of re and im"),
+    reals("gain", "constant factor of each output part, 1 where none is given"),
+    choice("share", {"all", "species"}, "one matrix for all nodes, or one per species of the node"),
+};
+
+/// 1o, 2e; 1, 2 where parity is not tracked
+std::string type_name(int l, int parity) { return std::to_string(l) + (parity == 0 ? "" : parity > 0 ? "e" : "o"); }
+
+struct Rule : GateRule {
+  static constexpr Reads reads = Reads::nodes;
+  bool complex;
+  int n_classes;
+  std::map<std::pair<int, int>, std::int64_t> fan_in;  // (l, parity) -> incoming channels, in the order of the output
+
+  Rule(const OptionValues& o, const States& inputs, const Surroundings& around)
+      : complex(o.is("algebra", "complex")), n_classes(o.is("share", "species") ? around.n_species : 1) {
+    if (inputs.empty()) throw InputError("it needs at least one input");
+    const int channels = o.whole("channels"), l_max = o.whole("l_max");
+    const std::vector<std::string>& only = o.texts("parts");
+    for (std::span<const Part> parts : inputs) {
+      count_terms(std::int64_t(parts.size()));
+      for (const Part& p : parts) {
+        if (p.l > l_max || (o.is("parities", "natural") && p.parity != around.natural(p.l))) continue;
+        if (!only.empty() && std::find(only.begin(), only.end(), type_name(p.l, p.parity)) == only.end()) continue;
+        fan_in[{p.l, p.parity}] += complex ? p.algebraic_channels() : p.channels();
+      }
+    }
+    if (fan_in.empty()) throw InputError("no input part has l <= l_max, or is one of the parts named");
+    for (const std::string& name : only)
+      if (std::none_of(fan_in.begin(), fan_in.end(),
+                       [&](const auto& f) { return type_name(f.first.first, f.first.second) == name; }))
+        throw InputError(message("no input has a part ", name));
+    for (const auto& [type, n] : fan_in) {
+      output.push_back({type.first, type.second, complex ? 2 : 1, channels, complex});
+      std::vector<std::int64_t> shape{n_classes, n, channels};
+      if (complex) shape.push_back(2);
+      parameters.push_back({"W" + type_name(type.first, type.second), shape});
+    }
+    gains = o.numbers("gain");
+    if (gains.empty()) gains.assign(output.size(), 1.0);
+    if (gains.size() != output.size())
+      throw InputError(message("gain needs one number per output part, ", output.size(), ", got ", gains.size()));
+  }
+};
+
+template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   struct Product {  // one input part into one output part
     int input, part, out, K, N;
     std::ptrdiff_t W;  // place in the packed weights of class 0; in the copies lies the transpose
     bool first;        // the first to write its output
+    std::int64_t k;    // its first row in W
   };
   std::vector<Product> products;
   std::vector<std::pair<int, int>> dropped;  // (input, part) that goes nowhere
@@ -27,103 +84,34 @@ template <class Real> class Mix : public GateOf<Mix<Real>, Real> {
   std::ptrdiff_t class_size = 0;  // packed weights of one class
 
  public:
-  Mix(const Options& spec, const std::vector<std::vector<Part>>& inputs, Surroundings& around) {
-    if (inputs.empty()) throw InputError("gate mix: needs at least one input");
+  Kernels(const Rule& rule, const States& inputs, std::span<const RadialPlace>) : n_classes(rule.n_classes) {
     this->overwrites = true;
-    const int channels = spec.whole("channels", 64, 1, 4096),
-              l_max = spec.whole("l_max", max_l_network, 0, max_l_network);
-    const std::string share = spec.get<std::string>("share", "all");
-    if (share != "all" && share != "species")
-      throw InputError(message("gate mix: share must be \"all\" or \"species\", got \"", share, "\""));
-    n_classes = share == "species" ? around.n_species : 1;
-    const std::string algebra = spec.get<std::string>("algebra", "real");
-    if (algebra != "real" && algebra != "complex")
-      throw InputError(message("gate mix: algebra must be \"real\" or \"complex\", got \"", algebra, "\""));
-    const bool complex = algebra == "complex";
-    const std::string parities = spec.get<std::string>("parities", "all");
-    if (parities != "all" && parities != "natural")
-      throw InputError(message("gate mix: parities must be \"all\" or \"natural\", got \"", parities, "\""));
+    std::vector<Layout<Real>> layouts;
+    for (std::span<const Part> parts : inputs) layouts.push_back(layout_of<Real>(parts));
+    for (int input = 0; input < int(layouts.size()); ++input)
+      for (int part = 0; part < layouts[input].size(); ++part)
+        if (!rule.fan_in.contains({layouts[input][part].l, layouts[input][part].parity}))
+          dropped.emplace_back(input, part);
 
-    const std::vector<std::string> only = spec.get<std::vector<std::string>>("parts", {});
-    const auto wanted = [&](const Part& p) {
-      if (p.l > l_max || (parities == "natural" && p.parity != 0 && p.parity != (p.l % 2 ? -1 : 1))) return false;
-      return only.empty() || std::find(only.begin(), only.end(), type_name(p.l, p.parity)) != only.end();
-    };
-    std::map<std::pair<int, int>, int> outputs;  // (l, parity) -> incoming channels
-    for (const auto& parts : inputs)
-      for (const Part& p : parts)
-        if (wanted(p)) outputs[{p.l, p.parity}] += complex ? p.algebraic_channels() : p.channels();
-    if (outputs.empty()) throw InputError("gate mix: no input part has l <= l_max");
-    for (const std::string& name : only)
-      if (std::none_of(outputs.begin(), outputs.end(),
-                       [&](const auto& o) { return type_name(o.first.first, o.first.second) == name; }))
-        throw InputError(message("gate mix: no input has a part ", name));
-
-    for (int input = 0; input < int(inputs.size()); ++input)
-      for (int part = 0; part < int(inputs[input].size()); ++part)
-        if (!wanted(inputs[input][part])) dropped.emplace_back(input, part);
-
-    std::int64_t index = 0;
-    for (const auto& [type, fan_in] : outputs) {
-      const auto [l, parity] = type;
-      this->output.push_back({l, parity, complex ? 2 : 1, channels, complex});
-      std::vector<std::int64_t> shape{n_classes, fan_in, channels};
-      if (complex) shape.push_back(2);
-      this->parameters.push_back({"W" + type_name(l, parity), shape});
-      const double scale = 1 / std::sqrt(double(complex ? 2 * fan_in : fan_in));
-      const Layout<Real> out({this->output.back()});
-      int k_before = 0;
+    for (int out = 0; out < int(rule.output.size()); ++out) {
+      const Part& to = rule.output[out];
+      std::int64_t k = 0;
       bool first = true;
-      for (int input = 0; input < int(inputs.size()); ++input) {
-        const Layout<Real> layout(inputs[input]);
-        for (int part = 0; part < layout.size(); ++part) {
-          if (layout[part].l != l || layout[part].parity != parity) continue;
-          const Product p{input, part, int(this->output.size()) - 1, layout.row(part), out.row(0), class_size, first};
-          class_size += std::ptrdiff_t(p.K) * p.N;
-          products.push_back(p), first = false;
-          this->packing.resize(class_size), this->copies.resize(class_size);
-          const auto put = [&](int row, int column, std::int64_t parameter, double sign) {
-            const Packed w{index + parameter, sign * scale};
-            this->packing[p.W + packed_position<Real>(row, column, p.K, p.N)] = w;
-            this->copies[p.W + packed_position<Real>(column, row, p.N, p.K)] = w;
-          };
-          const int n_in = complex ? layout[part].algebraic_channels() : layout[part].channels();
-          for (int k = 0; k < n_in; ++k)
-            for (int n = 0; n < channels; ++n) {
-              const std::int64_t w = std::int64_t(k_before + k) * channels + n;
-              if (!complex) put(layout.position(part, k), n, w, 1);
-              else
-                for (int plane = 0; plane < layout[part].planes(); ++plane) {
-                  const int row = layout.position(part, k, plane);
-                  put(row, out.position(0, n, plane), 2 * w, 1);                            // W_re
-                  put(row, out.position(0, n, 1 - plane), 2 * w + 1, plane == 0 ? 1 : -1);  // W_im
-                }
-            }
-          k_before += n_in;
+      for (int input = 0; input < int(layouts.size()); ++input)
+        for (int part = 0; part < layouts[input].size(); ++part) {
+          const Part& p = layouts[input][part];
+          if (p.l != to.l || p.parity != to.parity) continue;
+          const Layout<Real> one({to});
+          products.push_back({input, part, out, layouts[input].row(part), one.row(0), class_size, first, k});
+          class_size += std::ptrdiff_t(products.back().K) * products.back().N;
+          k += rule.complex ? p.algebraic_channels() : p.channels(), first = false;
         }
-      }
-      index += this->parameters.back().size();
     }
-    // further classes: the same order, each with its own block [fan_in][channels] of every parameter
-    for (auto* order : {&this->packing, &this->copies}) {
-      order->resize(class_size * n_classes);
-      for (int c = 1; c < n_classes; ++c)
-        for (std::ptrdiff_t k = 0; k < class_size; ++k) (*order)[c * class_size + k] = of_class(c, (*order)[k]);
-    }
-    const std::vector<double> gain =
-        spec.get<std::vector<double>>("gain", std::vector<double>(this->output.size(), 1.0));
-    if (gain.size() != this->output.size())
-      throw InputError(message("gate mix: gain needs one number per output part, ", this->output.size()));
-    for (std::size_t part = 0; part < gain.size(); ++part) rescale(int(part), gain[part]);
-  }
-
-  void rescale(int part, double factor) override {
-    for (const Product& p : products)
-      if (p.out == part)
-        for (auto* order : {&this->packing, &this->copies})
-          for (int c = 0; c < n_classes; ++c)
-            for (std::ptrdiff_t k = 0; k < std::ptrdiff_t(p.K) * p.N; ++k)
-              (*order)[c * class_size + p.W + k].scale *= factor;
+    std::vector<std::int64_t> first{0};  // parameter of each output part
+    for (const ParameterInfo& p : rule.parameters) first.push_back(first.back() + p.size());
+    for (int c = 0; c < n_classes; ++c)
+      for (const Product& p : products)
+        pack(p, layouts[p.input], rule, first[p.out] + c * (rule.parameters[p.out].size() / n_classes));
   }
 
   /// f(product, class, first row of the class in the block, rows)
@@ -176,31 +164,39 @@ template <class Real> class Mix : public GateOf<Mix<Real>, Real> {
   }
 
  private:
-  /// 1o, 2e; 1, 2 where parity is not tracked
-  static std::string type_name(int l, int parity) {
-    return std::to_string(l) + (parity == 0 ? "" : parity > 0 ? "e" : "o");
+  /// Where a column or row of a matrix stands: its channel, -1 for padding, and the plane of a complex one
+  struct Place {
+    std::int64_t channel = -1;
+    int plane = 0;
+  };
+  static std::vector<Place> places(const Layout<Real>& layout, int part, bool complex) {
+    std::vector<Place> places(layout.row(part));
+    const int planes = complex ? layout[part].planes() : 1;
+    for (int c = 0; c < layout[part].channels() / planes; ++c)
+      for (int plane = 0; plane < planes; ++plane)
+        places[complex ? layout.position(part, c, plane) : layout.position(part, c)] = {c, plane};
+    return places;
   }
-  /// The weight of class c that corresponds to one of class 0
-  Packed of_class(int c, Packed w) const {
-    std::int64_t start = 0;
-    for (const ParameterInfo& p : this->parameters) {
-      if (w.index >= start && w.index < start + p.size()) {
-        w.index += c * (p.size() / n_classes);
-        break;
-      }
-      start += p.size();
-    }
-    return w;
+  /// The matrix of a product, whose parameters begin at `first`, and its transpose
+  void pack(const Product& p, const Layout<Real>& from, const Rule& rule, std::int64_t first) {
+    const Layout<Real> to({rule.output[p.out]});
+    const std::vector<Place> rows = places(from, p.part, rule.complex), columns = places(to, 0, rule.complex);
+    const std::int64_t channels = rule.output[p.out].group, fan_in = rule.parameters[p.out].shape[1];
+    const double scale = 1 / std::sqrt(double(rule.complex ? 2 * fan_in : fan_in));
+    const auto place = [&](Packing& in, const Place& row, const Place& column) {
+      if (row.channel < 0 || column.channel < 0) return in.zeros(1);
+      const std::int64_t w = (p.k + row.channel) * channels + column.channel;
+      if (!rule.complex) return in.weight(first + w, scale, p.out);
+      const bool imaginary = row.plane != column.plane;  // (re, im) [[W_re, W_im], [-W_im, W_re]]
+      in.weight(first + 2 * w + imaginary, imaginary && row.plane == 1 ? -scale : scale, p.out);
+    };
+    each_packed<Real>(p.K, p.N, [&](int k, int n) { place(this->packing, rows[k], columns[n]); });
+    each_packed<Real>(p.N, p.K, [&](int n, int k) { place(this->copies, rows[k], columns[n]); });
   }
 };
 
-NB_GATE(Mix, "mix", "Linear mixing of channels, one matrix per part (Proposition 1); several inputs are summed", R"({
-  "channels": {"type": "int", "default": 64, "doc": "channels of every output part"},
-  "l_max": {"type": "int", "default": 10, "doc": "input parts above are dropped"},
-  "parities": {"type": "str", "default": "all", "doc": "all; natural: with o3, input parts of parity -(-1)^l are dropped"},
-  "parts": {"type": "list", "default": [], "doc": "what to keep, 0e, 1o and so on (0, 1 with so3); all by default"},
-  "algebra": {"type": "str", "default": "real", "doc": "complex: complex channels with complex weights, pairs of re and im"},
-  "gain": {"type": "list", "default": [], "doc": "constant factor of each output part, 1 by default"},
-  "share": {"type": "str", "default": "all", "doc": "all: one matrix for all nodes; species: one per species of the node"}})")
+}  // namespace
+
+NB_GATE(mix, "Linear mixing of channels, one matrix per part (Proposition 1); several inputs are summed")
 
 }  // namespace nbcore

@@ -7,17 +7,27 @@
 
 namespace nbcore {
 
-template <class Real> class Norm : public GateOf<Norm<Real>, Real> {
+namespace {
+
+const OptionTable options = {
+    real("epsilon", 0.1, 0, 1e3, "where the norm begins to be smooth", true),
+};
+
+struct Rule : GateRule {
+  static constexpr Reads reads = Reads::nodes;
+  double epsilon;
+
+  Rule(const OptionValues& o, const States& inputs, const Surroundings& around) : epsilon(o.real("epsilon")) {
+    if (inputs.size() != 1) throw InputError("it takes one input");
+    for (const Part& p : inputs[0]) output.push_back({0, around.natural(0), p.groups, p.group});
+  }
+};
+
+template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   Real epsilon;
 
  public:
-  Norm(const Options& spec, const std::vector<std::vector<Part>>& inputs, Surroundings& around) {
-    if (inputs.size() != 1) throw InputError("gate norm: takes one input");
-    const double e = spec.get("epsilon", 0.1);
-    if (!(e > 0 && e <= 1e3)) throw InputError(message("gate norm: epsilon must be positive, at most 1000, got ", e));
-    epsilon = Real(e);
-    for (const Part& p : inputs[0]) this->output.push_back({0, around.o3 ? 1 : 0, p.groups, p.group});
-  }
+  Kernels(const Rule& rule, const States&, std::span<const RadialPlace>) : epsilon(Real(rule.epsilon)) {}
 
   template <class Lane> void forward(Block<Real>& b) const {
     each_register(b, [&](int p, std::ptrdiff_t at_x, std::ptrdiff_t at_n, int d, int row) {
@@ -57,7 +67,8 @@ template <class Real> class Norm : public GateOf<Norm<Real>, Real> {
   }
 };
 
-NB_GATE(Norm, "norm", "Smooth norms of fragments, n = sqrt(|psi|^2 + epsilon^2) - epsilon", R"({
-  "epsilon": {"type": "float", "default": 0.1, "doc": "where the norm begins to be smooth"}})")
+}  // namespace
+
+NB_GATE(norm, "Smooth norms of fragments, n = sqrt(|psi|^2 + epsilon^2) - epsilon")
 
 }  // namespace nbcore

@@ -20,39 +20,40 @@ void multiply(Planes<Real> X, int X_row, const Real* W, Planes<Real> to, int to_
 
 }  // namespace
 
-template <class Real>
-RadialNetwork<Real>::RadialNetwork(const RadialSet& functions, int set, std::vector<ParameterInfo>& parameters,
-                                   std::vector<Packed>& packing, std::vector<Packed>& copies)
-    : set_(set), base_(functions.base) {
-  std::int64_t first = 0;
-  for (const ParameterInfo& p : parameters) first += p.size();
-  int in = functions.radial.n;
-  for (int k = 0; k < functions.radial.n_layers(); ++k) {
-    const int out = functions.radial.layers[k];
-    parameters.push_back({message("radial", k + 1), {in, out}});
-    packing.resize(padded<Real>(int(packing.size()))), copies.resize(padded<Real>(int(copies.size())));
-    const Layer layer{in, out, first, std::ptrdiff_t(packing.size()), std::ptrdiff_t(copies.size())};
-    packing.resize(layer.W + std::ptrdiff_t(in) * layer.out_row());
-    copies.resize(layer.W_T + std::ptrdiff_t(out) * layer.in_row());
-    for (int i = 0; i < in; ++i)
-      for (int o = 0; o < out; ++o) {
-        const Packed w{first + std::int64_t(i) * out + o, 1 / std::sqrt(double(in))};
-        packing[layer.W + packed_position<Real>(i, o, in, layer.out_row())] = w;
-        copies[layer.W_T + packed_position<Real>(o, i, out, layer.in_row())] = w;
-      }
-    layers_.push_back(layer), widest_ = std::max(widest_, layer.out_row());
-    first += parameters.back().size(), in = out;
-  }
+std::vector<ParameterInfo> network_parameters(const Radial& radial) {
+  std::vector<ParameterInfo> parameters;
+  for (int k = 0, in = radial.n; k < radial.n_layers(); in = radial.layers[k++])
+    parameters.push_back({message("radial", k + 1), {in, radial.layers[k]}});
+  return parameters;
 }
 
-template <class Real> std::vector<std::vector<double>> RadialNetwork<Real>::matrices(const double* parameters) const {
+std::vector<std::vector<double>> network_matrices(const Radial& radial, const double* parameters) {
   std::vector<std::vector<double>> all;
-  for (const Layer& layer : layers_) {
-    const double* from = parameters + layer.parameters;
-    all.emplace_back(from, from + std::ptrdiff_t(layer.in) * layer.out);
-    for (double& w : all.back()) w /= std::sqrt(double(layer.in));
+  for (const ParameterInfo& p : network_parameters(radial)) {
+    all.emplace_back(parameters, parameters + p.size());
+    for (double& w : all.back()) w /= std::sqrt(double(p.shape[0]));
+    parameters += p.size();
   }
   return all;
+}
+
+template <class Real> RadialNetwork<Real>::RadialNetwork(const Radial& radial, int set, int base, std::int64_t first,
+                                                         Packing& packing, Packing& copies)
+    : set_(set), base_(base) {
+  for (const ParameterInfo& p : network_parameters(radial)) {
+    const int in = int(p.shape[0]), out = int(p.shape[1]);
+    const double scale = 1 / std::sqrt(double(in));
+    packing.fill_to(padded<Real>(packing.size())), copies.fill_to(padded<Real>(copies.size()));
+    const Layer layer{in, out, packing.size(), copies.size()};
+    const auto place = [&](Packing& to, int i, int o) {
+      if (i < in && o < out) to.weight(first + std::int64_t(i) * out + o, scale);
+      else to.zeros(1);
+    };
+    each_packed<Real>(in, layer.out_row(), [&](int i, int o) { place(packing, i, o); });
+    each_packed<Real>(out, layer.in_row(), [&](int o, int i) { place(copies, i, o); });
+    layers_.push_back(layer), widest_ = std::max(widest_, layer.out_row());
+    first += p.size();
+  }
 }
 
 template <class Real> template <class Lane> void RadialNetwork<Real>::forward_on(Block<Real>& b) const {

@@ -4,23 +4,26 @@
 //   forward   h_0 = B(r),   h_k = c silu(h_(k-1) W_k / sqrt(width of h_(k-1)))      no biases: zero stays zero
 //   adjoint   h_K_bar       -> W_k_bar, B_bar
 //
-// It belongs to the gate that reads it: its weights are the gate's, and the gate's sweeps run it (GateOf). Some edges
+// It belongs to the gate that reads it: its weights are the gate's, and the gate's sweeps run it (KernelsOf). Some edges
 // are taken at a time, so that all layers stay near; what the adjoint needs of them is computed once more. Nothing but
 // h_K of a block is kept, edges x width.
 #pragma once
 #include "gates/block.hpp"
+#include "gates/packing.hpp"
+#include "gates/rule.hpp"
 
 namespace nbcore {
 
+/// radial1, radial2, ... [in][out], the weights of the layers; none where the functions are those of a basis
+std::vector<ParameterInfo> network_parameters(const Radial& radial);
+/// W_k / sqrt(width) [in][out] of all layers, from their parameters
+std::vector<std::vector<double>> network_matrices(const Radial& radial, const double* parameters);
+
 template <class Real> class RadialNetwork {
  public:
-  /// Of the radial functions `set` of the edges. Appends the parameters radial1, radial2, ... and their packing.
-  RadialNetwork(const RadialSet& functions, int set, std::vector<ParameterInfo>& parameters,
-                std::vector<Packed>& packing, std::vector<Packed>& copies);
-
-  int set() const { return set_; }
-  /// W_k / sqrt(width) [in][out], from the gate's parameters
-  std::vector<std::vector<double>> matrices(const double* parameters) const;
+  /// Of the radial functions `set` of the edges, over the basis `base`; `first` of its parameters among those of the
+  /// gate, to whose packing it appends its own.
+  RadialNetwork(const Radial& radial, int set, int base, std::int64_t first, Packing& packing, Packing& copies);
 
   /// B of `set` from the basis; a spline in its place has done that already.
   void forward(bool dual, Block<Real>& b) const;
@@ -32,8 +35,7 @@ template <class Real> class RadialNetwork {
  private:
   struct Layer {
     int in, out;
-    std::int64_t parameters;  // first of the gate's
-    std::ptrdiff_t W, W_T;    // place in the packed weights, in the copies
+    std::ptrdiff_t W, W_T;  // place in the packed weights, in the copies
     int in_row() const { return padded<Real>(in); }
     int out_row() const { return padded<Real>(out); }
   };

@@ -6,6 +6,8 @@
 // with weights per species of the node and per channel, in the independent symmetric basis of ops/symmetric_products.
 // Products of three: weights on the pairs, summed over pairs that share (l12, l3), coupled once. One register of
 // channels goes through the whole program before the next.
+#include <cmath>
+
 #include "gates/gate.hpp"
 #include "ops/straight_products.hpp"
 #include "ops/symmetric_products.hpp"
@@ -13,19 +15,42 @@
 namespace nbcore {
 
 namespace {
-SymmetricProducts make_products(const Options& spec, const std::vector<std::vector<Part>>& inputs, bool o3) {
-  if (inputs.size() != 1) throw InputError("gate self_product: takes one input");
-  std::vector<int> ls;
-  for (const Part& p : inputs[0]) ls.push_back(p.l);
-  return {ls, spec.whole("l_max", 1, 0, max_l_network), spec.whole("correlation", 3, 1, 3), o3};
-}
-}  // namespace
 
-template <class Real> class SelfProduct : public GateOf<SelfProduct<Real>, Real> {
+const OptionTable options = {
+    whole("l_max", 1, 0, max_l_network, "largest l of the output"),
+    whole("correlation", 3, 1, 3, "largest number of factors"),
+    choice("kernel", {"auto", "table"},
+           "auto: straight-line code where the library has it; table: never, what such code is compared with"),
+};
+
+struct Rule : GateRule {
+  static constexpr Reads reads = Reads::nodes;
+  std::shared_ptr<const SymmetricProducts> products;
+  int n_species, channels;
+  bool straight;  // use straight-line code where there is some
+
+  Rule(const OptionValues& o, const States& inputs, const Surroundings& around)
+      : n_species(around.n_species), straight(around.o3 && o.is("kernel", "auto")) {
+    if (inputs.size() != 1) throw InputError("it takes one input");
+    channels = inputs[0][0].channels();
+    std::vector<int> ls;
+    for (const Part& p : inputs[0]) {
+      if (p.groups != 1 || p.group != channels)
+        throw InputError("all parts of the input must have the same channels; mix first");
+      if (p.parity != around.natural(p.l)) throw InputError("parts of natural parity expected");
+      ls.push_back(p.l);
+    }
+    products = symmetric_products(ls, o.whole("l_max"), o.whole("correlation"), around.o3);
+    for (int L : products->outputs) output.push_back({L, around.natural(L), 1, channels});
+    parameters.push_back({"w", {n_species, products->n_weights, channels}});
+  }
+};
+
+template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   static constexpr int w = width<Real>;
-  SymmetricProducts s;
-  int channels, row;
-
+  std::shared_ptr<const SymmetricProducts> shared;
+  const SymmetricProducts& s;
+  int row;
   const StraightProducts* straight = nullptr;
 
   template <class Lane> struct Slots {  // one register of channels of one node
@@ -41,28 +66,18 @@ template <class Real> class SelfProduct : public GateOf<SelfProduct<Real>, Real>
   }
 
  public:
-  SelfProduct(const Options& spec, const std::vector<std::vector<Part>>& inputs, Surroundings& around)
-      : s(make_products(spec, inputs, around.o3)) {
+  Kernels(const Rule& rule, const States&, std::span<const RadialPlace>)
+      : shared(rule.products), s(*shared), row(padded<Real>(rule.channels)) {
     this->overwrites = true;
-    channels = inputs[0][0].channels();
-    for (const Part& p : inputs[0]) {
-      if (p.groups != 1 || p.group != channels)
-        throw InputError("gate self_product: all parts of the input must have the same channels; mix first");
-      if (around.o3 && p.parity != (p.l % 2 ? -1 : 1)) throw InputError("gate self_product: natural parity expected");
-    }
-    const std::string kernel = spec.get<std::string>("kernel", "auto");
-    if (kernel != "auto" && kernel != "table")
-      throw InputError(message("gate self_product: kernel must be \"auto\" or \"table\", got \"", kernel, "\""));
-    if (around.o3 && kernel == "auto") straight = straight_products(s.ls, s.L_max, s.correlation);
-    row = padded<Real>(channels);
-    for (int L : s.outputs) this->output.push_back({L, around.o3 ? (L % 2 ? -1 : 1) : 0, 1, channels});
-    this->parameters.push_back({"w", {around.n_species, s.n_weights, channels}});
-    this->packing.resize(std::size_t(around.n_species) * s.n_weights * row);  // [species][register][weight][lane]
-    for (int z = 0; z < around.n_species; ++z)
-      for (int k = 0; k < s.n_weights; ++k)
-        for (int c = 0; c < channels; ++c)
-          this->packing[((std::size_t(z) * (row / w) + c / w) * s.n_weights + k) * w + c % w] = {
-              (std::int64_t(z) * s.n_weights + k) * channels + c, 1 / std::sqrt(double(s.fan_in[k]))};
+    if (rule.straight) straight = straight_products(s.ls, s.L_max, s.correlation);
+    const std::int64_t channels = rule.channels;
+    for (std::int64_t z = 0; z < rule.n_species; ++z)  // packed [species][register][weight][lane]
+      for (int at = 0; at < row; at += w)
+        for (int k = 0; k < s.n_weights; ++k)
+          for (int c = at; c < at + w; ++c) {
+            if (c >= channels) this->packing.zeros(1);
+            else this->packing.weight((z * s.n_weights + k) * channels + c, 1 / std::sqrt(double(s.fan_in[k])));
+          }
   }
 
   template <class Lane> void forward(Block<Real>& b) const {
@@ -144,10 +159,9 @@ template <class Real> class SelfProduct : public GateOf<SelfProduct<Real>, Real>
   }
 };
 
-NB_GATE(SelfProduct, "self_product",
-        "Symmetric products of a state with itself, channel by channel, to correlation 3 (eq. 11, factorised)", R"({
-  "l_max": {"type": "int", "default": 1, "doc": "largest l of the output"},
-  "correlation": {"type": "int", "default": 3, "doc": "largest number of factors"},
-  "kernel": {"type": "str", "default": "auto", "doc": "auto: straight-line code where the library has it; table: never, what such code is compared with"}})")
+}  // namespace
+
+NB_GATE(self_product,
+        "Symmetric products of a state with itself, channel by channel, to correlation 3 (eq. 11, factorised)")
 
 }  // namespace nbcore

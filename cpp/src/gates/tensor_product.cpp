@@ -17,7 +17,72 @@
 
 namespace nbcore {
 
-template <class Real> class TensorProduct : public GateOf<TensorProduct<Real>, Real> {
+namespace {
+
+const OptionTable options = {
+    whole("l_max", 2, 0, max_l_network, "largest l of the output"),
+    choice("pairs", {"all", "same"}, "all: every channel with every channel; same: channel by channel"),
+    choice("parities", {"natural", "all"}, "with o3, natural: outputs of parity (-1)^l only; all: pseudo-tensors too"),
+    whole("n_blocks", 1, 1, max_radial, "sets of channels, interleaved, that are not multiplied with each other"),
+    choice("blocks_over", {"channels", "groups"},
+           "channels: channel c of a group is of set c mod n_blocks; groups: group g is of set g mod n_blocks"),
+    choice("algebra", {"real", "complex"},
+           "complex: products of two real states with odd l1 + l2 + l are imaginary, as with complex coefficients"),
+    flag("conjugate", false, "the second factor is conjugated, as norms of complex states need it"),
+};
+
+struct Rule : GateRule {
+  static constexpr Reads reads = Reads::nodes;
+  struct PartProduct {
+    int s, p, q, out;  // set, parts of A and B, part of the output
+    int rows;          // channels of A that meet every register of B; 1 where pairs are "same"
+  };
+  std::vector<PartProduct> products;
+  int n_blocks;
+  bool same, over_groups, conjugate;
+
+  Rule(const OptionValues& o, const States& inputs, const Surroundings& around)
+      : n_blocks(o.whole("n_blocks")),
+        same(o.is("pairs", "same")),
+        over_groups(o.is("blocks_over", "groups")),
+        conjugate(o.flag("conjugate")) {
+    if (inputs.empty() || inputs.size() > 2) throw InputError("it takes one input or two");
+    const int l_max = o.whole("l_max");
+    const bool any_parity = o.is("parities", "all"), imaginary = o.is("algebra", "complex"),
+               itself = inputs.size() == 1;
+    for (std::span<const Part> parts : inputs)
+      for (const Part& p : parts) {
+        const int interleaved = over_groups ? p.groups / p.planes() : p.group;
+        if (interleaved % n_blocks)
+          throw InputError(
+              message(interleaved, over_groups ? " groups" : " channels", " cannot be cut into n_blocks = ", n_blocks));
+      }
+    const auto A = inputs[0], B = inputs.back();
+    for (int s = 0; s < n_blocks; ++s)
+      for (int p = 0; p < int(A.size()); ++p)
+        for (int q = itself ? p : 0; q < int(B.size()); ++q)
+          for (int L = std::abs(A[p].l - B[q].l); L <= std::min(A[p].l + B[q].l, l_max); ++L) {
+            const int parity = A[p].parity * B[q].parity, n_a = channels_of_set(A[p]), n_b = channels_of_set(B[q]);
+            if (around.o3 && !any_parity && parity != (L % 2 ? -1 : 1)) continue;
+            if (same && n_a != n_b)
+              throw InputError(message("pairs \"same\" needs equal channels, got ", n_a, " and ", n_b, "; mix first"));
+            if (same && itself && p == q && L % 2 && !conjugate) continue;  // x_a x_a, antisymmetric: zero
+            const bool odd = (A[p].l + B[q].l + L) % 2, complex = A[p].complex || B[q].complex || (imaginary && odd);
+            const int rows = same ? 1 : n_a;
+            Part out{L, parity, 0, n_b, complex};
+            add_groups(out, std::int64_t(rows) * out.planes());
+            if (output.size() >= std::size_t(most_parts))
+              throw InputError(message("its output would have more than ", most_parts, " parts; mix first"));
+            products.push_back({s, p, q, int(output.size()), rows});
+            output.push_back(out);
+          }
+    if (products.empty()) throw InputError("no product has l <= l_max");
+    count_terms(std::int64_t(products.size()));
+  }
+  int channels_of_set(const Part& part) const { return part.algebraic_channels() / n_blocks; }
+};
+
+template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   static constexpr int w = width<Real>;
   /// The channels of an input by sets, as they are copied side by side: [part][set][plane][m][channel], padded
   struct Factor {
@@ -31,9 +96,7 @@ template <class Real> class TensorProduct : public GateOf<TensorProduct<Real>, R
     int a, b, out;
     Real c;
   };
-  struct Product {
-    int s, p, q, out;         // set, parts of A and B, part of the output
-    int rows;                 // channels of A that meet every register of B; 1 where pairs are "same"
+  struct Product : Rule::PartProduct {
     std::vector<int> starts;  // rows of the output, to be cleared
     std::vector<Term> terms;
   };
@@ -43,57 +106,33 @@ template <class Real> class TensorProduct : public GateOf<TensorProduct<Real>, R
   bool same;
 
  public:
-  TensorProduct(const Options& spec, const std::vector<std::vector<Part>>& inputs, Surroundings& around) {
-    if (inputs.empty() || inputs.size() > 2) throw InputError("gate tensor_product: takes one input or two");
-    const auto second_of = [&](const std::string& option, const std::string& first, const std::string& second) {
-      const std::string value = spec.get<std::string>(option, first);
-      if (value != first && value != second)
-        throw InputError(message("gate tensor_product: ", option, " must be \"", first, "\" or \"", second,
-                                 "\", got \"", value, "\""));
-      return value == second;
-    };
-    const int l_max = spec.whole("l_max", 2, 0, max_l_network);
-    n_blocks = spec.whole("n_blocks", 1, 1, max_radial);
-    same = second_of("pairs", "all", "same");
-    const bool over_groups = second_of("blocks_over", "channels", "groups"),
-               any_parity = second_of("parities", "natural", "all"),
-               imaginary = second_of("algebra", "real", "complex"), conjugate = spec.get("conjugate", false),
-               itself = inputs.size() == 1;
-    for (const auto& parts : inputs) factors.push_back(factor(parts, over_groups));
-    const auto &A = inputs[0], &B = inputs.back();
-    for (int s = 0; s < n_blocks; ++s)
-      for (int p = 0; p < int(A.size()); ++p)
-        for (int q = itself ? p : 0; q < int(B.size()); ++q)
-          for (int L = std::abs(A[p].l - B[q].l); L <= std::min(A[p].l + B[q].l, l_max); ++L) {
-            const int parity = A[p].parity * B[q].parity, n_a = factors[0].channels[p],
-                      n_b = factors.back().channels[q];
-            if (around.o3 && !any_parity && parity != (L % 2 ? -1 : 1)) continue;
-            if (same && n_a != n_b)
-              throw InputError(message("gate tensor_product: pairs \"same\" needs equal channels, got ", n_a, " and ",
-                                       n_b, "; mix first"));
-            if (same && itself && p == q && L % 2 && !conjugate) continue;  // x_a x_a, antisymmetric: zero
-            const bool odd = (A[p].l + B[q].l + L) % 2, complex = A[p].complex || B[q].complex || (imaginary && odd);
-            const int rows = same ? 1 : n_a, planes = complex ? 2 : 1;
-            this->output.push_back({L, parity, rows * planes, n_b, complex});
-            Product x{s, p, q, int(this->output.size()) - 1, rows, {}, {}};
-            const int size_a = factors[0].size[p], size_b = factors.back().size[q], row = rows * planes * size_b;
-            for (int m3 = 0; m3 <= 2 * L; ++m3)
-              for (int plane = 0; plane < planes; ++plane) x.starts.push_back(m3 * row + plane * size_b);
-            const std::vector<double> C = so3::real_clebsch_gordan(A[p].l, B[q].l, L);
-            for (int a = 0; a < A[p].planes(); ++a)
-              for (int b = 0; b < B[q].planes(); ++b) {
-                const int power = a + b + (complex && odd ? 1 : 0);  // of i
-                const double sign = (power >= 2 ? -1 : 1) * (conjugate && b ? -1 : 1);
-                for (int m1 = 0, k = 0; m1 < A[p].dim(); ++m1)
-                  for (int m2 = 0; m2 < B[q].dim(); ++m2)
-                    for (int m3 = 0; m3 <= 2 * L; ++m3, ++k)
-                      if (C[k] != 0)
-                        x.terms.push_back({(a * A[p].dim() + m1) * size_a, (b * B[q].dim() + m2) * size_b,
-                                           m3 * row + power % 2 * size_b, Real(sign * C[k])});
-              }
-            products.push_back(std::move(x));
-          }
-    if (products.empty()) throw InputError("gate tensor_product: no product has l <= l_max");
+  Kernels(const Rule& rule, const States& inputs, std::span<const RadialPlace>)
+      : n_blocks(rule.n_blocks), same(rule.same) {
+    for (std::span<const Part> parts : inputs) factors.push_back(factor(layout_of<Real>(parts), rule));
+    const auto A = inputs[0], B = inputs.back();
+    for (const auto& of : rule.products) {
+      Product x{of, {}, {}};
+      const auto [p, q] = std::pair(x.p, x.q);
+      const Part& out = rule.output[x.out];
+      const int L = out.l, planes = out.planes();
+      const bool odd = (A[p].l + B[q].l + L) % 2;
+      const int size_a = factors[0].size[p], size_b = factors.back().size[q], row = x.rows * planes * size_b;
+      for (int m3 = 0; m3 <= 2 * L; ++m3)
+        for (int plane = 0; plane < planes; ++plane) x.starts.push_back(m3 * row + plane * size_b);
+      const std::vector<double> C = so3::real_clebsch_gordan(A[p].l, B[q].l, L);
+      for (int a = 0; a < A[p].planes(); ++a)
+        for (int b = 0; b < B[q].planes(); ++b) {
+          const int power = a + b + (out.complex && odd ? 1 : 0);  // of i
+          const double sign = (power >= 2 ? -1 : 1) * (rule.conjugate && b ? -1 : 1);
+          for (int m1 = 0, k = 0; m1 < A[p].dim(); ++m1)
+            for (int m2 = 0; m2 < B[q].dim(); ++m2)
+              for (int m3 = 0; m3 <= 2 * L; ++m3, ++k)
+                if (C[k] != 0)
+                  x.terms.push_back({(a * A[p].dim() + m1) * size_a, (b * B[q].dim() + m2) * size_b,
+                                     m3 * row + power % 2 * size_b, Real(sign * C[k])});
+        }
+      products.push_back(std::move(x));
+    }
   }
 
   template <class Lane> void forward(Block<Real>& b) const {
@@ -166,19 +205,15 @@ template <class Real> class TensorProduct : public GateOf<TensorProduct<Real>, R
   }
 
  private:
-  Factor factor(const std::vector<Part>& parts, bool over_groups) const {
-    const Layout<Real> layout(parts);
+  Factor factor(const Layout<Real>& layout, const Rule& rule) const {
     Factor f;
     for (int p = 0; p < layout.size(); ++p) {
       const Part& part = layout[p];
-      const int n = part.algebraic_channels(), interleaved = over_groups ? part.groups / part.planes() : part.group;
-      if (interleaved % n_blocks)
-        throw InputError(message("gate tensor_product: ", interleaved, " ", over_groups ? "groups" : "channels",
-                                 " cannot be cut into n_blocks = ", n_blocks));
+      const int n = part.algebraic_channels();
       f.place.emplace_back(n_blocks);
       for (int plane = 0; plane < part.planes(); ++plane)
         for (int c = 0; c < n; ++c)
-          f.place[p][(over_groups ? c / part.group : c) % n_blocks].push_back(layout.position(p, c, plane));
+          f.place[p][(rule.over_groups ? c / part.group : c) % n_blocks].push_back(layout.position(p, c, plane));
       f.channels.push_back(n / n_blocks), f.size.push_back(padded<Real>(n / n_blocks)), f.start.push_back(f.compact);
       f.stride.push_back(std::ptrdiff_t(part.planes()) * part.dim() * f.size.back());
       f.compact += n_blocks * f.stride.back();
@@ -231,16 +266,10 @@ template <class Real> class TensorProduct : public GateOf<TensorProduct<Real>, R
   }
 };
 
-NB_GATE(TensorProduct, "tensor_product",
+}  // namespace
+
+NB_GATE(tensor_product,
         "Clebsch-Gordan product of two states, or of one with itself: all pairs of channels, or channel by channel "
-        "(eqs. 6 and 11)",
-        R"({
-  "l_max": {"type": "int", "default": 2, "doc": "largest l of the output"},
-  "pairs": {"type": "str", "default": "all", "doc": "all: every channel with every channel; same: channel by channel"},
-  "parities": {"type": "str", "default": "natural", "doc": "with o3, natural: outputs of parity (-1)^l only; all: pseudo-tensors too"},
-  "n_blocks": {"type": "int", "default": 1, "doc": "sets of channels, interleaved, that are not multiplied with each other"},
-  "blocks_over": {"type": "str", "default": "channels", "doc": "channels: channel c of a group is of set c mod n_blocks; groups: group g is of set g mod n_blocks"},
-  "algebra": {"type": "str", "default": "real", "doc": "complex: products of two real states with odd l1 + l2 + l are imaginary, as with complex coefficients"},
-  "conjugate": {"type": "bool", "default": false, "doc": "the second factor is conjugated, as norms of complex states need it"}})")
+        "(eqs. 6 and 11)")
 
 }  // namespace nbcore

@@ -16,17 +16,51 @@
 //             turns to Y_bar, whose lanes are summed once per edge
 //
 // Nothing of size edges x channels leaves the scratch of one parent.
+#include <cmath>
+
 #include "gates/gate.hpp"
 #include "ops/aggregation.hpp"
 
 namespace nbcore {
 
 namespace {
+
 constexpr int chunk = 32;  // children whose weights and couplings are in scratch at a time
 
-}  // namespace
+const OptionTable options = {
+    whole("l_max", 3, 0, max_l_network, "largest l of the harmonics"),
+    whole("l_min", 0, 0, "l_max", "smallest l of the harmonics"),
+    whole("l_step", 1, 1, 2, "2: every second l only, l_max, l_max - 2, ..."),
+    whole("l_out", "l_max", 0, max_l_network, "largest l of the output"),
+    radial_functions("radial basis"),
+    choice("radial_mode", {"mix", "all"},
+           "mix: weights over the radial functions, per path and channel; all: one group of channels per function"),
+    choice("parities", {"natural", "all"}, "with o3, natural: outputs of parity (-1)^l only; all: pseudo-tensors too"),
+    real("scale", 1.0, "factor of the sum"),
+};
 
-template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real> {
+struct Rule : GateRule {
+  static constexpr Reads reads = Reads::children;
+  Angular angular;
+  bool all;  // every radial function apart
+  double scale;
+
+  Rule(const OptionValues& o, const States& inputs, const Surroundings& around)
+      : angular{o.whole("l_max"), o.whole("l_min"), o.whole("l_step"), o.whole("l_out"),
+                around.o3 && o.is("parities", "natural")},
+        all(o.is("radial_mode", "all")),
+        scale(o.real("scale")) {
+    if (inputs.size() != 1) throw InputError("it takes one input, the state of the children");
+    radials = {radial_of(o)}, l_harmonics = angular.l_max;
+    if (!all) check_same_channels("radial_mode \"mix\": ", inputs[0]);
+    const std::int64_t n = std::int64_t(aggregation_paths(inputs[0], angular, copies(), output).size());
+    count_terms(n);
+    if (!all) parameters.push_back({"R", {n, radials[0].width(), inputs[0][0].algebraic_channels()}});
+  }
+  int copies() const { return all ? radials[0].width() : 1; }
+};
+
+template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   using V = Simd<Real>;
   static constexpr int w = width<Real>;
   Couplings<Real> couplings;
@@ -38,30 +72,12 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
   std::vector<Turn> turns;  // multiplied by i
 
  public:
-  ZerothOrder(const Options& spec, const std::vector<std::vector<Part>>& inputs, Surroundings& around) {
-    if (inputs.size() != 1) throw InputError("gate zeroth_order: takes one input, the state of the children");
-    this->aggregates = true;
-    const int l_max = spec.whole("l_max", 3, 0, max_l_network), l_out = spec.whole("l_out", l_max, 0, max_l_network);
-    const int l_min = spec.whole("l_min", 0, 0, l_max), l_step = spec.whole("l_step", 1, 1, 2);
-    const auto second_of = [&](const char* option, const std::string& first, const std::string& second) {
-      const std::string value = spec.get<std::string>(option, first);
-      if (value != first && value != second)
-        throw InputError(message("gate zeroth_order: ", option, " must be \"", first, "\" or \"", second, "\", got \"",
-                                 value, "\""));
-      return value == second;
-    };
-    const bool all = second_of("radial_mode", "mix", "all"), any_parity = second_of("parities", "natural", "all");
-    const Radial basis = radial_option(spec);
-    radial = around.radial(basis), n_radial = basis.width();
-    around.l_harmonics = std::max(around.l_harmonics, l_max);
-    const int copies = all ? n_radial : 1;
-
-    const Layout<Real> H(inputs[0]);
-    if (!all) check_same_channels("gate zeroth_order, radial_mode \"mix\": ", H.parts());
-    const std::vector<Path> paths =
-        aggregation_paths("gate zeroth_order: ", H.parts(), {l_max, l_min, l_step, l_out, around.o3 && !any_parity},
-                          copies, this->output);
-    couplings = Couplings<Real>(paths, l_max, spec.get("scale", 1.0));
+  Kernels(const Rule& rule, const States& inputs, std::span<const RadialPlace> places)
+      : radial(places[0].set), n_radial(rule.radials[0].width()) {
+    const Layout<Real> H = layout_of<Real>(inputs[0]);
+    std::vector<Part> output;
+    const std::vector<Path> paths = aggregation_paths(inputs[0], rule.angular, rule.copies(), output);
+    couplings = Couplings<Real>(paths, rule.angular.l_max, rule.scale);
     for (const Path& p : paths) {
       const Part& h = H[p.part1];
       rows.push_back(H.row(p.part1)), row = std::max(row, rows.back());
@@ -71,17 +87,23 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
     }
 
     // weights packed [register][path][n][lane], the same for real and imaginary part
-    const int P = int(paths.size()), channels = H[0].algebraic_channels();
-    this->packing.resize(std::size_t(row) * P * n_radial);
-    if (!all) this->parameters.push_back({"R", {P, n_radial, channels}});
-    for (int p = 0; p < P; ++p)
-      for (int n = 0; n < n_radial; ++n)
-        for (int c = 0; c < H[paths[p].part1].channels(); ++c) {
-          const int at = H.position(paths[p].part1, c);
-          Packed& to = this->packing[(std::size_t(at / w * P + p) * n_radial + n) * w + at % w];
-          if (all) to = {-1, p % copies == n ? 1.0 : 0.0};
-          else to = {(std::int64_t(p) * n_radial + n) * channels + c % channels, 1 / std::sqrt(double(n_radial))};
-        }
+    const std::int64_t P = std::int64_t(paths.size()), channels = H[0].algebraic_channels();
+    const double scale = 1 / std::sqrt(double(n_radial));
+    std::vector<std::vector<int>> channel_at(H.size());  // [part][number of a row]; -1: padding
+    for (int part = 0; part < H.size(); ++part) {
+      channel_at[part].assign(H.row(part), -1);
+      for (int c = 0; c < H[part].channels(); ++c) channel_at[part][H.position(part, c)] = c;
+    }
+    for (int at = 0; at < row; at += w)
+      for (int p = 0; p < P; ++p)
+        for (int n = 0; n < n_radial; ++n)
+          for (int lane = at; lane < at + w; ++lane) {
+            const std::vector<int>& channel = channel_at[paths[p].part1];
+            const int c = lane < int(channel.size()) ? channel[lane] : -1;
+            if (c < 0) this->packing.zeros(1);
+            else if (rule.all) this->packing.constants(p % rule.copies() == n ? 1 : 0, 1);
+            else this->packing.weight((p * n_radial + n) * channels + c % channels, scale);
+          }
   }
 
   template <class Lane> void forward(Block<Real>& b) const {
@@ -198,15 +220,9 @@ template <class Real> class ZerothOrder : public GateOf<ZerothOrder<Real>, Real>
   }
 };
 
-NB_GATE(ZerothOrder, "zeroth_order",
-        "Aggregation of children (eq. 10): A = sum_j C Y(r_ij) w(|r_ij|) H_j, one group of channels per path", R"({
-  "l_max": {"type": "int", "default": 3, "doc": "largest l of the harmonics"},
-  "l_min": {"type": "int", "default": 0, "doc": "smallest l of the harmonics"},
-  "l_step": {"type": "int", "default": 1, "doc": "2: every second l only, l_max, l_max - 2, ..."},
-  "l_out": {"type": "int", "default": 3, "doc": "largest l of the output"},
-  "radial": {"type": "radial", "default": {}, "doc": "radial basis"},
-  "radial_mode": {"type": "str", "default": "mix", "doc": "mix: weights over the radial functions, per path and channel; all: one group of channels per radial function"},
-  "parities": {"type": "str", "default": "natural", "doc": "with o3, natural: outputs of parity (-1)^l only; all: pseudo-tensors too"},
-  "scale": {"type": "float", "default": 1.0, "doc": "factor of the sum"}})")
+}  // namespace
+
+NB_GATE(zeroth_order,
+        "Aggregation of children (eq. 10): A = sum_j C Y(r_ij) w(|r_ij|) H_j, one group of channels per path")
 
 }  // namespace nbcore

@@ -7,13 +7,55 @@
 //
 // with the paths p = (part of F^0, l2, l3) of zeroth_order: those of one l2 share a weight. Weights of some edges at a
 // time are one small matrix product, and as nothing of an edge is kept from level to level, none outlives the scratch.
+#include <cmath>
+#include <optional>
+
 #include "gates/gate.hpp"
 #include "ops/aggregation.hpp"
 #include "ops/mixing.hpp"
 
 namespace nbcore {
 
-template <class Real> class ZerothOrderDots : public GateOf<ZerothOrderDots<Real>, Real> {
+namespace {
+
+const OptionTable options = {
+    whole("l_max", 3, 0, max_l_network, "largest l of the harmonics"),
+    whole("l_min", 0, 0, "l_max", "smallest l of the harmonics"),
+    whole("l_out", "l_max", 0, max_l_network, "largest l of the output"),
+    radial_functions("radial basis; its envelope weights the scalar products, too"),
+    real("scale", 1.0, "factor of the sum"),
+};
+
+struct Rule : GateRule {
+  static constexpr Reads reads = Reads::children;
+  Angular angular;
+  double scale;
+  std::int64_t n_l2, n_radial, n_dots = 0;  // numbers of l2, of radial functions, of scalar products
+
+  Rule(const OptionValues& o, const States& inputs, const Surroundings& around)
+      : angular{o.whole("l_max"), o.whole("l_min"), 1, o.whole("l_out"), around.o3},
+        scale(o.real("scale")),
+        n_l2(angular.l_max - angular.l_min + 1) {
+    if (inputs.empty()) throw InputError("it takes states as inputs, the first of them to be summed over children");
+    check_same_channels("", inputs[0]);
+    if (!around.own_children)
+      throw InputError("it reads states at both ends of an edge, so parents and children must be of one set");
+    if (inputs[0][0].complex) throw InputError("states must be real");
+    const Radial basis = radial_of(o);
+    Radial constant = basis.basis_alone();  // times the envelope of the basis
+    constant.basis = Basis::chebyshev, constant.n = 1, constant.smoothness = 0, constant.decay = 0;
+    radials = {basis, constant}, l_harmonics = angular.l_max, n_radial = basis.width();
+    count_terms(std::int64_t(aggregation_paths(inputs[0], angular, 1, output).size()));
+    for (std::span<const Part> parts : inputs) {
+      count_terms(std::int64_t(parts.size()));
+      for (const Part& p : parts) n_dots += p.channels();
+    }
+    parameters.push_back({"R", {n_l2, n_radial, inputs[0][0].channels()}});
+    parameters.push_back({"V", {n_l2, n_dots, inputs[0][0].channels()}});
+  }
+};
+
+template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   static constexpr int w = width<Real>, chunk = 16;  // children of a parent whose X and w are in scratch at a time
   Couplings<Real> couplings;
   int radial, envelope, l_min;
@@ -22,59 +64,36 @@ template <class Real> class ZerothOrderDots : public GateOf<ZerothOrderDots<Real
   std::vector<std::vector<int>> column;  // [input][part] where its dots begin in X
 
  public:
-  ZerothOrderDots(const Options& spec, const std::vector<std::vector<Part>>& inputs, Surroundings& around) {
-    if (inputs.empty())
-      throw InputError("gate zeroth_order_dots: takes states as inputs, the first of them to be summed over children");
-    this->aggregates = true;
-    const int l_max = spec.whole("l_max", 3, 0, max_l_network), l_out = spec.whole("l_out", l_max, 0, max_l_network);
-    l_min = spec.whole("l_min", 0, 0, l_max);
-    const Radial basis = radial_option(spec);
-    const int n_radial = basis.width();
-    Radial constant = basis.basis_alone();  // times the envelope of the basis
-    constant.basis = Basis::chebyshev, constant.n = 1, constant.smoothness = 0, constant.decay = 0;
-    radial = around.radial(basis), envelope = around.radial(constant);
-    around.l_harmonics = std::max(around.l_harmonics, l_max);
-
-    const std::string where = "gate zeroth_order_dots: ";
-    check_same_channels(where, inputs[0]);
-    if (!around.own_children)
-      throw InputError(
-          message(where, "it reads states at both ends of an edge, so parents and children must be of one set"));
-    if (!inputs[0].empty() && inputs[0][0].complex) throw InputError(message(where, "states must be real"));
-    const std::vector<Path> paths =
-        aggregation_paths(where, inputs[0], {l_max, l_min, 1, l_out, around.o3}, 1, this->output);
-    couplings = Couplings<Real>(paths, l_max, spec.get("scale", 1.0));
-    const int channels = inputs[0][0].channels(), n_l2 = l_max - l_min + 1;
-    row = padded<Real>(channels), N = n_l2 * row, K = padded<Real>(n_radial);
-    std::int64_t n_dots = 0;
-    for (const auto& parts : inputs) {
-      const Layout<Real> layout(parts);
-      column.emplace_back();
-      for (int p = 0; p < layout.size(); ++p)
-        column.back().push_back(K), K += layout.row(p), n_dots += layout[p].channels();
-    }
-
-    this->parameters.push_back({"R", {n_l2, n_radial, channels}});
-    this->parameters.push_back({"V", {n_l2, n_dots, channels}});
-    this->packing.resize(std::size_t(K) * N), this->copies.resize(std::size_t(K) * N);
-    const auto place = [&](int k, std::int64_t first, std::int64_t stride, double scale) {
-      for (int l2 = 0; l2 < n_l2; ++l2)
-        for (int c = 0; c < channels; ++c) {
-          const Packed from{first + l2 * stride + c, scale};
-          this->packing[packed_position<Real>(k, l2 * row + c, K, N)] = from;
-          this->copies[packed_position<Real>(l2 * row + c, k, N, K)] = from;
-        }
+  Kernels(const Rule& rule, const States& inputs, std::span<const RadialPlace> places)
+      : radial(places[0].set), envelope(places[1].set), l_min(rule.angular.l_min) {
+    std::vector<Part> output;
+    couplings = Couplings<Real>(aggregation_paths(inputs[0], rule.angular, 1, output), rule.angular.l_max, rule.scale);
+    const int channels = inputs[0][0].channels(), n_radial = int(rule.n_radial);
+    row = padded<Real>(channels), N = int(rule.n_l2) * row, K = padded<Real>(n_radial);
+    struct Row {  // of W: its first parameter, the distance to the next l2
+      std::int64_t first, stride;
+      double scale;
     };
+    std::vector<std::optional<Row>> rows(K);
     for (int n = 0; n < n_radial; ++n)
-      place(n, std::int64_t(n) * channels, std::int64_t(n_radial) * channels, 1 / std::sqrt(double(n_radial)));
-    std::int64_t at = this->parameters[0].size();
-    for (std::size_t t = 0; t < inputs.size(); ++t) {
-      const Layout<Real> layout(inputs[t]);
-      for (int p = 0; p < layout.size(); ++p)
+      rows[n] = {std::int64_t(n) * channels, std::int64_t(n_radial) * channels, 1 / std::sqrt(double(n_radial))};
+    std::int64_t at = rule.parameters[0].size();
+    for (std::span<const Part> parts : inputs) {
+      const Layout<Real> layout = layout_of<Real>(parts);
+      column.emplace_back();
+      for (int p = 0; p < layout.size(); ++p) {
+        column.back().push_back(K), K += layout.row(p), rows.resize(K);
         for (int k = 0; k < layout[p].channels(); ++k, at += channels)
-          place(column[t][p] + layout.position(p, k), at, n_dots * channels,
-                1 / std::sqrt(double(n_dots * layout[p].dim())));
+          rows[column.back()[p] + layout.position(p, k)] = {at, rule.n_dots * channels,
+                                                            1 / std::sqrt(double(rule.n_dots * layout[p].dim()))};
+      }
     }
+    const auto place = [&](Packing& to, int k, int n) {
+      if (!rows[k] || n % row >= channels) to.zeros(1);
+      else to.weight(rows[k]->first + n / row * rows[k]->stride + n % row, rows[k]->scale);
+    };
+    each_packed<Real>(K, N, [&](int k, int n) { place(this->packing, k, n); });
+    each_packed<Real>(N, K, [&](int n, int k) { place(this->copies, k, n); });
   }
 
   template <class Lane> void forward(Block<Real>& b) const {
@@ -246,12 +265,9 @@ template <class Real> class ZerothOrderDots : public GateOf<ZerothOrderDots<Real
   }
 };
 
-NB_GATE(ZerothOrderDots, "zeroth_order_dots",
-        "Aggregation of children with weights from scalar products of parent's and child's states (Cormorant)", R"({
-  "l_max": {"type": "int", "default": 3, "doc": "largest l of the harmonics"},
-  "l_min": {"type": "int", "default": 0, "doc": "smallest l of the harmonics"},
-  "l_out": {"type": "int", "default": 3, "doc": "largest l of the output"},
-  "radial": {"type": "radial", "default": {}, "doc": "radial basis; its envelope weights the scalar products, too"},
-  "scale": {"type": "float", "default": 1.0, "doc": "factor of the sum"}})")
+}  // namespace
+
+NB_GATE(zeroth_order_dots,
+        "Aggregation of children with weights from scalar products of parent's and child's states (Cormorant)")
 
 }  // namespace nbcore

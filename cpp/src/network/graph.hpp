@@ -35,10 +35,19 @@ struct NodeSet {
   std::vector<double> coefficient;
 };
 
-/// Parents with their children, or with all pairs of different children.
+/// What parents are related to: atoms to their neighbours; nodes of a scheme to their children, or to all pairs of
+/// different children. Edges and triplets of atoms, as parents of their own, would be further kinds.
+enum class RelationKind { neighbours, children, pairs };
+
+inline constexpr int atom_set = 0;            // where the atoms are among the sets of every network and graph
+inline constexpr int neighbour_relation = 0;  // and their neighbours among the relations
+/// The relation of a set's nodes that a gate without pairs runs over
+constexpr RelationKind edges_of(int set) { return set == atom_set ? RelationKind::neighbours : RelationKind::children; }
+
 struct Relation {
-  int parents = 0, children = 0;  // sets
-  bool pairs = false;
+  RelationKind kind = RelationKind::neighbours;
+  int parents = atom_set, children = atom_set;  // sets
+  bool pairs() const { return kind == RelationKind::pairs; }
   std::vector<GraphBlock> blocks;
   // who writes to child k: (block, row in its halo), in block order
   std::vector<std::int64_t> writer_first;
@@ -47,10 +56,10 @@ struct Relation {
 };
 
 struct Graph {
-  std::vector<NodeSet> sets;                // 0: the atoms
+  std::vector<NodeSet> sets;
   std::vector<Relation> relations;          // as numbered by the network; those that it does not use are empty
   std::vector<std::vector<double>> leaves;  // per slot of the network: leaf states [atom][2l+1][channel], else empty
-  int n_atoms() const { return sets[0].n; }
+  int n_atoms() const { return sets[atom_set].n; }
   /// One block per relation, so that everything stays in one workspace
   bool closed = true;
   /// Large: adjoints of children are added where they belong, one colour of blocks after another, and not kept per

@@ -1,19 +1,21 @@
-// A network is data: sets of nodes, gates with inputs and options, readouts. Here it becomes slots (states), gates,
-// levels and one flat parameter vector with named slices.
+// A network is data: sets of nodes, gates with inputs and options, readouts. Here it becomes slots (states) with the
+// rules of their gates, levels, relations, and one flat parameter vector with named slices. It is read into rules once:
+// what it is, what it needs of edges and how many parameters it has is known before anything of that size is made. The
+// kernels for one kind of number, an Engine, are made when somebody first asks for them.
 //
 // A level is what a node learns from one look at its children (an atom at its neighbours): a gate that reads states of
 // children begins a new one. Slots read by a later level are persistent: they exist for the whole system, all others in
 // a block's scratch only.
-//
-// Set 0 are the atoms, whose children are their neighbours; the others are those of a composition scheme. Relation 2 k
-// is set k with its children, relation 2 k + 1 set k with the pairs of its children.
 #pragma once
 #include <algorithm>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "gates/gate.hpp"
+#include "network/graph.hpp"
 
 namespace nbcore {
 
@@ -24,40 +26,7 @@ struct ParameterSlice {
   double deviation;
 };
 
-/// Packed weights in a row whose parameters lie at equal distances: packed[k] = scale * parameter[index + k stride].
-struct PackedRun {
-  std::int64_t index, stride;  // index -1: constants
-  int count;
-  double scale;
-};
-std::vector<PackedRun> runs_of(const std::vector<Packed>& order);
-
-/// The gates of a network for one kind of number, ready to run.
-template <class Real> struct Engine {
-  struct Step {
-    std::unique_ptr<Gate<Real>> gate;  // none for a leaf state
-    std::vector<int> inputs;           // slots
-    int output, level;
-    std::int64_t parameters;                        // first of its parameters in the flat vector
-    std::ptrdiff_t weights, copies;                 // its place among the packed weights
-    std::vector<PackedRun> weight_runs, copy_runs;  // packing and copies of the gate
-    void read_runs() { weight_runs = runs_of(gate->packing), copy_runs = runs_of(gate->copies); }
-  };
-  std::vector<Step> steps;
-  std::vector<Layout<Real>> layouts;           // per slot
-  std::ptrdiff_t n_weights = 0, n_copies = 0;  // padded to whole cache lines per gate
-  /// What the gates of a relation want to know of its edges
-  struct Wanted {
-    int l_harmonics = 0;
-    std::vector<RadialSet> radials;
-  };
-  std::vector<Wanted> wanted;  // per relation
-
-  /// Packs the flat parameters: weights [n_weights], then copies [n_copies].
-  void pack(const double* parameters, Buffer<Real>& packed) const;
-  /// gradient[k] += adjoint of parameter k, from the adjoint of the packed weights.
-  void unpack_adjoint(const Real* weights_bar, double* gradient) const;
-};
+template <class Real> struct Engine;
 
 class Network {
  public:
@@ -65,11 +34,19 @@ class Network {
   /// "parity": "o3" | "so3", "sets": [{"name", "children", "classes"}, ...]}; a gate is of the set "nodes" (the atoms
   /// by default) and may take its "weights" from an earlier gate. InputError names the gate that does not fit.
   Network(const Options& program, int n_species);
+  ~Network();
 
   struct Set {
     std::string name;
     int children = 0;   // the set of its children
     int n_species = 1;  // or classes: weights may differ between them
+  };
+  /// Parents and their children, or pairs of them, and what gates want to know of these edges.
+  struct Relation {
+    RelationKind kind;
+    int parents, children;  // sets
+    int l_harmonics = 0;
+    std::vector<RadialSet> radials;
   };
   struct Level {
     int set, relation;
@@ -77,16 +54,24 @@ class Network {
   struct Slot {
     std::string name;
     std::vector<Part> parts;
-    int set, level;  // level 0: a leaf state, an input
-    bool persistent;
+    int set, level;                    // level 0: a leaf state, an input
+    std::unique_ptr<GateRule> rule;    // none for a leaf state
+    std::vector<int> inputs;           // slots
+    std::vector<RadialPlace> radials;  // of the rule's functions among those of its relation
+    std::int64_t parameters = 0;       // first of its parameters in the flat vector
+    bool persistent = false;           // read by a later level
+    bool seeded = false;               // a readout or of an output, so that its adjoint begins with a seed
   };
   const std::vector<Set>& sets() const { return sets_; }
+  const std::vector<Relation>& relations() const { return relations_; }
+  /// Number of the relation of a kind whose parents are this set
+  int relation(RelationKind kind, int parents) const;
   /// Number k = 1, 2, ... levels()
   const Level& level(int k) const { return levels_[k - 1]; }
   bool uses(int relation) const;
   const std::vector<Slot>& slots() const { return slots_; }
   int levels() const { return int(levels_.size()); }
-  int n_species() const { return sets_[0].n_species; }
+  int n_species() const { return sets_[atom_set].n_species; }
   const std::vector<int>& readout() const { return readout_; }
   /// A covariant output: a slot with one channel per part, summed over its nodes unless each atom has its own. A dipole
   /// may have charges: the slot's l = 0 part, whose products with positions are added to its l = 1 part.
@@ -98,52 +83,76 @@ class Network {
     int components;  // of the output
   };
   const std::vector<Output>& outputs() const { return outputs_; }
-  /// Is the slot a readout or of an output, so that its adjoint begins with a seed?
-  bool seeded(int slot) const {
-    return std::find(readout_.begin(), readout_.end(), slot) != readout_.end() ||
-           std::any_of(outputs_.begin(), outputs_.end(), [&](const Output& o) { return o.slot == slot; });
-  }
   /// Slots of a level whose states levels above read as those of children: what hosts exchange for ghosts
   std::vector<int> read_by_parents(int level) const;
   const std::vector<ParameterSlice>& parameters() const { return slices_; }
   std::int64_t n_parameters() const { return n_parameters_; }
   /// Largest cutoff of the radial bases of neighbours, Angstrom
   double cutoff() const;
+  /// The parts of the states that a slot's gate reads
+  States inputs_of(const Slot& slot) const;
+  /// Made by the first who asks; others wait
   template <class Real> const Engine<Real>& engine() const;
   /// Splines in the place of radial networks, per relation; none where the bounds are out of reach
   std::vector<RadialSplines> splines(const double* parameters) const;
-  /// f(gate, its radial network, number of the relation) for every network
+  /// f(slot, number of its radial functions, their place among those of the relation) for every radial network
   template <class F> void each_radial_network(F f) const {
-    for (const auto& step : double_.steps)
-      if (step.gate)
-        for (const RadialNetwork<double>& n : step.gate->networks) f(step, n, levels_[step.level - 1].relation);
+    for (const Slot& slot : slots_)
+      for (std::size_t k = 0; k < slot.radials.size(); ++k)
+        if (slot.rule->radials[k].network()) f(slot, int(k), slot.radials[k]);
   }
   /// Multiplies a part of a slot by a constant (gates with a gain).
-  void rescale(int slot, int part, double factor) {
-    const auto in = [&](auto& step) {
-      if (!step.gate) throw InputError("a leaf state has no gain");
-      step.gate->rescale(part, factor), step.read_runs();
-    };
-    in(double_.steps.at(slot)), in(float_.steps.at(slot));
-  }
+  void rescale(int slot, int part, double factor);
 
  private:
-  void read_sets(int n_species);
+  void read_sets(const Options& program, int n_species);
+  void read_gate(const Options& spec, bool o3);
+  void read_leaf(const Options& spec, const std::string& name, bool o3);
+  void read_readout(const Options& program);
+  void read_outputs(const Options& program);
+  void check_relations() const;
   int set_called(const std::string& name, const std::string& where) const;
-  int level_of(int set, bool aggregates, int relation, int at_least);
-  template <class Real> Engine<Real> make_engine(bool describe);
-  void read_outputs();
+  int slot_called(const std::string& name) const;
+  int level_of(int set, int relation, int at_least);
+  void add(Slot slot);
 
-  Options program_;
   std::vector<Set> sets_;
+  std::unordered_map<std::string, int> set_numbers_, slot_numbers_;
+  std::vector<Relation> relations_;
   std::vector<Level> levels_;
   std::vector<Slot> slots_;
   std::vector<int> readout_;
   std::vector<Output> outputs_;
   std::vector<ParameterSlice> slices_;
-  std::int64_t n_parameters_ = 0;
-  Engine<double> double_;
-  Engine<float> float_;
+  std::int64_t n_parameters_ = 0, n_terms_ = 0, n_parts_ = 0;
+
+  template <class Real> struct Made {
+    std::once_flag once;
+    std::unique_ptr<const Engine<Real>> engine;
+  };
+  mutable Made<double> double_;
+  mutable Made<float> float_;
+};
+
+/// The gates of a network for one kind of number, ready to run.
+template <class Real> struct Engine {
+  struct Step {
+    std::unique_ptr<GateKernels<Real>> kernels;  // none for a leaf state
+    std::ptrdiff_t weights = 0, copies = 0;      // its place among the packed weights
+  };
+  explicit Engine(const Network& network);
+
+  std::vector<Step> steps;                     // per slot
+  std::vector<Layout<Real>> layouts;           // per slot
+  std::ptrdiff_t n_weights = 0, n_copies = 0;  // padded to whole cache lines per gate
+
+  /// Packs the flat parameters: weights [n_weights], then copies [n_copies].
+  void pack(const double* parameters, Buffer<Real>& packed) const;
+  /// gradient[k] += adjoint of parameter k, from the adjoint of the packed weights.
+  void unpack_adjoint(const Real* weights_bar, double* gradient) const;
+
+ private:
+  const Network& network_;
 };
 
 }  // namespace nbcore

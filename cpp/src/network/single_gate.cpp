@@ -1,19 +1,43 @@
 #include "network/single_gate.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <numeric>
 #include <tuple>
 
 namespace nbcore {
 
-template <class Real>
-SingleGate<Real>::SingleGate(const Options& spec, std::vector<std::vector<Part>> inputs, int n_species, bool o3) {
-  around_.n_species = around_.n_child_species = n_species, around_.o3 = o3;
-  pairs_ = gate_type(spec).pairs;
-  gate_ = make_gate<Real>(spec, inputs, around_);
-  for (auto& parts : inputs) input_layouts_.emplace_back(std::move(parts));
-  output_layout_ = Layout<Real>(gate_->output);
-  x_.resize(input_layouts_.size()), bar_.resize(input_layouts_.size());
+namespace {
+constexpr int most_species = 1000;
+constexpr double stranger = 12345.0;  // in rows of adjoints and outputs that are not the gate's
+}  // namespace
+
+template <class Real> SingleGate<Real>::SingleGate(const Options& spec, std::vector<std::vector<Part>> inputs,
+                                                   int n_species, bool o3, bool embedded)
+    : embedded_(embedded), inputs_(std::move(inputs)) {
+  if (n_species < 1 || n_species > most_species)
+    throw InputError(message("n_species must be 1 to ", most_species, ", got ", n_species));
+  around_ = {n_species, true, n_species, o3};
+  for (std::size_t k = 0; k < inputs_.size(); ++k) try {
+      check_state(inputs_[k], o3);
+    } catch (const InputError& e) {
+      throw InputError(message("input ", k, ": ", e.what()));
+    }
+  rule_ = make_rule(spec, states(), around_);
+  pairs_ = rule_->type->reads == Reads::pairs;
+  places_ = add_radials(*rule_, edges_.radials), edges_.l_max = rule_->l_harmonics;
+  for (const auto& parts : inputs_) input_layouts_.emplace_back(parts);
+  output_layout_ = Layout<Real>(rule_->output);
+  x_.resize(inputs_.size()), bar_.resize(inputs_.size());
+}
+
+template <class Real> States SingleGate<Real>::states() const { return {inputs_.begin(), inputs_.end()}; }
+
+template <class Real> typename SingleGate<Real>::Rows SingleGate<Real>::rows(bool output) const {
+  const int n = block_->n;
+  if (!embedded_) return {n, 0, n, 0};
+  return output ? Rows{n + 5, 1, n + 6, 4} : Rows{n + 4, 3, n + 7, 2};
 }
 
 template <class Real> void SingleGate<Real>::set_graph(const std::vector<int>& species, const std::vector<int>& parent,
@@ -36,18 +60,21 @@ template <class Real> void SingleGate<Real>::set_graph(const std::vector<int>& s
   std::stable_sort(edge_order_.begin(), edge_order_.end(), [&](auto a, auto b) {
     return std::pair(parent[a], species[child[a]]) < std::pair(parent[b], species[child[b]]);
   });
-  block_ = GraphBlock();
-  block_.n = n, block_.species_first.assign(around_.n_species + 1, 0), block_.edge_first.assign(n + 1, 0);
-  for (int z : species) ++block_.species_first[z + 1];
-  std::partial_sum(block_.species_first.begin(), block_.species_first.end(), block_.species_first.begin());
-  for (int p : parent) ++block_.edge_first[p + 1];
-  std::partial_sum(block_.edge_first.begin(), block_.edge_first.end(), block_.edge_first.begin());
+  forward_ = adjoint_ = false, graph_dual_ = dual;
+  block_.emplace();
+  block_->n = n, block_->species_first.assign(around_.n_species + 1, 0), block_->edge_first.assign(n + 1, 0);
+  for (int z : species) ++block_->species_first[z + 1];
+  std::partial_sum(block_->species_first.begin(), block_->species_first.end(), block_->species_first.begin());
+  for (int p : parent) ++block_->edge_first[p + 1];
+  std::partial_sum(block_->edge_first.begin(), block_->edge_first.end(), block_->edge_first.begin());
+  for (auto* list : {&child_, &child_bar_, &partner_, &partner_bar_}) list->clear();
+  const Rows at = rows(false);
   for (auto e : edge_order_) {
-    block_.child.push_back(child[e]), block_.child_species.push_back(species[child[e]]);
-    if (pairs_) block_.partner.push_back(partner[e]);
+    child_.push_back(at.node + child[e]), child_bar_.push_back(at.bar_node + child[e]);
+    block_->child_species.push_back(species[child[e]]);
+    if (pairs_) partner_.push_back(at.node + partner[e]), partner_bar_.push_back(at.bar_node + partner[e]);
   }
 
-  edges_.l_max = around_.l_harmonics, edges_.radials = around_.radials;
   edges_.resize(std::int64_t(parent.size()), dual);
   std::fill_n(edges_.r.value.data(), edges_.r.value.size(), 1.0);
   if (dual) edges_.r.dot.clear();
@@ -59,101 +86,166 @@ template <class Real> void SingleGate<Real>::set_graph(const std::vector<int>& s
   dual ? edges_forward<true>(edges_) : edges_forward<false>(edges_);
 }
 
-template <class Real> void SingleGate<Real>::fill(const Layout<Real>& layout, const PlainArray& from,
-                                                  PlaneBuffer<Real>& to, bool dual) const {
-  to.resize(layout.node_size() * block_.n, dual);
-  to.clear(dual);
-  std::size_t k = 0;
-  for (int p = 0; p < layout.size(); ++p)
-    for (int row = 0; row < block_.n * layout[p].dim(); ++row)
-      for (int c = 0; c < layout[p].channels(); ++c, ++k) {
-        const std::ptrdiff_t at =
-            layout.offset(p, block_.n) + std::ptrdiff_t(row) * layout.row(p) + layout.position(p, c);
-        to.value[at] = Real(from.value.at(k));
-        if (dual) to.dot[at] = Real(from.dot.at(k));
-      }
-  if (k != from.value.size()) throw InputError(message("state: ", k, " numbers expected, got ", from.value.size()));
+template <class Real> std::size_t SingleGate<Real>::n_numbers(const Layout<Real>& layout) const {
+  std::size_t n = 0;
+  for (const Part& p : layout.parts()) n += std::size_t(block_->n) * p.dim() * p.channels();
+  return n;
 }
 
-template <class Real>
-PlainArray SingleGate<Real>::read(const Layout<Real>& layout, PlaneBuffer<Real>& from, bool dual) const {
+/// `to` gets `rows` nodes, those from `node` on `from`; all others are NaN, which nobody may read.
+template <class Real> void SingleGate<Real>::fill(const char* what, const Layout<Real>& layout, const PlainArray& from,
+                                                  int rows, int node, PlaneBuffer<Real>& to, bool dual) const {
+  const std::size_t expected = n_numbers(layout);
+  if (from.value.size() != expected || (dual && from.dot.size() != expected))
+    throw InputError(message(what, ": ", expected, " numbers expected, got ", from.value.size(),
+                             dual ? message(" and ", from.dot.size(), " tangents") : ""));
+  to.resize(layout.node_size() * rows, dual);
+  const Real nan = std::numeric_limits<Real>::quiet_NaN();
+  std::fill_n(to.value.data(), to.value.size(), nan);
+  if (dual) std::fill_n(to.dot.data(), to.dot.size(), nan);
+  std::size_t k = 0;
+  for (int p = 0; p < layout.size(); ++p) {
+    const std::ptrdiff_t size = std::ptrdiff_t(layout[p].dim()) * layout.row(p);
+    const std::ptrdiff_t own = layout.offset(p, rows) + node * size;
+    std::fill_n(to.value.data() + own, block_->n * size, Real(0));
+    if (dual) std::fill_n(to.dot.data() + own, block_->n * size, Real(0));
+    for (std::ptrdiff_t row = 0; row < std::ptrdiff_t(block_->n) * layout[p].dim(); ++row)
+      for (int c = 0; c < layout[p].channels(); ++c, ++k) {
+        const std::ptrdiff_t at = own + row * layout.row(p) + layout.position(p, c);
+        to.value[at] = Real(from.value[k]);
+        if (dual) to.dot[at] = Real(from.dot[k]);
+      }
+  }
+}
+
+/// The nodes from `node` on; NumericsError where others were written to
+template <class Real> PlainArray SingleGate<Real>::read(const char* what, const Layout<Real>& layout,
+                                                        PlaneBuffer<Real>& from, int rows, int node, bool dual) const {
   PlainArray out;
-  for (int p = 0; p < layout.size(); ++p)
-    for (int row = 0; row < block_.n * layout[p].dim(); ++row)
+  const auto is_stranger = [](Real x) { return x == Real(stranger); };
+  for (int p = 0; p < layout.size(); ++p) {
+    const std::ptrdiff_t size = std::ptrdiff_t(layout[p].dim()) * layout.row(p), first = layout.offset(p, rows),
+                         own = first + node * size, behind = own + block_->n * size;
+    for (const Buffer<Real>* plane : {&from.value, &from.dot})
+      if ((plane == &from.value || dual) &&
+          !(std::all_of(plane->data() + first, plane->data() + own, is_stranger) &&
+            std::all_of(plane->data() + behind, plane->data() + first + rows * size, is_stranger)))
+        throw NumericsError(message("the gate wrote to rows of ", what, " that are not its own"));
+    for (std::ptrdiff_t row = 0; row < std::ptrdiff_t(block_->n) * layout[p].dim(); ++row)
       for (int c = 0; c < layout[p].channels(); ++c) {
-        const std::ptrdiff_t at =
-            layout.offset(p, block_.n) + std::ptrdiff_t(row) * layout.row(p) + layout.position(p, c);
+        const std::ptrdiff_t at = own + row * layout.row(p) + layout.position(p, c);
         out.value.push_back(double(from.value[at]));
         if (dual) out.dot.push_back(double(from.dot[at]));
       }
+  }
   return out;
 }
 
 template <class Real> Block<Real> SingleGate<Real>::bind() {
   Block<Real> b;
-  b.n = block_.n, b.species_first = block_.species_first.data(), b.n_species = around_.n_species;
-  b.first = block_.edge_first.data(), b.child = b.child_bar = block_.child.data(),
-  b.child_species = block_.child_species.data();
-  b.partner = b.partner_bar = pairs_ ? block_.partner.data() : nullptr;
+  b.n = block_->n, b.species_first = block_->species_first.data(), b.n_species = around_.n_species;
+  b.first = block_->edge_first.data(), b.child = child_.data(), b.child_bar = child_bar_.data();
+  b.child_species = block_->child_species.data();
+  b.partner = pairs_ ? partner_.data() : nullptr, b.partner_bar = pairs_ ? partner_bar_.data() : nullptr;
   b.edges = &edges_;
+  const Rows in = rows(false), out = rows(true);
   for (std::size_t k = 0; k < x_.size(); ++k)
-    b.inputs.push_back({&input_layouts_[k], x_[k].planes(), bar_[k].planes(), b.n, b.n, 0, 0});
-  b.output = {&output_layout_, out_.planes(), out_bar_.planes(), b.n, b.n, 0, 0};
-  b.weights = weights_.data(), b.copies = weights_.data() + padded<Real>(int(gate_->packing.size()));
+    b.inputs.push_back(
+        {&input_layouts_[k], x_[k].planes(), bar_[k].planes(), in.x, in.bar, in.node, in.bar_node, fresh_});
+  b.output = {&output_layout_, out_.planes(), out_bar_.planes(), out.x, out.bar, out.node, out.bar_node};
+  b.weights = weights_.data(), b.copies = weights_.data() + padded<Real>(kernels_->packing.size());
   b.weights_bar = weights_bar_.data();
   scratch_.reset();
   b.scratch = &scratch_;
   return b;
 }
 
+/// Adjoints of the inputs are zero, or, where the gate overwrites them and blocks would leave that to it, NaN.
+template <class Real> void SingleGate<Real>::begin_adjoints(bool dual) {
+  fresh_ = embedded_ && kernels_->overwrites;
+  const Rows at = rows(false);
+  const Real own = fresh_ ? std::numeric_limits<Real>::quiet_NaN() : Real(0);
+  for (std::size_t k = 0; k < bar_.size(); ++k) {
+    const Layout<Real>& layout = input_layouts_[k];
+    bar_[k].resize(layout.node_size() * at.bar, dual);
+    for (Buffer<Real>* plane : {&bar_[k].value, &bar_[k].dot}) {
+      if (plane == &bar_[k].dot && !dual) continue;
+      std::fill_n(plane->data(), layout.node_size() * at.bar, Real(stranger));
+      for (int p = 0; p < layout.size(); ++p) {
+        const std::ptrdiff_t size = std::ptrdiff_t(layout[p].dim()) * layout.row(p);
+        std::fill_n(plane->data() + layout.offset(p, at.bar) + at.bar_node * size, block_->n * size, own);
+      }
+    }
+  }
+}
+
 template <class Real> PlainArray SingleGate<Real>::forward(const std::vector<double>& parameters,
                                                            const std::vector<PlainArray>& inputs, bool dual) {
+  if (!block_) throw InputError("the graph comes first: set_graph, then forward, then adjoint");
+  if (dual && !graph_dual_) throw InputError("a dual sweep needs a graph with tangents of r");
   if (inputs.size() != x_.size())
     throw InputError(message("this gate has ", x_.size(), " inputs, got ", inputs.size()));
-  std::int64_t n_parameters = 0;
-  for (const ParameterInfo& p : gate_->parameters) n_parameters += p.size();
-  if (std::int64_t(parameters.size()) != n_parameters)
-    throw InputError(message("this gate has ", n_parameters, " parameters, got ", parameters.size()));
-  const int copies = padded<Real>(int(gate_->packing.size()));
-  weights_.resize(copies + gate_->copies.size());
-  const auto pack = [&](const std::vector<Packed>& order, Real* to) {
-    for (const Packed& p : order) *to++ = Real(p.index < 0 ? p.scale : p.scale * parameters[p.index]);
-  };
-  pack(gate_->packing, weights_.data()), pack(gate_->copies, weights_.data() + copies);
-  for (std::size_t k = 0; k < x_.size(); ++k) {
-    fill(input_layouts_[k], inputs[k], x_[k], dual);
-    bar_[k].resize(input_layouts_[k].node_size() * block_.n, dual), bar_[k].clear(dual);
-  }
-  out_.resize(output_layout_.node_size() * block_.n, dual);
+  if (std::int64_t(parameters.size()) != rule_->n_parameters())
+    throw InputError(message("this gate has ", rule_->n_parameters(), " parameters, got ", parameters.size()));
+  forward_ = adjoint_ = false;
+  if (!kernels_) kernels_ = make_kernels<Real>(*rule_, states(), places_);
+  const std::ptrdiff_t copies = padded<Real>(kernels_->packing.size());
+  weights_.resize(copies + kernels_->copies.size());
+  kernels_->packing.pack(parameters.data(), rule_->gains, weights_.data());
+  kernels_->copies.pack(parameters.data(), rule_->gains, weights_.data() + copies);
+  const Rows in = rows(false), out = rows(true);
+  for (std::size_t k = 0; k < x_.size(); ++k)
+    fill("an input", input_layouts_[k], inputs[k], in.x, in.node, x_[k], dual);
+  begin_adjoints(dual);
+  out_.resize(output_layout_.node_size() * out.x, dual);
+  std::fill_n(out_.value.data(), out_.value.size(), Real(stranger));
+  if (dual) std::fill_n(out_.dot.data(), out_.dot.size(), Real(stranger));
   Block<Real> b = bind();
-  gate_->forward(false, b);
-  if (dual) scratch_.reset(), gate_->forward(true, b);
-  return read(output_layout_, out_, dual);
+  kernels_->forward(false, b);
+  if (dual) scratch_.reset(), kernels_->forward(true, b);
+  PlainArray result = read("the output", output_layout_, out_, out.x, out.node, dual);
+  forward_ = true, forward_dual_ = dual;
+  return result;
+}
+
+template <class Real> void SingleGate<Real>::require(Want want, bool dual, bool after_adjoint) const {
+  if (!forward_ || (dual && !forward_dual_))
+    throw InputError(message("adjoint comes after a ", dual ? "dual " : "", "forward on the same graph"));
+  if (after_adjoint && (!adjoint_ || (dual && !adjoint_dual_)))
+    throw InputError("adjoint comes first, then it is repeated");
+  if (dual && want.edges && want.parameters)
+    throw InputError("a dual adjoint gives edges or parameters, not both: ask for them one after the other");
 }
 
 template <class Real>
 typename SingleGate<Real>::Adjoints SingleGate<Real>::adjoint(const PlainArray& output_bar, Want want, bool dual) {
-  fill(output_layout_, output_bar, out_bar_, dual);
+  require(want, dual, false);
+  const Rows out = rows(true);
+  fill("the adjoint of the output", output_layout_, output_bar, out.bar, out.bar_node, out_bar_, dual);
   Adjoints a = adjoint_sweep(want, false);
-  if (!dual) return a;
-  const Adjoints tangent = adjoint_sweep(want, true);
-  for (std::size_t k = 0; k < bar_.size(); ++k) a.inputs[k].dot = tangent.inputs[k].dot;
-  a.r.dot = tangent.r.dot, a.parameters = tangent.parameters;
+  if (dual) {
+    const Adjoints tangent = adjoint_sweep(want, true);
+    for (std::size_t k = 0; k < bar_.size(); ++k) a.inputs[k].dot = tangent.inputs[k].dot;
+    a.r.dot = tangent.r.dot, a.parameters = tangent.parameters;
+  }
+  fresh_ = false, adjoint_ = true, adjoint_dual_ = dual;
   return a;
 }
 
 template <class Real> typename SingleGate<Real>::Adjoints SingleGate<Real>::adjoint_sweep(Want want, bool dual) {
   edges_.clear_adjoints(dual);
-  weights_bar_.resize(gate_->packing.size()), weights_bar_.clear();
+  weights_bar_.resize(kernels_->packing.size()), weights_bar_.clear();
   Block<Real> b = bind();
   if (dual) {  // values are there already
     for (const PlaneBuffer<Real>& bar : bar_) unused_.resize(std::max(unused_.size(), bar.value.size()));
     unused_.clear();
     for (State<Real>& input : b.inputs) input.bar.value = unused_.data();
   }
-  gate_->adjoint(dual, want, b);
+  kernels_->adjoint(dual, want, b);
   Adjoints a;
-  for (std::size_t k = 0; k < bar_.size(); ++k) a.inputs.push_back(read(input_layouts_[k], bar_[k], dual));
+  const Rows in = rows(false);
+  for (std::size_t k = 0; k < bar_.size(); ++k)
+    a.inputs.push_back(read("the adjoint of an input", input_layouts_[k], bar_[k], in.bar, in.bar_node, dual));
   if (want.edges) {
     dual ? edges_adjoint<true>(edges_) : edges_adjoint<false>(edges_);
     a.r.value.resize(3 * edge_order_.size()), a.r.dot.resize(dual ? 3 * edge_order_.size() : 0);
@@ -164,26 +256,25 @@ template <class Real> typename SingleGate<Real>::Adjoints SingleGate<Real>::adjo
       }
   }
   if (want.parameters) {
-    std::int64_t n = 0;
-    for (const ParameterInfo& p : gate_->parameters) n += p.size();
-    a.parameters.assign(n, 0.0);
-    for (std::size_t k = 0; k < gate_->packing.size(); ++k)
-      if (const Packed& p = gate_->packing[k]; p.index >= 0) a.parameters[p.index] += p.scale * double(weights_bar_[k]);
+    a.parameters.assign(rule_->n_parameters(), 0.0);
+    kernels_->packing.unpack_adjoint(weights_bar_.data(), rule_->gains, a.parameters.data());
   }
   return a;
 }
 
 template <class Real> void SingleGate<Real>::repeat_forward(bool dual, int times) {
+  require(Want{true, false}, dual, false);
   for (int t = 0; t < times; ++t) {
     Block<Real> b = bind();
-    gate_->forward(dual, b);
+    kernels_->forward(dual, b);
   }
 }
 
 template <class Real> void SingleGate<Real>::repeat_adjoint(Want want, bool dual, int times) {
+  require(want, dual, true);
   for (int t = 0; t < times; ++t) {
     Block<Real> b = bind();
-    gate_->adjoint(dual, want, b);
+    kernels_->adjoint(dual, want, b);
   }
 }
 

@@ -2,8 +2,12 @@
 // new gate.
 //
 // States are flat arrays without padding, part after part, each [node][2l+1][channel]. Nodes come ordered by species.
+//
+// `embedded` gives the gate what blocks of a large system give it: its nodes are some rows of larger arrays, others for
+// states than for their adjoints, children's rows differ in the two, and what nobody has written to yet is not zero but
+// overwritten. Rows that are not the gate's are watched. The results are the same to the last bit.
 #pragma once
-#include <span>
+#include <optional>
 
 #include "gates/gate.hpp"
 #include "network/graph.hpp"
@@ -17,10 +21,10 @@ struct PlainArray {
 
 template <class Real> class SingleGate {
  public:
-  SingleGate(const Options& spec, std::vector<std::vector<Part>> inputs, int n_species, bool o3);
+  /// InputError for states or options that do not fit, as in a program
+  SingleGate(const Options& spec, std::vector<std::vector<Part>> inputs, int n_species, bool o3, bool embedded);
 
-  const Gate<Real>& gate() const { return *gate_; }
-  const Surroundings& surroundings() const { return around_; }
+  const GateRule& rule() const { return *rule_; }
 
   /// species [node] ascending; edges as (parent, child), or (parent, child, partner) for a gate of pairs; r [edge][3]
   void set_graph(const std::vector<int>& species, const std::vector<int>& parent, const std::vector<int>& child,
@@ -33,7 +37,7 @@ template <class Real> class SingleGate {
     PlainArray r;                    // [edge][3], where edges are wanted
     std::vector<double> parameters;  // where parameters are wanted; of a dual sweep, the tangent
   };
-  /// After forward with the same arguments.
+  /// After forward with the same arguments. Once more: added to what is there.
   Adjoints adjoint(const PlainArray& output_bar, Want want, bool dual);
 
   /// The kernels alone, `times` times, on what is there after forward and adjoint: for benchmarks. Adjoints go on
@@ -42,23 +46,41 @@ template <class Real> class SingleGate {
   void repeat_adjoint(Want want, bool dual, int times);
 
  private:
+  /// Rows of the states and of their adjoints, and which of them are the gate's nodes
+  struct Rows {
+    int x, node, bar, bar_node;
+  };
+  Rows rows(bool output) const;
   Adjoints adjoint_sweep(Want want, bool dual);
-  void fill(const Layout<Real>& layout, const PlainArray& from, PlaneBuffer<Real>& to, bool dual) const;
-  PlainArray read(const Layout<Real>& layout, PlaneBuffer<Real>& from, bool dual) const;
+  void fill(const char* what, const Layout<Real>& layout, const PlainArray& from, int rows, int node,
+            PlaneBuffer<Real>& to, bool dual) const;
+  PlainArray read(const char* what, const Layout<Real>& layout, PlaneBuffer<Real>& from, int rows, int node,
+                  bool dual) const;
+  void begin_adjoints(bool dual);
+  std::size_t n_numbers(const Layout<Real>& layout) const;
   Block<Real> bind();
+  void require(Want want, bool dual, bool after_adjoint) const;
+
+  States states() const;
 
   Surroundings around_;
-  bool pairs_ = false;
+  bool pairs_ = false, embedded_;
+  std::vector<std::vector<Part>> inputs_;
+  std::unique_ptr<GateRule> rule_;
+  std::unique_ptr<GateKernels<Real>> kernels_;  // made by the first forward
+  std::vector<RadialPlace> places_;
   std::vector<Layout<Real>> input_layouts_;
-  std::unique_ptr<Gate<Real>> gate_;
   Layout<Real> output_layout_;
-  GraphBlock block_;
+  std::optional<GraphBlock> block_;
+  std::vector<std::int32_t> child_, child_bar_, partner_, partner_bar_;  // rows
   std::vector<std::int64_t> edge_order_;  // edge k of the block is edge edge_order_[k] of the caller
   Edges<Real> edges_;
   Scratch<Real> scratch_;
   Buffer<Real> weights_, weights_bar_, unused_;
   std::vector<PlaneBuffer<Real>> x_, bar_;
   PlaneBuffer<Real> out_, out_bar_;
+  bool graph_dual_ = false, forward_ = false, forward_dual_ = false, adjoint_ = false, adjoint_dual_ = false;
+  bool fresh_ = false;  // nothing has been written to the adjoints of inputs since forward
 };
 
 }  // namespace nbcore

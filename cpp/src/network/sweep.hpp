@@ -55,24 +55,24 @@ template <class Real> class Sweep {
   /// Leaf states and their adjoints, which are zero, and room for the persistent slots of the whole system. Without
   /// `system` everything lies in the one workspace.
   void begin(Workspace<Real>* closed = nullptr) const {
-    const std::size_t n = engine_.steps.size();
+    const int n = n_slots();
     if (!system_) {
       closed->x.resize(n), closed->bar.resize(n), closed->written.resize(n);
-      for (std::size_t slot = 0; slot < n; ++slot)
-        if (!engine_.steps[slot].gate) leaf(int(slot), closed->x[slot], closed->bar[slot]), closed->written[slot] = 1;
+      for (int slot = 0; slot < n; ++slot)
+        if (!slot_of(slot).rule) leaf(slot, closed->x[slot], closed->bar[slot]), closed->written[slot] = 1;
       return;
     }
     std::size_t blocks = 0;
     for (const Relation& r : graph_.relations) blocks = std::max(blocks, r.blocks.size());
     system_->x.resize(n), system_->bar.resize(n), system_->halo_bar.resize(system_->direct ? 0 : blocks);
     for (auto& b : system_->halo_bar) b.resize(n);
-    for (std::size_t slot = 0; slot < n; ++slot)
-      if (outside(int(slot))) {
+    for (int slot = 0; slot < n; ++slot)
+      if (outside(slot)) {
         const std::ptrdiff_t size = engine_.layouts[slot].node_size() * graph_.sets[network_.slots()[slot].set].n;
         system_->x[slot].resize(size, tangent_);
         system_->bar[slot].resize(size, tangent_);
         clear(system_->bar[slot]);
-        if (!engine_.steps[slot].gate) leaf(int(slot), system_->x[slot], system_->bar[slot]);
+        if (!slot_of(slot).rule) leaf(slot, system_->x[slot], system_->bar[slot]);
       }
   }
 
@@ -81,11 +81,11 @@ template <class Real> class Sweep {
   void forward(int level, int block_index, Workspace<Real>& ws, const double* r_dot = nullptr) const {
     const GraphBlock& block = relation(level).blocks[block_index];
     if (!kept_ || lowest(level)) edges(level, block, r_dot, ws);
-    ws.x.resize(engine_.steps.size()), ws.bar.resize(engine_.steps.size());
-    for (const auto& step : engine_.steps) {
-      if (step.level != level) continue;
-      if (!outside(step.output)) ws.x[step.output].resize(engine_.layouts[step.output].node_size() * block.n, tangent_);
-      step.gate->forward(tangent_, bind(step, block_index, ws));
+    ws.x.resize(n_slots()), ws.bar.resize(n_slots());
+    for (int slot = 0; slot < n_slots(); ++slot) {
+      if (slot_of(slot).level != level) continue;
+      if (!outside(slot)) ws.x[slot].resize(engine_.layouts[slot].node_size() * block.n, tangent_);
+      kernels(slot).forward(tangent_, bind(slot, block_index, ws));
     }
   }
   /// The gates of a level in reverse. `seed` is called when its adjoints have begun, to add to those of seeded slots.
@@ -99,21 +99,21 @@ template <class Real> class Sweep {
     seed();
     Edges<Real>& edges = ws.edges[network_.level(level).relation];
     if (want.edges && (!kept_ || highest(level))) edges.clear_adjoints(tangent_);
-    for (auto step = engine_.steps.rbegin(); step != engine_.steps.rend(); ++step) {
-      if (step->level != level) continue;
-      if (!outside(step->output) && !ws.written[step->output]) write_zeros(step->output, ws);
-      Block<Real>& view = bind(*step, block_index, ws);
-      for (std::size_t k = 0; k < step->inputs.size(); ++k) {
-        const int input = step->inputs[k];
+    for (int slot = n_slots() - 1; slot >= 0; --slot) {
+      if (slot_of(slot).level != level) continue;
+      if (!outside(slot) && !ws.written[slot]) write_zeros(slot, ws);
+      Block<Real>& view = bind(slot, block_index, ws);
+      const std::vector<int>& inputs = slot_of(slot).inputs;
+      for (std::size_t k = 0; k < inputs.size(); ++k) {
+        const int input = inputs[k];
         if (outside(input) || ws.written[input]) continue;
-        view.inputs[k].fresh =
-            step->gate->overwrites && std::count(step->inputs.begin(), step->inputs.end(), input) == 1;
+        view.inputs[k].fresh = kernels(slot).overwrites && std::count(inputs.begin(), inputs.end(), input) == 1;
         if (view.inputs[k].fresh) ws.written[input] = 1;
         else write_zeros(input, ws);
       }
       if (tangent_) throw_values_away(view, ws);
-      view.weights_bar = weights_bar ? weights_bar + step->weights : nullptr;
-      step->gate->adjoint(tangent_, want, view);
+      view.weights_bar = weights_bar ? weights_bar + engine_.steps[slot].weights : nullptr;
+      kernels(slot).adjoint(tangent_, want, view);
     }
     if (want.edges && (!kept_ || lowest(level))) tangent_ ? edges_adjoint<true>(edges) : edges_adjoint<false>(edges);
   }
@@ -158,6 +158,9 @@ template <class Real> class Sweep {
   }
 
  private:
+  int n_slots() const { return int(network_.slots().size()); }
+  const Network::Slot& slot_of(int slot) const { return network_.slots()[slot]; }
+  const GateKernels<Real>& kernels(int slot) const { return *engine_.steps[slot].kernels; }
   /// Does no level below, none above, use the relation of this one?
   bool lowest(int level) const {
     for (int k = 1; k < level; ++k)
@@ -174,7 +177,7 @@ template <class Real> class Sweep {
     const int relation = network_.level(level).relation;
     ws.edges.resize(graph_.relations.size());
     Edges<Real>& e = ws.edges[relation];
-    e.l_max = engine_.wanted[relation].l_harmonics, e.radials = engine_.wanted[relation].radials;
+    e.l_max = network_.relations()[relation].l_harmonics, e.radials = network_.relations()[relation].radials;
     e.splines = splines_ ? &(*splines_)[relation] : nullptr;
     e.resize(block.n_edges(), tangent_);
     std::copy(block.r.begin(), block.r.end(), e.r.value.data());
@@ -184,15 +187,15 @@ template <class Real> class Sweep {
   /// Adjoints of this level begin anew: what the caller seeds and what blocks share is zero, the rest unwritten.
   void clear(int level, int block_index, Workspace<Real>& ws) const {
     const GraphBlock& block = relation(level).blocks[block_index];
-    ws.written.resize(engine_.steps.size());
-    for (const auto& step : engine_.steps) {
-      if (step.level != level) continue;
-      if (!outside(step.output)) {
-        ws.bar[step.output].resize(engine_.layouts[step.output].node_size() * block.n, tangent_);
-        ws.written[step.output] = 0;
-        if (network_.seeded(step.output)) write_zeros(step.output, ws);
+    ws.written.resize(n_slots());
+    for (int slot = 0; slot < n_slots(); ++slot) {
+      if (slot_of(slot).level != level) continue;
+      if (!outside(slot)) {
+        ws.bar[slot].resize(engine_.layouts[slot].node_size() * block.n, tangent_);
+        ws.written[slot] = 0;
+        if (slot_of(slot).seeded) write_zeros(slot, ws);
       }
-      for (int input : step.inputs)
+      for (int input : slot_of(slot).inputs)
         if (in_halo(input, level)) {
           PlaneBuffer<Real>& halo = system_->halo_bar[block_index][input];
           halo.resize(engine_.layouts[input].node_size() * block.halo.size(), tangent_);
@@ -202,7 +205,7 @@ template <class Real> class Sweep {
   }
   void leaf(int slot, PlaneBuffer<Real>& x, PlaneBuffer<Real>& bar) const {
     const Layout<Real>& layout = engine_.layouts[slot];
-    const int n = graph_.sets[0].n, row = layout.row(0), channels = layout[0].channels();
+    const int n = graph_.n_atoms(), row = layout.row(0), channels = layout[0].channels();
     x.resize(layout.node_size() * n, tangent_), bar.resize(layout.node_size() * n, tangent_);
     x.clear(tangent_), clear(bar);
     const std::vector<double>& from = graph_.leaves[slot];
@@ -222,13 +225,13 @@ template <class Real> class Sweep {
     return outside(slot) && !system_->direct && s.level < level && s.set == relation(level).children;
   }
   bool read_in(int level, int slot) const {
-    for (const auto& step : engine_.steps)
-      if (step.level == level && std::find(step.inputs.begin(), step.inputs.end(), slot) != step.inputs.end())
-        return true;
-    return false;
+    return std::any_of(network_.slots().begin(), network_.slots().end(), [&](const Network::Slot& s) {
+      return s.level == level && std::find(s.inputs.begin(), s.inputs.end(), slot) != s.inputs.end();
+    });
   }
-  Block<Real>& bind(const typename Engine<Real>::Step& step, int block_index, Workspace<Real>& ws) const {
-    const Relation& r = relation(step.level);
+  Block<Real>& bind(int slot, int block_index, Workspace<Real>& ws) const {
+    const int level = slot_of(slot).level;
+    const Relation& r = relation(level);
     const GraphBlock& block = r.blocks[block_index];
     Block<Real>& b = ws.view;
     b.inputs.clear();
@@ -236,12 +239,13 @@ template <class Real> class Sweep {
     b.first = block.edge_first.data(), b.child = block.child.data(), b.child_species = block.child_species.data();
     const bool halo = system_ && !system_->direct;
     b.child_bar = halo ? block.child_halo.data() : block.child.data();
-    b.partner = r.pairs ? block.partner.data() : nullptr;
-    b.partner_bar = r.pairs && halo ? block.partner_halo.data() : b.partner;
-    b.edges = &ws.edges[network_.level(step.level).relation];
-    for (int input : step.inputs) b.inputs.push_back(state(input, step.level, block_index, ws));
-    b.output = state(step.output, step.level, block_index, ws);
-    b.weights = packed_.data() + step.weights, b.copies = packed_.data() + engine_.n_weights + step.copies;
+    b.partner = r.pairs() ? block.partner.data() : nullptr;
+    b.partner_bar = r.pairs() && halo ? block.partner_halo.data() : b.partner;
+    b.edges = &ws.edges[network_.level(level).relation];
+    for (int input : slot_of(slot).inputs) b.inputs.push_back(state(input, level, block_index, ws));
+    b.output = state(slot, level, block_index, ws);
+    b.weights = packed_.data() + engine_.steps[slot].weights;
+    b.copies = packed_.data() + engine_.n_weights + engine_.steps[slot].copies;
     ws.scratch.reset();
     b.scratch = &ws.scratch;
     return b;

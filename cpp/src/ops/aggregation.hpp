@@ -6,6 +6,7 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <tuple>
 
@@ -21,11 +22,11 @@ struct Angular {
   int l_max, l_min, l_step, l_out;
   bool natural;  // outputs of natural parity alone
 };
+inline constexpr std::size_t most_paths = 1 << 16;
 
 /// The paths (part of H, l2, l3) of an aggregation, sorted by l2, `copies` of each; appends a part per l3 to `output`
 /// (per l3, parity and width of the state's part, where these differ), with the groups of that part once per path.
-inline std::vector<Path> aggregation_paths(const std::string& where, const std::vector<Part>& H, Angular a, int copies,
-                                           std::vector<Part>& output) {
+inline std::vector<Path> aggregation_paths(std::span<const Part> H, Angular a, int copies, std::vector<Part>& output) {
   std::vector<Path> paths;
   std::map<std::tuple<int, int, int, int, bool>, int> part_of;  // l3, parity, groups and group of H, complex
   const auto type = [&](const Path& p) {
@@ -38,8 +39,9 @@ inline std::vector<Path> aggregation_paths(const std::string& where, const std::
         const Path path{part, H[part].l, l2, l3};
         if (a.natural && std::get<1>(type(path)) != (l3 % 2 ? -1 : 1)) continue;
         paths.insert(paths.end(), copies, path), part_of[type(path)] = 0;
+        if (paths.size() > most_paths) throw InputError(message("it would have more than ", most_paths, " paths"));
       }
-  if (paths.empty()) throw InputError(message(where, "no path leads to l <= l_out"));
+  if (paths.empty()) throw InputError("no path leads to l <= l_out");
   for (auto& [key, number] : part_of) {
     number = int(output.size());
     output.push_back({std::get<0>(key), std::get<1>(key), 0, std::get<3>(key), std::get<4>(key)});
@@ -47,13 +49,14 @@ inline std::vector<Path> aggregation_paths(const std::string& where, const std::
   for (Path& p : paths) {
     p.part3 = part_of[type(p)];
     Part& out = output[p.part3];
-    p.slot = out.groups / H[p.part1].groups, out.groups += H[p.part1].groups;
+    p.slot = out.groups / H[p.part1].groups;
+    add_groups(out, H[p.part1].groups);
   }
   return paths;
 }
 
 /// Refuses states whose parts are not all of the same channels.
-inline void check_same_channels(const std::string& where, const std::vector<Part>& H) {
+inline void check_same_channels(const std::string& where, std::span<const Part> H) {
   for (const Part& h : H)
     if (h.groups != h.planes() || h.group != H[0].group || h.complex != H[0].complex)
       throw InputError(message(where, "all parts of the input must have the same channels"));

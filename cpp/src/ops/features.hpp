@@ -1,8 +1,10 @@
 // The layout of a state: parts, each an array [node][2l+1][channel] with the channel contiguous and padded.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
+#include "base/error.hpp"
 #include "base/lanes.hpp"
 
 namespace nbcore {
@@ -22,6 +24,18 @@ struct Part {
   int algebraic_channels() const { return channels() / planes(); }
   int dim() const { return 2 * l + 1; }
 };
+
+/// States have at most most_parts parts, a part most_channels channels and a node most_numbers numbers: far above what
+/// anybody computes, far below where int ends.
+inline constexpr int most_parts = 4096, most_channels = 1 << 20, most_numbers = 1 << 24;
+
+/// Adds groups of channels to a part; InputError where it gets too large
+inline void add_groups(Part& part, std::int64_t groups) {
+  const std::int64_t sum = part.groups + groups;
+  if (sum > most_channels || sum * part.group > most_channels)
+    throw InputError(message("a part of l = ", part.l, " would get more than ", most_channels, " channels"));
+  part.groups = int(sum);
+}
 
 /// The parts of a state, and where they lie when n nodes are stored.
 template <class Real> class Layout {

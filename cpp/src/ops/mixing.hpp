@@ -16,14 +16,6 @@ namespace nbcore {
 
 inline constexpr int mixing_rows = 6, mixing_registers = register_bytes == 64 ? 4 : 2;
 
-/// Place of W[k][n] in the packed matrix of K rows and N columns (N a multiple of the register width).
-template <class Real> std::ptrdiff_t packed_position(int k, int n, int K, int N) {
-  constexpr int w = width<Real>, strip = mixing_registers * w;
-  const int whole = N / strip * strip;
-  if (n < whole) return std::ptrdiff_t(n / strip) * strip * K + k * strip + n % strip;
-  return std::ptrdiff_t(n / w) * w * K + k * w + n % w;  // leftover strips of one register
-}
-
 namespace detail {
 
 template <int rows, int registers, bool accumulate, class Real>
@@ -91,6 +83,14 @@ template <class Real, class F> NB_INLINE void each_strip(int N, F f) {
 }
 
 }  // namespace detail
+
+/// f(k, n) for every W[k][n] in the order in which they are packed
+template <class Real, class F> void each_packed(int K, int N, F f) {
+  detail::each_strip<Real>(N, [&](int first, auto registers) {
+    for (int k = 0; k < K; ++k)
+      for (int n = first; n < first + registers * width<Real>; ++n) f(k, n);
+  });
+}
 
 /// C (+)= A W. A [n_rows][lda >= K], W packed, C [n_rows][ldc >= N], N a multiple of the register width.
 template <bool accumulate, class Real>

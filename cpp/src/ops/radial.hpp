@@ -33,15 +33,16 @@ enum class Envelope { polynomial, cosine, smooth, none };
 
 inline constexpr int max_radial = 64, max_radial_layers = 6;
 
+/// Defaults and ranges: gates/radial_options.cpp
 struct Radial {
-  Basis basis = Basis::bessel;
-  int n = 8;
-  double cutoff = 5.0;
-  double decay = 0.0;  // chebyshev
-  double r_min = 0.8;  // inverse_gaussian, damped_power
-  int first = 1;       // inverse_power: exponent of function 0
-  Envelope envelope = Envelope::polynomial;
-  int power = 6;                                // polynomial
+  Basis basis{};
+  int n = 0;
+  double cutoff = 0;
+  double decay = 0;  // chebyshev
+  double r_min = 0;  // inverse_gaussian, damped_power
+  int first = 0;     // inverse_power: exponent of function 0
+  Envelope envelope{};
+  int power = 0;                                // polynomial
   int smoothness = 0;                           // function n is divided by (n+1)^smoothness: a prior for smooth sums
   std::array<int, max_radial_layers> layers{};  // widths of a network on the basis, 0 behind the last
 
@@ -59,12 +60,9 @@ struct Radial {
     return r;
   }
   bool operator==(const Radial&) const = default;
-  /// Throws InputError where a number is out of range.
+  /// InputError where numbers do not go together
   void check() const;
 };
-
-Basis basis_from(const std::string& name);
-Envelope envelope_from(const std::string& name);
 
 /// A function and its derivative by r.
 template <class T> struct Slope {

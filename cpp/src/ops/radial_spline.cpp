@@ -51,10 +51,11 @@ RadialSpline::RadialSpline(const Radial& radial, const std::vector<std::vector<d
   for (std::size_t k = 0; k < matrices.size(); ++k) {
     Layer layer{in, radial.layers[k], {}};
     const int N = padded<double>(layer.out);
-    layer.W.resize(std::size_t(in) * N), layer.W.clear();
-    for (int i = 0; i < in; ++i)
-      for (int o = 0; o < layer.out; ++o)
-        layer.W[packed_position<double>(i, o, in, N)] = matrices[k][std::size_t(i) * layer.out + o];
+    layer.W.resize(std::size_t(in) * N);
+    double* to = layer.W.data();
+    each_packed<double>(in, N, [&](int i, int o) {
+      *to++ = o < layer.out ? matrices[k][std::size_t(i) * layer.out + o] : 0.0;
+    });
     in = layer.out;
     layers_.push_back(std::move(layer));
   }

@@ -3,7 +3,9 @@
 #include <cmath>
 #include <cstdint>
 #include <map>
+#include <mutex>
 #include <set>
+#include <tuple>
 
 #include "base/error.hpp"
 #include "so3/clebsch_gordan.hpp"
@@ -157,6 +159,17 @@ SymmetricProducts::SymmetricProducts(const std::vector<int>& l_of_parts, int lar
   couple_pairs_a = couple_pairs.transposed_a(), couple_pairs_b = couple_pairs.transposed_b();
   couple_sums = Bilinear(sum_terms);
   couple_sums_a = couple_sums.transposed_a(), couple_sums_b = couple_sums.transposed_b();
+}
+
+std::shared_ptr<const SymmetricProducts> symmetric_products(const std::vector<int>& ls, int L_max, int correlation,
+                                                            bool o3) {
+  static std::mutex guard;
+  static std::map<std::tuple<std::vector<int>, int, int, bool>, std::weak_ptr<const SymmetricProducts>> known;
+  const std::lock_guard lock(guard);
+  std::weak_ptr<const SymmetricProducts>& one = known[{ls, L_max, correlation, o3}];
+  std::shared_ptr<const SymmetricProducts> products = one.lock();
+  if (!products) one = products = std::make_shared<const SymmetricProducts>(ls, L_max, correlation, o3);
+  return products;
 }
 
 }  // namespace nbcore

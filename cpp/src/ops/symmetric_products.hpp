@@ -5,6 +5,7 @@
 // parity).
 #pragma once
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 #include "ops/bilinear.hpp"
@@ -55,5 +56,9 @@ struct SymmetricProducts {
         for (const auto& [weight, pair] : sum.summands) f(weight, pairs[pair].slot + m, sum.slot + m);
   }
 };
+
+/// The same, made once for all who ask for it
+std::shared_ptr<const SymmetricProducts> symmetric_products(const std::vector<int>& ls, int L_max, int correlation,
+                                                            bool o3);
 
 }  // namespace nbcore

@@ -10,7 +10,7 @@ template <class Real> void add_edge_forces(const Relation& relation, const Graph
   const std::vector<std::int32_t>& partner = halo ? block.partner_halo : block.partner;
   for (int i = 0; i < block.n; ++i)
     for (std::int64_t e = block.edge_first[i]; e < block.edge_first[i + 1]; ++e) {
-      Vec3& origin = relation.pairs ? children[partner[e]] : parents[i];
+      Vec3& origin = relation.pairs() ? children[partner[e]] : parents[i];
       for (int a = 0; a < 3; ++a) {
         const double f_a = f[a * stride + e];
         origin[a] -= f_a, children[child[e]][a] += f_a;
@@ -26,7 +26,7 @@ void add_edge_force_tangents(const Relation& relation, const GraphBlock& block, 
   const double *f = edges.r_bar.value.data(), *f_dot = edges.r_bar.dot.data();
   for (int i = 0; i < block.n; ++i)
     for (std::int64_t e = block.edge_first[i]; e < block.edge_first[i + 1]; ++e) {
-      Vec3& origin = relation.pairs ? children[block.partner[e]] : parents[i];
+      Vec3& origin = relation.pairs() ? children[block.partner[e]] : parents[i];
       for (int a = 0; a < 3; ++a) {
         const double f_a = f_dot[a * stride + e];
         origin[a] -= f_a, children[block.child[e]][a] += f_a;
@@ -39,8 +39,9 @@ void add_edge_force_tangents(const Relation& relation, const GraphBlock& block, 
 void add_forces_on_atoms(const Graph& graph, const std::vector<std::vector<Vec3>>& on_nodes,
                          std::vector<Vec3>& forces) {
   for (int k = 0; k < graph.n_atoms(); ++k)
-    for (int c = 0; c < 3; ++c) forces[graph.sets[0].order[k]][c] += on_nodes[0][k][c];
-  for (std::size_t s = 1; s < graph.sets.size(); ++s) {
+    for (int c = 0; c < 3; ++c) forces[graph.sets[atom_set].order[k]][c] += on_nodes[atom_set][k][c];
+  for (std::size_t s = 0; s < graph.sets.size(); ++s) {
+    if (s == atom_set) continue;
     const NodeSet& set = graph.sets[s];
     for (int k = 0; k < set.n; ++k) {
       const int node = set.order[k];
@@ -54,7 +55,7 @@ void share_among_atoms(const Graph& graph, int s, const std::vector<double>& nod
   const NodeSet& set = graph.sets[s];
   for (int k = 0; k < set.n; ++k) {
     const int node = set.order[k];
-    if (s == 0) {
+    if (s == atom_set) {
       atoms[node] += nodes[k];
       continue;
     }
@@ -70,7 +71,7 @@ std::vector<std::vector<Vec3>> node_tangents(const Graph& graph, const std::vect
     on_nodes.emplace_back(set.n, Vec3{});
     for (int k = 0; k < set.n; ++k) {
       const int node = set.order[k];
-      if (s == 0) {
+      if (s == atom_set) {
         on_nodes[s][k] = v[node];
         continue;
       }
@@ -88,7 +89,7 @@ void edge_tangents(const Relation& relation, const GraphBlock& block, const std:
   for (int i = 0; i < block.n; ++i)
     for (std::int64_t e = block.edge_first[i]; e < block.edge_first[i + 1]; ++e) {
       const Vec3& origin =
-          relation.pairs ? v[relation.children][block.partner[e]] : v[relation.parents][block.first + i];
+          relation.pairs() ? v[relation.children][block.partner[e]] : v[relation.parents][block.first + i];
       for (int c = 0; c < 3; ++c) {
         double t = v[relation.children][block.child[e]][c] - origin[c];
         for (int d = 0; d < 3; ++d) t += S[c][d] * block.r[d * stride + e];

@@ -87,9 +87,9 @@ Graph build_graph(const Structure& s, std::span<const int> species, const Networ
   if (n_atoms <= max_block) blocking.sizes = {n_atoms};
   else bisect(blocking.order, wrapped(s), max_block, blocking.sizes);
   Graph graph = graph_of_neighbours(list, species, network, std::move(blocking));
-  graph.closed = graph.relations[0].blocks.size() == 1;
+  graph.closed = graph.relations[neighbour_relation].blocks.size() == 1;
   graph.coloured = !graph.closed && n_atoms >= coloured_from;
-  index_writers(graph.relations[0], n_atoms, graph.coloured);
+  index_writers(graph.relations[neighbour_relation], n_atoms, graph.coloured);
   add_leaves(s, network, graph);
   if (graph.sets.size() > 1) add_scheme(s, network, max_block, graph);
   return graph;
@@ -109,7 +109,7 @@ Graph build_domain_graph(const Structure& s, std::span<const int> species, const
   if (n_owned > 0) bisect(std::span(blocking.order).first(n_owned), s.positions, max_block, blocking.sizes);
   Graph graph = graph_of_neighbours(list, species, network, std::move(blocking));
   graph.coloured = n_owned >= coloured_from;
-  index_writers(graph.relations[0], n_atoms, graph.coloured);
+  index_writers(graph.relations[neighbour_relation], n_atoms, graph.coloured);
   add_leaves(s, network, graph);
   return graph;
 }
@@ -118,9 +118,13 @@ Graph graph_of_neighbours(const NeighbourList& list, std::span<const int> specie
                           Blocking blocking) {
   const int n_atoms = int(blocking.order.size()), n_species = network.n_species();
   Graph graph;
-  graph.sets.resize(network.sets().size()), graph.relations.resize(2 * network.sets().size());
-  NodeSet& atoms = graph.sets[0];
-  Relation& g = graph.relations[0];
+  graph.sets.resize(network.sets().size()), graph.relations.resize(network.relations().size());
+  for (std::size_t k = 0; k < graph.relations.size(); ++k) {
+    const Network::Relation& r = network.relations()[k];
+    graph.relations[k].kind = r.kind, graph.relations[k].parents = r.parents, graph.relations[k].children = r.children;
+  }
+  NodeSet& atoms = graph.sets[atom_set];
+  Relation& g = graph.relations[neighbour_relation];
   atoms.n = n_atoms, atoms.n_species = n_species;
   atoms.order = std::move(blocking.order);
   std::vector<std::int32_t> place(species.size());  // of the user's atoms in the graph
@@ -186,7 +190,7 @@ void add_leaves(const Structure& s, const Network& network, Graph& graph) {
                                n_atoms, " atoms"));
     for (double x : found->second)
       if (!std::isfinite(x)) throw InputError(message("leaf state \"", slot.name, "\": a number is not finite"));
-    for (std::int32_t i : graph.sets[0].order)
+    for (std::int32_t i : graph.sets[atom_set].order)
       graph.leaves[k].insert(graph.leaves[k].end(), found->second.begin() + i * size,
                              found->second.begin() + (i + 1) * size);
   }

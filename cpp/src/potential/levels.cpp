@@ -134,7 +134,7 @@ template <class Real> std::size_t Levels<Real>::row_size(int level) const {
 template <class Real> template <class Number, class F>
 void Levels<Real>::each_row(int level, std::span<const std::int32_t> atoms, bool adjoints, Number* rows, F f) {
   if (place_.empty()) {
-    const std::vector<std::int32_t>& order = graph_.sets[0].order;
+    const std::vector<std::int32_t>& order = graph_.sets[atom_set].order;
     place_.resize(to_.energies.size());
     for (std::size_t k = 0; k < order.size(); ++k) place_[order[k]] = std::int32_t(k);
   }

@@ -217,9 +217,9 @@ Graph Parts::part(std::span<const std::int32_t> owned, const std::vector<std::in
     first = end;
   }
   Graph graph = graph_of_neighbours(list, species, network_, std::move(blocking));
-  for (std::int32_t& i : graph.sets[0].order) i = nodes[i];
+  for (std::int32_t& i : graph.sets[atom_set].order) i = nodes[i];
   graph.closed = false, graph.coloured = true;
-  index_writers(graph.relations[0], graph.n_atoms(), true);
+  index_writers(graph.relations[neighbour_relation], graph.n_atoms(), true);
   add_leaves(s_, network_, graph);
   return graph;
 }

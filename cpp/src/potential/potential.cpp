@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <unordered_map>
 
 #include "base/threads.hpp"
 #include "potential/model_file.hpp"
@@ -13,7 +14,9 @@ namespace {
 constexpr int max_block = 32;  // parents of a block; systems up to twice as large are one block
 }
 
-Potential::Potential(const std::string& text) : description_(text) {
+Potential::Potential(const std::string& text) : Potential(text, nullptr) {}
+
+Potential::Potential(const std::string& text, const ModelFile* file) : description_(text) {
   try {
     const Options d(text);
     for (const std::string& symbol : d.get<std::vector<std::string>>("species")) {
@@ -49,7 +52,25 @@ Potential::Potential(const std::string& text) : description_(text) {
     throw InputError("description of the potential: scale must be finite, r_min positive");
   cutoff_ = network_->cutoff();
   network_->each_radial_network([&](auto&&...) { has_radial_networks_ = true; });
-  parameters_.assign(network_->n_parameters(), 0.0);
+  if (file) read_parameters(*file);
+  else parameters_.assign(network_->n_parameters(), 0.0);
+}
+
+/// The arrays of a file are compared with what the program says before anything is made of its size.
+void Potential::read_parameters(const ModelFile& file) {
+  std::unordered_map<std::string, const Tensor*> tensors;
+  for (const Tensor& t : file.tensors) tensors.emplace(t.name, &t);
+  std::vector<const Tensor*> arrays;
+  for (const ParameterSlice& slice : network_->parameters()) {
+    const std::string name = "parameters." + slice.name;
+    const auto found = tensors.find(name);
+    if (found == tensors.end()) throw InputError(message("the array ", name, " is missing"));
+    if (found->second->shape != slice.shape)
+      throw InputError(message("the array ", name, " has another shape than the program says"));
+    arrays.push_back(found->second);
+  }
+  parameters_.reserve(network_->n_parameters());
+  for (const Tensor* t : arrays) parameters_.insert(parameters_.end(), t->data.begin(), t->data.end());
 }
 
 void Potential::set_offsets(int output, std::vector<double> offsets) {
@@ -88,20 +109,7 @@ void Potential::end_view() {
 std::shared_ptr<Potential> Potential::load(const std::string& path) {
   const ModelFile file = read_model_file(path);
   try {
-    auto potential = std::make_shared<Potential>(file.description);
-    std::vector<double> parameters;
-    for (const ParameterSlice& slice : potential->network().parameters()) {
-      const auto found = std::find_if(file.tensors.begin(), file.tensors.end(),
-                                      [&](const Tensor& t) { return t.name == "parameters." + slice.name; });
-      if (found == file.tensors.end())
-        throw ModelFileError(message(path, ": the array parameters.", slice.name, " is missing"));
-      if (found->shape != slice.shape)
-        throw ModelFileError(
-            message(path, ": the array parameters.", slice.name, " has another shape than the program says"));
-      parameters.insert(parameters.end(), found->data.begin(), found->data.end());
-    }
-    potential->set_parameters(std::move(parameters));
-    return potential;
+    return std::shared_ptr<Potential>(new Potential(file.description, &file));
   } catch (const InputError& e) {
     throw ModelFileError(message(path, ": ", e.what()));
   }
@@ -179,7 +187,7 @@ double Potential::state_bytes(int set) const {
 double Potential::bytes_per_atom(const Structure& s, bool repeated) const {
   const Graph graph = build_graph(s, species_of(s.numbers), *network_, r_min_, max_block);
   double atoms = double(graph.n_atoms()), pairs = 0;
-  for (const GraphBlock& b : graph.relations[0].blocks) pairs += double(b.n_edges());
+  for (const GraphBlock& b : graph.relations[neighbour_relation].blocks) pairs += double(b.n_edges());
   double states = 0;
   for (std::size_t set = 0; set < graph.sets.size(); ++set) states += state_bytes(int(set)) * graph.sets[set].n;
   const double list = pairs * bytes_per_pair, results = atoms * bytes_of_results, finding = while_searching * list;
@@ -206,14 +214,14 @@ Result Potential::compute(const Structure& s, int threads, double max_bytes, Ver
     for (std::size_t k = 0; k < network_->outputs().size(); ++k) {
       const Network::Output& o = network_->outputs()[k];
       const int set = network_->slots()[o.slot].set;
-      e.outputs[k].resize((set == 0 ? species.size() : std::size_t(graph.sets[set].n)) * o.width);
+      e.outputs[k].resize((set == atom_set ? species.size() : std::size_t(graph.sets[set].n)) * o.width);
     }
     precision_ == Precision::float64 ? run<double>(graph, threads, e) : run<float>(graph, threads, e);
   };
   const double cutoff = list_cutoff(*network_, r_min_);
   Parts::Fit fit = Parts::Fit::easily;
-  if (max_bytes > 0 && !Parts::fits_anyway(species.size(), state_bytes(0), max_bytes)) {
-    Parts parts(s, species, *network_, r_min_, state_bytes(0), max_bytes);
+  if (max_bytes > 0 && !Parts::fits_anyway(species.size(), state_bytes(atom_set), max_bytes)) {
+    Parts parts(s, species, *network_, r_min_, state_bytes(atom_set), max_bytes);
     fit = parts.whole();
     if (fit != Parts::Fit::easily) {
       if (kept) kept->forget();

@@ -14,6 +14,8 @@
 
 namespace nbcore {
 
+struct ModelFile;
+
 struct Result {
   double energy = 0;                         // eV, E0 included
   std::vector<Vec3> forces;                  // eV/Angstrom
@@ -94,6 +96,8 @@ class Potential {
   double bytes_per_atom(const Structure& s, bool repeated) const;
 
  private:
+  Potential(const std::string& description, const ModelFile* file);
+  void read_parameters(const ModelFile& file);
   /// What evaluations of one precision keep
   template <class Real> struct Memory {
     Buffer<Real> packed;

@@ -89,7 +89,7 @@ void relate(const SchemeSet& set, const Structure& s, const std::vector<int>& si
         b.child.push_back(below.place[set.child[c]]), b.child_halo.push_back(row_of(set.child[c]));
         b.child_species.push_back(child_species[set.child[c]]);
       };
-      if (!relation.pairs) {
+      if (!relation.pairs()) {
         for (auto c : children) add(c, own.r[node]);
       } else {
         const std::int64_t m = std::int64_t(children.size());
@@ -125,12 +125,13 @@ void add_scheme(const Structure& s, const Network& network, int max_block, Graph
         message("the composition scheme is one of ", s.scheme->n_atoms, " atoms, the structure has ", graph.n_atoms()));
   std::vector<Placed> placed(sets.size());
   std::vector<std::vector<std::int32_t>> species(sets.size());  // by the user's numbers
-  placed[0].r = in_images_of_scheme(s), placed[0].place.resize(graph.n_atoms()), species[0].resize(graph.n_atoms());
-  for (int k = 0; k < graph.n_atoms(); ++k) placed[0].place[graph.sets[0].order[k]] = k;
-  for (const GraphBlock& b : graph.relations[0].blocks)
+  placed[atom_set].r = in_images_of_scheme(s), placed[atom_set].place.resize(graph.n_atoms()),
+  species[atom_set].resize(graph.n_atoms());
+  for (int k = 0; k < graph.n_atoms(); ++k) placed[atom_set].place[graph.sets[atom_set].order[k]] = k;
+  for (const GraphBlock& b : graph.relations[neighbour_relation].blocks)
     for (int z = 0; z < network.n_species(); ++z)
       for (int k = b.species_first[z]; k < b.species_first[z + 1]; ++k)
-        species[0][graph.sets[0].order[b.first + k]] = z;
+        species[atom_set][graph.sets[atom_set].order[b.first + k]] = z;
 
   for (std::size_t k = 1; k < sets.size(); ++k) {
     const SchemeSet& set = set_called(s, sets[k].name);
@@ -158,15 +159,13 @@ void add_scheme(const Structure& s, const Network& network, int max_block, Graph
     for (int j = 0; j < nodes.n; ++j) own.place[nodes.order[j]] = j;
     for (int j = 0; j < nodes.n; ++j)
       for (std::int64_t a = set.atom_first[j]; a < set.atom_first[j + 1]; ++a) {
-        const Vec3 r = shifted(placed[0].r[set.atom[a]], set.image[a], s.cell);
+        const Vec3 r = shifted(placed[atom_set].r[set.atom[a]], set.image[a], s.cell);
         for (int c = 0; c < 3; ++c) own.r[j][c] += set.coefficient[a] * r[c];
       }
-    for (int pairs = 0; pairs < 2; ++pairs) {
-      const int number = int(2 * k) + pairs;
-      if (!network.uses(number)) continue;
+    for (std::size_t number = 0; number < graph.relations.size(); ++number) {
       Relation& relation = graph.relations[number];
-      relation.parents = int(k), relation.children = sets[k].children, relation.pairs = pairs == 1;
-      const auto& radials = network.engine<double>().wanted[number].radials;
+      if (relation.parents != int(k) || !network.uses(int(number))) continue;
+      const auto& radials = network.relations()[number].radials;
       const bool solid = radials.empty() || radials[0].radial.basis == Basis::solid;
       relate(set, s, sizes, nodes, own, placed[relation.children], species[relation.children], solid, graph.coloured,
              relation);

@@ -26,26 +26,26 @@ template <class Real> void bind_single(py::module_& m, const char* name) {
   using G = SingleGate<Real>;
   py::class_<G>(m, name)
       .def(py::init([](const std::string& spec, const std::vector<std::vector<std::array<int, 5>>>& inputs,
-                       int n_species, bool o3) {
+                       int n_species, bool o3, bool embedded) {
         std::vector<std::vector<Part>> parts;
         for (const auto& input : inputs) {
           parts.emplace_back();
           for (const auto& [l, parity, groups, group, complex] : input)
             parts.back().push_back({l, parity, groups, group, complex != 0});
         }
-        return std::make_unique<G>(Options(spec), parts, n_species, o3);
+        return std::make_unique<G>(Options(spec), parts, n_species, o3, embedded);
       }))
       .def_property_readonly("output",
                              [](const G& self) {
                                std::vector<std::array<int, 5>> out;
-                               for (const Part& p : self.gate().output)
+                               for (const Part& p : self.rule().output)
                                  out.push_back({p.l, p.parity, p.groups, p.group, p.complex});
                                return out;
                              })
       .def_property_readonly("parameters",
                              [](const G& self) {
                                py::list out;
-                               for (const ParameterInfo& p : self.gate().parameters)
+                               for (const ParameterInfo& p : self.rule().parameters)
                                  out.append(py::make_tuple(p.name, p.shape));
                                return out;
                              })

@@ -101,7 +101,7 @@ void bind_potential(py::module_& m) {
                              [](const Potential& self) {
                                int levels = 0;  // of the atoms
                                for (int k = 1; k <= self.network().levels(); ++k)
-                                 levels += self.network().level(k).set == 0;
+                                 levels += self.network().level(k).set == atom_set;
                                return levels;
                              })
       .def_property_readonly("cutoff", &Potential::cutoff)
@@ -132,13 +132,14 @@ void bind_potential(py::module_& m) {
              const auto splines = self.splines();
              const Network& network = self.network();
              py::list out;
-             network.each_radial_network([&](const auto& step, const auto& n, int relation) {
-               const Radial& r = network.engine<double>().wanted[relation].radials[n.set()].radial;
+             network.each_radial_network([&](const Network::Slot& slot, int k, const RadialPlace& place) {
+               const Radial& r = slot.rule->radials[k];
+               const int relation = network.level(slot.level).relation;
                py::object about = py::none();
-               if (const RadialSpline* s = splines ? (*splines)[relation][n.set()].get() : nullptr)
+               if (const RadialSpline* s = splines ? (*splines)[relation][place.set].get() : nullptr)
                  about = py::make_tuple(s->intervals(), s->from(), r.cutoff, s->error(), s->slope_error());
                const std::vector<int> widths(r.layers.begin(), r.layers.begin() + r.n_layers());
-               out.append(py::make_tuple(network.slots()[step.output].name, r.n, widths, about));
+               out.append(py::make_tuple(slot.name, r.n, widths, about));
              });
              return out;
            })
@@ -170,10 +171,11 @@ void bind_potential(py::module_& m) {
 
   m.def("gate_types", [] {
     py::dict out;
-    for (const auto& [name, type] : gate_types())
-      out[py::str(name)] = py::make_tuple(type.summary, type.options, type.pairs);
+    for (const GateType* type : gate_types())
+      out[py::str(type->name)] = py::make_tuple(type->summary, as_json(type->options), type->reads == Reads::pairs);
     return out;
   });
+  m.def("radial_options", [] { return as_json(radial_options); });
   m.def("build_info", [] {
     const BuildInfo info = build_info();
     py::dict d;

@@ -49,7 +49,7 @@ TrainingSet::TrainingSet(std::shared_ptr<Potential> potential, const std::vector
 double TrainingSet::average_neighbours() const {
   double edges = 0, atoms = 0;
   for (const Graph& g : graphs_) {
-    for (const GraphBlock& b : g.relations[0].blocks) edges += double(b.n_edges());
+    for (const GraphBlock& b : g.relations[neighbour_relation].blocks) edges += double(b.n_edges());
     atoms += g.n_atoms();
   }
   return atoms > 0 ? edges / atoms : 0;

@@ -1,0 +1,53 @@
+#include "gates/radial_options.hpp"
+
+#include <algorithm>
+
+#include "base/error.hpp"
+
+namespace nbcore {
+
+namespace {
+// in the order of the enumerations
+const std::vector<std::string> bases = {"bessel",        "chebyshev",    "gaussian", "inverse_gaussian",
+                                        "inverse_power", "damped_power", "solid"},
+                               envelopes = {"polynomial", "cosine", "smooth", "none"};
+
+template <class T> T named(const std::vector<std::string>& names, const std::string& name) {
+  return T(std::find(names.begin(), names.end(), name) - names.begin());
+}
+}  // namespace
+
+const OptionTable radial_options = {
+    choice("basis", bases, "the set of functions"),
+    whole("n", 8, 1, max_radial, "number of functions, n_radial of presets"),
+    real("cutoff", 5.0, 0, 1e6, "where they end, Angstrom", true),
+    real("decay", 0.0, 0, 50, "of chebyshev: how much better short distances are resolved"),
+    real("r_min", 0.8, 0, 1e6, "of inverse_gaussian and damped_power: the shortest distance, Angstrom", true),
+    whole("first", 1, -10, 10, "of inverse_power: exponent of the first function"),
+    choice("envelope", envelopes, "what takes them to zero at the cutoff"),
+    whole("power", 6, 2, 50, "of the polynomial envelope"),
+    whole("smoothness", 0, 0, 4, "function n is divided by (n+1) to this power"),
+    wholes("layers", 1, max_radial, max_radial_layers, "widths of the layers of a network on the functions"),
+};
+
+Radial radial_from(const Options& given) {
+  const OptionValues o(given, radial_options);
+  Radial r;
+  r.basis = named<Basis>(bases, o.text("basis")), r.envelope = named<Envelope>(envelopes, o.text("envelope"));
+  r.n = o.whole("n"), r.cutoff = o.real("cutoff"), r.decay = o.real("decay"), r.r_min = o.real("r_min");
+  r.first = o.whole("first"), r.power = o.whole("power"), r.smoothness = o.whole("smoothness");
+  const std::vector<double>& layers = o.numbers("layers");
+  for (std::size_t k = 0; k < layers.size(); ++k) r.layers[k] = int(layers[k]);
+  r.check();
+  return r;
+}
+
+Radial radial_of(const OptionValues& options) {
+  try {
+    return radial_from(options.object("radial"));
+  } catch (const InputError& e) {
+    throw InputError(message("radial: ", e.what()));
+  }
+}
+
+}  // namespace nbcore
