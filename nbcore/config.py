@@ -1,10 +1,11 @@
 """train.toml: its keys, types, ranges and defaults, read with messages a person can use and written with comments.
 
-Each key stands here once, as a field with its type, range, default and comment; `load` reads a file into a `Config`,
-`write_config` writes one. Three keys are needed: name, data.train and model.cutoff.
+Each key stands once with its type, range, default and comment: here, in `nbcore.train.settings`, or at the function of
+a preset. `load` reads a file into a `Config`, `write_config` writes one. Three keys are needed: name, data.train and
+model.cutoff.
 """
 
-import inspect
+import functools
 import math
 import os
 from glob import has_magic
@@ -14,10 +15,16 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 
 from nbcore.config_messages import no_such_key, readable
+from nbcore.config_tables import Table, table_of
+from nbcore.config_tables import key as _
 from nbcore.config_values import to_toml
 from nbcore.errors import InputError
 from nbcore.files import check_name
+from nbcore.options import declared
 from nbcore.outputs import KNOWN, outputs_of
+from nbcore.presets import PRESETS
+from nbcore.train import loss as train_loss
+from nbcore.train import settings
 
 try:
     import tomllib
@@ -31,24 +38,10 @@ class ConfigError(InputError):
     exit_code = 2
 
 
-def _(type_, comment="", **limits):
-    """A key's type with its range, and the comment that `write_config` puts beside it."""
-    ranged = Annotated[type_, msgspec.Meta(**limits)] if limits else type_
-    return Annotated[ranged, msgspec.Meta(description=comment)]
-
-
-def _optional(comment="", **limits):
-    """A count that may be left out."""
-    return _(Annotated[int, msgspec.Meta(**limits)] | None, comment)
-
-
 Files = str | list[str]
 Positive = dict(gt=0)
 NotNegative = dict(ge=0)
-
-
-class Table(msgspec.Struct, forbid_unknown_fields=True):
-    """A table of train.toml."""
+TIME = r"^(\d+h)?(\d+m(in)?)?(\d+s)?$"
 
 
 class About(Table):
@@ -89,66 +82,32 @@ class Data(Table, kw_only=True):
     )
 
 
-class Model(Table, kw_only=True):
-    """The network; what is None is filled in by `size`."""
-
-    preset: _(str, "`nbcore init --list-presets`") = "nbody"
-    size: _(Literal["small", "medium", "large"], "fills in what is not written below") = "medium"
-    cutoff: _(float, "Angstrom", **Positive)
-    levels: _optional("how often atoms look at their neighbours: range = levels x cutoff", ge=1, le=8) = None
-    channels: _optional("", ge=1) = None
-    l_harmonics: _optional("angular detail of a neighbourhood", ge=0, le=10) = None
-    l_states: _optional("angular detail of what atoms tell each other: 0 faster, 2 more accurate", ge=0, le=10) = None
-    correlation: _optional("neighbours per product: 3 is four-body per level", ge=1, le=4) = None
-    n_radial: _optional("radial functions", ge=1) = None
-    radial_layers: _(
-        Annotated[list[Annotated[int, msgspec.Meta(ge=1, le=64)]], msgspec.Meta(max_length=6)] | None,
-        "a network on the radial functions: widths of its layers, [64, 64, 8]; []: linear in them",
-    ) = None
-    parity: _(Literal["o3", "so3"] | None, "o3: mirror images have the same energy") = None
-    labels: _(str | None, "tree: the per-atom label of its smallest parts; without, cubes in space") = None
-    part_size: _(Annotated[float, msgspec.Meta(gt=0)] | None, "tree: edge of the smallest cubes, Angstrom") = None
-    tree_levels: _optional("tree: levels of parts, the last is the whole structure", ge=1, le=20) = None
-    tree_channels: _optional("tree: channels of a part's moments", ge=1) = None
-    l_parts: _optional("tree: largest moment of a part, 1 dipole, 2 quadrupole", ge=0, le=5) = None
+Loss = table_of("Loss", train_loss.Loss)
+StageTwo = table_of("StageTwo", settings.StageTwo)
+Training = table_of(
+    "Training",
+    settings.Settings,
+    leave_out=["seed"],
+    last=[
+        ("max_time", _(str, '"3h45m": stop in time, saved, and still a usable model', pattern=TIME), ""),
+        ("checkpoint_minutes", _(float, "and at every end, signal or stop", **Positive), 5.0),
+        ("threads", _(Literal["auto"] | Annotated[int, msgspec.Meta(ge=1)], "auto: the cores this process may use"),
+         "auto"),
+    ],
+)  # fmt: skip
 
 
-class Loss(Table):
-    """Weights of energy, forces and stress."""
-
-    kind: _(Literal["l2", "l1", "huber"]) = "l2"
-    huber_delta: _(float, "eV/atom, eV/Angstrom", **Positive) = 0.01
-    energy_weight: _(float, "on energy per atom", **NotNegative) = 1.0
-    forces_weight: _(float, "on components", **NotNegative) = 100.0
-    stress_weight: _(float, "eV/Angstrom^3; used where there are labels", **NotNegative) = 1.0
-
-
-class Training(Table):
-    """The loop."""
-
-    max_epochs: _(int, "", ge=1) = 800
-    max_time: _(
-        str, '"3h45m": stop in time, saved, and still a usable model', pattern=r"^(\d+h)?(\d+m(in)?)?(\d+s)?$"
-    ) = ""
-    batch_size: _(int, "structures", ge=1) = 5
-    optimizer: _(Literal["amsgrad", "adam", "adamw", "sgd"]) = "amsgrad"
-    lr: _(float, "", **Positive) = 0.01
-    schedule: _(Literal["plateau", "cosine", "constant"]) = "plateau"
-    warmup_epochs: _(int, "", ge=0) = 0
-    weight_decay: _(float, "", **NotNegative) = 5e-7
-    ema_decay: _(float, "the averaged weights are the model; 0 switches it off", ge=0, lt=1) = 0.99
-    clip_grad: _(float, "largest norm of the gradient; 0 switches it off", **NotNegative) = 10.0
-    patience: _(int, "epochs without a better valid loss", ge=1) = 200
-    checkpoint_minutes: _(float, "and at every end, signal or stop", **Positive) = 5.0
-    threads: _(Literal["auto"] | Annotated[int, msgspec.Meta(ge=1)], "auto: the cores this process may use") = "auto"
-
-
-class StageTwo(Table):
-    """The last part of the training: energies come down, forces stay."""
-
-    start: _(float, "fraction of max_epochs; 1.0 switches it off", ge=0, le=1) = 0.8
-    energy_weight: _(float, "", **NotNegative) = 1000.0
-    lr: _(float, "", **Positive) = 0.001
+@functools.cache
+def model_table(name: str) -> type[Table]:
+    """The table [model] of a preset: the options of its function; `size` fills in what is left out."""
+    preset = PRESETS[name]
+    sizes = Literal[tuple(preset.sizes) or ("medium",)]
+    first = [
+        ("preset", _(str, "`nbcore init --list-presets`"), name),
+        ("size", _(sizes, "fills in what is not written below"), "medium"),
+    ]
+    filled = {option for size in preset.sizes.values() for option in size}
+    return table_of("Model", preset.make, first=first, filled=filled)
 
 
 class OutputTable(Table):
@@ -170,7 +129,7 @@ class Config(Table, kw_only=True):
     seed: _(int, "initial weights, shuffling, random split: same seed, same bits", ge=0) = 1
     about: About = msgspec.field(default_factory=About)
     data: Data
-    model: Model
+    model: Any = None
     loss: Loss = msgspec.field(default_factory=Loss)
     training: Training = msgspec.field(default_factory=Training)
     stage_two: StageTwo = msgspec.field(default_factory=StageTwo)
@@ -187,31 +146,28 @@ class Config(Table, kw_only=True):
         return {name: {key: v for key, v in table.items() if key != "weight"} for name, table in tables.items()}
 
 
-TABLES = {"about": About, "data": Data, "model": Model, "loss": Loss, "training": Training, "stage_two": StageTwo}
+TABLES = {
+    "about": About,
+    "data": Data,
+    "model": model_table("nbody"),
+    "loss": Loss,
+    "training": Training,
+    "stage_two": StageTwo,
+}
 
 
-def model_options(model: Model) -> dict[str, Any]:
-    """What the preset's function takes beside species: cutoff, levels, channels, ..., with `size` filled in.
+def tables_of(preset: str) -> dict[str, type[Table]]:
+    """The tables of train.toml with the options of a preset under [model]."""
+    return {**TABLES, "model": model_table(preset)}
 
-    Raises ConfigError for an unknown preset, or a key that the preset does not have.
-    """
-    from nbcore import presets
 
-    if model.preset not in presets.PRESETS:
-        raise ConfigError(
-            f"[model] preset: {to_toml(model.preset)} is not known. There are: {', '.join(presets.PRESETS)}."
-        )
-    parameters = inspect.signature(presets.PRESETS[model.preset][1]).parameters
-    keys = [f for f in Model.__struct_fields__ if f not in ("preset", "size")]
-    written = {key: getattr(model, key) for key in keys if getattr(model, key) is not None}
-    for key in written:
-        if key not in parameters:
-            raise ConfigError(f"[model] {key}: the preset {model.preset} has no such key.")
-    defaults = {key: parameters[key].default for key in keys if key in parameters}
-    if "radial_layers" in defaults:
-        defaults["radial_layers"] = list(defaults["radial_layers"])
-    sizes = presets.SIZES[model.size] if model.preset == "nbody" else {}
-    return {**defaults, **sizes, **written}
+def model_options(model: Table) -> dict[str, Any]:
+    """What the preset's function takes beside species: cutoff, levels, channels, ..., with `size` filled in."""
+    preset = PRESETS[model.preset]
+    options = {option.name: option.default for option in declared(preset.make)}
+    options = {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
+    written = {key: value for key in options if (value := getattr(model, key)) is not None}
+    return {**options, **preset.sizes.get(model.size, {}), **written}
 
 
 def load(path, overrides=()) -> Config:
@@ -235,19 +191,31 @@ def load(path, overrides=()) -> Config:
 
 def from_dict(content: dict[str, Any], origin: str = "configuration", folder: str = "") -> Config:
     """A Config from nested dictionaries; `origin` begins the messages, `folder` is where relative paths begin."""
-    _check_keys(content, origin)
-    content = {**content, "outputs": _outputs(content.get("outputs", {}), origin)}
+    preset = _preset(content, origin)
+    tables = tables_of(preset)
+    _check_keys(content, origin, preset)
     try:
-        config = msgspec.convert({**content, "folder": folder}, Config)
+        model = msgspec.convert(content["model"], tables["model"])
     except msgspec.ValidationError as e:
-        raise ConfigError(readable(str(e), content, origin, TABLES, Config)) from None
+        raise ConfigError(readable(str(e), content["model"], origin, {}, tables["model"], "model")) from None
+    rest = {**content, "outputs": _outputs(content.get("outputs", {}), origin), "model": None, "folder": folder}
+    try:
+        config = msgspec.structs.replace(msgspec.convert(rest, Config), model=model)
+    except msgspec.ValidationError as e:
+        raise ConfigError(readable(str(e), content, origin, tables, Config)) from None
     _check_values(config, origin)
     _check_outputs(config, origin)
-    try:
-        model_options(config.model)
-    except ConfigError as e:
-        raise ConfigError(f"{origin}: {e}") from None
     return config
+
+
+def _preset(content, origin):
+    """The name of the preset, which says what [model] may hold."""
+    if not isinstance(content.get("model", {}), dict):
+        raise ConfigError(f"{origin}: model is a table: write [model] and its keys below.")
+    preset = content.get("model", {}).get("preset", "nbody")
+    if preset not in PRESETS:
+        raise ConfigError(f"{origin}: [model] preset: {to_toml(preset)} is not known. There are: {', '.join(PRESETS)}.")
+    return preset
 
 
 def _outputs(tables, origin):
@@ -273,10 +241,8 @@ def _outputs(tables, origin):
 
 def _check_outputs(config, origin):
     """Not every preset has outputs."""
-    from nbcore import presets
-
-    having = [p for p, (_, make, *_) in presets.PRESETS.items() if "outputs" in inspect.signature(make).parameters]
-    if config.outputs and config.model.preset in presets.PRESETS and config.model.preset not in having:
+    having = [name for name, preset in PRESETS.items() if preset.has_outputs]
+    if config.outputs and config.model.preset not in having:
         raise ConfigError(
             f"{origin}: [outputs.{next(iter(config.outputs))}]: the preset {config.model.preset} gives energies alone. "
             f"With outputs there are {', '.join(having)}."
@@ -306,18 +272,24 @@ def _override(content, key, value):
     (content.setdefault(table, {}) if table else content)[name] = value
 
 
-def _check_keys(content, origin):
+def _check_keys(content, origin, preset):
+    tables = tables_of(preset)
     top = [f for f in Config.__struct_fields__ if f != "folder"]
     for key in content:
         if key not in top:
-            raise ConfigError(f"{origin}: {key}: {no_such_key(key, top, TABLES)}")
-    for table, struct in TABLES.items():
+            raise ConfigError(f"{origin}: {key}: {no_such_key(key, top, tables)}")
+    for table, struct in tables.items():
         keys = content.get(table, {})
         if not isinstance(keys, dict):
             raise ConfigError(f"{origin}: {table} is a table: write [{table}] and its keys below.")
         for key in keys:
+            others = [name for name in PRESETS if key in model_table(name).__struct_fields__]
+            if table == "model" and others and preset not in others:
+                raise ConfigError(
+                    f"{origin}: [model] {key}: the preset {preset} has no such key ({', '.join(others)} has)."
+                )
             if key not in struct.__struct_fields__:
-                raise ConfigError(f"{origin}: [{table}] {key}: {no_such_key(key, struct.__struct_fields__, TABLES)}")
+                raise ConfigError(f"{origin}: [{table}] {key}: {no_such_key(key, struct.__struct_fields__, tables)}")
     for table, key, meant in ((None, "name", "my_potential"), ("data", "train", "train.xyz"), ("model", "cutoff", 5.0)):
         if key not in (content.get(table, {}) if table else content):
             where = f" under [{table}]" if table else " at the top"
@@ -374,12 +346,17 @@ def config_text(config: Config, folder=None) -> str:
         part = filled if table == "model" else getattr(config, table)
         if table == "data" and folder is not None:
             part = _moved(part, config.folder, folder)
-        lines += ["", f"[{table}]", *_key_lines(part, part.__struct_fields__)]
+        lines += ["", f"[{table}]", *_key_lines(part, _keys(config, part))]
     for name, output in config.outputs.items():
         rank = output.rank if output.rank is not None else KNOWN[name]["rank"]
         lines += ["", f"[outputs.{name}]"]
         lines += _key_lines(msgspec.structs.replace(output, rank=rank), output.__struct_fields__)
     return "\n".join(lines) + "\n"
+
+
+def _keys(config, part):
+    sized = PRESETS[config.model.preset].sizes
+    return [key for key in part.__struct_fields__ if sized or key != "size"]
 
 
 def _key_lines(part, names):

@@ -79,11 +79,13 @@ def run(args) -> int:
 def _list_presets():
     from nbcore import presets
 
-    for name, (text, *_) in presets.PRESETS.items():
-        print(console.block(text, f"  {name:<10}", " " * 12))
-    print("\nsizes of nbody")
-    for size, options in presets.SIZES.items():
-        print(f"  {size:<10}" + "   ".join(f"{key} {value}" for key, value in options.items()))
+    for name, preset in presets.PRESETS.items():
+        print(console.block(preset.text, f"  {name:<10}", " " * 12))
+    for name, preset in presets.PRESETS.items():
+        if preset.sizes:
+            print(f"\nsizes of {name}")
+        for size, options in preset.sizes.items():
+            print(f"  {size:<10}" + "   ".join(f"{key} {value}" for key, value in options.items()))
     return 0
 
 

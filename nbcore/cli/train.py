@@ -138,7 +138,7 @@ def make_potential(config, sets):
     from nbcore.config import model_options
     from nbcore.presets import PRESETS
 
-    make = PRESETS[config.model.preset][1]
+    make = PRESETS[config.model.preset].make
     energies, options = sets.E0.energies, model_options(config.model)
     if config.outputs:
         options["outputs"] = sets.train.reading.options.outputs

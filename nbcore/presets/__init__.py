@@ -1,20 +1,15 @@
 """Presets: architectures of the field as programs, lists of gates as data. None is a special code path."""
 
-from nbcore.presets.cormorant import cormorant, cormorant_program
-from nbcore.presets.kondor import kondor, kondor_program
-from nbcore.presets.nbody import SIZES, nbody, nbody_program
+# isort: off
+from nbcore.presets.nbody import SIZES, nbody  # in the order in which they are listed, the default first
+from nbcore.presets.kondor import kondor
+from nbcore.presets.cormorant import cormorant
+from nbcore.presets.tree import tree
 from nbcore.presets.pqs import pqs_gates
-from nbcore.presets.tree import tree, tree_program
+from nbcore.presets.registry import PRESETS
+# isort: on
 
 __all__ = ["PRESETS", "SIZES", "cormorant", "kondor", "nbody", "pqs_gates", "program", "tree"]
-
-#: name -> (what it is, function that makes a potential, function that makes its program)
-PRESETS = {
-    "nbody": ("symmetric products, four-body per level, messages between levels: the default", nbody, nbody_program),
-    "kondor": ("the paper to the letter: eqs. (10) and (11), inverse powers", kondor, kondor_program),
-    "cormorant": ("states meet along edges: messages weighted by scalar products", cormorant, cormorant_program),
-    "tree": ("nbody, and a network over parts of the whole structure: long-range interactions", tree, tree_program),
-}  # fmt: skip
 
 
 def program(preset: str, species, **options) -> dict:
@@ -23,4 +18,4 @@ def program(preset: str, species, **options) -> dict:
 
     if preset not in PRESETS:
         raise InputError(f"preset {preset!r} is not known; there are {', '.join(PRESETS)}")
-    return PRESETS[preset][2](species, **options)
+    return PRESETS[preset].program(species, **options)

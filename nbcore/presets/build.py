@@ -1,7 +1,5 @@
 """From the options of a preset to a potential: what all presets share."""
 
-import math
-
 from nbcore.errors import InputError
 from nbcore.outputs import Output, outputs_of
 from nbcore.potential import Potential
@@ -16,11 +14,6 @@ def build(
     outputs, energy: covariant outputs, beside the energy or instead of it, of presets that have them. more: further
     entries of the description.
     """
-    cutoff, levels = options["cutoff"], options["levels"]
-    if not math.isfinite(cutoff) or cutoff <= 0:
-        raise InputError(f"cutoff must be a positive length in Angstrom, got {cutoff!r}")
-    if isinstance(levels, bool) or levels != int(levels) or levels < 1:
-        raise InputError(f"levels must be a whole number of at least 1, got {levels!r}")
     if seed != int(seed) or seed < 0:
         raise InputError(f"seed must be a whole number of at least 0, got {seed!r}")
     found = outputs_of(outputs)
@@ -33,7 +26,7 @@ def build(
     if strangers:
         raise InputError(f"E0s: {' '.join(strangers)} not among the species ({' '.join(ordered)})")
     description = {
-        "preset": preset, "options": {**options, **extra}, "species": ordered, "cutoff": float(cutoff),
+        "preset": preset, "options": {**options, **extra}, "species": ordered, "cutoff": float(options["cutoff"]),
         "E0s": {s: float((E0s or {}).get(s, 0.0)) for s in ordered},
         "program": make_program(ordered, **options, **extra),
         **more,

@@ -1,56 +1,20 @@
 """The paper to the letter: eqs. (10), (11) and, over labelled parts, (12) of arXiv:1803.01588."""
 
+from typing import Annotated
+
 from nbcore.errors import InputError
+from nbcore.options import Option
 from nbcore.potential import Potential
 from nbcore.presets.build import build, largest_l, output_gates
+from nbcore.presets.registry import Channels, Cutoff, Labels, Levels, LStates, Parity, PartSize, preset
 
-
-def kondor(
-    species,
-    cutoff: float,
-    channels: int = 8,
-    levels: int = 2,
-    l_states: int = 2,
-    parity: str = "so3",
-    algebra: str = "real",
-    labels: str | None = None,
-    part_size: float = 3.0,
-    E0s: dict | None = None,
-    seed: int = 0,
-    outputs=None,
-    energy: bool = True,
-) -> Potential:
-    """An N-body network of neighbourhoods with random parameters.
-
-    Level k: A^(s) = sum over children of |r|^-s (psi x r), s = 0..3, every child weighted by a smooth envelope (the
-    paper has none, and its energies would jump at the cutoff); eq. (10) takes the A^(s), eq. (11) the products A^(s)
-    x A^(s) of all channels, which is its double sum factorised; both are mixed to `channels` per l. The energy is
-    linear in the scalars of all levels.
-
-    species: elements. cutoff: Angstrom. channels: fragments per l. l_states: largest l of a state. parity: "so3" as in
-    the paper, or "o3". algebra: "real", states and weights are real in the basis of real harmonics; "complex" as in the
-    paper: complex states and W^l, and the energy is the real part of scalars (docs/theory/nbody_networks.md says how
-    the two differ). labels: name of a per-atom label: atoms with the same one are a part, a node above them, and all
-    parts are the structure, the root. A part takes eqs. (10) and (11) of its atoms about its centre, with
-    (r/part_size)^l and (r/part_size)^(l+2) in the place of inverse powers, which have no limit there; the root the same
-    of its parts, and eq. (12) of their pairs, r_ij^-s with Y_0 and Y_1 of r_ij. E0s, seed, outputs, energy: as in
-    `nbody`; outputs without labels only.
-
-    >>> kondor(species=["H", "O"], cutoff=4.0, channels=4).levels
-    2
-    """
-    options = dict(cutoff=cutoff, channels=channels, levels=levels, l_states=l_states, parity=parity, algebra=algebra,
-                   labels=labels, part_size=part_size)  # fmt: skip
-    scheme = {"scheme": {"builder": "tree", "size": float(part_size), "levels": 2, "labels": labels}} if labels else {}
-    return build("kondor", kondor_program, species, options, E0s, seed, outputs, energy, **scheme)
+Algebra = Annotated[str, Option("of states and weights; complex: as in the paper", choices=("real", "complex"))]
 
 
 def kondor_program(species, cutoff, channels, levels, l_states, parity, algebra="real", labels=None,
                    part_size=3.0, outputs=None, energy=True) -> dict:  # fmt: skip
     """The list of gates of `kondor`, as data."""
     radial = {"basis": "inverse_power", "n": 4, "cutoff": float(cutoff), "envelope": "smooth"}
-    if algebra not in ("real", "complex"):
-        raise InputError(f'algebra must be "real" or "complex", got {algebra!r}')
     complex_too = {} if algebra == "real" else {"algebra": "complex"}
     gates, readout = [], []
     for level in range(1, levels + 1):
@@ -117,3 +81,44 @@ def kondor_program(species, cutoff, channels, levels, l_states, parity, algebra=
         ]
         readout.append(f"energy_{nodes}")
     return program | {"sets": [{"name": "part1"}, {"name": "part2", "children": "part1"}]}
+
+
+@preset("the paper to the letter: eqs. (10) and (11), inverse powers", kondor_program)
+def kondor(
+    species,
+    cutoff: Cutoff,
+    channels: Channels = 8,
+    levels: Levels = 2,
+    l_states: LStates = 2,
+    parity: Parity = "so3",
+    algebra: Algebra = "real",
+    labels: Labels = None,
+    part_size: PartSize = 3.0,
+    E0s: dict | None = None,
+    seed: int = 0,
+    outputs=None,
+    energy: bool = True,
+) -> Potential:
+    """An N-body network of neighbourhoods with random parameters.
+
+    Level k: A^(s) = sum over children of |r|^-s (psi x r), s = 0..3, every child weighted by a smooth envelope (the
+    paper has none, and its energies would jump at the cutoff); eq. (10) takes the A^(s), eq. (11) the products A^(s)
+    x A^(s) of all channels, which is its double sum factorised; both are mixed to `channels` per l. The energy is
+    linear in the scalars of all levels.
+
+    species: elements. cutoff: Angstrom. channels: fragments per l. l_states: largest l of a state. parity: "so3" as in
+    the paper, or "o3". algebra: "real", states and weights are real in the basis of real harmonics; "complex" as in the
+    paper: complex states and W^l, and the energy is the real part of scalars (docs/theory/nbody_networks.md says how
+    the two differ). labels: name of a per-atom label: atoms with the same one are a part, a node above them, and all
+    parts are the structure, the root. A part takes eqs. (10) and (11) of its atoms about its centre, with
+    (r/part_size)^l and (r/part_size)^(l+2) in the place of inverse powers, which have no limit there; the root the same
+    of its parts, and eq. (12) of their pairs, r_ij^-s with Y_0 and Y_1 of r_ij. E0s, seed, outputs, energy: as in
+    `nbody`; outputs without labels only.
+
+    >>> kondor(species=["H", "O"], cutoff=4.0, channels=4).levels
+    2
+    """
+    options = dict(cutoff=cutoff, channels=channels, levels=levels, l_states=l_states, parity=parity, algebra=algebra,
+                   labels=labels, part_size=part_size)  # fmt: skip
+    scheme = {"scheme": {"builder": "tree", "size": float(part_size), "levels": 2, "labels": labels}} if labels else {}
+    return build("kondor", kondor_program, species, options, E0s, seed, outputs, energy, **scheme)

@@ -2,6 +2,18 @@
 
 from nbcore.potential import Potential
 from nbcore.presets.build import build, largest_l, layers_option, output_gates, radial_option
+from nbcore.presets.registry import (
+    Channels,
+    Correlation,
+    Cutoff,
+    Levels,
+    LHarmonics,
+    LStates,
+    NRadial,
+    Parity,
+    RadialLayers,
+    preset,
+)  # fmt: skip
 
 #: what `size` fills in
 SIZES = {
@@ -9,46 +21,6 @@ SIZES = {
     "medium": {"channels": 64, "l_harmonics": 3, "l_states": 1},
     "large": {"channels": 128, "l_harmonics": 3, "l_states": 2},
 }
-
-
-def nbody(
-    species,
-    cutoff: float,
-    channels: int = 64,
-    levels: int = 2,
-    l_harmonics: int = 3,
-    l_states: int = 1,
-    correlation: int = 3,
-    n_radial: int = 8,
-    radial_layers: list[int] | tuple = (),
-    parity: str = "o3",
-    E0s: dict | None = None,
-    seed: int = 0,
-    outputs=None,
-    energy: bool = True,
-) -> Potential:
-    """A potential of the default architecture with random parameters.
-
-    Level k: A = sum over neighbours of R(r) Y(r) [psi of the neighbour], mixed to `channels`; symmetric products of A
-    up to `correlation` factors with weights per element; psi = mixed products + mixed psi of the level before. Each
-    level adds to the energy: linearly, the last through a small perceptron.
-
-    species: elements, symbols or atomic numbers. cutoff: Angstrom. channels: width. l_harmonics: angular detail of
-    a neighbourhood. l_states: of what atoms tell each other. correlation: neighbours per product (3: four-body).
-    n_radial: radial functions. radial_layers: widths of the layers of a network on them, one per level, whose last
-    layer takes their place, for example [64, 64, 8]; none: radial weights are linear in the functions. parity: "o3"
-    (mirror images have equal energies) or "so3". E0s: reference energies, eV. seed: of the parameters. outputs:
-    covariant outputs beside the energy, names ("dipole", "polarizability", "hyperpolarizability") or {name: options} as
-    in `nbcore.outputs.Output`; each is linear in the parts of psi of all levels. energy: False for these alone. Raises
-    InputError for values out of range.
-
-    >>> nbody(species=["C", "H", "O"], cutoff=5.0, channels=16)
-    <nbcore.Potential nbody: H C O, 2 levels, cutoff 5 Å, 8704 parameters>
-    """
-    options = dict(cutoff=cutoff, channels=channels, levels=levels, l_harmonics=l_harmonics, l_states=l_states,
-                   correlation=correlation, n_radial=n_radial, **layers_option(radial_layers),
-                   parity=parity)  # fmt: skip
-    return build("nbody", nbody_program, species, options, E0s, seed, outputs, energy)
 
 
 def nbody_program(species, cutoff, channels, levels, l_harmonics, l_states, correlation, n_radial, parity,
@@ -91,3 +63,44 @@ def nbody_program(species, cutoff, channels, levels, l_harmonics, l_states, corr
         readouts, program["outputs"] = output_gates(outputs, states, parity)
         gates += readouts
     return program
+
+
+@preset("symmetric products, four-body per level, messages between levels: the default", nbody_program, SIZES)
+def nbody(
+    species,
+    cutoff: Cutoff,
+    channels: Channels = 64,
+    levels: Levels = 2,
+    l_harmonics: LHarmonics = 3,
+    l_states: LStates = 1,
+    correlation: Correlation = 3,
+    n_radial: NRadial = 8,
+    radial_layers: RadialLayers = (),
+    parity: Parity = "o3",
+    E0s: dict | None = None,
+    seed: int = 0,
+    outputs=None,
+    energy: bool = True,
+) -> Potential:
+    """A potential of the default architecture with random parameters.
+
+    Level k: A = sum over neighbours of R(r) Y(r) [psi of the neighbour], mixed to `channels`; symmetric products of A
+    up to `correlation` factors with weights per element; psi = mixed products + mixed psi of the level before. Each
+    level adds to the energy: linearly, the last through a small perceptron.
+
+    species: elements, symbols or atomic numbers. cutoff: Angstrom. channels: width. l_harmonics: angular detail of
+    a neighbourhood. l_states: of what atoms tell each other. correlation: neighbours per product (3: four-body).
+    n_radial: radial functions. radial_layers: widths of the layers of a network on them, one per level, whose last
+    layer takes their place, for example [64, 64, 8]; none: radial weights are linear in the functions. parity: "o3"
+    (mirror images have equal energies) or "so3". E0s: reference energies, eV. seed: of the parameters. outputs:
+    covariant outputs beside the energy, names ("dipole", "polarizability", "hyperpolarizability") or {name: options} as
+    in `nbcore.outputs.Output`; each is linear in the parts of psi of all levels. energy: False for these alone. Raises
+    InputError for values out of range.
+
+    >>> nbody(species=["C", "H", "O"], cutoff=5.0, channels=16)
+    <nbcore.Potential nbody: H C O, 2 levels, cutoff 5 Å, 8704 parameters>
+    """
+    options = dict(cutoff=cutoff, channels=channels, levels=levels, l_harmonics=l_harmonics, l_states=l_states,
+                   correlation=correlation, n_radial=n_radial, **layers_option(radial_layers),
+                   parity=parity)  # fmt: skip
+    return build("nbody", nbody_program, species, options, E0s, seed, outputs, energy)

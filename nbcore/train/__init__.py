@@ -7,10 +7,11 @@ _extras.require("nbcore.train")
 from nbcore.data import read
 from nbcore.train.calibrate import calibrate
 from nbcore.train.fit import Fit, fit
+from nbcore.train.loss import Loss
 from nbcore.train.objective import loss_and_gradient, objective
 from nbcore.train.optimizers import SGD, Adam
 from nbcore.train.settings import Settings, StageTwo
-from nbcore.train.training_set import Loss, TrainingSet
+from nbcore.train.training_set import TrainingSet
 
 __all__ = [
     "SGD", "Adam", "Fit", "Loss", "Settings", "StageTwo", "TrainingSet", "calibrate", "fit", "loss_and_gradient",

@@ -8,7 +8,8 @@ from nbcore.errors import InputError
 from nbcore.species import symbols
 from nbcore.train.calibrate_outputs import fit_offsets, fit_output, scale_output, shortest_fit
 from nbcore.train.displaced import displaced
-from nbcore.train.training_set import Loss, TrainingSet
+from nbcore.train.loss import Loss
+from nbcore.train.training_set import TrainingSet
 
 SAMPLE, MEASURED = 64, 16  # structures that readouts are fitted to, and that states are measured in, about
 ROUNDING = 1e-8  # below this part of what it stands beside, a size is what symmetry left over

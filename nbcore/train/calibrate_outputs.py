@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 
 from nbcore.species import atomic_numbers
-from nbcore.train.training_set import Loss, TrainingSet
+from nbcore.train.loss import Loss
+from nbcore.train.training_set import TrainingSet
 
 ROUNDING = 1e-9  # of labels: smaller ones are remains of what cancels
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from nbcore.train.training_set import Loss, TrainingSet
+from nbcore.train.loss import Loss
+from nbcore.train.training_set import TrainingSet
 
 
 def loss_and_gradient(potential, structures, loss: Loss | None = None, threads: int | None = None):

@@ -1,6 +1,7 @@
 """Learning rates: constant, cosine, or lower on a plateau of the validation loss; each after a linear warm-up."""
 
 import math
+from typing import NamedTuple
 
 
 class Schedule:
@@ -68,6 +69,23 @@ class Plateau(Schedule):
         self.lr, self.best, self.waiting = state["lr"], state["best"], state["waiting"]
 
 
+class Stretch(NamedTuple):
+    """What a schedule of one stage is made from: first and last rate, number of steps, patience of the training."""
+
+    lr: float
+    lr_end: float
+    n_steps: int
+    patience: int
+
+
+#: name -> what makes the schedule of a Stretch with so many steps of warm-up
+SCHEDULES = {
+    "plateau": lambda stretch, warmup: Plateau(stretch.lr, warmup, max(5, stretch.patience // 10)),
+    "cosine": lambda stretch, warmup: Cosine(stretch.lr, warmup, stretch.n_steps, stretch.lr_end),
+    "constant": lambda stretch, warmup: Schedule(stretch.lr, warmup),
+}
+
+
 def make_schedule(settings, stage, steps_per_epoch) -> Schedule:
     """The schedule of stage 1 or 2. A cosine ends at the lr of stage two, in the last stage at lr / 100."""
     two = settings.stage_two
@@ -75,8 +93,5 @@ def make_schedule(settings, stage, steps_per_epoch) -> Schedule:
     lr = two.lr if stage == 2 else settings.lr
     warmup_steps = settings.warmup_epochs * steps_per_epoch if stage == 1 else 0
     epochs = settings.max_epochs - settings.stage_two_epoch if stage == 2 else settings.stage_two_epoch
-    if settings.schedule == "cosine":
-        return Cosine(lr, warmup_steps, epochs * steps_per_epoch, lr / 100 if last else two.lr)
-    if settings.schedule == "plateau":
-        return Plateau(lr, warmup_steps, patience=max(5, settings.patience // 10))
-    return Schedule(lr, warmup_steps)
+    stretch = Stretch(lr, lr / 100 if last else two.lr, epochs * steps_per_epoch, settings.patience)
+    return SCHEDULES[settings.schedule](stretch, warmup_steps)

@@ -1,22 +1,25 @@
-"""The numbers of a training: the sections [training], [stage_two] and [loss] of train.toml."""
+"""The numbers of a training: the sections [training], [stage_two] and [loss] of train.toml.
+
+Names, types, ranges, defaults and comments stand here alone; `nbcore.config` makes the tables of train.toml from them.
+"""
 
 import math
 from dataclasses import asdict, dataclass, field, replace
+from typing import Annotated
 
-from nbcore.errors import InputError
-from nbcore.train.training_set import Loss
-
-OPTIMIZERS = ("amsgrad", "adam", "adamw", "sgd")
-SCHEDULES = ("plateau", "cosine", "constant")
+from nbcore.options import Option, check
+from nbcore.train.loss import Loss
+from nbcore.train.optimizers import OPTIMIZERS
+from nbcore.train.schedule import SCHEDULES
 
 
 @dataclass(frozen=True)
 class StageTwo:
-    """The last part of a training: energies come down. start: fraction of max_epochs; 1 is no stage two."""
+    """The last part of a training: energies come down, forces stay. start: fraction of max_epochs; 1: no such part."""
 
-    start: float = 0.8
-    energy_weight: float = 1000.0
-    lr: float = 0.001
+    start: Annotated[float, Option("fraction of max_epochs; 1.0 switches it off", ge=0, le=1)] = 0.8
+    energy_weight: Annotated[float, Option(ge=0)] = 1000.0
+    lr: Annotated[float, Option(gt=0)] = 0.001
 
 
 @dataclass(frozen=True)
@@ -27,38 +30,23 @@ class Settings:
     better validation loss, after which stage two begins or the run ends.
     """
 
-    seed: int = 1
-    max_epochs: int = 800
-    batch_size: int = 5
-    optimizer: str = "amsgrad"
-    lr: float = 0.01
-    schedule: str = "plateau"
-    warmup_epochs: int = 0
-    weight_decay: float = 5e-7
-    ema_decay: float = 0.99
-    clip_grad: float = 10.0
-    patience: int = 200
+    seed: Annotated[int, Option("initial weights, shuffling, random split: same seed, same bits", ge=0)] = 1
+    max_epochs: Annotated[int, Option(ge=1)] = 800
+    batch_size: Annotated[int, Option("structures", ge=1)] = 5
+    optimizer: Annotated[str, Option(choices=tuple(OPTIMIZERS))] = "amsgrad"
+    lr: Annotated[float, Option(gt=0)] = 0.01
+    schedule: Annotated[str, Option(choices=tuple(SCHEDULES))] = "plateau"
+    warmup_epochs: Annotated[int, Option(ge=0)] = 0
+    weight_decay: Annotated[float, Option(ge=0)] = 5e-7
+    ema_decay: Annotated[float, Option("the averaged weights are the model; 0 switches it off", ge=0, lt=1)] = 0.99
+    clip_grad: Annotated[float, Option("largest norm of the gradient; 0 switches it off", ge=0)] = 10.0
+    patience: Annotated[int, Option("epochs without a better valid loss", ge=1)] = 200
     loss: Loss = field(default_factory=Loss)
     stage_two: StageTwo = field(default_factory=StageTwo)
 
     def __post_init__(self):
-        def require(name, good, expected, value):
-            if not good:
-                raise InputError(f"{name} must be {expected}, got {value!r}")
-
-        for name, least in dict(seed=0, max_epochs=1, batch_size=1, warmup_epochs=0, patience=1).items():
-            value = getattr(self, name)
-            whole = isinstance(value, int) and not isinstance(value, bool)
-            require(name, whole and value >= least, f"a whole number >= {least}", value)
-        require("lr", 0 < self.lr < math.inf, "a number > 0", self.lr)
-        for name in ("weight_decay", "clip_grad"):
-            value = getattr(self, name)
-            require(name, 0 <= value < math.inf, "a number >= 0", value)
-        require("ema_decay", 0 <= self.ema_decay < 1, "in [0, 1)", self.ema_decay)
-        require("optimizer", self.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}", self.optimizer)
-        require("schedule", self.schedule in SCHEDULES, f"one of {', '.join(SCHEDULES)}", self.schedule)
-        require("stage_two.start", 0 <= self.stage_two.start <= 1, "in [0, 1]", self.stage_two.start)
-        require("stage_two.lr", 0 < self.stage_two.lr < math.inf, "a number > 0", self.stage_two.lr)
+        check(Settings, vars(self))
+        check(StageTwo, vars(self.stage_two), "stage_two: ")
 
     @property
     def stage_two_epoch(self) -> int:

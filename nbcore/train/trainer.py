@@ -12,20 +12,8 @@ import numpy as np
 
 from nbcore.errors import NumericsError
 from nbcore.train.measures import Sums
-from nbcore.train.optimizers import SGD, Adam
+from nbcore.train.optimizers import make_optimizer
 from nbcore.train.schedule import make_schedule
-
-
-def make_optimizer(settings):
-    """The optimizer that [training] names."""
-    if settings.optimizer == "sgd":
-        return SGD(settings.lr, momentum=0.9, weight_decay=settings.weight_decay)
-    return Adam(
-        settings.lr,
-        weight_decay=settings.weight_decay,
-        amsgrad=settings.optimizer == "amsgrad",
-        decoupled=settings.optimizer == "adamw",
-    )
 
 
 class Trainer:
@@ -50,7 +38,7 @@ class Trainer:
         self.random = np.random.Generator(np.random.PCG64([settings.seed, 1]))  # by name: a default may change
         self.order, self.position, self.sums = self.random.permutation(self.n_train), 0, self._sums()
         self.epoch, self.steps = 0, 0  # finished ones
-        self.optimizer = make_optimizer(settings)
+        self.optimizer = make_optimizer(settings, self.potential.parameter_slices)
         self.average = self.parameters.copy()
         self.stage, self.stage_epoch, self.stage_steps = 1, 0, 0  # which, begun after which epoch, steps within
         self.schedule = make_schedule(settings, 1, self.steps_per_epoch)

@@ -1,6 +1,5 @@
 """Structures with labels, ready for training: neighbour lists made once, loss and exact gradient in C++."""
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -10,41 +9,7 @@ from nbcore._threads import threads as number_of_threads
 from nbcore.errors import InputError, NumericsError
 from nbcore.leaves import leaves_of
 from nbcore.scheme import core_scheme
-
-
-@dataclass
-class Loss:
-    """Mean over structures of weight (w_E rho((E - E*)/N) + w_F/(3N) sum rho(F - F*) + w_S/9 sum rho(S - S*) + ...).
-
-    kind: "l2" (rho = x^2), "l1" (|x|), "huber" (x^2/2 below huber_delta, linear above). Units: eV/atom, eV/Angstrom,
-    eV/Angstrom^3 (S: stress). A covariant output y adds w_y/c sum rho((y - y*)/(N sigma)) over its c components, or
-    w_y/(c N) sum rho((y_i - y_i*)/sigma) where each atom has one; sigma is the spread of the labels (`calibrate`).
-    output_weights: {name: w_y}, 1 for those not named. A label that is missing contributes exactly nothing.
-    """
-
-    kind: str = "l2"
-    huber_delta: float = 0.01
-    energy_weight: float = 1.0
-    forces_weight: float = 100.0
-    stress_weight: float = 1.0
-    output_weights: dict[str, float] = field(default_factory=dict)
-
-    def __post_init__(self):
-        if self.kind not in ("l2", "l1", "huber"):
-            raise InputError(f'loss kind must be "l2", "l1" or "huber", got {self.kind!r}')
-        for name in ("huber_delta", "energy_weight", "forces_weight", "stress_weight"):
-            value = getattr(self, name)
-            if not np.isfinite(value) or value < 0:
-                raise InputError(f"{name} must be a number of at least 0, got {value!r}")
-        for name, value in self.output_weights.items():
-            if not np.isfinite(value) or value < 0:
-                raise InputError(f"the weight of {name} must be a number of at least 0, got {value!r}")
-
-    def weights(self, potential) -> dict[str, float]:
-        """{"energy": 1.0, "forces": 100.0, ...}: the weight of everything that a potential can be asked for."""
-        energies = ("energy", "forces", "stress") if potential.has_energy else ()
-        weights = {name: getattr(self, f"{name}_weight") for name in energies}
-        return weights | {name: self.output_weights.get(name, 1.0) for name in potential.outputs}
+from nbcore.train.loss import Loss
 
 
 class Evaluation(NamedTuple):

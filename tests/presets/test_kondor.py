@@ -176,5 +176,5 @@ def test_shapes_of_section_4():
 
 
 def test_unknown_algebra_is_refused():
-    with pytest.raises(ValueError, match='algebra must be "real" or "complex"'):
+    with pytest.raises(ValueError, match="algebra must be one of real, complex, got 'quaternion'"):
         potential(algebra="quaternion")

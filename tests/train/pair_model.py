@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from nbcore.data import Structure, Structures
-from nbcore.train.training_set import Loss
+from nbcore.train import Loss
 
 
 class PairModel:
@@ -19,6 +19,7 @@ class PairModel:
         self.parameters = 0.1 * np.random.default_rng(seed).normal(size=n)
         self.centres = np.linspace(0.8, 3.2, n)
         self.E0s = {"H": -1.0, "C": -2.0}
+        self.parameter_slices = {"theta": (slice(0, n), (n,))}
         self.description = {"preset": "pair", "options": {}}
 
     def features(self, s):
