@@ -6,8 +6,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <random>
@@ -104,20 +106,29 @@ void check_path(const std::string& path) {
 
 }  // namespace
 
-std::string read_file(const std::string& path) {
+FileBytes read_file(const std::string& path, void (*check)(std::string_view, std::uint64_t)) {
   check_path(path);
   const Descriptor file(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe must not make us wait
   const auto status = file.status();
   if (S_ISDIR(status.st_mode)) throw IoError(EISDIR, path);
   if (!S_ISREG(status.st_mode)) throw IoError(EINVAL, path);
-  std::string bytes(static_cast<std::size_t>(status.st_size), '\0');
-  std::size_t size = 0;
-  while (size < bytes.size()) {
-    const std::size_t n = file.read(bytes.data() + size, bytes.size() - size);
-    if (n == 0) break;
-    size += n;
-  }
-  bytes.resize(size);
+  const auto size = static_cast<std::size_t>(status.st_size);
+  char beginning[512];
+  std::size_t done = 0;
+  const auto read = [&](char* to, std::size_t up_to) {
+    while (done < up_to) {
+      const std::size_t n = file.read(to + done, up_to - done);
+      if (n == 0) return;
+      done += n;
+    }
+  };
+  read(beginning, std::min(size, sizeof beginning));
+  check({beginning, done}, size);
+  FileBytes bytes{std::shared_ptr<double[]>(new double[size / 8 + 1]), size};
+  bytes.words[size / 8] = 0;
+  std::memcpy(bytes.data(), beginning, done);
+  read(bytes.data(), size);
+  bytes.size = done;  // less where the file was cut meanwhile
   return bytes;
 }
 

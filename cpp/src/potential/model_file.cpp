@@ -17,42 +17,66 @@
 namespace nbcore {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;  // whose objects find a key in logarithmic time
 
 constexpr int newest_version = 1;
 constexpr const char* needed_release = "0.1.0";
 constexpr std::string_view opening = R"({"__metadata__":{"format":"nbcore","version":")";
 constexpr std::size_t digest_digits = 64;
-constexpr int deepest_nesting = 64;
-constexpr std::size_t most_dimensions = 16;
 
-/// Text from a file as a message may show it: short, and no bytes but plain ones.
-std::string shown(std::string_view text) {
-  std::string out(text.substr(0, 200));
-  for (char& c : out)
-    if (c < ' ' || c > '~') c = '?';
-  return text.size() > 200 ? out + "..." : out;
-}
+/// Sees a JSON text go by, and stops what an attacker may not have: the same key twice, depth, more values than would
+/// fit into bounded memory. Nothing is built.
+struct Guard : nlohmann::json_sax<Json> {
+  std::vector<std::vector<std::string>> keys;  // of the objects and lists that are open
+  std::size_t values = 0;
 
-/// JSON without duplicate keys and without depth: what an attacker may not have.
-Json parse(std::string_view text) {
-  std::vector<std::set<std::string>> keys;
-  const auto guard = [&](int depth, Json::parse_event_t event, Json& value) {
-    if (depth > deepest_nesting) throw ModelFileError(message("nested deeper than ", deepest_nesting));
-    if (event == Json::parse_event_t::object_start) keys.emplace_back();
-    if (event == Json::parse_event_t::object_end) keys.pop_back();
-    if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second)
-      throw ModelFileError(message("key ", shown(value.get<std::string>()), " stands there twice"));
+  bool value() {
+    if (++values > most_json_values) throw ModelFileError(message("more than ", most_json_values, " JSON values"));
     return true;
-  };
-  try {
-    return Json::parse(text, guard);
-  } catch (const Json::exception& e) {
+  }
+  bool open() {
+    if (keys.size() >= deepest_nesting) throw ModelFileError(message("nested deeper than ", deepest_nesting));
+    keys.emplace_back();
+    return value();
+  }
+  bool null() override { return value(); }
+  bool boolean(bool) override { return value(); }
+  bool number_integer(std::int64_t) override { return value(); }
+  bool number_unsigned(std::uint64_t) override { return value(); }
+  bool number_float(double, const std::string&) override { return value(); }
+  bool string(std::string&) override { return value(); }
+  bool binary(Json::binary_t&) override { return value(); }
+  bool start_object(std::size_t) override { return open(); }
+  bool start_array(std::size_t) override { return open(); }
+  bool key(std::string& name) override {
+    keys.back().push_back(std::move(name));
+    return true;
+  }
+  bool end_array() override {
+    keys.pop_back();
+    return true;
+  }
+  bool end_object() override {
+    auto& here = keys.back();
+    std::sort(here.begin(), here.end());
+    const auto twice = std::adjacent_find(here.begin(), here.end());
+    if (twice != here.end()) throw ModelFileError(message("key ", shown(*twice), " stands there twice"));
+    return end_array();
+  }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception& e) override {
     throw ModelFileError(shown(e.what()));
   }
+};
+
+/// A text that is a JSON object without duplicate keys and without depth.
+void check_json(std::string_view text) {
+  Guard guard;
+  Json::sax_parse(text, &guard);
+  const auto first = text.find_first_not_of(" \t\r\n");
+  if (first == text.npos || text[first] != '{') throw ModelFileError("not an object");
 }
 
-void swap_if_big_endian(std::vector<double>& data) {
+void swap_if_big_endian(std::span<double> data) {
   if constexpr (std::endian::native == std::endian::big)
     for (double& x : data) x = std::bit_cast<double>(__builtin_bswap64(std::bit_cast<std::uint64_t>(x)));
 }
@@ -79,15 +103,13 @@ std::optional<std::int64_t> n_elements(const std::vector<std::int64_t>& shape) {
 // ---- writing ----
 
 std::string header_of(const ModelFile& file) {
-  Json header;
-  header["__metadata__"] = {{"format", "nbcore"},
-                            {"version", std::to_string(newest_version)},
-                            {"needs", needed_release},
-                            {"sha256", std::string(digest_digits, '0')},
-                            {"description", file.description}};
+  std::string text =
+      message(opening, newest_version, R"(","needs":")", needed_release, R"(","sha256":")",
+              std::string(digest_digits, '0'), R"(","description":)", Json(file.description).dump(), "}");
+  std::set<std::string_view> names{"__metadata__"};
   std::int64_t offset = 0;
   for (const Tensor& tensor : file.tensors) {
-    if (tensor.name.empty() || header.contains(tensor.name))
+    if (tensor.name.empty() || !names.insert(tensor.name).second)
       throw InputError("model file: the name \"" + tensor.name + "\" of an array is empty, reserved or used twice");
     const auto n = n_elements(tensor.shape);
     if (!n || *n != static_cast<std::int64_t>(tensor.data.size()))
@@ -97,10 +119,15 @@ std::string header_of(const ModelFile& file) {
       if (!std::isfinite(tensor.data[k]))
         throw NonFiniteError(message("model file: element ", k, " of ", tensor.name, " is ", tensor.data[k]));
     const std::int64_t end = offset + 8 * *n;
-    header[tensor.name] = {{"dtype", "F64"}, {"shape", tensor.shape}, {"data_offsets", {offset, end}}};
+    text += message(",", Json(tensor.name).dump(), R"(:{"dtype":"F64","shape":)", Json(tensor.shape).dump(),
+                    R"(,"data_offsets":[)", offset, ",", end, "]}");
     offset = end;
   }
-  std::string text = header.dump();
+  text += "}";
+  if (text.size() > largest_header)
+    throw InputError(message("model file: description and names of arrays take ", text.size(), " bytes, at most ",
+                             largest_header, " are possible"));
+  check_json(text);  // whatever is written can be read
   text.resize((text.size() + 7) / 8 * 8, ' ');
   return text;
 }
@@ -130,10 +157,13 @@ void check_version(std::string_view header) {
                                  " or newer"));
 }
 
-/// The arrays as the header lists them, without data.
-std::vector<Tensor> list_tensors(const Json& header, std::int64_t data_bytes) {
-  std::vector<Tensor> tensors;
-  std::int64_t offset = 0;
+/// The arrays as the header lists them, in the order of their data.
+std::vector<Tensor> list_tensors(const Json& header, std::span<double> data) {
+  struct Entry {
+    std::int64_t begin, end;
+    Tensor tensor;
+  };
+  std::vector<Entry> entries;
   for (const auto& [name, entry] : header.items()) {
     if (name == "__metadata__") continue;
     const auto damaged = [&, &name = name](const auto&... what) {
@@ -146,6 +176,7 @@ std::vector<Tensor> list_tensors(const Json& header, std::int64_t data_bytes) {
     const auto integers = [&](const Json& list) {
       std::vector<std::int64_t> out;
       if (!list.is_array()) damaged("expected a list of integers, got ", shown(list.dump()));
+      if (list.size() > most_dimensions) damaged("its shape is too large");
       for (const auto& x : list) {
         if (!x.is_number_unsigned() || x.get<std::uint64_t>() > std::uint64_t{1} << 62)
           damaged("expected a list of non-negative integers, got ", shown(list.dump()));
@@ -153,15 +184,27 @@ std::vector<Tensor> list_tensors(const Json& header, std::int64_t data_bytes) {
       }
       return out;
     };
-    Tensor tensor{name, integers(entry["shape"]), {}};
-    const auto offsets = integers(entry["data_offsets"]);
-    const auto n = n_elements(tensor.shape);
+    const std::vector<std::int64_t> shape = integers(entry["shape"]), offsets = integers(entry["data_offsets"]);
+    const auto n = n_elements(shape);
     if (!n) damaged("its shape is too large");
-    if (offsets.size() != 2 || offsets[0] != offset || offsets[1] - offsets[0] != 8 * *n)
-      damaged("expected ", 8 * *n, " bytes from offset ", offset, ", got data_offsets ",
-              shown(entry["data_offsets"].dump()));
-    offset = offsets[1];
-    tensors.push_back(std::move(tensor));
+    if (offsets.size() != 2 || offsets[1] - offsets[0] != 8 * *n)
+      damaged("expected ", 8 * *n, " bytes, got data_offsets ", shown(entry["data_offsets"].dump()));
+    entries.push_back({offsets[0], offsets[1], {name, shape, {}}});
+  }
+  std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+    return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;  // an empty array stands before the next
+  });
+  std::vector<Tensor> tensors;
+  std::int64_t offset = 0;
+  const auto data_bytes = static_cast<std::int64_t>(8 * data.size());
+  for (Entry& entry : entries) {
+    if (entry.begin != offset)
+      throw ModelFileError(message("damaged: array ", shown(entry.tensor.name), ": expected its data from offset ",
+                                   offset, ", got data_offsets [", entry.begin, ", ", entry.end, "]"));
+    offset = entry.end;
+    if (offset <= data_bytes)
+      entry.tensor.data = data.subspan(std::size_t(entry.begin / 8), std::size_t((offset - entry.begin) / 8));
+    tensors.push_back(std::move(entry.tensor));
   }
   if (offset != data_bytes)
     throw ModelFileError(message(offset > data_bytes ? "truncated" : "damaged", ": its arrays take ", offset,
@@ -169,63 +212,84 @@ std::vector<Tensor> list_tensors(const Json& header, std::int64_t data_bytes) {
   return tensors;
 }
 
-ModelFile read(const std::string& bytes) {
+std::uint64_t header_length(std::string_view beginning) {
   std::uint64_t length = 0;
-  if (bytes.size() < 8) throw ModelFileError("not an nbcore model");
-  for (int k = 0; k < 8; ++k) length |= std::uint64_t{static_cast<unsigned char>(bytes[k])} << 8 * k;
-  const std::string_view rest = std::string_view(bytes).substr(8);
-  check_version(rest);
-  if (length > rest.size())
-    throw ModelFileError(message("truncated: its header takes ", length, " bytes, the file has ", rest.size()));
+  for (int k = 0; k < 8; ++k) length |= std::uint64_t{static_cast<unsigned char>(beginning[k])} << 8 * k;
+  return length;
+}
+
+/// What the first bytes say, before the rest is read: a model, of a version that can be read, whose header fits.
+void check_beginning(std::string_view beginning, std::uint64_t size) {
+  if (beginning.size() < 8) throw ModelFileError("not an nbcore model");
+  check_version(beginning.substr(8));
+  const std::uint64_t length = header_length(beginning);
+  if (length > size - 8)
+    throw ModelFileError(message("truncated: its header takes ", length, " bytes, the file has ", size - 8));
+  if (length > largest_header)
+    throw ModelFileError(message("its header takes ", length, " bytes, at most ", largest_header, " are possible"));
   if (length % 8 != 0) throw ModelFileError("damaged: its header's length is no multiple of 8");
+}
 
-  Json header;
-  try {
-    header = parse(rest.substr(0, length));
-  } catch (const ModelFileError& e) {
-    throw ModelFileError(message("damaged: the header is no proper JSON: ", e.what()));
-  }
-  const Json& metadata = header["__metadata__"];
-  for (const char* key : {"format", "version", "needs", "sha256", "description"})
-    if (!metadata.contains(key) || !metadata[key].is_string())
-      throw ModelFileError(message("damaged: the header has no ", key));
-  const std::string_view data = rest.substr(length);
-  ModelFile file{metadata["description"], list_tensors(header, static_cast<std::int64_t>(data.size()))};
-
-  const auto digest = opening_value(rest.substr(0, 256), "sha256");
+void check_digest(std::string_view bytes) {
+  const auto digest = opening_value(bytes.substr(8, 256), "sha256");
   if (digest.size() != digest_digits) throw ModelFileError("damaged: no digest in the header");
   const auto at = static_cast<std::size_t>(digest.data() - bytes.data());
   Sha256 sha;
-  sha.update(std::string_view(bytes).substr(0, at));
+  sha.update(bytes.substr(0, at));
   sha.update(std::string(digest_digits, '0'));
-  sha.update(std::string_view(bytes).substr(at + digest_digits));
-  if (sha.hex() != digest) throw ModelFileError("damaged: its contents do not match its SHA-256 digest");
+  sha.update(bytes.substr(at + digest_digits));
+  if (sha.hex() != digest) throw ModelFileError("damaged or truncated: its contents do not match its SHA-256 digest");
+}
 
+ModelFile read(FileBytes bytes) {
+  check_beginning(bytes.view().substr(0, 512), bytes.size);
+  check_digest(bytes.view());
+  const std::uint64_t length = header_length(bytes.view());
+  const std::string_view text = bytes.view().substr(8, length);
+  Json header;
   try {
-    if (!parse(file.description).is_object()) throw ModelFileError("not an object");
+    check_json(text);
+    header = Json::parse(text);
+  } catch (const ModelFileError& e) {
+    throw ModelFileError(message("damaged: the header is no proper JSON: ", e.what()));
+  } catch (const Json::exception& e) {
+    throw ModelFileError(message("damaged: the header is no proper JSON: ", shown(e.what())));
+  }
+  Json& metadata = header["__metadata__"];
+  for (const char* key : {"format", "version", "needs", "sha256", "description"})
+    if (!metadata.contains(key) || !metadata[key].is_string())
+      throw ModelFileError(message("damaged: the header has no ", key));
+  if ((bytes.size - 8 - length) % 8 != 0)
+    throw ModelFileError(message("damaged: its arrays end within a number, at byte ", bytes.size));
+  const std::span<double> data{bytes.words.get() + 1 + length / 8, (bytes.size - 8 - length) / 8};
+  ModelFile file{std::move(metadata["description"].get_ref<std::string&>()), list_tensors(header, data), bytes.words};
+  try {
+    check_json(file.description);
   } catch (const ModelFileError& e) {
     throw ModelFileError(message("damaged: the description is no proper JSON: ", e.what()));
   }
-  std::size_t offset = 0;
-  for (Tensor& tensor : file.tensors) {
-    tensor.data.resize(static_cast<std::size_t>(*n_elements(tensor.shape)));
-    const std::size_t size = 8 * tensor.data.size();
-    if (size > 0) std::memcpy(tensor.data.data(), data.data() + offset, size);
-    offset += size;
-    swap_if_big_endian(tensor.data);
-    for (std::size_t k = 0; k < tensor.data.size(); ++k)
-      if (!std::isfinite(tensor.data[k]))
-        throw ModelFileError(message("element ", k, " of ", shown(tensor.name), " is ", tensor.data[k]));
+  swap_if_big_endian(data);
+  for (const Tensor& tensor : file.tensors) {
+    const auto found = std::find_if(tensor.data.begin(), tensor.data.end(), [](double x) { return !std::isfinite(x); });
+    if (found != tensor.data.end())
+      throw ModelFileError(
+          message("element ", found - tensor.data.begin(), " of ", shown(tensor.name), " is ", *found));
   }
   return file;
 }
 
 }  // namespace
 
+std::string shown(std::string_view text, std::size_t longest) {
+  std::string out(text.substr(0, longest));
+  for (char& c : out)
+    if (c < ' ' || c > '~') c = '?';
+  return text.size() > longest ? out + "..." : out;
+}
+
 ModelFile read_model_file(const std::string& path) {
-  const std::string bytes = read_file(path);
   try {
-    return read(bytes);
+    return read(read_file(path, check_beginning));
   } catch (const ModelFileError& e) {
     throw ModelFileError(path + ": " + e.what());
   }
@@ -234,18 +298,23 @@ ModelFile read_model_file(const std::string& path) {
 void write_model_file(const std::string& path, const ModelFile& file) {
   std::string bytes;
   try {
-    if (!parse(file.description).is_object()) throw ModelFileError("expected an object");
+    check_json(file.description);
+  } catch (const ModelFileError& e) {
+    throw InputError(message("model file: the description is no proper JSON: ", e.what()));
+  }
+  try {
     const std::string header = header_of(file);
     bytes = little_endian(header.size()) + header;
   } catch (const ModelFileError& e) {
-    throw InputError(message("model file: the description is no proper JSON: ", e.what()));
+    throw InputError(message("model file: ", e.what()));
   } catch (const Json::exception& e) {
     throw InputError(message("model file: ", e.what()));
   }
   for (const Tensor& tensor : file.tensors) {
-    std::vector<double> data = tensor.data;
-    swap_if_big_endian(data);
-    bytes.append(reinterpret_cast<const char*>(data.data()), 8 * data.size());
+    const std::size_t begin = bytes.size();
+    bytes.append(reinterpret_cast<const char*>(tensor.data.data()), tensor.data.size_bytes());
+    if constexpr (std::endian::native == std::endian::big)
+      for (std::size_t k = begin; k < bytes.size(); k += 8) std::reverse(&bytes[k], &bytes[k] + 8);
   }
   Sha256 sha;
   sha.update(bytes);

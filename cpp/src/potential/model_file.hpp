@@ -8,7 +8,10 @@
 // `needs` is the first release that reads this version; the digest is over the whole file with its own 64 digits as 0.
 #pragma once
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace nbcore {
@@ -16,18 +19,29 @@ namespace nbcore {
 struct Tensor {
   std::string name;
   std::vector<std::int64_t> shape;  ///< C order; empty for a single number
-  std::vector<double> data;
+  std::span<double> data;           ///< somebody else's: of the file that was read, of the caller who writes
 };
 
 struct ModelFile {
   std::string description;  ///< a JSON object, as text
   std::vector<Tensor> tensors;
+  std::shared_ptr<double[]> memory;  ///< of a file that was read: the arrays lie in it
 };
+
+// What a file may hold: its texts are small beside its arrays, and memory and time stay within bounds for every file.
+inline constexpr std::size_t largest_header = 4 << 20;    ///< bytes, description included
+inline constexpr std::size_t most_json_values = 1 << 17;  ///< of the header, and of the description
+inline constexpr std::size_t deepest_nesting = 64;        ///< of either
+inline constexpr std::size_t most_dimensions = 16;        ///< of an array
 
 /// Reads and checks a whole file: layout, length, digest, no NaN. Whatever stands in it, this returns or throws:
 /// ModelFileError (not a model, damaged, of a newer release), IoError (absent, unreadable, a directory).
-/// Memory is taken for what the file holds, never for what it claims.
+/// The digest is compared before the texts are looked at. Memory is taken for what the file holds, never for what it
+/// claims: once its size, and some hundred bytes for each JSON value.
 ModelFile read_model_file(const std::string& path);
+
+/// Text from a file as a message may show it: short, and no bytes but plain ones.
+std::string shown(std::string_view text, std::size_t longest = 200);
 
 /// Writes the file whole or not at all: into a temporary one beside it, which then takes its name. The same contents
 /// give the same bytes. Throws InputError (names, shapes, NaN, description not JSON) and IoError.

@@ -111,7 +111,7 @@ std::shared_ptr<Potential> Potential::load(const std::string& path) {
   try {
     return std::shared_ptr<Potential>(new Potential(file.description, &file));
   } catch (const InputError& e) {
-    throw ModelFileError(message(path, ": ", e.what()));
+    throw ModelFileError(message(path, ": ", shown(e.what(), 1000)));  // names of a stranger's
   }
 }
 

@@ -27,9 +27,11 @@ void bind_model_file(py::module_& m) {
           file = read_model_file(name);
         }
         py::dict tensors;
-        for (Tensor& tensor : file.tensors)
+        using Memory = std::shared_ptr<double[]>;
+        const py::capsule owner(new Memory(file.memory), [](void* p) { delete static_cast<Memory*>(p); });
+        for (const Tensor& tensor : file.tensors)
           tensors[py::str(tensor.name)] =
-              to_numpy(std::move(tensor.data), std::vector<py::ssize_t>(tensor.shape.begin(), tensor.shape.end()));
+              Doubles(std::vector<py::ssize_t>(tensor.shape.begin(), tensor.shape.end()), tensor.data.data(), owner);
         return py::make_tuple(file.description, tensors);
       },
       py::arg("path"),
@@ -39,13 +41,16 @@ Raises ModelFileError (not a model, damaged, of a newer release) and OSError (Fi
   m.def(
       "write_model_file",
       [](const py::object& path, const std::string& description, const py::dict& tensors) {
-        ModelFile file{description, {}};
+        ModelFile file{description, {}, {}};
+        std::vector<Doubles> arrays;  // keeps what the file points to
         for (const auto& [name, value] : tensors) {
           if (!py::isinstance<py::str>(name)) throw py::type_error("the names of arrays must be str");
           const std::string text = py::cast<std::string>(name);
-          const Doubles array = real_array(py::reinterpret_borrow<py::object>(value), text.c_str());
-          file.tensors.push_back(
-              {text, {array.shape(), array.shape() + array.ndim()}, {array.data(), array.data() + array.size()}});
+          const Doubles& array =
+              arrays.emplace_back(real_array(py::reinterpret_borrow<py::object>(value), text.c_str()));
+          file.tensors.push_back({text,
+                                  {array.shape(), array.shape() + array.ndim()},
+                                  {const_cast<double*>(array.data()), std::size_t(array.size())}});
         }
         const std::string where = path_bytes(path);
         py::gil_scoped_release release;
