@@ -13,6 +13,7 @@ from nbcore.errors import InputError
 from nbcore.files import MODEL, check_output
 from nbcore.hessian import HessianProduct, hessian, hessian_product
 from nbcore.leaves import leaf_types, leaves_of
+from nbcore.model_file import check_description
 from nbcore.outputs import Output
 from nbcore.scheme import scheme_of
 from nbcore.species import atomic_numbers, symbols
@@ -401,7 +402,7 @@ class Potential:
         """A potential from its file. Raises ModelFileError (damaged, not a model, of a newer release) and OSError."""
         self = cls.__new__(cls)
         self._core = _core.Potential.load(str(path))
-        self.description = json.loads(self._core.description)
+        self.description = check_description(json.loads(self._core.description), path)
         return self
 
     def _golden_structures(self):

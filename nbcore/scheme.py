@@ -246,6 +246,8 @@ class CompositionScheme:
         Level `levels` is the root, with whatever is left as its children. In a periodic direction the cubes divide the
         cell evenly.
         """
+        if isinstance(levels, bool) or not isinstance(levels, (int, np.integer)) or not 1 <= levels <= 64:
+            raise InputError(f"levels must be an integer from 1 to 64, got {levels!r}")
         positions = np.asarray(positions, dtype=float)
         pbc = np.broadcast_to(np.asarray(pbc, dtype=bool), 3)
         n = len(positions)

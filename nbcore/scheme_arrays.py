@@ -70,10 +70,16 @@ def images_by_atom(parts, n):
     return images
 
 
+MOST_CUBES = 2**18  # in a direction: their numbers fit into 64 bits
+
+
 def cubes(places, cell, pbc, size):
     """(cube of every place (n, 3), cubes per direction (3,), images that bring places into the cell)."""
     if not (np.isfinite(size) and size > 0):
         raise InputError(f"size must be a positive length in Angstrom, got {size!r}")
+    extent = max(np.abs(places).max(initial=0.0), 0.0 if cell is None else np.abs(cell).max(initial=0.0))
+    if not extent < MOST_CUBES * size:
+        raise InputError(f"positions and cell must reach no farther than {MOST_CUBES} cubes of {size:g} Angstrom")
     axes = np.eye(3) if cell is None or not np.any(cell) else np.asarray(cell, dtype=float)
     if abs(np.linalg.det(axes)) < 1e-12:
         axes = np.eye(3)

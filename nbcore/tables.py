@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nbcore.evaluate import GPA, nearest
+from nbcore.printable import printable
 
 
 class Column(NamedTuple):
@@ -64,10 +65,12 @@ def _grid(rows, groups):
     grid.add_column("\nn\n", justify="right")
     for group, columns in groups.items():
         for k, c in enumerate(columns):
-            grid.add_column(Text(f"{group if k == 0 else ''}\n{c.head}\n{c.unit}"), justify="right", no_wrap=True)
+            grid.add_column(
+                Text(printable(f"{group if k == 0 else ''}\n{c.head}\n{c.unit}")), justify="right", no_wrap=True
+            )
     for e in rows:
         cells = [number(value_of(e, group, c), c) for group, columns in groups.items() for c in columns]
-        grid.add_row(Text(f"  {e.name}"), str(e.n_structures), *cells)
+        grid.add_row(Text(printable(f"  {e.name}")), str(e.n_structures), *cells)
     return grid
 
 

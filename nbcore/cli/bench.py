@@ -65,9 +65,9 @@ def run(args):
         print("\r\033[K", end="", file=sys.stderr)
     about = record.circumstances(machine)
     if args.json:
-        print(record.as_json(rows, about))
+        console.out(record.as_json(rows, about))
     elif not args.quiet:
-        print(record.markdown(rows, about))
+        console.out(record.markdown(rows, about))
     if args.output:
         Path(args.output).mkdir(parents=True, exist_ok=True)
         table, recorded, picture = outputs

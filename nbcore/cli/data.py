@@ -84,13 +84,13 @@ def run(args) -> int:
     structures = data.read(args.files, require=(), missing=args.missing, **reader_options(args))
     result = data.audit(structures, cutoff=args.cutoff) if len(structures) else None
     if not args.quiet:
-        print(data.audit_text(result, console.width()) if result else _only_isolated(structures))
+        console.out(data.audit_text(result, console.width()) if result else _only_isolated(structures))
         for text in [*structures.reading.remarks, *(result.remarks if result else [])]:
             console.remark(text)
     for path, part in _parts(args, structures, outputs):
         data.write_extxyz(part, path, args.force)
         if not args.quiet:
-            print(f"wrote {path}: {len(part)} structures", file=sys.stderr)
+            console.out(f"wrote {path}: {len(part)} structures", file=sys.stderr)
     return 0
 
 

@@ -73,7 +73,7 @@ def run(args):
         parts = {"files": {f: e.as_dict() for f, e in zip(files, rows, strict=True)}}
         if args.by:
             parts["config_types"] = {t: e.as_dict() for t, e in total.by_config_type.items()}
-        print(json.dumps({**total.as_dict(), **parts}))
+        console.out(json.dumps({**total.as_dict(), **parts}))
     elif not args.quiet:
         print_errors(args, potential, rows, total)
         n, threads = max(total.n_atoms, 1), nbcore.threads(args.threads)
@@ -82,7 +82,7 @@ def run(args):
         for remark in [*read.reading.remarks, *tables.offsets(rows)]:
             console.remark(remark)
         if written:
-            print("\n" + console.block("  ".join(map(str, written)), "", "  "))
+            console.out("\n" + console.block("  ".join(map(str, written)), "", "  "))
     return 0
 
 
@@ -128,7 +128,7 @@ def _portion(potential, structures, threads, max_bytes):
 
 def say(head, text):
     """One entry below the table, wrapped to the terminal."""
-    print(console.block(text, f"  {head:<20}", 22 * " "))
+    console.out(console.block(text, f"  {head:<20}", 22 * " "))
 
 
 def print_errors(args, potential, rows, total):
@@ -137,12 +137,12 @@ def print_errors(args, potential, rows, total):
     from nbcore.cli.inspect import one_line
 
     screen = console.terminal()
-    print(console.block(one_line(args.model, potential), "", "  "))
-    print()
+    console.out(console.block(one_line(args.model, potential), "", "  "))
+    console.out()
     shown = [part for e in rows for part in e.by_config_type.values()] if args.by else rows
     with screen.capture() as table:
         screen.print(tables.table([*shown, total] if len(shown) > 1 else shown, screen.width))
-    print("\n".join(line.rstrip() for line in table.get().splitlines()), end="\n\n")
+    console.out("\n".join(line.rstrip() for line in table.get().splitlines()), end="\n\n")
     if element := tables.by_element(total):
         say("forces, by element", f"RMSE meV/Å   {element}")
     for k, line in enumerate(tables.worst(total, args.worst)):

@@ -65,14 +65,14 @@ def run(args) -> int:
     result.cutoff, result.neighbours = config.model.cutoff, data.neighbours_per_atom(train, config.model.cutoff)
     configuration.write_config(config, args.output, args.force)
     if not args.quiet:
-        print(data.audit_text(result, console.width()))
-        print()
-        print("Assumed")
+        console.out(data.audit_text(result, console.width()))
+        console.out()
+        console.out("Assumed")
         for text in assumed:
-            print(console.block(text, "  ", "    "))
+            console.out(console.block(text, "  ", "    "))
         for text in dict.fromkeys([*remarks, *result.remarks]):
             console.remark(text)
-        print(f"\nwrote {args.output}.  Next:  nbcore train {args.output}", file=sys.stderr)
+        console.out(f"\nwrote {args.output}.  Next:  nbcore train {args.output}", file=sys.stderr)
     return 0
 
 
@@ -80,12 +80,12 @@ def _list_presets():
     from nbcore import presets
 
     for name, preset in presets.PRESETS.items():
-        print(console.block(preset.text, f"  {name:<10}", " " * 12))
+        console.out(console.block(preset.text, f"  {name:<10}", " " * 12))
     for name, preset in presets.PRESETS.items():
         if preset.sizes:
-            print(f"\nsizes of {name}")
+            console.out(f"\nsizes of {name}")
         for size, options in preset.sizes.items():
-            print(f"  {size:<10}" + "   ".join(f"{key} {value}" for key, value in options.items()))
+            console.out(f"  {size:<10}" + "   ".join(f"{key} {value}" for key, value in options.items()))
     return 0
 
 

@@ -56,15 +56,15 @@ def run(args):
     potential = Potential.load(args.model)
     facts = gather(args.model, potential)
     if args.json:
-        print(json.dumps(facts, indent=2, ensure_ascii=False))
+        console.out(json.dumps(facts, indent=2))
         return 0
     print_facts(args.model, potential, facts)
     if args.parameters:
-        print()
-        print(console.block("parameters: name, shape, number, root mean square", "", "  "))
+        console.out()
+        console.out(console.block("parameters: name, shape, number, root mean square", "", "  "))
         for g in facts["parameter_groups"]:
             shape = " x ".join(map(str, g["shape"])) or "1"
-            print(f"  {g['name']:<36} {shape:>16} {g['number']:>9} {g['rms']:>11.3e}")
+            console.out(f"  {g['name']:<36} {shape:>16} {g['number']:>9} {g['rms']:>11.3e}")
     return 0
 
 
@@ -125,11 +125,11 @@ def print_facts(path, potential, facts):
 
     def say(head, text):
         if text:
-            print(console.block(str(text), f"  {head:<13} ", 16 * " "))
+            console.out(console.block(str(text), f"  {head:<13} ", 16 * " "))
 
     d = facts
     about, training = d.get("about") or {}, d.get("training") or {}
-    print(f"{os.path.basename(path)}   {facts['bytes'] / 1000:.0f} kB, {facts['n_parameters']} parameters")
+    console.out(f"{os.path.basename(path)}   {facts['bytes'] / 1000:.0f} kB, {facts['n_parameters']} parameters")
     say("preset", d.get("preset"))
     say("elements", " ".join(potential.species))
     levels = potential.levels

@@ -192,7 +192,7 @@ def read_structure(name):
 def say(head, text):
     """One entry of the plan or of the result, wrapped to the terminal."""
     room = 17 if head.startswith(" ") else 11
-    print(console.block(text, f"{head:<{room}}", room * " "))
+    console.out(console.block(text, f"{head:<{room}}", room * " "))
 
 
 def print_plan(args, settings, steps, atoms, frame, folder, potential, begun):
@@ -201,7 +201,9 @@ def print_plan(args, settings, steps, atoms, frame, folder, potential, begun):
     from nbcore.cli.inspect import one_line
 
     info, threads = nbcore.build_info(), args.threads or nbcore.threads()
-    print(f"nbcore {info['version']}   {threads} thread{'s' * (threads > 1)}   {info['kernel_set']}   -> {folder}/")
+    console.out(
+        f"nbcore {info['version']}   {threads} thread{'s' * (threads > 1)}   {info['kernel_set']}   -> {folder}/"
+    )
     say("Model", one_line(args.model, potential))
     periodic = " ".join("FT"[int(p)] for p in atoms.pbc)
     cell = f"periodic {periodic}, {atoms.get_volume():.1f} Å^3" if atoms.pbc.any() else "not periodic"
@@ -226,7 +228,7 @@ def print_result(settings, atoms, folder, potential, seconds, quiet):
     _, fs, epot, _, etot, kelvin = md.read_log(folder)
     frames = list(ase.io.iread(folder / md.TRAJECTORY, index=":"))
     if not quiet:
-        print()
+        console.out()
         say("  temperature", f"{kelvin.mean():.1f} K, standard deviation {kelvin.std():.1f} K")
         say("  potential", f"{epot.mean():.4f} eV, standard deviation {epot.std():.4f} eV")
         if settings.ensemble == "nve" and len(fs) > 2:
@@ -242,12 +244,12 @@ def print_result(settings, atoms, folder, potential, seconds, quiet):
             f"{min(closer, key=lambda p: p.distance)}). Expect larger errors there; add such structures to the data."
         )
     if not quiet:
-        print()
+        console.out()
         for name, what in (
             (md.TRAJECTORY, f"{len(frames)} frames: positions, momenta, energy, forces; Å, eV"),
             (md.LOG, f"time, energies, temperature every {amount(settings.log_every * settings.timestep)}"),
         ):
-            print(console.block(f"{folder / name}   {what}", "", "    "))
+            console.out(console.block(f"{folder / name}   {what}", "", "    "))
 
 
 def amount(fs):

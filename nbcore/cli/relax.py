@@ -63,18 +63,20 @@ def run(args):
     with files.replacing(path, "w", RELAXED, args.force) as f:
         ase.io.write(f, atoms, format="extxyz")
     if not args.quiet:
-        print(f"energy         {before:.6f} -> {atoms.get_potential_energy():.6f} eV in {mover.nsteps} steps")
-        print(f"largest force  {start:.3g} -> {force:.3g} eV/Å")
+        console.out(f"energy         {before:.6f} -> {atoms.get_potential_energy():.6f} eV in {mover.nsteps} steps")
+        console.out(f"largest force  {start:.3g} -> {force:.3g} eV/Å")
         if args.cell:
             lengths, angles = atoms.cell.lengths(), atoms.cell.angles()
-            print(f"cell           {' '.join(f'{x:.4f}' for x in lengths)} Å, {' '.join(f'{x:.2f}' for x in angles)}°")
-            print(f"stress         at most {GPA * np.abs(atoms.get_stress()).max():.2g} GPa")
+            console.out(
+                f"cell           {' '.join(f'{x:.4f}' for x in lengths)} Å, {' '.join(f'{x:.2f}' for x in angles)}°"
+            )
+            console.out(f"stress         at most {GPA * np.abs(atoms.get_stress()).max():.2g} GPa")
         scheme = atoms.calc.scheme
         for name, node, radius, was in scheme.outgrown(atoms.positions, atoms.cell.array)[:1] if scheme else []:
             console.remark(
                 f"! A part has come apart: node {node} of {name!r} reaches {radius:.1f} Å, {was:.1f} before."
             )
-        print(f"\n{path}   the structure, with energy and forces; Å, eV")
+        console.out(f"\n{path}   the structure, with energy and forces; Å, eV")
     if not converged:
         raise NumericsError(
             f"not converged after {args.steps} steps: the largest force is {force:.3g} eV/Å, asked were {args.fmax:g}. "

@@ -14,6 +14,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from nbcore.printable import printable
+
 GPA = 160.21766208  # GPa in one eV/Å^3
 LOG_WIDTH = 100
 
@@ -73,7 +75,8 @@ class Display:
             if console is None or console.quiet:
                 continue
             try:
-                console.print(renderable(console.width) if callable(renderable) else renderable)
+                shown = renderable(console.width) if callable(renderable) else renderable
+                console.print(printable(shown) if isinstance(shown, str) else shown)
             except OSError as e:  # a full disk: say which file
                 if console is self.log and e.filename is None:
                     e.filename = self._log_file.name
@@ -131,7 +134,7 @@ class Display:
         if self._live is None:
             self._live = Live(console=self.console, auto_refresh=False, transient=True)
             self._live.start()
-        self._live.update(_progress_line(done, total, text, left, self.width), refresh=True)
+        self._live.update(_progress_line(done, total, printable(text), left, self.width), refresh=True)
 
     def end_progress(self) -> None:
         """Takes the progress line away."""
