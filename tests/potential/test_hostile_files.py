@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from nbcore._core import read_model_file, write_model_file
 
 import nbcore
+from nbcore._core import read_model_file, write_model_file
 from nbcore.cli import main
 from nbcore.errors import InputError, ModelFileError
 from nbcore.model_file import check_golden, read_description
