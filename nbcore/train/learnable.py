@@ -7,6 +7,7 @@ import numpy as np
 
 from nbcore.data.structure import one_per_atom
 from nbcore.errors import Error, InputError
+from nbcore.train.loss import TERMS
 
 
 def check_labels(structures, outputs) -> None:
@@ -68,9 +69,9 @@ def _labelled(potential, structures):
     counts = [s for s in structures if s.weight > 0]
     kinds = {}
     if potential.has_energy:
-        kinds["energy"] = any(s.energy is not None for s in counts)
-        kinds["forces"] = any(s.forces is not None for s in counts)
-        kinds["stress"] = any(s.stress is not None and np.all(s.pbc) for s in counts)
+        for term, label in TERMS.items():
+            having = [s for s in counts if getattr(s, label) is not None]
+            kinds[term] = any(label != "stress" or np.all(s.pbc) for s in having)
     kinds |= {name: any(name in s.outputs for s in counts) for name in potential.outputs}
     return [kind for kind, there in kinds.items() if there]
 

@@ -6,13 +6,19 @@ entry of OPTIMIZERS: a function of Settings and of the slices {name: (slice, sha
 known to train.toml, to `fit` and to the messages.
 """
 
-from nbcore._core import SGD, Adam
+from nbcore._core import SGD, Adam, Muon
 
-__all__ = ["OPTIMIZERS", "SGD", "Adam", "make_optimizer"]
+__all__ = ["OPTIMIZERS", "SGD", "Adam", "Muon", "make_optimizer", "weight_matrices"]
+
+SMALLEST = 9  # rows and columns: smaller matrices, readouts among them, are for AMSGrad
 
 
 def _adam(settings, slices, **kind):
     return Adam(settings.lr, weight_decay=settings.weight_decay, **kind)
+
+
+def _muon(settings, slices):
+    return Muon(weight_matrices(slices), settings.lr, weight_decay=settings.weight_decay)
 
 
 #: name -> function (settings, slices) that makes the optimizer
@@ -20,8 +26,25 @@ OPTIMIZERS = {
     "amsgrad": lambda settings, slices: _adam(settings, slices, amsgrad=True),
     "adam": _adam,
     "adamw": lambda settings, slices: _adam(settings, slices, decoupled=True),
+    "muon": _muon,
     "sgd": lambda settings, slices: SGD(settings.lr, momentum=0.9, weight_decay=settings.weight_decay),
 }
+
+
+def weight_matrices(slices) -> list[tuple[int, int, int, int]]:
+    """(first, count, rows, columns) of the weight matrices of mixings among slices {name: (slice, shape)}, for Muon.
+
+    slices: `Potential.parameter_slices`. Matrices with fewer than nine rows or columns are left out.
+
+    >>> weight_matrices({"A1.W0e": (slice(0, 1536), (1, 24, 64)), "energy1.W0e": (slice(1536, 1600), (1, 64, 1))})
+    [(0, 1, 24, 64)]
+    """
+    found = []
+    for name, (where, shape) in slices.items():
+        if name.split(".")[-1].startswith("W") and len(shape) > 1 and min(shape[-2:]) >= SMALLEST:
+            rows, columns = shape[-2:]
+            found.append((where.start, (where.stop - where.start) // (rows * columns), rows, columns))
+    return found
 
 
 def make_optimizer(settings, slices):

@@ -75,8 +75,7 @@ class TrainingSet:
         spreads = self.potential.spreads
         terms = [(loss.output_weights.get(name, 1.0), spreads.get(name, 1.0)) for name in self.potential.outputs]
         value, energies, forces, virials, losses, components = self._core.evaluate(
-            batch, loss.kind, loss.huber_delta, loss.energy_weight, loss.forces_weight, loss.stress_weight, terms,
-            number_of_threads(threads), gradient,
+            batch, loss.kind, loss.huber_delta, loss.term_weights, terms, number_of_threads(threads), gradient,
         )  # fmt: skip
         outputs = [
             self.potential.cartesian(y, len(self.structures[k].numbers)) for k, y in zip(batch, components, strict=True)

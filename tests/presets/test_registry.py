@@ -73,7 +73,7 @@ def test_settings_are_the_tables_of_train_toml():
         (dict(batch_size=True), "batch_size must be a whole number >= 1, got True"),
         (dict(lr=math.nan), "lr must be a number > 0, got nan"),
         (dict(ema_decay=1.0), "ema_decay must be a number >= 0 and < 1, got 1.0"),
-        (dict(optimizer="lion"), "optimizer must be one of amsgrad, adam, adamw, sgd.*got 'lion'"),
+        (dict(optimizer="lion"), "optimizer must be one of amsgrad, adam, adamw, muon, sgd, got 'lion'"),
         (dict(stage_two=StageTwo(lr=0.0)), "stage_two: lr must be a number > 0, got 0.0"),
     ],
 )

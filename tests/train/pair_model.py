@@ -108,6 +108,8 @@ def _rho(x, loss):
     if loss.kind == "l1":
         return float(np.sum(size))
     delta = loss.huber_delta
+    if loss.kind == "log_cosh":
+        return float(np.sum(delta**2 * np.log(np.cosh(size / delta))))
     return float(np.sum(np.where(size <= delta, 0.5 * x * x, delta * (size - 0.5 * delta))))
 
 

@@ -19,6 +19,7 @@ from nbcore.train import Loss, TrainingSet, loss_and_gradient
 LOSSES = {
     "l2": Loss(energy_weight=2.0, forces_weight=3.0, stress_weight=50.0),
     "huber": Loss(kind="huber", huber_delta=0.4, energy_weight=2.0, forces_weight=3.0, stress_weight=50.0),
+    "log_cosh": Loss(kind="log_cosh", huber_delta=0.4, energy_weight=2.0, forces_weight=3.0, stress_weight=50.0),
     "energy": Loss(energy_weight=1.0, forces_weight=0.0, stress_weight=0.0),
     "forces": Loss(energy_weight=0.0, forces_weight=1.0, stress_weight=0.0),
     "stress": Loss(energy_weight=0.0, forces_weight=0.0, stress_weight=1.0),
@@ -54,6 +55,8 @@ def rho(x, loss):
             return x**2
         case "l1":
             return a
+        case "log_cosh":
+            return loss.huber_delta**2 * np.log(np.cosh(x / loss.huber_delta))
         case "huber":
             return np.where(a < loss.huber_delta, x**2 / 2, loss.huber_delta * (a - loss.huber_delta / 2))
 
@@ -100,7 +103,7 @@ def along(potential, training_set, loss, v):
     return value
 
 
-@pytest.mark.parametrize("kind", ["l2", "huber"])
+@pytest.mark.parametrize("kind", ["l2", "huber", "log_cosh"])
 @pytest.mark.parametrize("name", ["nbody", "nbody-3", "nbody-so3", "nbody-pairs", "kondor", "kondor-o3",
                                   "kondor-complex", "cormorant", "cormorant-so3", "nbody-radial",
                                   "cormorant-radial"])  # fmt: skip

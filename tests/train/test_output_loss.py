@@ -44,12 +44,14 @@ def structures(pot, n=3, energy=True):
 
 
 LOSSES = {kind: Loss(kind=kind, huber_delta=0.3, output_weights={"dipole": 2.0, "shift": 0.7}) for kind in ("l2", "l1",
-          "huber")}  # fmt: skip
+          "huber", "log_cosh")}  # fmt: skip
 
 
 def rho(x, loss):
     a = np.abs(x)
     delta = loss.huber_delta
+    if loss.kind == "log_cosh":
+        return delta**2 * np.log(np.cosh(a / delta))
     return {"l2": a**2, "l1": a, "huber": np.where(a <= delta, a**2 / 2, delta * (a - delta / 2))}[loss.kind]
 
 
@@ -78,7 +80,7 @@ def test_value(kind, energy):
 
 
 @pytest.mark.parametrize("energy", [True, False], ids=["with energy", "alone"])
-@pytest.mark.parametrize("kind", ["l2", "huber"])
+@pytest.mark.parametrize("kind", ["l2", "huber", "log_cosh"])
 def test_gradient(kind, energy):
     """By all parameters along random directions, against differences; energies, forces and outputs at once."""
     pot = potential(energy)

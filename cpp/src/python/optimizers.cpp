@@ -1,8 +1,9 @@
-// nbcore.train.SGD and nbcore.train.Adam.
+// nbcore.train.SGD, Adam and Muon.
 #include "train/optimizers.hpp"
 
 #include "base/error.hpp"
 #include "python/module.hpp"
+#include "train/muon.hpp"
 
 namespace py = pybind11;
 
@@ -94,6 +95,51 @@ arXiv:1904.09237; Loshchilov and Hutter, arXiv:1711.05101. Example:
             auto peak = from_state(state, "largest_second_moment"), steps = from_state(state, "steps");
             same_length(first, second);
             if (a.amsgrad) same_length(first, peak);
+            if (steps.size() != 1) throw InputError("state: steps must be one number");
+            a.first = std::move(first), a.second = std::move(second), a.peak = std::move(peak);
+            a.steps = static_cast<std::int64_t>(steps[0]);
+          },
+          py::arg("state"), "Goes on from what `state()` gave.");
+
+  py::class_<Muon>(
+      m, "Muon",
+      R"(Muon: weight matrices step along their orthogonalised momentum, all other parameters as in AMSGrad.
+
+M <- mu M + (1 - mu) G, W <- (1 - lr weight_decay) W - lr s O(mu M + (1 - mu) G), where O sets the singular values of a
+matrix near one by Newton-Schulz steps in single precision, and s = 0.2 sqrt(max(rows, columns)) sqrt(max(1, rows /
+columns)). Jordan and others 2024; Bernstein and Newhouse, arXiv:2409.20325; docs/theory/muon.md.
+
+matrices: a list of (first, count, rows, columns), from parameter `first` on `count` matrices, row after row. A potential's
+weights of mixings: `nbcore.train.optimizers.weight_matrices(potential.parameter_slices)`. Example:
+
+    matrices = nbcore.train.optimizers.weight_matrices(potential.parameter_slices)
+    optimizer = nbcore.train.Muon(matrices, lr=0.02)
+    loss, gradient = nbcore.train.loss_and_gradient(potential, structures)
+    optimizer.step(potential.parameters, gradient))")
+      .def(py::init([](const std::vector<std::array<std::int64_t, 4>>& matrices, double lr, double momentum,
+                       double beta2, double eps, double weight_decay, int newton_schulz_steps) {
+             std::vector<Muon::Matrices> all;
+             for (const auto& [first, count, rows, columns] : matrices) all.push_back({first, count, rows, columns});
+             return std::make_unique<Muon>(lr, std::move(all), momentum, beta2, eps, weight_decay, newton_schulz_steps);
+           }),
+           py::arg("matrices"), py::arg("lr") = 0.02, py::arg("momentum") = 0.95, py::arg("beta2") = 0.999,
+           py::arg("eps") = 1e-8, py::arg("weight_decay") = 0.0, py::arg("newton_schulz_steps") = 5)
+      .def("step", &step<Muon>, py::arg("parameters"), py::arg("gradient"), step_doc)
+      .def_readwrite("lr", &Muon::lr, "Step length; may be changed between steps.")
+      .def(
+          "state",
+          [](const Muon& a) {
+            return py::dict(py::arg("first_moment") = to_numpy(a.first), py::arg("second_moment") = to_numpy(a.second),
+                            py::arg("largest_second_moment") = to_numpy(a.peak),
+                            py::arg("steps") = py::array_t<double>(1, std::vector{double(a.steps)}.data()));
+          },
+          "All that a later run needs to go on with the same bits, as a dict of arrays.")
+      .def(
+          "load_state",
+          [](Muon& a, const py::dict& state) {
+            auto first = from_state(state, "first_moment"), second = from_state(state, "second_moment");
+            auto peak = from_state(state, "largest_second_moment"), steps = from_state(state, "steps");
+            same_length(first, second), same_length(first, peak);
             if (steps.size() != 1) throw InputError("state: steps must be one number");
             a.first = std::move(first), a.second = std::move(second), a.peak = std::move(peak);
             a.steps = static_cast<std::int64_t>(steps[0]);

@@ -43,6 +43,16 @@ Labels labels_from(const py::dict& d, std::size_t n, const Structure& s) {
 }  // namespace
 
 void bind_training(py::module_& m) {
+  m.def("loss_kinds", [] {
+    std::vector<std::string> names;
+    for (const LossKind& kind : loss_kinds()) names.push_back(kind.name);
+    return names;
+  });
+  m.def("loss_terms", [] {
+    std::vector<std::pair<std::string, std::string>> names;  // term, label
+    for (const LossTerm& term : loss_terms()) names.emplace_back(term.name, term.label);
+    return names;
+  });
   py::class_<TrainingSet>(m, "TrainingSet")
       .def(py::init([](std::shared_ptr<Potential> potential, const std::vector<py::dict>& items, int block) {
         std::vector<Structure> structures;
@@ -62,11 +72,12 @@ void bind_training(py::module_& m) {
       .def("slot_rms", [](TrainingSet& self, const std::vector<std::int64_t>& batch) { return self.slot_rms(batch); })
       .def(
           "evaluate",
-          [](TrainingSet& self, const std::vector<std::int64_t>& batch, const std::string& kind, double huber_delta,
-             double energy_weight, double forces_weight, double stress_weight,
-             const std::vector<std::pair<double, double>>& outputs_terms, int threads,
-             std::optional<py::array_t<double, py::array::c_style>> gradient) {
-            Loss loss{Loss::kind_from(kind), huber_delta, energy_weight, forces_weight, stress_weight, {}};
+          [](TrainingSet& self, const std::vector<std::int64_t>& batch, const std::string& kind, double delta,
+             const std::vector<double>& weights, const std::vector<std::pair<double, double>>& outputs_terms,
+             int threads, std::optional<py::array_t<double, py::array::c_style>> gradient) {
+            if (weights.size() != loss_terms().size())
+              throw InputError("the loss wants one weight for each of its terms");
+            Loss loss{&loss_kind(kind), delta, weights, {}};
             for (const auto& [weight, spread] : outputs_terms) loss.outputs.push_back({weight, spread});
             double* g = gradient ? gradient->mutable_data() : nullptr;
             TrainingSet::Evaluation e;
@@ -81,8 +92,8 @@ void bind_training(py::module_& m) {
             return py::make_tuple(e.loss, Doubles(py::ssize_t(e.energies.size()), e.energies.data()), forces, virials,
                                   Doubles(py::ssize_t(e.losses.size()), e.losses.data()), outputs);
           },
-          py::arg("batch"), py::arg("kind"), py::arg("huber_delta"), py::arg("energy_weight"), py::arg("forces_weight"),
-          py::arg("stress_weight"), py::arg("outputs_terms"), py::arg("threads"), py::arg("gradient"));
+          py::arg("batch"), py::arg("kind"), py::arg("delta"), py::arg("weights"), py::arg("outputs_terms"),
+          py::arg("threads"), py::arg("gradient"));
 }
 
 }  // namespace nbcore::python

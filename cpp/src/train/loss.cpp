@@ -6,53 +6,77 @@
 
 namespace nbcore {
 
-Loss::Kind Loss::kind_from(const std::string& name) {
-  if (name == "l2") return Kind::l2;
-  if (name == "l1") return Kind::l1;
-  if (name == "huber") return Kind::huber;
-  throw InputError(message("loss kind must be \"l2\", \"l1\" or \"huber\", got \"", name, "\""));
+namespace {
+
+double sign(double x) { return x > 0 ? 1 : x < 0 ? -1 : 0; }
+
+constexpr LossKind kinds[] = {
+    {"l2", [](double x, double) { return x * x; }, [](double x, double) { return 2 * x; }},
+    {"l1", [](double x, double) { return std::abs(x); }, [](double x, double) { return sign(x); }},
+    {"huber",
+     [](double x, double delta) { return std::abs(x) <= delta ? 0.5 * x * x : delta * (std::abs(x) - 0.5 * delta); },
+     [](double x, double delta) { return std::abs(x) <= delta ? x : delta * sign(x); }},
+    {"log_cosh",
+     [](double x, double delta) {  // log cosh y without overflow
+       const double y = std::abs(x) / delta;
+       return delta * delta * (y + std::log1p(std::exp(-2 * y)) - std::log(2.0));
+     },
+     [](double x, double delta) { return delta * std::tanh(x / delta); }},
+};
+
+void add_energy(const Loss& loss, double weight, const Labels& labels, const Predicted& predicted, LossSeeds& s) {
+  if (!labels.energy) return;
+  const double n = double(predicted.forces.size());
+  const double x = (predicted.energy - *labels.energy) / n, w = labels.weight * weight;
+  s.loss += w * loss.rho(x), s.a = w * loss.slope(x) / n;
 }
 
-double Loss::rho(double x) const {
-  if (kind == Kind::l2) return x * x;
-  if (kind == Kind::l1) return std::abs(x);
-  return std::abs(x) <= huber_delta ? 0.5 * x * x : huber_delta * (std::abs(x) - 0.5 * huber_delta);
+void add_forces(const Loss& loss, double weight, const Labels& labels, const Predicted& predicted, LossSeeds& s) {
+  const std::vector<Vec3>& forces = predicted.forces;
+  if (labels.forces.empty()) return;
+  const double w = labels.weight * weight / (3 * double(forces.size()));
+  for (std::size_t i = 0; i < forces.size(); ++i)
+    for (int c = 0; c < 3; ++c) {
+      const double x = forces[i][c] - labels.forces[i][c];
+      s.loss += w * loss.rho(x), s.v[i][c] = w * loss.slope(x);
+    }
 }
 
-double Loss::slope(double x) const {
-  if (kind == Kind::l2) return 2 * x;
-  const double sign = x > 0 ? 1 : x < 0 ? -1 : 0;
-  if (kind == Kind::l1) return sign;
-  return std::abs(x) <= huber_delta ? x : huber_delta * sign;
+void add_stress(const Loss& loss, double weight, const Labels& labels, const Predicted& predicted, LossSeeds& s) {
+  if (!labels.stress) return;
+  const double w = labels.weight * weight / 9;
+  for (int a = 0; a < 3; ++a)
+    for (int c = 0; c < 3; ++c) {
+      const double x = -predicted.virial[a][c] / labels.volume - (*labels.stress)[a][c];
+      const double slope = -w * loss.slope(x) / labels.volume;
+      s.loss += w * loss.rho(x), s.S[a][c] += 0.5 * slope, s.S[c][a] += 0.5 * slope;
+    }
+}
+
+constexpr LossTerm terms[] = {
+    {"energy", "energy", add_energy}, {"forces", "forces", add_forces}, {"stress", "stress", add_stress}};
+
+}  // namespace
+
+std::span<const LossKind> loss_kinds() { return kinds; }
+std::span<const LossTerm> loss_terms() { return terms; }
+
+const LossKind& loss_kind(const std::string& name) {
+  std::string known;
+  for (const LossKind& kind : kinds) {
+    if (name == kind.name) return kind;
+    known += std::string(known.empty() ? "" : ", ") + kind.name;
+  }
+  throw InputError(message("loss kind must be one of ", known, ", got \"", name, "\""));
 }
 
 LossSeeds loss_of(const Loss& loss, const Labels& labels, double energy, const std::vector<Vec3>& forces,
                   const Mat3& virial) {
   LossSeeds s;
-  const double n = double(forces.size());
   s.v.assign(forces.size(), Vec3{});
-  if (n == 0) return s;
-  if (labels.energy && loss.energy_weight != 0) {
-    const double x = (energy - *labels.energy) / n, w = labels.weight * loss.energy_weight;
-    s.loss += w * loss.rho(x), s.a = w * loss.slope(x) / n;
-  }
-  if (!labels.forces.empty() && loss.forces_weight != 0) {
-    const double w = labels.weight * loss.forces_weight / (3 * n);
-    for (std::size_t i = 0; i < forces.size(); ++i)
-      for (int c = 0; c < 3; ++c) {
-        const double x = forces[i][c] - labels.forces[i][c];
-        s.loss += w * loss.rho(x), s.v[i][c] = w * loss.slope(x);
-      }
-  }
-  if (labels.stress && loss.stress_weight != 0) {
-    const double w = labels.weight * loss.stress_weight / 9;
-    for (int a = 0; a < 3; ++a)
-      for (int c = 0; c < 3; ++c) {
-        const double x = -virial[a][c] / labels.volume - (*labels.stress)[a][c];
-        const double slope = -w * loss.slope(x) / labels.volume;
-        s.loss += w * loss.rho(x), s.S[a][c] += 0.5 * slope, s.S[c][a] += 0.5 * slope;
-      }
-  }
+  if (forces.empty()) return s;
+  for (std::size_t k = 0; k < loss.weights.size(); ++k)
+    if (loss.weights[k] != 0) terms[k].add(loss, loss.weights[k], labels, {energy, forces, virial}, s);
   return s;
 }
 

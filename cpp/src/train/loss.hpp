@@ -5,10 +5,11 @@
 //
 // for outputs y of c components, of the structure or of its atoms; sigma is the spread of their labels.
 //
-// rho(x) = x^2 (l2), |x| (l1), or huber: x^2/2 below delta, delta (|x| - delta/2) above. Labels that are missing
-// contribute nothing.
+// The functions rho stand in one table, loss_kinds, and the terms in another, loss_terms: a new one is an entry there.
+// Labels that are missing contribute nothing.
 #pragma once
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,16 +17,27 @@
 
 namespace nbcore {
 
+/// A function of an error x, and its derivative; delta: from where on it is no longer x^2/2, for kinds that have it
+struct LossKind {
+  const char* name;
+  double (*rho)(double x, double delta);
+  double (*slope)(double x, double delta);
+};
+/// l2: x^2. l1: |x|. huber: x^2/2 below delta, delta (|x| - delta/2) above. log_cosh: delta^2 log cosh(x/delta), the same
+/// without a corner.
+std::span<const LossKind> loss_kinds();
+const LossKind& loss_kind(const std::string& name);  // InputError, with the names there are
+
 struct Loss {
-  enum class Kind { l2, l1, huber } kind = Kind::l2;
-  double huber_delta = 0.01, energy_weight = 1, forces_weight = 100, stress_weight = 1;
+  const LossKind* kind = &loss_kinds()[0];
+  double delta = 0.01;
+  std::vector<double> weights;  // as loss_terms
   struct Term {
     double weight = 1, spread = 1;
   };
   std::vector<Term> outputs;  // per output of the network
-  static Kind kind_from(const std::string& name);
-  double rho(double x) const;
-  double slope(double x) const;  // d rho / dx
+  double rho(double x) const { return kind->rho(x, delta); }
+  double slope(double x) const { return kind->slope(x, delta); }
 };
 
 struct Labels {
@@ -43,6 +55,21 @@ struct LossSeeds {
   std::vector<Vec3> v;
   Mat3 S{};
 };
+
+/// What a network says of a structure
+struct Predicted {
+  double energy;                    // eV
+  const std::vector<Vec3>& forces;  // eV/Angstrom
+  const Mat3& virial;               // eV
+};
+
+/// A term of the loss: its name, the label that it compares with, and what it adds to loss and seeds, weighted by w.
+struct LossTerm {
+  const char* name;
+  const char* label;
+  void (*add)(const Loss& loss, double w, const Labels& labels, const Predicted& predicted, LossSeeds& seeds);
+};
+std::span<const LossTerm> loss_terms();
 
 LossSeeds loss_of(const Loss& loss, const Labels& labels, double energy, const std::vector<Vec3>& forces,
                   const Mat3& virial);

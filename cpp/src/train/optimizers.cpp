@@ -16,8 +16,9 @@ void require(bool good, const char* name, const char* range, double value) {
 bool non_negative(double x) { return std::isfinite(x) && x >= 0.0; }
 bool fraction(double x) { return x >= 0.0 && x < 1.0; }
 
-/// Everything that can be wrong with a step, before anything is written.
-void check(std::span<const double> theta, std::span<const double> gradient, std::size_t moments) {
+}  // namespace
+
+void check_step(std::span<const double> theta, std::span<const double> gradient, std::size_t moments) {
   if (gradient.size() != theta.size()) {
     throw InputError(message("gradient must have the length of parameters, ", theta.size(), ", got ", gradient.size()));
   }
@@ -32,8 +33,6 @@ void check(std::span<const double> theta, std::span<const double> gradient, std:
   }
 }
 
-}  // namespace
-
 Sgd::Sgd(double lr_, double momentum_, double weight_decay_)
     : lr(lr_), momentum(momentum_), weight_decay(weight_decay_) {
   require(non_negative(lr), "lr", "a number >= 0", lr);
@@ -42,7 +41,7 @@ Sgd::Sgd(double lr_, double momentum_, double weight_decay_)
 }
 
 void Sgd::step(std::span<double> theta, std::span<const double> gradient) {
-  check(theta, gradient, velocity.size());
+  check_step(theta, gradient, velocity.size());
   velocity.resize(theta.size());
   for (std::size_t k = 0; k < theta.size(); ++k) {
     velocity[k] = momentum * velocity[k] + (gradient[k] + weight_decay * theta[k]);
@@ -66,7 +65,7 @@ Adam::Adam(double lr_, double beta1_, double beta2_, double eps_, double weight_
 }
 
 void Adam::step(std::span<double> theta, std::span<const double> gradient) {
-  check(theta, gradient, first.size());
+  check_step(theta, gradient, first.size());
   first.resize(theta.size());
   second.resize(theta.size());
   if (amsgrad) peak.resize(theta.size());

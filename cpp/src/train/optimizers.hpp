@@ -6,6 +6,10 @@
 
 namespace nbcore {
 
+/// Everything that can be wrong with a step, before anything is written: InputError for a change of length (moments: how
+/// many numbers the optimizer has, 0 before it has begun), NumericsError for a gradient that is not finite.
+void check_step(std::span<const double> theta, std::span<const double> gradient, std::size_t moments);
+
 /// Stochastic gradient descent with heavy-ball momentum (Polyak 1964):
 ///   u <- momentum u + (g + weight_decay theta),   theta <- theta - lr u.
 class Sgd {
