@@ -2,31 +2,29 @@
 
 import io
 import re
-from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
-from ase.data import atomic_numbers
+from ase.data import atomic_numbers, chemical_symbols
 from ase.io.extxyz import key_val_str_to_dict, read_xyz
 
+from nbcore.data.extxyz_comment import PLAIN, Comment, fortran, read_comment
 from nbcore.errors import InputError
 
-QUOTED = re.compile(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|\{[^}]*\}|\[[^\]]*\]')
-KEY = re.compile(r"(?:^|\s)([^\s=]+)\s*=")
-PROPERTIES = re.compile(r"""(?:^|\s)Properties\s*=\s*["']?([^\s"']+)""")
-MATRIX = re.compile(r"""(?<![\w-])(stress|virial)(\s*=\s*["'\[{])([^"'\]}]*)(["'\]}])""")
+MATRIX = re.compile(r"""(?<![\w-])(stress|virial)(\s*=\s*["'\[{])([^"'\]}]*)(["'\]}])""", re.IGNORECASE)
 VOIGT = (0, 5, 4, 5, 1, 3, 4, 3, 2)
 
 
 class TextFrame(NamedTuple):
-    """One frame as text: its number (from 0), first line (from 1), comment and all lines."""
+    """One frame as text: its number (from 0), first line (from 1), comment as it stands, all lines in ASE's words."""
 
     number: int
     line: int
     comment: str
     lines: list[str]
+    announced: Comment
 
 
 def decode(content: bytes, file: str) -> str:
@@ -61,11 +59,12 @@ def frames(text: str, file: str) -> Iterator[TextFrame]:
                 f"{n} atoms announced, {there} there. Is it cut short?"
             )
         comment = lines[start + 1]
-        _check_keys(comment, f"{file}:{start + 2}: frame {number}")
-        _check_columns(comment, lines[start + 2 : end], f"{file}:{{}}", start + 3, number, n)
+        announced = read_comment(comment, f"{file}:{start + 2}: frame {number}")
+        rows = _check_columns(announced, lines[start + 2 : end], f"{file}:{{}}", start + 3, number, n)
         while end < len(lines) and lines[end].lstrip().startswith("VEC"):
+            rows.append(lines[end])
             end += 1
-        yield TextFrame(number, start + 1, comment, lines[start:end])
+        yield TextFrame(number, start + 1, comment, [lines[start].strip(), announced.text, *rows], announced)
         start, number = end, number + 1
 
 
@@ -79,9 +78,9 @@ def parse(frame: TextFrame, file: str) -> Atoms:
     def comment_to_dict(comment):
         info = key_val_str_to_dict(MATRIX.sub(_six_to_nine, comment))
         pbc = np.asarray(info.get("pbc", [True] * 3))
-        if pbc.shape != (3,) or pbc.dtype.kind not in "biu":
+        if pbc.shape not in ((3,), ()) or pbc.dtype.kind not in "biu" or np.any((pbc != 0) & (pbc != 1)):
             raise ValueError(f'pbc: expected three of T and F, got "{info["pbc"]}"')
-        matrices.update({key: info.pop(key) for key in ("stress", "virial") if key in info})
+        matrices.update({key: info.pop(key) for key in list(info) if key.lower() in ("stress", "virial")})
         return info
 
     try:
@@ -96,7 +95,7 @@ def parse(frame: TextFrame, file: str) -> Atoms:
 def _atom_count(lines, start, number, file):
     text = lines[start].strip()
     try:
-        n = int(text)
+        n = int(text.replace("_", "?"))
     except ValueError:
         hint = f" Does frame {number - 1} hold more atoms than it announces?" if number and text else ""
         got = f'"{text[:40]}"' if text else "an empty line"
@@ -108,37 +107,43 @@ def _atom_count(lines, start, number, file):
     return n
 
 
-def _check_keys(comment, where):
-    counts = Counter(KEY.findall(QUOTED.sub("q", comment)))
-    for key, count in counts.items():
-        if count > 1:
-            raise InputError(f"{where}: the key {key} stands {count} times in one comment line. Remove one of them.")
-
-
-def _check_columns(comment, rows, where, first_line, number, n):
-    names = column_names(comment)
+def _check_columns(announced, rows, where, first_line, number, n):
+    """The atoms' lines, exponents of Fortran as Python writes them, after a check of how many words they have."""
+    names, checked = announced.words, []
+    real = [k for k, (_, kind) in enumerate(names) if kind in "RI"]
     for i, row in enumerate(rows):
-        count = len(row.split())
-        if count == len(names) if names else count >= 4:
-            continue
-        expected = f"{len(names)} columns ({_properties(comment)})" if names else "a symbol and three coordinates"
-        hint = f" Does frame {number} hold fewer atoms than the {n} it announces?" if count == 1 else ""
-        got = f"{count} columns" if count > 1 else f'"{row.strip()[:40]}"'
-        raise InputError(
-            f"{where.format(first_line + i)}: frame {number}, atom {i}: expected {expected}, got {got}.{hint}"
-        )
+        words = row.split()
+        count = len(words)
+        if count != len(names) if announced.columns else count < 4:
+            columns = ":".join(f"{name}:{kind}:{c}" for name, kind, c in announced.columns or PLAIN)
+            expected = f"{len(names)} columns ({columns})" if announced.columns else "a symbol and three coordinates"
+            hint = f" Does frame {number} hold fewer atoms than the {n} it announces?" if count == 1 else ""
+            got = f"{count} columns" if count > 1 else f'"{row.strip()[:40]}"'
+            raise InputError(
+                f"{where.format(first_line + i)}: frame {number}, atom {i}: expected {expected}, got {got}.{hint}"
+            )
+        if "D" in row or "d" in row or "_" in row:
+            for k in real:
+                words[k] = fortran(words[k]).replace("_", "?")  # Python reads 1_000 as a thousand; files do not mean it
+            row = " ".join(words)
+        checked.append(row)
+    _check_elements(announced, checked, where, first_line, number)
+    return checked
 
 
-def _properties(comment):
-    match = PROPERTIES.search(comment)
-    return match.group(1) if match else ""
-
-
-def column_names(comment: str) -> list[tuple[str, str]]:
-    """(name, type) of each column that Properties announces; empty without Properties or where it is malformed."""
-    fields = _properties(comment).split(":")
-    triples = zip(fields[::3], fields[1::3], fields[2::3], strict=False)
-    return [(name, kind) for name, kind, count in triples if count.isdigit() for _ in range(int(count))]
+def _check_elements(announced, rows, where, first_line, number):
+    """Where a file gives symbols and atomic numbers, they must be the same elements."""
+    places = {name: k for k, (name, _) in enumerate(announced.words)}
+    if not {"species", "Z"} <= set(places):
+        return
+    for i, row in enumerate(rows):
+        words = row.split()
+        symbol, z = words[places["species"]].capitalize(), words[places["Z"]]
+        if symbol in atomic_numbers and z.isdigit() and int(z) != atomic_numbers[symbol]:
+            other = f", which is {chemical_symbols[int(z)]}" if int(z) < len(chemical_symbols) else ""
+            raise InputError(
+                f"{where.format(first_line + i)}: frame {number}, atom {i}: species is {symbol}, but Z is {z}{other}."
+            )
 
 
 def _six_to_nine(match):
@@ -151,7 +156,7 @@ def _six_to_nine(match):
 
 def _cause(frame, file):
     """The first word in the frame's columns that is not what its column announces, or None."""
-    names = column_names(frame.comment) or [("species", "S"), *[("pos", "R")] * 3]
+    names = frame.announced.words
     for i, row in enumerate(frame.lines[2:]):
         where = f"{file}:{frame.line + 2 + i}: frame {frame.number}, atom {i}"
         for (name, kind), word in zip(names, row.split(), strict=False):
@@ -160,7 +165,10 @@ def _cause(frame, file):
             try:
                 {"R": float, "I": int}.get(kind, str)(word)
             except ValueError:
-                return f'{where}: {name}: expected {"a number" if kind == "R" else "an integer"}, got "{word}".'
+                got = word.replace("?", "_")
+                return f'{where}: {name}: expected {"a number" if kind == "R" else "an integer"}, got "{got}".'
+            if name == "Z" and not 1 <= int(word) < len(chemical_symbols):
+                return f"{where}: no element has the atomic number {word}."
     return None
 
 

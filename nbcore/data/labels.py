@@ -22,6 +22,7 @@ CANDIDATES = {
 }
 FREE = {"REF_energy": "REF_free_energy", "energy": "free_energy"}
 NOT_LABELS = {"numbers", "positions", "symbols", "initial_magmoms", "initial_charges", "momenta", "tags", "masses"}
+WEIGHTS = ("weight", "config_weight")
 ASYMMETRY = 1e-3  # of the largest component: more than rounding in the last digit does
 CONSISTENCY = 1e-6  # relative, of stress and virial in one frame
 ROUNDING = 1e-8  # eV/Å^3: what eight printed decimals leave open
@@ -40,10 +41,18 @@ class Frame:
 
     @classmethod
     def of(cls, atoms: Atoms, file: str, number: int, line: int | None = None, keyed: bool = False):
-        """Collects what ASE keeps in info, arrays and results under their keys."""
+        """Collects what ASE keeps in info, arrays and results under their keys.
+
+        What a database holds beside them, in key_value_pairs and data, is found by its own name; where that is taken,
+        as `data.energy`.
+        """
         arrays = {key: value for key, value in atoms.arrays.items() if key not in NOT_LABELS}
         results = {k: v for k, v in getattr(atoms.calc, "results", {}).items() if v is not None}
-        return cls(atoms, {**atoms.info, **arrays, **results}, file, number, line, keyed)
+        values = {**atoms.info, **arrays, **results}
+        for table in ("key_value_pairs", "data"):
+            for key, value in values.pop(table).items() if isinstance(values.get(table), dict) else ():
+                values[key if key not in values else f"{table}.{key}"] = value
+        return cls(atoms, values, file, number, line, keyed)
 
     @property
     def where(self) -> str:
@@ -119,6 +128,7 @@ class Keys:
     virial: str | None = None
     outputs: dict[str, str] = field(default_factory=dict)
     kinds_differ: float = 0.0
+    kind: str = ""  # "free" or "zero", where the file tells
     unused: Counter = field(default_factory=Counter)
     asymmetry: dict[str, tuple[float, str]] = field(default_factory=dict)  # of outputs: the largest, where
 
@@ -151,10 +161,10 @@ def find_keys(frames: list[Frame], options: Options) -> Keys:
         asked = options.asked(label)
         if asked == "none":
             continue
-        if asked != "auto" and frames[0].keyed:
+        if asked != "auto" and (frames[0].keyed or counts[asked]):
             keys.put(label, asked if counts[asked] else None)
             continue
-        found = [c for c in candidates if counts[c]]
+        found = [c for c in candidates if counts[c]] or [c for c in counts if c.lower() in map(str.lower, candidates)]
         if len(found) > 1:
             lines = "  or  ".join(f'{options.key_word(label)} = "{c}"' for c in found)
             raise InputError(
@@ -176,7 +186,7 @@ def _energy_kind(frames, key, counts, kind):
             raise InputError(f'{frames[0].file}: no frame has a free energy, though energy_kind = "free" asks for it.')
         return key, 0.0
     both = [f for f in frames if key in f.values and free in f.values]
-    differ = max((abs(float(f.values[key]) - float(f.values[free])) / len(f.atoms) for f in both), default=0.0)
+    differ = max((abs(_number(f, key) - _number(f, free)) / len(f.atoms) for f in both), default=0.0)
     if key is None or kind == "free" or differ > 1e-9:
         return free, differ
     return key, 0.0
@@ -204,6 +214,7 @@ def structure_of(frame: Frame, keys: Keys, options: Options) -> Structure:
         energy=None if energy is None else energy * energy_unit,
         forces=None if forces is None else forces * forces_unit,
         config_type=str(frame.values.get("config_type", "Default")),
+        weight=_weight(frame),
         file=frame.file,
         frame=frame.number,
         line=frame.line,
@@ -220,12 +231,21 @@ def structure_of(frame: Frame, keys: Keys, options: Options) -> Structure:
             structure.outputs[name] = tensor
             if off > 1e-5 * np.abs(tensor).max(initial=0):
                 keys.asymmetry[name] = max(keys.asymmetry.get(name, (0.0, "")), (off, frame.where))
-    if structure.periodic:
-        structure.stress = _stress(frame, keys, options, abs(np.linalg.det(cell)), energy_unit)
+    if structure.volume:
+        structure.stress = _stress(frame, keys, options, structure.volume, energy_unit)
     else:
         for key in (keys.stress, keys.virial):
             keys.unused[key] += key in frame.values
     return structure
+
+
+def _weight(frame):
+    """The weight that a frame gives itself (GPUMD, MACE), else 1."""
+    key = next((key for key in WEIGHTS if key in frame.values), None)
+    value = _number(frame, key) if key and frame.keyed else 1.0
+    if value < 0:
+        raise InputError(f"{frame.where}: {key} is {value:g}; the weight of a structure is at least 0.")
+    return value
 
 
 def _geometry(frame, length_unit):
@@ -248,9 +268,9 @@ def _number(frame, key):
     value = frame.values.get(key)
     if value is None:
         return None
-    if isinstance(value, (bool, str)) or np.ndim(value) != 0 or not finite(value):
+    if isinstance(value, (bool, str)) or np.size(value) != 1 or np.ndim(value) > 1 or not finite(value):
         raise InputError(f"{frame.where}: {key} is {value!r}; expected one finite number.")
-    return float(value)
+    return float(np.ravel(value)[0])
 
 
 def _array(frame, key, shape, name):

@@ -18,8 +18,9 @@ from nbcore.data.structure import Structure, Structures
 from nbcore.errors import InputError
 
 ISOLATED = {"isolatedatom", "isolated_atom"}
-ALONE = 7.0  # Å to its own image, from which a periodic one-atom frame counts as isolated
-WITH_KEYS = {"extxyz", "xyz", "traj", "db", "json", "bundletrajectory"}  # labels under names and units of the user's
+ALONE = 10.0  # Å to its own image, from which a periodic one-atom frame counts as isolated
+BOX = 6.0  # Å, the least of one that is called isolated
+WITH_KEYS = {"extxyz", "xyz", "traj", "trajectory", "db", "json", "bundletrajectory"}  # labels under names and units of the user's
 
 
 @dataclass
@@ -84,7 +85,7 @@ def read(paths, *, isolated_atoms=(), config_type_weights=None, require=None, na
             for key, count in found.unused.items():
                 if count and key:
                     reading.remarks.append(
-                        f"{file}: {key} of {count} frames is not used: they are not periodic in three directions."
+                        f"{file}: {key} of {count} frames is not used: they have no cell with a volume."
                     )
     if smearing:
         reading.remarks.append(
@@ -93,12 +94,17 @@ def read(paths, *, isolated_atoms=(), config_type_weights=None, require=None, na
         )
     _check_present(structures, options, require, list(seen), files, reading)
     _check_missing(structures, options, reading)
+    own = [s.weight for s in structures if s.weight != 1.0]
+    if own:
+        reading.remarks.append(
+            f"{len(own)} structures give a weight of their own, {min(own):g} to {max(own):g}; it counts in the loss."
+        )
     _set_weights(structures, config_type_weights or {})
     return Structures(structures, isolated, reading, name or _stem(files[0]))
 
 
 def read_frames(path: str, bar: Bar, reading: Reading) -> tuple[list[Frame], str]:
-    """All frames of one file and the name of its format."""
+    """All frames of one file and the name of its format; what is left out is said in `reading.remarks`."""
     size = os.path.getsize(path)
     if programs.cp2k_kind(path):
         pairs, remark = programs.read_cp2k(path)
@@ -109,9 +115,17 @@ def read_frames(path: str, bar: Bar, reading: Reading) -> tuple[list[Frame], str
     format = _format(path, content)
     if format in ("xyz", "extxyz"):
         raw = []
+        dropped = ""
         for text in frames(decode(content, path), path):
             raw.append(Frame.of(parse(text, path), path, text.number, text.line, keyed=True))
+            count = len(text.lines[2].split())
+            if not text.announced.columns and count > 4 and not dropped:
+                dropped = (
+                    f"{path}: frame {text.number} has {count} columns, but no Properties= says what those after the "
+                    "fourth are; they are not read."
+                )
             bar.advance(size * sum(map(len, text.lines)) / max(1, len(content)))
+        reading.remarks += [dropped] if dropped else []
         return raw, "extxyz"
     images = _read_ase(path, content if packed else None, format)
     if format == "orca-output":
@@ -171,15 +185,24 @@ def _with_partners(files):
 
 
 def is_isolated(structure: Structure) -> bool:
-    """One atom, and called isolated, without periods, or farther than 7 Å from its own images."""
+    """One atom without periods, or farther than 10 Å from its own images, or 6 Å where it is called isolated.
+
+    Raises InputError for one that is called isolated and is a crystal.
+    """
     if len(structure) != 1:
         return False
-    if structure.config_type.lower() in ISOLATED or not structure.pbc.any():
+    if not structure.pbc.any():
         return True
     periods = structure.cell[structure.pbc]
     steps = np.stack(np.meshgrid(*[np.arange(-2, 3)] * len(periods), indexing="ij"), -1).reshape(-1, len(periods))
-    lengths = np.linalg.norm(steps[np.any(steps != 0, axis=1)] @ periods, axis=1)
-    return bool(lengths.min() >= ALONE)
+    nearest = np.linalg.norm(steps[np.any(steps != 0, axis=1)] @ periods, axis=1).min()
+    called = structure.config_type.lower() in ISOLATED
+    if called and nearest < BOX:
+        raise InputError(
+            f"{structure.where}: config_type is {structure.config_type}, but its own image is {nearest:.2f} Å away: a "
+            'crystal of one atom per cell. Write pbc="F F F", or another config_type.'
+        )
+    return bool(called or nearest >= ALONE)
 
 
 def _described(frame):
@@ -268,7 +291,7 @@ def _set_weights(structures, weights):
     if unknown and structures:
         raise InputError(f"config_type_weights: no structure is of type {unknown[0]}. There are: {', '.join(types)}.")
     for k, structure in enumerate(structures):
-        weight = weights.get(structure.config_type, weights.get("Default", 1.0))
+        weight = structure.weight * weights.get(structure.config_type, weights.get("Default", 1.0))
         structures[k] = structure if weight == structure.weight else replace(structure, weight=float(weight))
 
 

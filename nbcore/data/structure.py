@@ -15,8 +15,8 @@ class Structure:
     """Atoms with their reference labels; a label that is None does not exist.
 
     positions (N, 3) Å; numbers (N,) atomic numbers; cell (3, 3) Å, rows are the lattice vectors, or None;
-    pbc (3,) bool; energy eV, total; forces (N, 3) eV/Å, -dE/dr; stress (3, 3) eV/Å^3, (1/V) dE/d(strain), tension
-    positive as in ASE; outputs: covariant labels by name, Cartesian, in their own unit: {"dipole": (3,)}; labels:
+    pbc (3,) bool; energy eV, total; forces (N, 3) eV/Å, -dE/dr; stress (3, 3) eV/Å^3, (1/V) dE/d(strain) with the
+    volume V of the cell, tension positive as in ASE; outputs: covariant labels by name, Cartesian, in their own unit: {"dipole": (3,)}; labels:
     {name: (N,) integers or texts} of the atoms, molecules they belong to, say; leaves: {name: (N, 2l+1, channels)} leaf
     states, for networks that read some; scheme: a composition scheme, for networks that work on one; file, frame (from
     0) and line (from 1) say where it was read.
@@ -60,8 +60,13 @@ class Structure:
 
     @property
     def periodic(self) -> bool:
-        """True if it repeats in all three directions: only then a stress is defined."""
+        """True if it repeats in all three directions."""
         return bool(np.all(self.pbc))
+
+    @property
+    def volume(self) -> float:
+        """Of the cell, Å^3, periodic or not, as in ASE; 0 without a cell of three vectors. A stress refers to it."""
+        return cell_volume(self.cell)
 
     @property
     def where(self) -> str:
@@ -130,6 +135,13 @@ class Structures(Sequence):
         if not self._structures:
             return []
         return _symbols(np.unique(np.concatenate([s.numbers for s in self._structures])))
+
+
+def cell_volume(cell) -> float:
+    """Volume of a cell (3, 3) in Å^3; 0 for None and where the vectors span no volume."""
+    if cell is None or np.linalg.matrix_rank(cell) < 3:
+        return 0.0
+    return float(abs(np.linalg.det(cell)))
 
 
 def one_per_atom(structure: Structure, tensor) -> bool:
