@@ -21,6 +21,7 @@ from ase.md.langevin import Langevin
 from ase.md.verlet import VelocityVerlet
 
 from nbcore import build_info, files, identity, sealed
+from nbcore.data.constraints import fixed_components
 from nbcore.errors import CheckpointError, Error, InputError, NumericsError
 
 STATE, TRAJECTORY, LOG = "state.npz", "trajectory.xyz", "md.log"
@@ -56,25 +57,31 @@ class Settings:
         must(self.seed >= 0, f"seed must be 0 or more, got {self.seed}.")
 
 
-def degrees_of_freedom(n_atoms, ensemble):
-    """3N, less the three of the centre of mass where NVE keeps it at rest."""
-    return 3 * n_atoms - 3 if ensemble == "nve" and n_atoms > 1 else 3 * n_atoms
+def degrees_of_freedom(atoms, ensemble):
+    """3N less the fixed components, and less those of the centre of mass that NVE keeps at rest."""
+    fixed = fixed_components(atoms)
+    at_rest = int(np.sum(~fixed.any(axis=0))) if ensemble == "nve" and len(atoms) > 1 else 0
+    return 3 * len(atoms) - int(fixed.sum()) - at_rest
 
 
 def temperature(atoms, ensemble):
     """Of the kinetic energy: T = 2 Ekin / (k f), f degrees of freedom; in K."""
-    return 2 * atoms.get_kinetic_energy() / (units.kB * max(degrees_of_freedom(len(atoms), ensemble), 1))
+    return 2 * atoms.get_kinetic_energy() / (units.kB * max(degrees_of_freedom(atoms, ensemble), 1))
 
 
 def draw_momenta(atoms, kelvin, ensemble, rng):
-    """Momenta from the Maxwell-Boltzmann distribution, without a total momentum, scaled to the temperature exactly."""
-    masses = atoms.get_masses()[:, None]
+    """Momenta from the Maxwell-Boltzmann distribution, scaled to the temperature exactly; fixed components have none.
+
+    There is no total momentum along directions in which nothing is fixed.
+    """
+    masses, fixed = atoms.get_masses()[:, None], fixed_components(atoms)
     momenta = rng.standard_normal((len(atoms), 3)) * np.sqrt(masses * units.kB * kelvin)
+    momenta[fixed] = 0.0
     if len(atoms) > 1:
-        momenta -= masses * (momenta.sum(axis=0) / masses.sum())
+        momenta -= np.where(fixed.any(axis=0), 0.0, masses * (momenta.sum(axis=0) / masses.sum()))
     atoms.set_momenta(momenta)
-    if kelvin > 0:
-        atoms.set_momenta(momenta * np.sqrt(kelvin / temperature(atoms, ensemble)))
+    if kelvin > 0 and (drawn := temperature(atoms, ensemble)) > 0:
+        atoms.set_momenta(momenta * np.sqrt(kelvin / drawn))
 
 
 def dynamics(atoms, settings, rng):
@@ -216,7 +223,7 @@ def record(atoms, settings, step, trajectory, log):
         log.flush()
     if step % settings.every == 0:
         frame = atoms.copy()
-        frame.calc = SinglePointCalculator(frame, energy=epot, forces=atoms.get_forces())
+        frame.calc = SinglePointCalculator(frame, energy=epot, forces=atoms.get_forces(apply_constraint=False))
         frame.info = {"step": step, "time_fs": step * settings.timestep, "temperature_K": round(kelvin, 4)}
         text = io.StringIO()
         write(text, frame, format="extxyz")

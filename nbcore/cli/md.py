@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import os
 import re
 import signal
 
@@ -71,6 +70,7 @@ def run(args):
     from nbcore import Potential, files, md
     from nbcore.ase import NBCoreCalculator
     from nbcore.cli.progress import progress
+    from nbcore.data.start import read_structure
     from nbcore.tables import stem
 
     try:
@@ -91,7 +91,9 @@ def run(args):
     if steps < 1:
         raise UsageError(f"--time {amount(args.time)} is shorter than one step of {amount(args.timestep)}.")
     model, potential = files.sha256(args.model), Potential.load(args.model)
-    atoms, frame = read_structure(args.structure)
+    atoms, frame, remarks = read_structure(args.structure)
+    for remark in remarks:
+        console.remark(remark)
     atoms.calc = NBCoreCalculator(args.model, args.threads, args.precision, args.skin, args.max_bytes)
     try:
         atoms.get_potential_energy()
@@ -150,45 +152,6 @@ def signals():
             signal.signal(s, handler)
 
 
-def read_structure(name):
-    """FILE or FILE@FRAME -> ase.Atoms (elements, positions, cell, masses, labels) and words for the frame."""
-    import ase.io
-    import numpy as np
-    from ase import Atoms
-
-    from nbcore.scheme import labels_of
-
-    path, at, index = (name, "", "") if os.path.exists(name) else name.rpartition("@")
-    if not at:
-        path = name
-    if at and not re.fullmatch(r"-?\d+", index):
-        raise InputError(f"{name}: the frame after @ must be an integer, got {index!r}.")
-    try:
-        read = ase.io.read(path, index=int(index) if at else -1, do_not_split_by_at_sign=True)
-    except OSError as e:
-        if e.errno is not None:
-            raise
-        raise InputError(f"{path}: not readable as a structure ({e}).") from None  # ASE's XYZError is an OSError
-    except (IndexError, StopIteration):
-        raise InputError(f"{path} has no frame {index}." if at else f"{path} holds no structure.") from None
-    except Exception as e:  # ASE's readers raise whatever their parsers raise
-        raise InputError(f"{path}: not readable as a structure ({type(e).__name__}: {e}).") from None
-    if not len(read):
-        raise InputError(f"{path}: the structure has no atoms.")
-    if not np.isfinite(read.positions).all():
-        raise InputError(f"{path}: a position is not finite.")
-    atoms = Atoms(read.numbers, positions=read.positions, cell=read.cell, pbc=read.pbc)
-    if read.has("masses"):
-        atoms.set_masses(read.get_masses())
-    floats = {key: a for key, a in read.arrays.items() if a.dtype.kind == "f"}
-    for key, array in (
-        labels_of(read.arrays) | floats
-    ).items():  # labels of parts, leaf states, for models that read them
-        if key not in atoms.arrays and key not in ("masses", "momenta", "forces"):
-            atoms.new_array(key, array)
-    return atoms, f"frame {index}" if at else "last frame"
-
-
 def say(head, text):
     """One entry of the plan or of the result, wrapped to the terminal."""
     room = 17 if head.startswith(" ") else 11
@@ -199,6 +162,7 @@ def print_plan(args, settings, steps, atoms, frame, folder, potential, begun):
     """The lines before the progress: what is run, and what was assumed."""
     import nbcore
     from nbcore.cli.inspect import one_line
+    from nbcore.data.constraints import fixed_text
 
     info, threads = nbcore.build_info(), args.threads or nbcore.threads()
     console.out(
@@ -209,6 +173,8 @@ def print_plan(args, settings, steps, atoms, frame, folder, potential, begun):
     cell = f"periodic {periodic}, {atoms.get_volume():.1f} Å^3" if atoms.pbc.any() else "not periodic"
     formula = atoms.get_chemical_formula("hill")
     say("Structure", f"{args.structure} ({frame}): {formula}, {len(atoms)} atom{'s' * (len(atoms) > 1)}, {cell}")
+    if fixed := fixed_text(atoms):
+        say("Fixed", f"{fixed}, as the structure says")
     bath = f"Langevin, {settings.temperature:g} K, friction {settings.friction:g} per ps"
     bath = "NVE" if settings.ensemble == "nve" else bath
     say("Dynamics", f"{bath}; {amount(steps * settings.timestep)} = {steps} steps of {settings.timestep:g} fs")

@@ -37,7 +37,8 @@ def run(args):
 
     from nbcore import files
     from nbcore.ase import NBCoreCalculator
-    from nbcore.cli.md import read_structure
+    from nbcore.data.constraints import fixed_text
+    from nbcore.data.start import read_structure
     from nbcore.evaluate import GPA
     from nbcore.tables import stem
 
@@ -46,7 +47,13 @@ def run(args):
     path = args.output or f"{stem(args.structure.partition('@')[0])}_relaxed.xyz"
     inputs = [args.model, args.structure, args.structure.rpartition("@")[0]]
     files.check_output(path, RELAXED, inputs, args.force)
-    atoms, frame = read_structure(args.structure)
+    atoms, frame, remarks = read_structure(args.structure)
+    for remark in remarks:
+        console.remark(remark)
+    if args.cell and atoms.constraints:
+        raise UsageError(
+            f"--cell: {args.structure} ({frame}): {fixed_text(atoms)}; a cell that changes moves them too."
+        )
     if args.cell and not atoms.pbc.all():
         raise UsageError(f"--cell: {args.structure} ({frame}) is not periodic in three directions.")
     atoms.calc = NBCoreCalculator(args.model, args.threads, args.precision, args.skin, args.max_bytes)
@@ -63,6 +70,8 @@ def run(args):
     with files.replacing(path, "w", RELAXED, args.force) as f:
         ase.io.write(f, atoms, format="extxyz")
     if not args.quiet:
+        if atoms.constraints:
+            console.out(f"fixed          {fixed_text(atoms)}, as the structure says")
         console.out(f"energy         {before:.6f} -> {atoms.get_potential_energy():.6f} eV in {mover.nsteps} steps")
         console.out(f"largest force  {start:.3g} -> {force:.3g} eV/Å")
         if args.cell:

@@ -203,7 +203,7 @@ def structure_of(frame: Frame, keys: Keys, options: Options) -> Structure:
     if frame.keyed:
         forces_unit = units.forces_unit(options.forces_unit, options.energy_unit, options.length_unit)
     n = len(frame.atoms)
-    positions, cell, pbc = _geometry(frame, length_unit)
+    positions, cell, pbc = geometry(frame, length_unit)
     energy = _number(frame, keys.energy)
     forces = _array(frame, keys.forces, (n, 3), "forces")
     structure = Structure(
@@ -248,10 +248,13 @@ def _weight(frame):
     return value
 
 
-def _geometry(frame, length_unit):
+def geometry(frame: Frame, length_unit: float):
+    """Positions and cell (None without one) in Å, and pbc, of a frame; InputError where they make no structure."""
     positions = frame.atoms.positions * length_unit
     cell = np.array(frame.atoms.cell) * length_unit
     pbc = np.array(frame.atoms.pbc, dtype=bool)
+    if not len(positions):
+        raise InputError(f"{frame.where}: no atoms in it.")
     for i in np.flatnonzero(~np.isfinite(positions).all(axis=1)):
         raise InputError(f"{frame.where}: the position of atom {i} is not finite: {positions[i]}.")
     if np.any(frame.atoms.numbers < 1):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from ase.data import covalent_radii
 
 from nbcore.data import programs
 from nbcore.data.extxyz import decode, frames, parse
@@ -19,8 +20,9 @@ from nbcore.errors import InputError
 
 ISOLATED = {"isolatedatom", "isolated_atom"}
 ALONE = 10.0  # Å to its own image, from which a periodic one-atom frame counts as isolated
-BOX = 6.0  # Å, the least of one that is called isolated
-WITH_KEYS = {"extxyz", "xyz", "traj", "trajectory", "db", "json", "bundletrajectory"}  # labels under names and units of the user's
+BONDED = 1.5  # times the sum of the covalent radii: nearer images make a crystal, whatever the frame is called
+# Formats with labels under names and units of the user's.
+WITH_KEYS = {"extxyz", "xyz", "traj", "db", "json", "bundletrajectory"}
 
 
 @dataclass
@@ -103,20 +105,31 @@ def read(paths, *, isolated_atoms=(), config_type_weights=None, require=None, na
     return Structures(structures, isolated, reading, name or _stem(files[0]))
 
 
-def read_frames(path: str, bar: Bar, reading: Reading) -> tuple[list[Frame], str]:
-    """All frames of one file and the name of its format; what is left out is said in `reading.remarks`."""
-    size = os.path.getsize(path)
+def read_frames(path: str, bar: Bar | None, reading: Reading, index: int | None = None) -> tuple[list[Frame], str]:
+    """All frames of one file, or the one with this index, and the name of its format.
+
+    What is left out is said in `reading.remarks`. Raises InputError, and IndexError where there is no such frame.
+    """
+    bar, size = bar or Bar("reading", 1.0), os.path.getsize(path)
+    chosen = slice(None) if index is None else slice(index, index + 1 or None)
+
+    def some(frames):
+        if index is not None and not -len(frames) <= index < len(frames):
+            raise IndexError(index)
+        return frames[chosen]
+
     if programs.cp2k_kind(path):
         pairs, remark = programs.read_cp2k(path)
         reading.remarks.append(remark)
         bar.advance(size)
-        return [Frame.of(atoms, path, text.number, text.line) for atoms, text in pairs], "CP2K"
+        return [Frame.of(atoms, path, text.number, text.line) for atoms, text in some(pairs)], "CP2K"
     content, packed = read_bytes(path)
     format = _format(path, content)
     if format in ("xyz", "extxyz"):
         raw = []
         dropped = ""
-        for text in frames(decode(content, path), path):
+        texts = frames(decode(content, path), path)
+        for text in texts if index is None else some(list(texts)):
             raw.append(Frame.of(parse(text, path), path, text.number, text.line, keyed=True))
             count = len(text.lines[2].split())
             if not text.announced.columns and count > 4 and not dropped:
@@ -134,7 +147,8 @@ def read_frames(path: str, bar: Bar, reading: Reading) -> tuple[list[Frame], str
             reading.remarks.append(f"{path}: the last energy of the optimisation has no gradient; frame left out.")
         images = kept
     bar.advance(size)
-    return [Frame.of(atoms, path, k, keyed=format in WITH_KEYS) for k, atoms in enumerate(images)], format
+    numbered = list(enumerate(images))
+    return [Frame.of(atoms, path, k, keyed=format in WITH_KEYS) for k, atoms in some(numbered)], format
 
 
 def _format(path, content):
@@ -162,13 +176,24 @@ def _read_ase(path, content, format):
             source = Path(folder) / os.path.basename(plain_name(path))
             source.write_bytes(content)
         try:
-            images = ase.io.read(source, index=":", format=format)
+            if format in ("db", "json"):
+                images = _database(source)
+            else:
+                images = ase.io.read(source, index=":", format=format)
         except Exception as e:
             # The readers of ASE raise whatever comes up in them; for the user all of it means: this file does not fit.
             raise InputError(f"{path}: could not be read as {format}: {str(e) or type(e).__name__}") from None
     if not images:
         raise InputError(f"{path}: no complete frame in it ({format}).")
     return images
+
+
+def _database(source):
+    """The rows of an ASE database with what it holds beside the atoms: info["key_value_pairs"], info["data"]."""
+    import ase.db
+
+    with ase.db.connect(source) as rows:
+        return [row.toatoms(add_additional_information=True) for row in rows.select()]
 
 
 def _with_partners(files):
@@ -185,7 +210,7 @@ def _with_partners(files):
 
 
 def is_isolated(structure: Structure) -> bool:
-    """One atom without periods, or farther than 10 Å from its own images, or 6 Å where it is called isolated.
+    """One atom without periods, or farther than 10 Å from its own images, or called isolated and not bonded to them.
 
     Raises InputError for one that is called isolated and is a crystal.
     """
@@ -197,7 +222,7 @@ def is_isolated(structure: Structure) -> bool:
     steps = np.stack(np.meshgrid(*[np.arange(-2, 3)] * len(periods), indexing="ij"), -1).reshape(-1, len(periods))
     nearest = np.linalg.norm(steps[np.any(steps != 0, axis=1)] @ periods, axis=1).min()
     called = structure.config_type.lower() in ISOLATED
-    if called and nearest < BOX:
+    if called and nearest < BONDED * 2 * covalent_radii[structure.numbers[0]]:
         raise InputError(
             f"{structure.where}: config_type is {structure.config_type}, but its own image is {nearest:.2f} Å away: a "
             'crystal of one atom per cell. Write pbc="F F F", or another config_type.'

@@ -14,12 +14,12 @@ from nbcore.scheme import CompositionScheme
 class Structure:
     """Atoms with their reference labels; a label that is None does not exist.
 
-    positions (N, 3) Å; numbers (N,) atomic numbers; cell (3, 3) Å, rows are the lattice vectors, or None;
-    pbc (3,) bool; energy eV, total; forces (N, 3) eV/Å, -dE/dr; stress (3, 3) eV/Å^3, (1/V) dE/d(strain) with the
-    volume V of the cell, tension positive as in ASE; outputs: covariant labels by name, Cartesian, in their own unit: {"dipole": (3,)}; labels:
-    {name: (N,) integers or texts} of the atoms, molecules they belong to, say; leaves: {name: (N, 2l+1, channels)} leaf
-    states, for networks that read some; scheme: a composition scheme, for networks that work on one; file, frame (from
-    0) and line (from 1) say where it was read.
+    positions (N, 3) Å; numbers (N,) atomic numbers; cell (3, 3) Å, rows are the lattice vectors, or None; pbc (3,)
+    bool; energy eV, total; forces (N, 3) eV/Å, -dE/dr; stress (3, 3) eV/Å^3, (1/V) dE/d(strain) with the volume V of
+    the cell, tension positive as in ASE; outputs: covariant labels by name, Cartesian, in their own unit: {"dipole":
+    (3,)}; labels: {name: (N,) integers or texts} of the atoms, molecules they belong to, say; leaves: {name: (N, 2l+1,
+    channels)} leaf states, for networks that read some; scheme: a composition scheme, for networks that work on one;
+    file, frame (from 0) and line (from 1) say where it was read.
 
     >>> Structure(np.zeros((1, 3)), np.array([1])).formula
     'H'

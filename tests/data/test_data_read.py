@@ -237,9 +237,17 @@ def test_stress_and_virial_together(tmp_path):
         read(written(tmp_path, box(f'stress="{NINE}" virial="{flipped}"')))
 
 
-def test_stress_only_where_three_directions_repeat(tmp_path):
-    data = read(written(tmp_path, box(f'stress="{NINE}" pbc="T T F"')))
-    assert data[0].stress is None and "not periodic in three directions" in data.reading.remarks[0]
+@pytest.mark.parametrize("pbc", ["T T T", "T T F", "F F F"])
+def test_stress_wherever_the_cell_has_a_volume(tmp_path, pbc):
+    data = read(written(tmp_path, box(f'stress="{NINE}" pbc="{pbc}"')))
+    np.testing.assert_allclose(data[0].stress, STRESS, rtol=1e-12)
+    assert not data.reading.remarks
+
+
+def test_a_stress_without_a_volume_is_said_to_be_unused(tmp_path):
+    flat = box(f'stress="{NINE}" pbc="T T F"').replace('0 0 4.0"', '0 0 0"')
+    data = read(written(tmp_path, flat))
+    assert data[0].stress is None and "have no cell with a volume" in data.reading.remarks[0]
 
 
 def test_free_energy_where_the_kinds_differ(tmp_path):
