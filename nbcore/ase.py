@@ -12,6 +12,7 @@ from ase.calculators.calculator import Calculator, PropertyNotImplementedError, 
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from nbcore import threads as number_of_threads
+from nbcore.cell import volume
 from nbcore.evaluator import Evaluator
 from nbcore.model_file import read_description
 from nbcore.potential import Potential
@@ -35,8 +36,8 @@ class NBCoreCalculator(Calculator):
     Leaf states that a potential reads are per-atom arrays of their names, `atoms.new_array("charge", q)`.
 
     Units are eV, Angstrom, eV/Angstrom^3; the energy holds the E0s, and free_energy is the same number. The stress has
-    the sign and the Voigt order of ASE; asking for it raises PropertyNotImplementedError unless the structure is
-    periodic in all three directions. An element that the potential does not know raises nbcore.errors.SpeciesError.
+    the sign and the Voigt order of ASE and refers to the volume of the cell, periodic or not; without one,
+    PropertyNotImplementedError. An element that the potential does not know raises nbcore.errors.SpeciesError.
     Copies and pickles of a calculator that was made from a path read that file again.
 
     >>> atoms.calc = NBCoreCalculator("molecule.nbcore")
@@ -74,16 +75,15 @@ class NBCoreCalculator(Calculator):
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
         """Evaluates the potential; called by ASE when a result is asked for that is not there."""
         super().calculate(atoms, properties, system_changes)
-        periodic = bool(self.atoms.pbc.all())
-        if "stress" in properties and not periodic:
-            pbc = " ".join("FT"[int(p)] for p in self.atoms.pbc)
+        v = volume(self.atoms.cell.array)
+        if "stress" in properties and not v:
             raise PropertyNotImplementedError(
-                f"stress needs a cell that is periodic in all three directions; this structure has pbc = {pbc}."
+                "stress needs a cell with a volume: three vectors that do not lie in a plane, periodic or not."
             )
         energy, energies, forces, virial = self._evaluate(self.atoms)
         self.results = {"energy": energy, "free_energy": energy, "energies": energies, "forces": forces}
-        if periodic:
-            self.results["stress"] = full_3x3_to_voigt_6_stress(-virial / self.atoms.get_volume())
+        if v:
+            self.results["stress"] = full_3x3_to_voigt_6_stress(-virial / v)
 
     def _evaluate(self, atoms):
         """Energy, energies per atom, forces, virial of a structure."""

@@ -8,7 +8,11 @@ import numpy as np
 
 from nbcore import _core
 from nbcore._threads import threads as number_of_threads
+<<<<<<< HEAD
 from nbcore.arguments import check_max_bytes, check_structure
+=======
+from nbcore.cell import volume
+>>>>>>> 7dcee3d (Stress wherever the cell has a volume; tests of extended XYZ in other words and of fixed atoms)
 from nbcore.errors import InputError
 from nbcore.files import MODEL, check_output
 from nbcore.hessian import HessianProduct, hessian, hessian_product
@@ -27,7 +31,7 @@ class Result(NamedTuple):
     virial: np.ndarray | None  #: (3, 3) eV, -dE/d(strain) = sum of r (x) f
     stress: (
         np.ndarray | None
-    )  #: (3, 3) eV/Angstrom^3, -virial/volume, tension positive; None unless periodic in three directions
+    )  #: (3, 3) eV/Angstrom^3, -virial/volume, tension positive; None where the cell has no volume
     energies: np.ndarray | None  #: (N,) eV per atom, E0 included
     outputs: dict[str, np.ndarray] = {}  #: covariant outputs, Cartesian: "dipole" (3,); (N, 3, 3) for one per atom
 
@@ -253,7 +257,8 @@ class Potential:
         outputs = self.cartesian(components, len(numbers))
         if not self.has_energy:
             return Result(None, None, None, None, None, outputs)
-        stress = -virial / abs(np.linalg.det(cell)) if all(pbc) else None
+        v = volume(cell)
+        stress = -virial / v if v else None
         return Result(energy, forces, virial, stress, energies, outputs)
 
     def bytes_per_atom(

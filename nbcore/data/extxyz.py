@@ -167,8 +167,6 @@ def _cause(frame, file):
             except ValueError:
                 got = word.replace("?", "_")
                 return f'{where}: {name}: expected {"a number" if kind == "R" else "an integer"}, got "{got}".'
-            if name == "Z" and not 1 <= int(word) < len(chemical_symbols):
-                return f"{where}: no element has the atomic number {word}."
     return None
 
 

@@ -75,7 +75,7 @@ def _keywords(line, where):
             raise InputError(f"{where}: the key {key} stands {count} times in one comment line. Remove one of them.")
     for key, match in zip(keys, found, strict=True):
         pieces += [line[at : match.start(1)], key, "="]
-        at = match.end()
+        at = match.end() + (len(rest := line[match.end() :]) - len(rest.lstrip()) if key in KEYWORDS.values() else 0)
     return fortran("".join([*pieces, line[at:]]))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.data import chemical_symbols
 
 from nbcore.data import units
 from nbcore.data.extxyz import finite
@@ -257,8 +258,8 @@ def geometry(frame: Frame, length_unit: float):
         raise InputError(f"{frame.where}: no atoms in it.")
     for i in np.flatnonzero(~np.isfinite(positions).all(axis=1)):
         raise InputError(f"{frame.where}: the position of atom {i} is not finite: {positions[i]}.")
-    if np.any(frame.atoms.numbers < 1):
-        raise InputError(f"{frame.where}: atom {int(np.argmax(frame.atoms.numbers < 1))} is of no element.")
+    for i in np.flatnonzero((frame.atoms.numbers < 1) | (frame.atoms.numbers >= len(chemical_symbols))):
+        raise InputError(f"{frame.where}: atom {i} is of no element (atomic number {frame.atoms.numbers[i]}).")
     if not np.all(np.isfinite(cell)):
         raise InputError(f"{frame.where}: the cell is not finite.")
     if pbc.any() and np.linalg.matrix_rank(cell[pbc]) < pbc.sum():

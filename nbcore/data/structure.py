@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from nbcore.cell import volume
 from nbcore.scheme import CompositionScheme
 
 
@@ -66,7 +67,7 @@ class Structure:
     @property
     def volume(self) -> float:
         """Of the cell, Å^3, periodic or not, as in ASE; 0 without a cell of three vectors. A stress refers to it."""
-        return cell_volume(self.cell)
+        return volume(self.cell)
 
     @property
     def where(self) -> str:
@@ -135,13 +136,6 @@ class Structures(Sequence):
         if not self._structures:
             return []
         return _symbols(np.unique(np.concatenate([s.numbers for s in self._structures])))
-
-
-def cell_volume(cell) -> float:
-    """Volume of a cell (3, 3) in Å^3; 0 for None and where the vectors span no volume."""
-    if cell is None or np.linalg.matrix_rank(cell) < 3:
-        return 0.0
-    return float(abs(np.linalg.det(cell)))
 
 
 def one_per_atom(structure: Structure, tensor) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 
 from nbcore import _core
 from nbcore._threads import threads as number_of_threads
+from nbcore.cell import volume
 from nbcore.errors import InputError, NumericsError
 from nbcore.leaves import leaves_of
 from nbcore.scheme import core_scheme
@@ -39,6 +40,7 @@ class TrainingSet:
         self.potential = potential
         self.structures = structures
         self._cells = [np.zeros((3, 3)) if s.cell is None else np.asarray(s.cell, dtype=float) for s in structures]
+        self._volumes = [volume(cell) for cell in self._cells]
         items = [
             {
                 "positions": s.positions,
@@ -47,7 +49,7 @@ class TrainingSet:
                 "pbc": [bool(b) for b in s.pbc],
                 "energy": s.energy,
                 "forces": s.forces,
-                "stress": s.stress if all(s.pbc) else None,
+                "stress": s.stress if v else None,
                 "weight": s.weight,
                 "scheme": core_scheme(potential, s),
                 "leaves": leaves_of(potential, getattr(s, "leaves", {}), len(s.numbers)),
@@ -56,7 +58,7 @@ class TrainingSet:
                     for name, output in potential.outputs.items()
                 ],
             }
-            for s, cell in zip(structures, self._cells, strict=True)
+            for s, cell, v in zip(structures, self._cells, self._volumes, strict=True)
         ]
         if block is not None and block < 1:
             raise InputError(f"block must be at least 1, got {block!r}")
@@ -80,10 +82,7 @@ class TrainingSet:
         outputs = [
             self.potential.cartesian(y, len(self.structures[k].numbers)) for k, y in zip(batch, components, strict=True)
         ]
-        stress = [
-            -w / abs(np.linalg.det(self._cells[k])) if all(self.structures[k].pbc) else None
-            for k, w in zip(batch, virials, strict=True)
-        ]
+        stress = [-w / v if (v := self._volumes[k]) else None for k, w in zip(batch, virials, strict=True)]
         bad = [self.structures[k] for k, x, e in zip(batch, losses, energies, strict=True) if not np.isfinite(x + e)]
         if bad or (gradient is not None and not np.all(np.isfinite(gradient))):
             bad = bad or [self.structures[k] for k in batch]

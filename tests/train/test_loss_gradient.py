@@ -246,13 +246,16 @@ def test_missing_labels_contribute_nothing(name):
     assert loss == 0.0 and not g.any()
 
 
-def test_stress_of_a_slab_is_not_a_label():
-    """Defined only for structures that are periodic in three directions."""
+def test_stress_of_a_slab_is_a_label():
+    """Two periods and a cell with a volume: the loss is that of the predicted stress, -virial/volume."""
     potential, slab = network("nbody"), structures()[3]
-    plain = loss_and_gradient(potential, [slab])
-    slab.stress = np.full((3, 3), 1e3)
-    with_label = loss_and_gradient(potential, [slab])
-    assert plain[0] == with_label[0] and np.array_equal(plain[1], with_label[1])
+    assert slab.pbc.sum() == 2
+    slab.energy = slab.forces = None
+    slab.stress = np.full((3, 3), 0.3)
+    predicted = potential.compute(slab.positions, slab.numbers, slab.cell, slab.pbc)
+    np.testing.assert_allclose(predicted.stress, -predicted.virial / np.linalg.det(slab.cell), rtol=1e-12)
+    expected = slab.weight * np.mean((predicted.stress - slab.stress) ** 2)
+    assert abs(loss_and_gradient(potential, [slab])[0] - expected) < 1e-12 * expected
 
 
 def test_atoms_alone():

@@ -1,0 +1,20 @@
+"""The volume of a cell, to which a stress refers."""
+
+import numpy as np
+
+FLAT = 1e-12  # of the product of the vectors' lengths: below it a cell is flat
+
+
+def volume(cell) -> float:
+    """Of a cell (3, 3) whose rows are its vectors, periodic or not, as in ASE: |det|, Angstrom^3.
+
+    0 for None and for vectors that span no volume.
+
+    >>> volume([[2, 0, 0], [0, 3, 0], [0, 0, -4]]), volume([[2, 0, 0], [0, 3, 0], [1, 1, 0]]), volume(None)
+    (24.0, 0.0, 0.0)
+    """
+    if cell is None:
+        return 0.0
+    cell = np.asarray(cell, dtype=float)
+    found = float(abs(np.linalg.det(cell)))
+    return found if found > FLAT * np.prod(np.linalg.norm(cell, axis=1)) else 0.0
