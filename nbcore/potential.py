@@ -8,11 +8,8 @@ import numpy as np
 
 from nbcore import _core
 from nbcore._threads import threads as number_of_threads
-<<<<<<< HEAD
 from nbcore.arguments import check_max_bytes, check_structure
-=======
 from nbcore.cell import volume
->>>>>>> 7dcee3d (Stress wherever the cell has a volume; tests of extended XYZ in other words and of fixed atoms)
 from nbcore.errors import InputError
 from nbcore.files import MODEL, check_output
 from nbcore.hessian import HessianProduct, hessian, hessian_product
