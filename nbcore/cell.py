@@ -10,8 +10,8 @@ def volume(cell) -> float:
 
     0 for None and for vectors that span no volume.
 
-    >>> volume([[2, 0, 0], [0, 3, 0], [0, 0, -4]]), volume([[2, 0, 0], [0, 3, 0], [1, 1, 0]]), volume(None)
-    (24.0, 0.0, 0.0)
+    >>> volume([[2, 0, 0], [0, 1, 0], [0, 0, -4]]), volume([[2, 0, 0], [0, 3, 0], [1, 1, 0]]), volume(None)
+    (8.0, 0.0, 0.0)
     """
     if cell is None:
         return 0.0
