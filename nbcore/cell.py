@@ -10,7 +10,7 @@ def volume(cell) -> float:
 
     0 for None and for vectors that span no volume.
 
-    >>> volume([[2, 0, 0], [0, 1, 0], [0, 0, -4]]), volume([[2, 0, 0], [0, 3, 0], [1, 1, 0]]), volume(None)
+    >>> round(volume([[2, 0, 0], [0, 1, 0], [0, 0, -4]]), 9), volume([[2, 0, 0], [0, 3, 0], [1, 1, 0]]), volume(None)
     (8.0, 0.0, 0.0)
     """
     if cell is None:
