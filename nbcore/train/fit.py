@@ -14,6 +14,7 @@ from nbcore import build_info, report
 from nbcore.data import Structures, reference_energies, shortest_distances
 from nbcore.data import split as cut
 from nbcore.errors import InputError
+from nbcore.identity import digest
 from nbcore.train.calibrate import calibrate
 from nbcore.train.display import Display, about
 from nbcore.train.finish import finish
@@ -63,6 +64,7 @@ class Job:
     size: str = ""
     origin: str = "this call"  # where the settings stand, for messages
     again: str = "The same call continues."
+    start_counts: bool = False  # the first parameters are the caller's own, no numbers drawn by the seed
 
 
 def fit(
@@ -89,7 +91,7 @@ def fit(
     train, valid = split(structures, valid, settings.seed)
     name = Path(folder).resolve().name if folder else "potential"
     data = Data(train, valid, dict(test or {}), shortest_distances=shortest_distances(train))
-    job = Job(name, threads, max_time or math.inf, 60 * checkpoint_minutes)
+    job = Job(name, threads, max_time or math.inf, 60 * checkpoint_minutes, start_counts=True)
     with contextlib.ExitStack() as stack:
         run = stack.enter_context(open_run(folder, name, restart)) if folder else None
         log = run.folder / "train.log" if run else None
@@ -147,9 +149,8 @@ def fingerprint(structures, E0s) -> str:
 
 def network_print(potential) -> str:
     """A digest of the program and its scales: another release may build another network from the same options."""
-    program = json.dumps(
-        [potential.description.get("program"), potential.scale, len(potential.parameters)], sort_keys=True
-    )
+    parts = [potential.description.get(name) for name in ("program", "offsets", "spreads", "scheme", "r_min")]
+    program = json.dumps([*parts, potential.scale, len(potential.parameters)], sort_keys=True)
     return hashlib.sha256(program.encode()).hexdigest()
 
 
@@ -199,10 +200,12 @@ def carry_out(potential, data, settings, job, display, run=None, config=None):
     trainer, elapsed = prepare(potential, data, settings, job), 0.0
     prints = {name: fingerprint(getattr(data, name), potential.E0s) for name in ("train", "valid")}
     prints["the network"] = network_print(potential)
-    identities = {"config": config, "data": prints, "kernels": build_info()["kernel_set"]}
+    start = digest(potential.parameters) if job.start_counts else ""
+    identities = {"config": config, "data": prints, "kernels": build_info()["kernel_set"], "start": start}
     if run and run.begun:
         run.check("config", config, job.origin)
         run.check("data", prints, "the data now")
+        identities["start"] = run.check_start(start)
         elapsed = run.resume(trainer)
         display.print(f"Continuing {run.folder}/last.ckpt: {_where(trainer)}, {about(elapsed)} so far.")
         for remark in run.remarks(identities["kernels"]):

@@ -5,8 +5,11 @@ import math
 import shutil
 from pathlib import Path
 
+import numpy as np
+
 from nbcore import files, sealed
 from nbcore.errors import CheckpointError
+from nbcore.identity import digest
 from nbcore.train import checkpoint
 
 OWNER = "nbcore train"
@@ -93,10 +96,25 @@ class RunFolder:
                 f"--restart begins again (the old run is kept as {self.folder}.1/); undo the change to continue."
             )
 
+    def check_start(self, start) -> str:
+        """CheckpointError if the run began from other parameters; returns the digest of those from which it did.
+
+        A potential that holds what the run has reached, after an interruption in the same program, is the same one.
+        """
+        arrays, plain, _ = self.found
+        reached = {digest(arrays[name]) for name in ("parameters", "best", "average") if name in arrays}
+        if start not in {"", plain["start"], *reached}:
+            raise CheckpointError(
+                f"{self.folder / checkpoint.LAST} was made from a potential with other parameters.\n"
+                f"restart=True begins again (the old run is kept as {self.folder}.1/)."
+            )
+        return plain["start"]
+
     def resume(self, trainer) -> float:
         """Puts the trainer where the checkpoint was made; returns the seconds that the run has taken so far."""
         arrays, plain, _ = self.found
         try:
+            _check_state(trainer, arrays, plain["trainer"])
             trainer.load_state(arrays, plain["trainer"])
         except (KeyError, ValueError, TypeError, AttributeError) as e:
             raise CheckpointError(
@@ -147,6 +165,19 @@ class RunFolder:
         except OSError as e:
             e.filename = e.filename or str(path)
             raise
+
+
+def _check_state(trainer, arrays, plain):
+    """ValueError where a state, though sealed, cannot be one of this trainer: NumPy would stretch arrays silently."""
+    for name in ("parameters", "average", "best"):
+        a = arrays[name]
+        if a.dtype != float or a.shape != trainer.parameters.shape or not np.isfinite(a).all():
+            raise ValueError(f"{name} are not {trainer.parameters.size} finite numbers")
+    if not np.array_equal(np.sort(arrays["order"]), np.arange(trainer.n_train)):
+        raise ValueError(f"the order is no permutation of {trainer.n_train} structures")
+    for name in ("epoch", "steps", "position", "stage", "stage_epoch", "stage_steps", "best_epoch", "waiting"):
+        if type(plain[name]) is not int or plain[name] < 0:
+            raise ValueError(f"{name} is {plain[name]!r}")
 
 
 def _csv_line(values):
