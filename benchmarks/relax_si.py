@@ -14,7 +14,7 @@ from ase.filters import FrechetCellFilter
 from ase.optimize import BFGS
 
 from nbcore.ase import NBCoreCalculator
-from nbcore.evaluate import GPA
+from nbcore.results.comparison import GPA
 
 
 def main():

@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 
 from nbcore.bench.record import heading
 from nbcore.files import replacing
-from nbcore.plots import PLOT
+from nbcore.results.plots import PLOT
 
 DRAWN = ("% of peak", "us/atom")  # the column of a table that is drawn: the first that it has
 

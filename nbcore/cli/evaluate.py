@@ -39,9 +39,9 @@ def add_parser(subparsers):
 def run(args):
     """Reads, predicts, prints, writes."""
     import nbcore
-    from nbcore import data, tables
+    from nbcore import data
     from nbcore.cli.data import reader_options
-    from nbcore.evaluate import Errors, errors
+    from nbcore.results import Errors, compare, tables
 
     potential = nbcore.Potential.load(args.model)
     potential.precision = args.precision
@@ -64,7 +64,7 @@ def run(args):
     sets = [
         (name, mine, [of[id(s)] for s in mine]) for name, mine in sets
     ]  # name, structures, predictions of each file
-    rows = [errors(*s, shortest, potential.outputs) for s in sets]
+    rows = [compare(*s, shortest, potential.outputs) for s in sets]
     total = Errors.pooled("all", rows)
     written = write_predictions(outputs, sets, args.force)
     if args.plot:
@@ -88,7 +88,7 @@ def run(args):
 
 def distinct(files):
     """Names for the rows: the file without folder and suffix, or the whole path where two would be called the same."""
-    from nbcore.tables import stem
+    from nbcore.results.tables import stem
 
     stems = [stem(f) for f in files]
     return [s if stems.count(s) == 1 else str(f) for s, f in zip(stems, files, strict=True)]
@@ -133,8 +133,8 @@ def say(head, text):
 
 def print_errors(args, potential, rows, total):
     """The model in a line, the table, what stands out."""
-    from nbcore import tables
     from nbcore.cli.inspect import one_line
+    from nbcore.results import tables
 
     screen = console.terminal()
     console.out(console.block(one_line(args.model, potential), "", "  "))
@@ -174,7 +174,7 @@ def check_outputs(args, outputs, inputs):
     for path in outputs:
         check_output(path, PREDICTIONS, inputs, args.force)
     if args.plot:
-        from nbcore.plots import PLOT
+        from nbcore.results.plots import PLOT
 
         for path in plot_files(args.output):
             check_output(path, PLOT, inputs, args.force)
@@ -232,12 +232,12 @@ def plot_files(output):
 
 def plot(paths, sets, E0s, outputs=None, force=False):
     """Makes the two plots; returns their paths."""
-    from nbcore import plots
+    from nbcore.results import plots
 
     parity, errors = paths
     parity.parent.mkdir(parents=True, exist_ok=True)
     for path in paths if force else []:
         path.unlink(missing_ok=True)
     plots.parity(parity, sets, E0s, outputs)
-    plots.errors(errors, sets, E0s, outputs)
+    plots.error_distributions(errors, sets, E0s, outputs)
     return list(paths)

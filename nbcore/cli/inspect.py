@@ -38,7 +38,7 @@ def add_parser(subparsers):
 
 def one_line(path, potential):
     """A model in a line: "acac: nbody medium, C H O, cutoff 5.0 Å, trained on 450 structures (PBE-D3)"."""
-    from nbcore.tables import stem
+    from nbcore.results.tables import stem
 
     d = potential.description
     words = [" ".join(filter(None, (d.get("preset"), (d.get("options") or {}).get("size"))))]

@@ -71,7 +71,7 @@ def run(args):
     from nbcore.ase import NBCoreCalculator
     from nbcore.cli.progress import progress
     from nbcore.data.start import read_structure
-    from nbcore.tables import stem
+    from nbcore.results.tables import stem
 
     try:
         settings = md.Settings(
@@ -189,7 +189,7 @@ def print_result(settings, atoms, folder, potential, seconds, quiet):
     import ase.io
 
     from nbcore import md
-    from nbcore.evaluate import closer_than
+    from nbcore.results.comparison import closer_than
 
     _, fs, epot, _, etot, kelvin = md.read_log(folder)
     frames = list(ase.io.iread(folder / md.TRAJECTORY, index=":"))

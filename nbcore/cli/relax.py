@@ -39,8 +39,8 @@ def run(args):
     from nbcore.ase import NBCoreCalculator
     from nbcore.data.constraints import fixed_text
     from nbcore.data.start import read_structure
-    from nbcore.evaluate import GPA
-    from nbcore.tables import stem
+    from nbcore.results.comparison import GPA
+    from nbcore.results.tables import stem
 
     if not (0 < args.fmax < np.inf) or args.steps < 1:
         raise UsageError(f"--fmax must be positive and --steps at least 1, got {args.fmax:g} and {args.steps}.")

@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from nbcore.printable import printable
+from nbcore.results.comparison import GPA
 
-GPA = 160.21766208  # GPa in one eV/Å^3
 LOG_WIDTH = 100
 
 

@@ -1,6 +1,6 @@
 """The end of a training: errors on all sets, remarks, plots, report, the finished model, what to do next."""
 
-from nbcore import evaluate, report, tables
+from nbcore.results import Prediction, compare, report, tables
 from nbcore.train.display import duration, hanging
 from nbcore.train.training_set import TrainingSet
 
@@ -18,10 +18,7 @@ def finish(trainer, data, job, display, run, reason, elapsed) -> dict:
         predictions[name] = predict(TrainingSet(potential, structures), job)
     structures = {"train": data.train, "valid": data.valid, **data.tests}
     distances = data.shortest_distances or None
-    errors = {
-        name: evaluate.errors(name, structures[name], p, distances, potential.outputs)
-        for name, p in predictions.items()
-    }
+    errors = {name: compare(name, structures[name], p, distances, potential.outputs) for name, p in predictions.items()}
     rows = list(errors.values())
     potential.description["errors"] = {name: e.as_dict() for name, e in errors.items()}
 
@@ -34,7 +31,7 @@ def finish(trainer, data, job, display, run, reason, elapsed) -> dict:
     if run is None:
         return errors
 
-    from nbcore import plots  # matplotlib takes a second, and a run that is interrupted does not need it
+    from nbcore.results import plots  # matplotlib takes a second, and a run that is interrupted does not need it
 
     potential.save(str(run.model), overwrite=True)
     folder = run.folder / "plots"
@@ -47,7 +44,7 @@ def finish(trainer, data, job, display, run, reason, elapsed) -> dict:
         folder / "learning_curve.png", trainer.history, trainer.best_epoch, stage_two, potential.outputs
     )
     plots.parity(folder / "parity.png", sets, potential.E0s, potential.outputs)
-    plots.errors(folder / "errors.png", sets, potential.E0s, potential.outputs)
+    plots.error_distributions(folder / "errors.png", sets, potential.E0s, potential.outputs)
     summary = [f"{trainer.epoch} epochs in {duration(elapsed)}; {_best(trainer, job, reason)}"]
     report.write(run.folder / "report.html", potential, rows, data.text, remarks, summary, run.folder, overwrite=True)
     display.print(*_files(run, potential))
@@ -55,10 +52,10 @@ def finish(trainer, data, job, display, run, reason, elapsed) -> dict:
 
 
 def predict(training_set, job):
-    """Predictions of a whole TrainingSet, one evaluate.Prediction per structure."""
+    """Predictions of a whole TrainingSet, one Prediction per structure."""
     result = training_set.predict(threads=job.threads)
     parts = zip(result.energies, result.forces, result.stress, result.outputs, strict=True)
-    return [evaluate.Prediction(*p) for p in parts]
+    return [Prediction(*p) for p in parts]
 
 
 def _outputs_overfitting(errors):
@@ -111,8 +108,6 @@ def _overfitting(errors):
 
 def _files(run, potential):
     """What lies where, and what to type next."""
-    from nbcore.cli import verbs
-
     size = f"{run.model.stat().st_size / 1000:.0f} kB"
     listed = {
         str(run.model): f"the potential ({size}; {_gives(potential)})",
@@ -120,10 +115,6 @@ def _files(run, potential):
     }
     left = max(map(len, listed)) + 3
     lines = ["", *(hanging(f"{path:<{left}}", what) for path, what in listed.items())]
-    following = {
-        **({"md": f"nbcore md {run.model} start.xyz --temperature 300 --time 10ps"} if potential.has_energy else {}),
-        "verify": f"nbcore verify {run.model}",
-        "inspect": f"nbcore inspect {run.model}",
-    }
-    commands = [command for verb, command in following.items() if verb in verbs()]
+    commands = [f"nbcore md {run.model} start.xyz --temperature 300 --time 10ps"] if potential.has_energy else []
+    commands.append(f"nbcore inspect {run.model}")
     return lines + [hanging(f"{'Next:' if k == 0 else '':<7}", command) for k, command in enumerate(commands)]

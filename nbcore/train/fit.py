@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from nbcore import build_info, report
+from nbcore import build_info
 from nbcore.data import Structures, reference_energies, shortest_distances
 from nbcore.data import split as cut
 from nbcore.errors import InputError
 from nbcore.identity import digest
+from nbcore.results import report
 from nbcore.train.calibrate import calibrate
 from nbcore.train.display import Display, about
 from nbcore.train.finish import finish

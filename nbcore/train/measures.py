@@ -2,7 +2,7 @@
 
 import numpy as np
 
-VOIGT = ([0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1])  # the six independent components: xx yy zz yz xz xy
+from nbcore.results.comparison import VOIGT
 
 
 class Sums:

@@ -15,8 +15,8 @@ import scipy.optimize
 import nbcore
 from nbcore import train
 from nbcore.ase import NBCoreCalculator
-from nbcore.evaluate import errors
 from nbcore.evaluator import Evaluator
+from nbcore.results import compare
 
 MOLECULE = Path(__file__).parents[2] / "examples" / "molecule"
 
@@ -64,7 +64,7 @@ def names(folder, monkeypatch):
     return dict(
         nbcore=nbcore, np=np, train=train, pot=potential, potential=potential, data=data, atoms=atoms,
         molecule=structures[0], structures=structures, predictions=potential.compute_many(structures),
-        Evaluator=Evaluator, NBCoreCalculator=NBCoreCalculator, errors=errors, scipy=scipy, rich=rich,
+        Evaluator=Evaluator, NBCoreCalculator=NBCoreCalculator, compare=compare, scipy=scipy, rich=rich,
         positions=atoms.positions, numbers=atoms.numbers.astype(np.intc), n=len(atoms),
     )  # fmt: skip
 

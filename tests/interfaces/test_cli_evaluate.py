@@ -17,8 +17,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from nbcore import Potential
 from nbcore.cli import main
 from nbcore.data import Structure
-from nbcore.evaluate import Prediction, errors
 from nbcore.presets import nbody
+from nbcore.results import Prediction, compare
 
 E0S = {"H": -13.5, "C": -1026.0, "O": -2037.0}
 SHORTEST = {"C-H": 1.08, "C-O": 1.15, "H-O": 0.95, "H-H": 1.4, "C-C": 1.3}
@@ -207,10 +207,10 @@ def test_offsets_of_elements_are_found():
         for a, e in zip(atoms, noise, strict=True):
             structures.append(Structure(a.positions, a.numbers, None, np.zeros(3, bool), energy=-10.0))
             predictions.append(Prediction(-10.0 + e + sum(shift[z] for z in a.numbers), np.zeros((len(a), 3))))
-        offset = errors("x", structures, predictions).offset
+        offset = compare("x", structures, predictions).offset
         assert (offset is not None) == found
     structures = structures[:3]
-    offset = errors("water", structures, [Prediction(-8.0 + e, None) for e in noise[:3]]).offset
+    offset = compare("water", structures, [Prediction(-8.0 + e, None) for e in noise[:3]]).offset
     assert offset.per_structure == pytest.approx(2.0, abs=0.01) and offset.per_element is None
 
 

@@ -17,8 +17,8 @@ from ase.calculators.lj import LennardJones
 from ase.io import write
 
 import nbcore
-from nbcore import plots
 from nbcore.cli import main
+from nbcore.results import plots
 from nbcore.train import checkpoint
 
 ROOT = Path(__file__).parents[2]

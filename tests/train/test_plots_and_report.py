@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pair_model import PairModel, PairTrainingSet, molecules
 
-from nbcore import evaluate, plots, report
+from nbcore.results import Prediction, compare, plots, report
 
 MODEL = PairModel()
 
@@ -22,7 +22,7 @@ def one_set(name, n, seed, periodic=False):
         for s in structures:
             s.cell, s.pbc, s.stress = 20 * np.eye(3), np.ones(3, bool), 0.01 * np.eye(3)
         stress = [0.012 * np.eye(3)] * n
-    return name, structures, [evaluate.Prediction(*p) for p in zip(result.energies, result.forces, stress, strict=True)]
+    return name, structures, [Prediction(*p) for p in zip(result.energies, result.forces, stress, strict=True)]
 
 
 def picture(path):
@@ -40,18 +40,42 @@ def test_parity_has_a_panel_per_label(tmp_path, periodic):
 
 def test_parity_numbers_are_those_of_evaluate(tmp_path, monkeypatch):
     texts, sets = [], [one_set("hot", 9, 2)]
-    monkeypatch.setattr(
-        plots, "_save", lambda figure, path: texts.extend(t.get_text() for ax in figure.axes for t in ax.texts)
-    )
+
+    def read(figure, path):
+        texts.extend(t.get_text() for ax in figure.axes for t in ax.get_legend().get_texts())
+
+    monkeypatch.setattr(plots, "_save", read)
     plots.parity(tmp_path / "p.png", sets, MODEL.E0s)
-    e = evaluate.errors(*sets[0])
+    e = compare(*sets[0])
     assert f"RMSE {1e3 * e.energy_rmse_per_atom:.3g}, MAE {1e3 * e.energy_mae_per_atom:.3g}, n 9" in texts[0]
     assert f"RMSE {1e3 * e.forces_rmse:.3g}, MAE {1e3 * e.forces_mae:.3g}, n 135" in texts[1]
 
 
+@pytest.mark.parametrize("many", [False, True])
+def test_no_text_lies_over_points(tmp_path, monkeypatch, many):
+    """Legends and texts stay out of the panels, at any number of sets and of points."""
+    figures, save = [], plots._save
+    monkeypatch.setattr(plots, "_save", lambda figure, path: (figures.append(figure), save(figure, path)))
+    sets = [one_set(name, 1100 if many else 20, k, True) for k, name in enumerate(("train", "valid", "test", "hot"))]
+    plots.parity(tmp_path / "p.png", sets, MODEL.E0s)
+    plots.error_distributions(tmp_path / "e.png", sets)
+    kinds = [f"{k}_{n}" for k in ("energy", "forces", "stress") for n in ("train", "valid")]
+    history = [{"epoch": e, **dict.fromkeys(kinds, 1 / e)} for e in range(1, 30)]
+    plots.learning_curve(tmp_path / "l.png", history, best_epoch=28, stage_two_epoch=20)
+    assert len(figures) == 3
+    for figure in figures:
+        panels = [ax.get_window_extent() for ax in figure.axes]
+        legends = [ax.get_legend() for ax in figure.axes if ax.get_legend()]
+        assert legends and not figure.texts and not any(ax.texts for ax in figure.axes)
+        for legend in legends:
+            box = legend.get_window_extent().shrunk(0.999, 0.98)
+            assert not any(box.overlaps(panel) for panel in panels)
+            assert box.y1 <= figure.bbox.y1 and box.x1 <= figure.bbox.x1 * 1.05
+
+
 def test_many_points_become_a_density(tmp_path):
     plots.parity(tmp_path / "p.png", [one_set("hot", 400, 2)], MODEL.E0s)
-    plots.errors(tmp_path / "e.png", [one_set("hot", 1100, 2)])
+    plots.error_distributions(tmp_path / "e.png", [one_set("hot", 1100, 2)])
     assert picture(tmp_path / "p.png") and picture(tmp_path / "e.png")
 
 
@@ -59,7 +83,7 @@ def test_errors_without_forces_show_energies(tmp_path):
     name, structures, predictions = one_set("hot", 9, 2)
     for s in structures:
         s.forces = None
-    plots.errors(tmp_path / "e.png", [(name, structures, predictions)], MODEL.E0s)
+    plots.error_distributions(tmp_path / "e.png", [(name, structures, predictions)], MODEL.E0s)
     plots.parity(tmp_path / "p.png", [(name, structures, predictions)], MODEL.E0s)
     assert picture(tmp_path / "e.png") and picture(tmp_path / "p.png")
 
@@ -95,7 +119,7 @@ def test_report_is_one_file_with_everything_in_it(tmp_path):
     (tmp_path / "plots").mkdir()
     sets = [one_set("train", 12, 1), one_set("<hot> & cold", 9, 2)]
     plots.parity(tmp_path / "plots" / "parity.png", sets, MODEL.E0s)
-    rows = [evaluate.errors(*s) for s in sets]
+    rows = [compare(*s) for s in sets]
     MODEL.description |= {
         "about": {"description": "A <b>test</b>", "reference": "PBE & D3", "cite": ""},
         "training": {

@@ -9,10 +9,10 @@ from importlib import metadata
 from pathlib import Path
 
 import nbcore
-from nbcore import tables
-from nbcore.evaluate import GPA
 from nbcore.files import Kind, replacing
 from nbcore.outputs import describe
+from nbcore.results import tables
+from nbcore.results.comparison import GPA
 
 PLOTS = {
     "parity.png": "Predicted against reference; train faint, behind the other sets.",
@@ -38,7 +38,7 @@ REPORT = Kind("report of nbcore", b'<meta name="generator" content="nbcore">')
 def write(path, potential, errors, data_text, remarks, summary, folder, overwrite=False) -> None:
     """Writes the report of a run.
 
-    errors: list of evaluate.Errors; data_text: what was read, as on the screen; remarks, summary: lists of sentences;
+    errors: list of Errors; data_text: what was read, as on the screen; remarks, summary: lists of sentences;
     folder: the run folder, whose plots are put into the file. overwrite: replace a file that is no report, too.
     """
     description = potential.description

@@ -7,8 +7,8 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from nbcore.evaluate import GPA, nearest
 from nbcore.printable import printable
+from nbcore.results.comparison import GPA, nearest
 
 
 class Column(NamedTuple):
@@ -44,7 +44,7 @@ def table(rows, width, short=False):
     width: of the screen in characters. short: RMSE only, as at the end of a training. A figure without labels is `-`.
 
     >>> console = rich.console.Console()
-    >>> console.print(table([errors("test", structures, predictions)], console.width))
+    >>> console.print(table([compare("test", structures, predictions)], console.width))
     """
     groups = dict(SHORT if short else GROUPS)
     outputs = {name: output for e in rows for name, output in e.kinds.items()}

@@ -1,4 +1,4 @@
-"""Errors of predictions against labels: numbers, the table of `nbcore evaluate`, remarks.
+"""Errors of predictions against labels: of energies, forces, stresses and outputs, by element, by structure.
 
 An error is predicted minus reference. Energies are compared per structure and per atom, forces over components, stress
 over its six independent components; what is not labelled does not count. Units: eV, Angstrom; tables in meV and GPa.
@@ -57,14 +57,14 @@ class Case:
     outputs: dict[str, np.ndarray] = field(default_factory=dict)  # independent components, (c,) or (N, c)
 
 
-def errors(name, structures, predictions, shortest_distances=None, outputs=None):
+def compare(name, structures, predictions, shortest_distances=None, outputs=None):
     """Compares predictions with the labels of the structures.
 
     predictions: one object with `energy`, `forces`, `stress`, `outputs` per structure (Prediction, the results of
     compute_many). outputs: {name: nbcore.outputs.Output}, `potential.outputs`.
     shortest_distances: {"C-H": Angstrom} of the training data (`potential.description`), to name what lies outside.
 
-    >>> errors("test", structures, potential.compute_many(structures)).forces_rmse
+    >>> compare("test", structures, potential.compute_many(structures)).forces_rmse
     """
     cases = []
     for s, p in zip(structures, predictions, strict=True):

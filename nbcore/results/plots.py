@@ -1,6 +1,6 @@
 """The plots of a run and of an evaluation: parity, learning curve, errors. Each call writes one PNG, or nothing.
 
-Sets are (name, structures, predictions) as for `nbcore.evaluate.errors`; the one called "train" is drawn faint, behind.
+Sets are (name, structures, predictions) as for `nbcore.results.compare`; the one called "train" is drawn faint, behind.
 Light and dark carry the meaning, colour only helps, so that everything survives a grey printer.
 """
 
@@ -10,10 +10,11 @@ import numpy as np
 from ase.data import chemical_symbols
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from nbcore.evaluate import GPA, VOIGT, mae, neighbours, rmse
 from nbcore.files import Kind, replacing
+from nbcore.results.comparison import GPA, VOIGT, mae, neighbours, rmse
 
 PLOT = Kind("plot of nbcore", b"nbcore plot")
 DPI = 150
@@ -60,22 +61,19 @@ def _parity_panel(ax, words, unit, points):
     ax.plot(limits, limits, color="0.35", lw=0.8, zorder=3)
     _points(ax, front, extent=(*limits, *limits))
     scale, milli = (1e3, "m") if unit.startswith("eV") else (1.0, "")
-    lines = [
-        f"{name}  RMSE {scale * rmse(xy[:, 1] - xy[:, 0]):.3g}, MAE {scale * mae(xy[:, 1] - xy[:, 0]):.3g}, n {len(xy)}"
+    texts = {
+        name: f"{name}  RMSE {scale * rmse(xy[:, 1] - xy[:, 0]):.3g}, MAE {scale * mae(xy[:, 1] - xy[:, 0]):.3g}, "
+        f"n {len(xy)}"
         for name, xy in points.items()
-    ]
-    words_in_panel = "\n".join([*lines, f"errors in {milli}{unit}"])
-    box = dict(facecolor="white", alpha=0.8, edgecolor="none", pad=1.5)
-    ax.text(0.03, 0.97, words_in_panel, transform=ax.transAxes, va="top", fontsize=6.5, bbox=box, zorder=4)
+    }
+    _names(ax, texts, f"errors in {milli}{unit}")
     ax.set(xlim=limits, ylim=limits, xlabel=f"reference {words}, {unit}", ylabel=f"predicted {words}, {unit}")
     ax.set_aspect("equal")
     ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.yaxis.set_major_locator(MaxNLocator(5))
-    if ax.get_legend_handles_labels()[0]:
-        ax.legend(loc="lower right", fontsize=6.5, frameon=False, handletextpad=0.1)
 
 
-def errors(path, sets, E0s=None, outputs=None) -> None:
+def error_distributions(path, sets, E0s=None, outputs=None) -> None:
     """Force errors of atoms: against the force, by element, against the distance to the nearest neighbour.
 
     Of all sets but "train" if there are others. Without forces: the energy error per atom against the energy; without
@@ -105,9 +103,8 @@ def errors(path, sets, E0s=None, outputs=None) -> None:
     by_element.set(xlabel="|force error|, meV/Å", ylabel="atoms of the element, %")
     for axis in (by_force.yaxis, by_distance.yaxis, by_element.xaxis):
         _logarithmic(axis)
-    by_element.legend(fontsize=7, frameon=False)
-    if by_force.get_legend_handles_labels()[0]:  # a density names its sets at its scale
-        by_force.legend(fontsize=6.5, frameon=False, loc="lower right", handletextpad=0.1)
+    for ax in (by_force, by_element, by_distance):
+        _names(ax)
     _save(figure, path)
 
 
@@ -116,6 +113,7 @@ def _energy_errors(path, sets, E0s):
     points = {name: _gather(s, p, lambda s, p: _energies(s, p, E0s)) for name, s, p in sets}
     _points(ax, {name: np.c_[xy[:, 0], 1e3 * (xy[:, 1] - xy[:, 0])] for name, xy in points.items() if len(xy)})
     ax.set(xlabel="reference energy − E0, eV/atom", ylabel="energy error, meV/atom")
+    _names(ax)
     _save(figure, path)
 
 
@@ -126,6 +124,7 @@ def _output_errors(path, sets, outputs):
         _points(ax, {n: np.c_[xy[:, 0], xy[:, 1] - xy[:, 0]] for n, xy in points.items() if len(xy)})
         unit = f"{output.unit or 'data unit'}{'' if output.per_atom else '/atom'}"
         ax.set(xlabel=f"reference {name}, {unit}", ylabel=f"{name} error, {unit}")
+        _names(ax)
     _save(figure, path)
 
 
@@ -159,7 +158,7 @@ def learning_curve(path, history, best_epoch=None, stage_two_epoch=None, outputs
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         ax.grid(True, which="both", color="0.92", lw=0.5)
         ax.set_axisbelow(True)
-    axes[0].legend(fontsize=7, frameon=False)
+    _names(axes[0])
     _save(figure, path)
 
 
@@ -219,6 +218,24 @@ def _figure(n_panels, side):
         ax.xaxis.label.set_size(8.5)
         ax.yaxis.label.set_size(8.5)
     return figure, axes
+
+
+def _names(ax, texts=None, title=None):
+    """What is drawn, with its marks, above the panel: nothing is written over points.
+
+    texts: {name: text} where the names alone do not do; a density has no mark.
+    """
+    handles, names = ax.get_legend_handles_labels()
+    marks = dict(zip(names, handles, strict=True))
+    texts = texts or {name: name for name in marks}
+    if not texts:  # a density names its sets at its scale
+        return
+    style = dict(fontsize=6.5, title_fontsize=6.5, frameon=False, handletextpad=0.3, labelspacing=0.25)
+    none = Line2D([], [], linestyle="none")
+    ax.legend(
+        [marks.get(name, none) for name in texts], texts.values(), title=title, alignment="left", loc="lower left",
+        bbox_to_anchor=(0.0, 1.0), borderaxespad=0.2, ncols=1 if title else 4, columnspacing=1.0, **style,
+    )  # fmt: skip
 
 
 def _logarithmic(axis):
