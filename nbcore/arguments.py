@@ -1,11 +1,42 @@
 """Arguments of public functions: structures and bounds, converted or refused by name."""
 
+from collections.abc import Mapping
 from numbers import Real
 
 import numpy as np
 
 from nbcore.errors import InputError
 from nbcore.species import atomic_numbers
+
+
+def real(name: str, value) -> float:
+    """A finite number, or InputError: not a text, a boolean or an array."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real) or not np.isfinite(value):
+        raise InputError(f"{name} must be a finite number, got {value!r}")
+    return float(value)
+
+
+def by_element(species, name: str, values: dict, what: str = "number") -> list[float]:
+    """One number per element, in the order of `species`, from {symbol: number}."""
+    if not isinstance(values, Mapping):
+        raise InputError(f"{name} must be a dict {{symbol: number}}, got {values!r}")
+    missing = [s for s in species if s not in values]
+    if missing:
+        raise InputError(f"{name}: no {what} for {' '.join(missing)}")
+    strangers = [str(s) for s in values if s not in species]
+    if strangers:
+        raise InputError(f"{name}: {' '.join(strangers)} not among the species ({' '.join(species)})")
+    return [real(f"{name}: {s}", values[s]) for s in species]
+
+
+def check_names(what: str, values: dict, known) -> None:
+    """InputError for keys of `values` that are not known."""
+    if not isinstance(values, Mapping):
+        raise InputError(f"expected a dict {{{what}: ...}}, got {values!r}")
+    for name in values:
+        if name not in known:
+            there = f"are {', '.join(known)}" if known else "is none"
+            raise InputError(f"no {what} {name!r}; there {there}")
 
 
 def check_structure(positions, species, cell, pbc):

@@ -112,6 +112,14 @@ def check_description(description: dict, path) -> dict:
     return description
 
 
+def check_written(description: dict) -> None:
+    """InputError where nobody could load a file with this description."""
+    try:
+        check_description(description, "a potential")
+    except ModelFileError as e:
+        raise InputError(str(e)) from None
+
+
 def check_golden(path, tolerance: float = 1e-10) -> list[Golden]:
     """Evaluates the golden cases of a model file: structures whose results were stored when it was written.
 
@@ -139,6 +147,8 @@ def check_golden(path, tolerance: float = 1e-10) -> list[Golden]:
 
 def _check_case(potential, case, tensors, tolerance):
     """The `Golden` of one case."""
+    from nbcore import golden
+
     n = tensors[f"golden.{case}.positions"].shape[:1]
     structure = {"positions": (*n, 3), "numbers": n, "cell": (3, 3), "pbc": (3,)}
     energies = {"energy": (), "forces": (*n, 3), "virial": (3, 3)} if potential.has_energy else {}
@@ -160,7 +170,7 @@ def _check_case(potential, case, tensors, tolerance):
         if np.abs(stored[key]).max() > FARTHEST:
             raise ModelFileError(f"{key} must lie within {FARTHEST:g} Å")
     pbc = [bool(p) for p in stored["pbc"] != 0]
-    got = potential.golden_result(stored["positions"], numbers.astype(int), stored["cell"], pbc)
+    got = golden.result(potential, stored["positions"], numbers.astype(int), stored["cell"], pbc)
     differences = {}
     for key in [key for key in stored if key not in structure]:
         value = np.asarray(getattr(got, key) if key in energies else got.outputs.get(key))

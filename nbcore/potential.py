@@ -1,23 +1,25 @@
 """The potential: energies, forces, virials and stresses of structures from a trained (or random) network."""
 
-import copy
 import json
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 
-from nbcore import _core
+from nbcore import _core, golden
 from nbcore._threads import threads as number_of_threads
-from nbcore.arguments import check_max_bytes, check_structure
+from nbcore.arguments import by_element, check_max_bytes, check_names, check_structure, real
 from nbcore.cell import volume
+from nbcore.description import frozen, to_json
 from nbcore.errors import InputError
 from nbcore.files import MODEL, check_output
 from nbcore.hessian import HessianProduct, hessian, hessian_product
-from nbcore.leaves import leaf_types, leaves_of
-from nbcore.model_file import check_description
+from nbcore.leaves import leaves_of
+from nbcore.model_file import check_description, check_written
 from nbcore.outputs import Output
+from nbcore.radial_networks import RadialNetwork, RadialSpline
 from nbcore.scheme import scheme_of
-from nbcore.species import atomic_numbers, symbols
+from nbcore.species import symbols
 
 
 class Result(NamedTuple):
@@ -33,31 +35,14 @@ class Result(NamedTuple):
     outputs: dict[str, np.ndarray] = {}  #: covariant outputs, Cartesian: "dipole" (3,); (N, 3, 3) for one per atom
 
 
-class RadialSpline(NamedTuple):
-    """A table in the place of a radial network."""
-
-    intervals: int
-    begin: float  #: Angstrom; at shorter distances the network itself is taken
-    end: float  #: Angstrom, the cutoff
-    error: float  #: largest difference from the network, of its largest value at this or a larger distance
-    slope_error: float  #: the same of slopes
-
-
-class RadialNetwork(NamedTuple):
-    """The radial network of a gate."""
-
-    n_basis: int  #: functions of its basis
-    layers: list[int]  #: widths
-    spline: RadialSpline | None  #: None: evaluations run the network
-
-
 class Potential:
     """A potential: elements, a network (a program of gates) and its parameters.
 
     Made by a preset, `nbcore.presets.nbody(...)`, or read from a file, `Potential.load(path)`.
 
     description: dict with "species" (symbols), "program", and what else is to be kept with the model: preset and
-    options, E0s (eV per element), about, training, errors, shortest_distances.
+    options, E0s (eV per element), about, training, errors, shortest_distances. What the potential shows of it later,
+    `description`, is read-only: scales and energies are assigned, notes go through `annotate`.
     seed: initial parameters are normal random numbers from it.
 
     >>> import nbcore
@@ -68,8 +53,8 @@ class Potential:
     """
 
     def __init__(self, description: dict, seed: int = 0):
-        self.description = copy.deepcopy(description)
-        self._core = _core.Potential(json.dumps(self.description))
+        self._core = _core.Potential(to_json("description", description))
+        check_written(self.description)
         self.initialize(seed)
 
     def initialize(self, seed: int = 0) -> None:
@@ -79,9 +64,50 @@ class Potential:
         for _, begin, shape, deviation in self._core.slices():
             size = int(np.prod(shape))
             theta[begin : begin + size] = deviation * rng.standard_normal(size)
-        self.description.setdefault("seeds", {})["parameters"] = seed
+        self.annotate(seeds={**self.description.get("seeds", {}), "parameters": int(seed)})
 
     # ---- what it is ----
+
+    @property
+    def description(self) -> dict:
+        """All that is known of the potential beside its parameters, as `save` writes it; read-only.
+
+        E0s, scale, offsets and spreads are assigned, gains set by `set_gain`, notes by `annotate`.
+        `copy.deepcopy(description)` is an ordinary dict, from which another potential can be made.
+
+        >>> pot = nbcore.presets.nbody(species=["H"], cutoff=4.0, channels=4)
+        >>> pot.scale = 2.0
+        >>> pot.description["scale"]
+        2.0
+        """
+        version = self._core.description_version
+        known = getattr(self, "_description", (None, None))
+        if known[0] != version:
+            known = self._description = version, frozen(json.loads(self._core.description))
+        return known[1]
+
+    def annotate(self, **notes) -> None:
+        """Notes to be kept with the model, that computing does not depend on: about, training, errors, ...
+
+        Each takes the place of the note of that name, whole; None removes it. Raises InputError, and changes nothing,
+        for names that belong to the potential itself (species, program, E0s, ...) and what JSON cannot hold.
+
+        >>> pot = nbcore.presets.nbody(species=["H"], cutoff=4.0, channels=4)
+        >>> pot.annotate(about={"author": "me"})
+        >>> pot.description["about"]
+        {'author': 'me'}
+        """
+        text = to_json("notes", notes)
+        check_written({**self.description, **{name: note for name, note in notes.items() if note is not None}})
+        self._core.annotate(text)
+
+    @property
+    def version(self) -> int:
+        """A number that every change of what is computed advances: parameters, scale, E0s, offsets, gains, precision.
+
+        No two states of potentials in one process have the same: caches compare it.
+        """
+        return self._core.version
 
     @property
     def species(self) -> list[str]:
@@ -123,10 +149,7 @@ class Potential:
 
     @E0s.setter
     def E0s(self, energies: dict) -> None:
-        missing = [s for s in self.species if s not in energies]
-        if missing:
-            raise InputError(f"E0s: no energy for {' '.join(missing)}")
-        self._core.E0s = [float(energies[s]) for s in self.species]
+        self._core.E0s = by_element(self.species, "E0s", energies, "energy")
 
     @property
     def scale(self) -> float:
@@ -135,7 +158,7 @@ class Potential:
 
     @scale.setter
     def scale(self, value: float) -> None:
-        self._core.scale = float(value)
+        self._core.scale = real("scale", value)
 
     @property
     def precision(self) -> str:
@@ -194,29 +217,46 @@ class Potential:
 
     @property
     def offsets(self) -> dict[str, dict[str, float]]:
-        """{output: {element: what each of its atoms adds to the l = 0 component}}, as E0s are to the energy."""
-        return copy.deepcopy(self.description.get("offsets", {}))
+        """{output: {element: what each of its atoms adds to the l = 0 component}}, as E0s are to the energy.
+
+        Assign a dictionary to change all of them; outputs that it does not name have none.
+        """
+        return {name: dict(values) for name, values in self.description.get("offsets", {}).items()}
 
     @offsets.setter
     def offsets(self, values: dict) -> None:
-        for k, name in enumerate(self.outputs):
-            if name in values:
-                self._core.set_offsets(k, [float(values[name][s]) for s in self.species])
-        self.description["offsets"] = {name: dict(v) for name, v in values.items()}
+        check_names("output", values, self.outputs)
+        self._core.set_offsets(
+            [by_element(self.species, f"offsets of {k}", values[k]) if k in values else [] for k in self.outputs]
+        )
 
     @property
     def spreads(self) -> dict[str, float]:
-        """{output: spread of its labels in training, per atom}: the unit of its loss."""
-        return self.description.get("spreads", {})
+        """{output: spread of its labels in training, per atom}: the unit of its loss. Assign a dictionary to change."""
+        return dict(self.description.get("spreads", {}))
+
+    @spreads.setter
+    def spreads(self, values: dict) -> None:
+        check_names("output", values, self.outputs)
+        for name in values:
+            if not real(f"the spread of {name}", values[name]) > 0:
+                raise InputError(f"the spread of {name} must be a positive number, got {values[name]!r}")
+        self._core.set_spreads([float(values.get(name, 0.0)) for name in self.outputs])
 
     def set_gain(self, gate: str, part: int, factor: float) -> None:
-        """Multiplies part `part` of a mix gate's output by a constant, which the program keeps."""
+        """Multiplies part `part` of a mix gate's output by a constant, which the program keeps.
+
+        Raises InputError for a gate that does not exist or has no gain, a part it has not, a factor that is not finite.
+        """
         names = [g["name"] for g in self.description["program"]["gates"]]
-        k = names.index(gate)
-        spec = self.description["program"]["gates"][k]
-        gain = spec.setdefault("gain", [1.0] * len(self._core.slots()[k][2]))
-        gain[part] *= factor
-        self._core.rescale(k, part, factor)
+        if gate not in names:
+            raise InputError(f"no gate {gate!r} in the program; there are {', '.join(names)}")
+        if isinstance(part, bool) or not isinstance(part, Integral):
+            raise InputError(f"part must be a whole number, got {part!r}")
+        n_parts = len(self._core.slots()[names.index(gate)][2])
+        if not 0 <= part < n_parts:
+            raise InputError(f"part must be from 0 to {n_parts - 1}, got {part!r}")
+        self._core.rescale(names.index(gate), int(part), real("factor", factor))
 
     def __repr__(self):
         preset = self.description.get("preset", "own program")
@@ -240,6 +280,9 @@ class Potential:
         Raises InputError (shapes, NaN, singular cell), SpeciesError (unknown element), NumericsError (atoms on top of
         each other), TypeError (not numbers).
         """
+        return self._compute(positions, species, cell, pbc, threads, scheme, leaves, max_bytes)
+
+    def _compute(self, positions, species, cell, pbc, threads, scheme, leaves, max_bytes, golden=False) -> Result:
         positions, numbers, cell, pbc = check_structure(positions, species, cell, pbc)
         energy, forces, virial, energies, components = self._core.compute(
             positions,
@@ -250,6 +293,7 @@ class Potential:
             None if scheme is None else scheme.core,
             leaves_of(self, leaves or {}, len(positions)),
             check_max_bytes(max_bytes),
+            golden,
         )
         outputs = self.cartesian(components, len(numbers))
         if not self.has_energy:
@@ -296,32 +340,6 @@ class Potential:
             repeated,
         )
 
-    def cartesian(self, components, n_atoms: int) -> dict[str, np.ndarray]:
-        """{output: Cartesian tensor} from flat components, one array per output in the order of their names.
-
-        An output that the structure does not have is left out: the dipole of charges in a structure with periods.
-        """
-        return {
-            name: output.cartesian(np.reshape(y, (n_atoms, output.components) if output.per_atom else -1))
-            for (name, output), y in zip(self.outputs.items(), components, strict=True)
-            if len(y) or output.per_atom
-        }
-
-    def compute_many(self, structures, threads: int | None = None, max_bytes: float | None = None) -> list[Result]:
-        """`compute` for a list of ase.Atoms, structures, or tuples (positions, species, cell, pbc), in order."""
-        results = []
-        for s in structures:
-            scheme, leaves = None, getattr(s, "leaves", None)
-            if hasattr(s, "get_positions"):
-                leaves = s.arrays
-                scheme = self.scheme(s.get_positions(), s.cell[:], s.pbc, s.arrays) if self.has_parts else None
-                s = (s.get_positions(), s.numbers, s.cell[:], s.pbc)
-            elif hasattr(s, "positions"):
-                scheme = scheme_of(self, s)
-                s = (s.positions, s.numbers, s.cell, s.pbc)
-            results.append(self.compute(*s, threads=threads, scheme=scheme, leaves=leaves, max_bytes=max_bytes))
-        return results
-
     def hvp(self, positions, species, vectors=None, cell=None, pbc=False, strain=None, threads: int | None = None,
             scheme=None, leaves: dict | None = None) -> HessianProduct:  # fmt: skip
         """The Hessian times vectors, and how the virial changes: exact second derivatives, one sweep per direction.
@@ -355,6 +373,32 @@ class Potential:
         """
         return hessian(self, check_structure(positions, species, cell, pbc), threads, scheme, leaves)
 
+    def cartesian(self, components, n_atoms: int) -> dict[str, np.ndarray]:
+        """{output: Cartesian tensor} from flat components, one array per output in the order of their names.
+
+        An output that the structure does not have is left out: the dipole of charges in a structure with periods.
+        """
+        return {
+            name: output.cartesian(np.reshape(y, (n_atoms, output.components) if output.per_atom else -1))
+            for (name, output), y in zip(self.outputs.items(), components, strict=True)
+            if len(y) or output.per_atom
+        }
+
+    def compute_many(self, structures, threads: int | None = None, max_bytes: float | None = None) -> list[Result]:
+        """`compute` for a list of ase.Atoms, structures, or tuples (positions, species, cell, pbc), in order."""
+        results = []
+        for s in structures:
+            scheme, leaves = None, getattr(s, "leaves", None)
+            if hasattr(s, "get_positions"):
+                leaves = s.arrays
+                scheme = self.scheme(s.get_positions(), s.cell[:], s.pbc, s.arrays) if self.has_parts else None
+                s = (s.get_positions(), s.numbers, s.cell[:], s.pbc)
+            elif hasattr(s, "positions"):
+                scheme = scheme_of(self, s)
+                s = (s.positions, s.numbers, s.cell, s.pbc)
+            results.append(self.compute(*s, threads=threads, scheme=scheme, leaves=leaves, max_bytes=max_bytes))
+        return results
+
     def scheme(self, positions, cell=None, pbc=False, labels: dict | None = None):
         """The composition scheme of a structure for this potential, None if it works on atoms alone.
 
@@ -377,72 +421,29 @@ class Potential:
         if not np.all(np.isfinite(self.parameters)):
             k = int(np.argmin(np.isfinite(self.parameters)))
             raise InputError(f"{path} is not written: parameter {k} is {self.parameters[k]}, not a finite number")
-        self.description["E0s"] = self.E0s
-        self.description["scale"] = self.scale
         tensors = {
             f"parameters.{name}": self.parameters[s].reshape(shape)
             for name, (s, shape) in self.parameter_slices.items()
         }
-        for k, (positions, numbers, cell, pbc) in enumerate(self._golden_structures()):
-            r = self.golden_result(positions, numbers, cell, pbc)
-            case = dict(
-                positions=positions,
-                numbers=numbers,
-                cell=cell,
-                pbc=pbc,
-                energy=r.energy,
-                forces=r.forces,
-                virial=r.virial,
-                **r.outputs,
-            )
-            case = {name: value for name, value in case.items() if value is not None}
-            tensors |= {f"golden.{k}.{name}": np.asarray(value, dtype=float) for name, value in case.items()}
-        _core.write_model_file(str(path), json.dumps(self.description, sort_keys=True), tensors)
+        tensors |= golden.tensors(self)
+        _core.write_model_file(str(path), self._core.description, tensors)
 
     @classmethod
     def load(cls, path) -> "Potential":
         """A potential from its file. Raises ModelFileError (damaged, not a model, of a newer release) and OSError."""
         self = cls.__new__(cls)
         self._core = _core.Potential.load(str(path))
-        self.description = check_description(json.loads(self._core.description), path)
+        check_description(json.loads(self._core.description), path)
         return self
-
-    def _golden_structures(self):
-        """A cluster and a crystal of all elements, on which any machine can check what it computes.
-
-        None for a network on composition schemes or leaf states of the user's own: nobody else knows them.
-        """
-        if leaf_types(self) or (self.has_parts and "scheme" not in self.description):
-            return
-        numbers = np.array([atomic_numbers(self.species)[k % len(self.species)] for k in range(5)])
-        d = 0.45 * self.cutoff
-        corners = d * np.array([[0, 0, 0], [1, 0.1, 0], [0.2, 1, 0.1], [0.1, 0.3, 1.1], [1.2, 1, 0.9]])
-        yield corners, numbers, np.zeros((3, 3)), (False,) * 3
-        yield corners[:3], numbers[:3], d * np.array([[2.1, 0, 0], [0.3, 1.9, 0], [-0.2, 0.4, 2.3]]), (True,) * 3
-
-    def golden_labels(self, numbers) -> dict:
-        """Labels of the atoms of a golden case, where the parts of this model go by a label."""
-        key = (self.description.get("scheme") or {}).get("labels")
-        return {key: np.arange(len(numbers)) % 2} if key else {}
-
-    def golden_result(self, positions, numbers, cell, pbc) -> Result:
-        """The result of a golden case: by radial networks themselves, the same in every build to rounding."""
-        scheme, splines = self.scheme(positions, cell, pbc, self.golden_labels(numbers)), self.radial_splines
-        self.radial_splines = False
-        try:
-            return self.compute(positions, numbers, cell, pbc, threads=1, scheme=scheme)
-        finally:
-            self.radial_splines = splines
 
     def __reduce__(self):
         how = {"precision": self.precision, "radial_splines": self.radial_splines}
-        return _restore, (self.description, self.parameters.copy(), self.E0s, self.scale, how)
+        return _restore, (self._core.description, self.parameters.copy(), how)
 
 
-def _restore(description, parameters, E0s, scale, how):
-    potential = Potential(description)
-    potential.description = description
+def _restore(description, parameters, how):
+    potential = Potential.__new__(Potential)
+    potential._core = _core.Potential(description)
     potential.parameters[:] = parameters
-    potential.E0s, potential.scale = E0s, scale
     potential.precision, potential.radial_splines = how["precision"], how["radial_splines"]
     return potential

@@ -98,13 +98,15 @@ def measure(potential):
     per atom of a large one like it."""
     import numpy as np
 
+    from nbcore import golden
+
     spacing = potential.cutoff * (4 * np.pi / 3 / NEIGHBOURS) ** (1 / 3)
     for n, times in ((3, 1), (6, 3)):
         grid = np.stack(np.meshgrid(*[np.arange(n)] * 3, indexing="ij"), -1).reshape(-1, 3)
         positions = spacing * (grid + np.random.default_rng(0).uniform(-0.1, 0.1, grid.shape))
         species = [potential.species[k % len(potential.species)] for k in grid.sum(axis=1)]
         cell, best = spacing * n * np.eye(3), np.inf
-        scheme = potential.scheme(positions, cell, True, potential.golden_labels(species))
+        scheme = potential.scheme(positions, cell, True, golden.labels(potential, species))
         for _ in range(times):
             begin = time.thread_time()
             potential.compute(positions, species, cell=cell, pbc=True, threads=1, scheme=scheme)

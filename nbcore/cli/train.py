@@ -144,7 +144,7 @@ def make_potential(config, sets):
         options["outputs"] = sets.train.reading.options.outputs
         options["energy"] = any(s.energy is not None or s.forces is not None for s in sets.train)
     potential = make(species=sets.train.species, E0s=energies, seed=config.seed, **options)
-    potential.description["about"] = msgspec.to_builtins(config.about)
+    potential.annotate(about=msgspec.to_builtins(config.about))
     return potential
 
 

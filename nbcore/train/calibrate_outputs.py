@@ -38,7 +38,7 @@ def fit_offsets(potential, structures) -> None:
         spreads[name] = spread if spread > ROUNDING * size else size or 1.0
     if potential.outputs:
         potential.offsets = offsets
-        potential.description["spreads"] = spreads
+        potential.spreads = spreads
 
 
 def _arms(potential, s):

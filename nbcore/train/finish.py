@@ -20,7 +20,7 @@ def finish(trainer, data, job, display, run, reason, elapsed) -> dict:
     distances = data.shortest_distances or None
     errors = {name: compare(name, structures[name], p, distances, potential.outputs) for name, p in predictions.items()}
     rows = list(errors.values())
-    potential.description["errors"] = {name: e.as_dict() for name, e in errors.items()}
+    potential.annotate(errors={name: e.as_dict() for name, e in errors.items()})
 
     display.print(f"\n{_best(trainer, job, reason)}", lambda width: tables.table(rows, width, short=True), "")
     # an offset that train has too is an unfinished training, not another code

@@ -173,7 +173,7 @@ def prepare(potential, data, settings, job) -> Trainer:
 
 def describe(potential, data, settings, job) -> None:
     """Writes into the model's description where it comes from; no times, so the same training gives the same file."""
-    potential.description["training"] = {
+    training = {
         "name": job.name,
         "files": data.files,
         "n_train": len(data.train),
@@ -181,9 +181,12 @@ def describe(potential, data, settings, job) -> None:
         "settings": settings.flat(),
         **data.facts,
     }
-    potential.description["shortest_distances"] = data.shortest_distances
-    potential.description.setdefault("seeds", {})["training"] = settings.seed
-    potential.description["versions"] = report.versions()
+    potential.annotate(
+        training=training,
+        shortest_distances=data.shortest_distances,
+        seeds={**potential.description.get("seeds", {}), "training": settings.seed},
+        versions=report.versions(),
+    )
 
 
 def show_plan(trainer, job, display) -> None:

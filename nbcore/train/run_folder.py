@@ -136,8 +136,9 @@ class RunFolder:
         """The model as it is best so far, and a checkpoint; after an OSError the previous checkpoint stands."""
         try:
             if trainer.best_epoch:
-                about = trainer.potential.description.setdefault("training", {})
-                about |= {"epochs": trainer.epoch, "best_epoch": trainer.best_epoch}
+                potential = trainer.potential
+                now = {"epochs": trainer.epoch, "best_epoch": trainer.best_epoch}
+                potential.annotate(training={**potential.description.get("training", {}), **now})
                 with trainer.using(trainer.best):
                     trainer.potential.save(str(self.model), overwrite=True)
             arrays, plain = trainer.state()

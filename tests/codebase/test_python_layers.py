@@ -9,10 +9,10 @@ ROOT = Path(__file__).resolve().parents[2] / "nbcore"
 #: from the ground up; modules of one line may import each other
 LAYERS = {
     "base": "_core _kernel_set _kernels _extras _source_tree _threads errors printable files sealed identity species "
-            "arguments options paths version cell",
+            "arguments options paths version cell description",
     "mathematics": "so3 gates",
     "structures": "outputs scheme scheme_arrays leaves",
-    "potential": "potential hessian model_file evaluator network",
+    "potential": "potential hessian model_file evaluator network golden radial_networks",
     "presets": "presets",
     "data": "data",
     "results": "results",

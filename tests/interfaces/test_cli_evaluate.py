@@ -54,8 +54,8 @@ def folder(tmp_path_factory):
     """A model and files labelled by another: molecules, a crystal with stress; without labels; with a constant."""
     folder = tmp_path_factory.mktemp("evaluate ä")
     pot, teacher = small(3), small(4)
-    pot.description["shortest_distances"] = SHORTEST
-    pot.description["about"] = {"reference": "another random model"}
+    pot.annotate(shortest_distances=SHORTEST)
+    pot.annotate(about={"reference": "another random model"})
     pot.save(folder / "m.nbcore")
     ase.io.write(folder / "cold.xyz", molecules(teacher, 6, 0.03))
     ase.io.write(folder / "hot.xyz", molecules(teacher, 5, 0.12))

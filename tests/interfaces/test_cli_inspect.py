@@ -25,7 +25,7 @@ def model(tmp_path_factory):
     training = {"n_train": 450, "n_valid": 50, "files": [{"name": "train.xyz", "n": 500, "sha256": "0" * 64}]}
     test = {"n_structures": 7, "energy_rmse_per_atom": 1.5e-3, "forces_rmse": 0.0213, "stress_rmse": None}
     errors = {"test": test, "a_longer_name": test}
-    potential.description.update(about=about, training=training, errors=errors, shortest_distances={"H-O": 0.936})
+    potential.annotate(about=about, training=training, errors=errors, shortest_distances={"H-O": 0.936})
     path = tmp_path_factory.mktemp("inspect") / "water.nbcore"
     potential.save(path)
     return path, potential

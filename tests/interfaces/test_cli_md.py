@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
     potential = nbody(
         species=["C", "H"], cutoff=3.5, channels=8, l_harmonics=2, n_radial=4, E0s={"C": -1026.0, "H": -13.5}
     )
-    potential.description["shortest_distances"] = {"C-C": 1.5}
+    potential.annotate(shortest_distances={"C-C": 1.5})
     potential.save(folder / "wild.nbcore")
     crystal = bulk("C", "diamond", a=3.6, cubic=True)
     crystal.rattle(0.02, seed=1)

@@ -24,10 +24,11 @@ def groups(root, cgroup, files):
     return root
 
 
+def v1(group, quota, period):
+    return {f"{group}/cpu.cfs_quota_us": f"{quota}\n", f"{group}/cpu.cfs_period_us": f"{period}\n"}
+
+
 V1 = "12:memory:/x\n3:cpu,cpuacct:/docker/abc\n1:name=systemd:/user\n0::/system\n"
-
-
-QUOTA = ("quota_us", "period_us")
 
 
 @pytest.mark.parametrize(
@@ -39,10 +40,10 @@ QUOTA = ("quota_us", "period_us")
         ("0::/a/b\n", {"a/cpu.max": "300000 100000\n", "a/b/cpu.max": "max 100000\n"}, 3),  # a parent's counts
         ("0::/a/b\n", {"a/cpu.max": "300000 100000\n", "a/b/cpu.max": "50000 100000\n"}, 0.5),
         ("0::/../outside\n", {"cpu.max": "200000 100000\n"}, 2),  # a container that sees its own group as the root
-        (V1, {f"cpu,cpuacct/docker/abc/cpu.cfs_{k}": "250000" if "q" in k else "100000" for k in QUOTA}, 2.5),
-        (V1, {"cpu/docker/abc/cpu.cfs_quota_us": "250000", "cpu/docker/abc/cpu.cfs_period_us": "50000"}, 5),
-        (V1, {"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"}, 1),  # mounted inside a container
-        (V1, {"cpu/docker/abc/cpu.cfs_quota_us": "-1", "cpu/docker/abc/cpu.cfs_period_us": "100000"}, np.inf),
+        (V1, v1("cpu,cpuacct/docker/abc", 250_000, 100_000), 2.5),
+        (V1, v1("cpu/docker/abc", 250_000, 50_000), 5),
+        (V1, v1("cpu", 100_000, 100_000), 1),  # mounted inside a container
+        (V1, v1("cpu/docker/abc", -1, 100_000), np.inf),
         ("0::/\n", {"cpu.max": "nonsense\n"}, np.inf),
         ("0::/\n", {"cpu.max": "100000 0\n"}, np.inf),
     ],

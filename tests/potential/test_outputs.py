@@ -1,5 +1,6 @@
 """Covariant outputs of networks: they turn with the structure, are sums over atoms, and are kept in the model file."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -194,7 +195,7 @@ def test_refusals(outputs, message):
 
 def test_programs_that_do_not_fit():
     def program(**output):
-        description = nbody(["H", "C", "O"], 3.2, channels=4, outputs=["dipole"]).description
+        description = copy.deepcopy(nbody(["H", "C", "O"], 3.2, channels=4, outputs=["dipole"]).description)
         description["program"]["outputs"] = {"dipole": output}
         return description
 

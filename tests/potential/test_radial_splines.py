@@ -98,7 +98,7 @@ def test_bounds_hold_for_every_basis(basis):
 
 def test_cutoffs_of_their_own():
     """Edges beyond the cutoff of one of two networks: zero there, as the network is."""
-    description = potential().description
+    description = copy.deepcopy(potential().description)
     gates = description["program"]["gates"]
     next(gate for gate in gates if gate["name"] == "sum1")["radial"]["cutoff"] = 2.5
     pot = nbcore.Potential(description, seed=1)

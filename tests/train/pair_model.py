@@ -22,6 +22,9 @@ class PairModel:
         self.parameter_slices = {"theta": (slice(0, n), (n,))}
         self.description = {"preset": "pair", "options": {}}
 
+    def annotate(self, **notes):
+        self.description.update(notes)
+
     def features(self, s):
         """(A, B): energies A @ theta, forces B @ theta, of one structure."""
         n, i, j = len(s.numbers), *np.triu_indices(len(s.numbers), 1)

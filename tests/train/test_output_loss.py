@@ -21,7 +21,7 @@ OUTPUTS = {
 def potential(energy, seed=2):
     pot = nbody(["H", "C", "O"], 3.2, channels=4, outputs=OUTPUTS, energy=energy, seed=seed)
     pot.parameters[:] = np.random.default_rng(1).normal(size=len(pot.parameters))
-    pot.description["spreads"] = {"dipole": 0.5, "beta": 2.0}
+    pot.spreads = {"dipole": 0.5, "beta": 2.0}
     return pot
 
 

@@ -120,14 +120,14 @@ def test_report_is_one_file_with_everything_in_it(tmp_path):
     sets = [one_set("train", 12, 1), one_set("<hot> & cold", 9, 2)]
     plots.parity(tmp_path / "plots" / "parity.png", sets, MODEL.E0s)
     rows = [compare(*s) for s in sets]
-    MODEL.description |= {
-        "about": {"description": "A <b>test</b>", "reference": "PBE & D3", "cite": ""},
-        "training": {
+    MODEL.annotate(
+        about={"description": "A <b>test</b>", "reference": "PBE & D3", "cite": ""},
+        training={
             "name": "acac",
             "files": [{"name": "t.xyz", "n": 12, "sha256": "ab12"}],
             "settings": {"training.lr": 0.01},
         },
-    }
+    )
     report.write(tmp_path / "report.html", MODEL, rows, "labels  energy", ["Look <here>"], ["30 epochs"], tmp_path)
     reader = Reader()
     reader.feed((tmp_path / "report.html").read_text())

@@ -101,7 +101,9 @@ struct Model {
         model.lists.push_back(std::move(list));
       }
     } give_back{*this, list, before};
-    return potential->compute(s, threads, bytes, list.get(), asked);
+    EvaluationOptions options = potential->defaults();
+    options.threads = threads, options.max_bytes = bytes, options.kept = list.get(), options.skin = asked;
+    return potential->compute(s, options);
   }
 };
 

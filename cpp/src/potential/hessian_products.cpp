@@ -13,10 +13,11 @@ const auto nothing = [](const BatchSweep::Place&) {};
 HessianProducts::HessianProducts(const Potential& potential, const Structure& s, int threads)
     : network_(potential.network()),
       graph_(build_graph(s, potential.species_of(s.numbers), network_, potential.r_min(), max_block)),
-      sweep_(network_, potential.packed<double>(), {&graph_}, threads, memory_, buffer_of_, 0) {
+      weights_(potential.packed<double>()),
+      sweep_(network_, *weights_, {&graph_}, threads, memory_, buffer_of_, 0) {
   if (!potential.has_energy()) throw InputError("this potential gives no energy, so that there is no Hessian");
   sweep_.forward(Pass::plain, network_.levels() - 1, nothing);
-  const double scale = potential.scale();
+  const double scale = potential.scales()->scale;
   sweep_.adjoint(of_edges, true, {}, nothing, [&](const BatchSweep::Place& place) {
     for (int slot : network_.readout()) {
       if (network_.slots()[slot].level != place.level) continue;

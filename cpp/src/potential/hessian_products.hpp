@@ -24,6 +24,7 @@ class HessianProducts {
   Graph graph_;
   std::vector<std::unique_ptr<BatchSweep::Memory>> memory_;
   std::vector<int> buffer_of_ = {-1};
+  std::shared_ptr<const Buffer<double>> weights_;
   BatchSweep sweep_;
 };
 

@@ -2,7 +2,7 @@
 // (x) f. Covariant outputs beside the energy, or instead of it.
 #pragma once
 #include <atomic>
-#include <map>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -26,81 +26,108 @@ struct Result {
 
 enum class Precision { float64, float32 };
 
+/// How an evaluation is done. By value into each call: what others change meanwhile does not touch one that runs.
+struct EvaluationOptions {
+  int threads = 1;
+  Precision precision = Precision::float64;
+  bool radial_splines = true;  // in the place of radial networks, see RadialSpline
+  double max_bytes = 0;        // that it may take; larger systems are evaluated in parts, see parts.hpp. 0: no bound
+  VerletList* kept = nullptr;  // neighbours from a list that the caller keeps from call to call; the same bits
+  double skin = 0;             // of this list, Angstrom
+};
+
+/// What stands beside the network. Replaced as a whole: an evaluation keeps those it began with.
+struct Scales {
+  double scale = 1;                          // eV
+  std::vector<double> E0s;                   // eV, per species
+  std::vector<std::vector<double>> offsets;  // [output][species], what every atom adds to the l = 0 part (to its
+                                             // charge), beside what the network says; empty: nothing
+  std::vector<double> no_offsets;            // zeros
+  std::vector<double> spreads;               // per output that of its labels in training, the unit of its loss; or 0
+};
+
+/// A network with its parameters and scales, and the one description of it. Everything may be called from several
+/// threads at once; whoever writes to the parameters through a view, or sets a gain, waits until evaluations have
+/// ended.
 class Potential {
  public:
   /// From a description (JSON): "species" (atomic numbers or symbols ascending), "program", "E0s" {symbol: eV}, "scale"
-  /// (eV).
+  /// (eV), "r_min" (Angstrom), "offsets" {output: {symbol: number}}, "spreads" {output: number}; whatever else stands
+  /// in it is kept.
   explicit Potential(const std::string& description);
+  ~Potential();
   Potential(const Potential&) = delete;
   Potential& operator=(const Potential&) = delete;
 
   /// From a model file; ModelFileError if it is not one.
   static std::shared_ptr<Potential> load(const std::string& path);
 
-  const std::string& description() const { return description_; }
+  /// The description as it is now (JSON): a potential made from it, with the same parameters, computes the same bits.
+  std::string description() const;
+  /// Notes that computing does not depend on (about, training, errors, ...), from a JSON object: each entry takes the
+  /// place of the one before, null removes it. InputError for entries that are the potential's own.
+  void annotate(const std::string& notes);
+  /// Counted up by every change of the description, and by every change of what is computed. No two states of
+  /// potentials in one process have the same version.
+  std::uint64_t description_version() const { return description_version_; }
+  std::uint64_t version() const;
+
   const Network& network() const { return *network_; }
   const std::vector<int>& species() const { return species_; }  // atomic numbers, ascending
   double cutoff() const { return cutoff_; }
   double r_min() const { return r_min_; }
-  std::vector<double>& E0s() { return E0s_; }
-  const std::vector<double>& E0s() const { return E0s_; }
-  double scale() const { return scale_; }
-  void set_scale(double scale) { scale_ = scale; }
+
+  std::shared_ptr<const Scales> scales() const;
+  void set_scale(double scale);
+  void set_E0s(const std::vector<double>& E0s);
+  void set_offsets(const std::vector<std::vector<double>>& offsets);
+  void set_spreads(const std::vector<double>& spreads);
 
   /// Without a readout there are covariant outputs alone: no energy, no forces.
   bool has_energy() const { return !network_->readout().empty(); }
-  /// What every atom of a species adds to the l = 0 part of an output (to its charge), beside what the network says
-  const std::vector<double>& offsets(int output) const { return offsets_.at(output); }
-  void set_offsets(int output, std::vector<double> offsets);
   /// Charges times positions depend on the images of atoms that are chosen: no such output of a structure with periods.
   bool has_output(int output, const Structure& s) const {
     return !(network_->outputs()[output].charges && (s.pbc[0] || s.pbc[1] || s.pbc[2]));
   }
-  OutputContext output_context(int output, const Structure& s, const std::vector<int>& species) const {
-    return {network_->outputs()[output], offsets_[output], species, s.positions};
+  OutputContext output_context(const Scales& scales, int output, const Structure& s,
+                               const std::vector<int>& species) const {
+    const std::vector<double>& offsets = scales.offsets[output];
+    return {network_->outputs()[output], offsets.empty() ? scales.no_offsets : offsets, species, s.positions};
   }
 
   const std::vector<double>& parameters() const { return parameters_; }
-  void set_parameters(std::vector<double> parameters);
+  void set_parameters(const std::vector<double>& parameters);
   /// For a caller who writes to the parameters whenever he likes (NumPy, an optimizer): until the view ends, every
   /// evaluation compares them with what was packed last, and the first one after it.
   std::vector<double>& begin_view();
   void end_view();
-  /// Multiplies a part of a slot by a constant, see Network.
+  /// Multiplies a part of a slot by a constant, which the program keeps as the gain of its gate.
   void rescale(int slot, int part, double factor);
-  /// Weights as the kernels want them, up to date.
-  template <class Real> const Buffer<Real>& packed() const;
+  /// Weights as the kernels want them, up to date; they stay as they are while somebody has them.
+  template <class Real> std::shared_ptr<const Buffer<Real>> packed() const;
 
-  /// Of evaluations; training is double.
-  Precision precision() const { return precision_; }
-  void set_precision(Precision precision) { precision_ = precision; }
-
-  /// Of radial networks in evaluations, see RadialSpline; training runs the networks themselves.
-  bool radial_splines() const { return radial_splines_; }
-  void set_radial_splines(bool on) { radial_splines_ = on; }
-  /// They, per relation, made anew where parameters have changed; null where there is no network, or they are off
+  /// What evaluations take unless they are told otherwise; training is double, and runs radial networks themselves.
+  EvaluationOptions defaults() const;
+  void set_precision(Precision precision);
+  void set_radial_splines(bool on);
+  /// Per relation, made anew where parameters have changed; null where there is no network
   std::shared_ptr<const std::vector<RadialSplines>> splines() const;
 
   /// Index of each atom's element; SpeciesError names the first that is not known.
   std::vector<int> species_of(const std::vector<int>& numbers) const;
-  /// The same bits for any number of threads. Thread-safe as long as nobody writes parameters.
-  ///
-  /// max_bytes: what it may take, 0 for no bound: larger systems are evaluated in parts, see parts.hpp; InputError
-  /// where that is not enough. kept, skin: neighbours from a list that the caller keeps from call to call; the same
-  /// bits.
-  Result compute(const Structure& s, int threads, double max_bytes = 0, VerletList* kept = nullptr,
-                 double skin = 0) const;
+  /// The same bits for any number of threads. NumericsError where the energy, a force or an output is not finite.
+  Result compute(const Structure& s, const EvaluationOptions& options) const;
   /// Bytes per atom that an evaluation takes at its peak, of a large system (from coloured_from atoms on) of which this
   /// structure is a piece: the graph with the neighbour list, or with the states that several levels read. `repeated`:
   /// of a second one, which searches for neighbours while states and the memory of the graph are kept for it.
-  double bytes_per_atom(const Structure& s, bool repeated) const;
+  double bytes_per_atom(const Structure& s, bool repeated, Precision precision) const;
 
  private:
   Potential(const std::string& description, const ModelFile* file);
   void read_parameters(const ModelFile& file);
   /// What evaluations of one precision keep
   template <class Real> struct Memory {
-    Buffer<Real> packed;
+    std::shared_ptr<Buffer<Real>> packed;
     bool is_packed = false;
     std::vector<std::unique_ptr<EvaluationSpace<Real>>> idle;
   };
@@ -108,28 +135,33 @@ class Potential {
     if constexpr (std::is_same_v<Real, double>) return double_;
     else return float_;
   }
-  void forget_packed() const { double_.is_packed = float_.is_packed = false, splines_.reset(); }
+  struct Json;  // the JSON library stays behind this page
+  /// Changes a copy of the scales, checks it, puts it in place: an exception leaves everything as it was.
+  template <class Change> void change(Change f);
+  void forget_packed() const;
   void compare_parameters() const;
-  template <class Real> void run(const Graph& graph, int threads, Evaluation& to) const;
-  double state_bytes(int set) const;  // per node: states that several levels read, with their adjoints
+  template <class Real>
+  void run(const Graph& graph, const EvaluationOptions& options, double scale, Evaluation& to) const;
+  double state_bytes(int set, Precision precision) const;  // per node: states that several levels read, with adjoints
   void forget_spaces() const;
 
-  std::string description_;
   std::vector<int> species_;
-  std::vector<double> E0s_;
-  std::vector<std::vector<double>> offsets_;  // [output][species]
-  double cutoff_ = 0, r_min_ = 0.1, scale_ = 1;
+  double cutoff_ = 0, r_min_ = 0.1;
   std::unique_ptr<Network> network_;
   std::vector<double> parameters_;
   std::atomic<int> views_ = 0;
+  bool has_radial_networks_ = false;
+
+  mutable std::mutex guard_;                 // of all that follows
+  std::unique_ptr<const Json> description_;  // without the scales
+  std::shared_ptr<const Scales> scales_;
+  EvaluationOptions defaults_;
+  std::atomic<std::uint64_t> description_version_;
+  mutable std::uint64_t version_;
   mutable std::atomic<bool> viewed_ = false;  // there was a view since the parameters were compared
   mutable std::vector<double> seen_;          // the parameters when they were compared last
-  Precision precision_ = Precision::float64;
-  mutable std::mutex guard_;
   mutable Memory<double> double_;
   mutable Memory<float> float_;
-  std::atomic<bool> radial_splines_ = true;
-  bool has_radial_networks_ = false;
   mutable std::shared_ptr<const std::vector<RadialSplines>> splines_;
 };
 

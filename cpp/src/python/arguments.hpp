@@ -32,6 +32,20 @@ inline Doubles real_array(const pybind11::object& argument, const char* name) {
 
 inline std::string shape_of(const pybind11::array& a) { return pybind11::str(a.attr("shape")).cast<std::string>(); }
 
+/// The caller's own memory of n numbers, for what is written in place: a converted copy would be written and thrown
+/// away. TypeError for float32, strides and read-only arrays, ShapeError for another length.
+inline double* own_memory(const pybind11::array& a, const char* name, std::int64_t n) {
+  namespace py = pybind11;
+  if (!py::isinstance<py::array_t<double, py::array::c_style>>(a) || !a.writeable())
+    throw py::type_error(message(name,
+                                 " must be a writable, contiguous array of float64, since it is written in place; got ",
+                                 a.writeable() ? "" : "a read-only one of ", py::str(a.dtype()).cast<std::string>(),
+                                 ", strides ", py::str(a.attr("strides")).cast<std::string>()));
+  if (a.ndim() != 1 || a.shape(0) != n)
+    throw ShapeError(message(name, " must have shape (", n, ",), got ", shape_of(a)));
+  return static_cast<double*>(const_cast<void*>(a.data()));
+}
+
 /// An array of shape (N, 3); no atoms may also be an empty list.
 inline std::vector<Vec3> vectors(const pybind11::object& argument, const char* name = "positions") {
   const Doubles a = real_array(argument, name);

@@ -16,11 +16,12 @@ class Domain {
  public:
   Domain(std::shared_ptr<Potential> potential, const Structure& s, int n_owned, int threads)
       : potential_(std::move(potential)),
+        weights_(potential_->packed<double>()),
         graph_(build_domain_graph(s, potential_->species_of(s.numbers), potential_->network(), potential_->r_min(), 32,
                                   n_owned)) {
     to.forces.assign(s.positions.size(), Vec3{}), to.energies.assign(s.positions.size(), 0.0);
-    levels = std::make_unique<Levels<double>>(potential_->network(), graph_, potential_->packed<double>(), nullptr,
-                                              potential_->scale(), threads, space_, to);
+    levels = std::make_unique<Levels<double>>(potential_->network(), graph_, *weights_, nullptr,
+                                              potential_->scales()->scale, threads, space_, to);
     levels->begin();
   }
   std::unique_ptr<Levels<double>> levels;
@@ -43,6 +44,7 @@ class Domain {
 
  private:
   std::shared_ptr<Potential> potential_;
+  std::shared_ptr<const Buffer<double>> weights_;
   Graph graph_;
   EvaluationSpace<double> space_;
 };
@@ -105,7 +107,7 @@ void bind_levels(py::module_& m) {
           const double *v = vectors.data(), *S = strains.data();
           double *f = forces.mutable_data(), *w = virials.mutable_data();
           {
-            py::gil_scoped_release nogil;
+            const Released nogil;
             HessianProducts products(potential, s, std::max(threads, 1));
             std::vector<Vec3> along(n);
             Mat3 strain;

@@ -23,7 +23,7 @@ void bind_model_file(py::module_& m) {
         const std::string name = path_bytes(path);
         ModelFile file;
         {
-          py::gil_scoped_release release;
+          const Released release;
           file = read_model_file(name);
         }
         py::dict tensors;
@@ -53,7 +53,7 @@ Raises ModelFileError (not a model, damaged, of a newer release) and OSError (Fi
                                   {const_cast<double*>(array.data()), std::size_t(array.size())}});
         }
         const std::string where = path_bytes(path);
-        py::gil_scoped_release release;
+        const Released release;
         write_model_file(where, file);
       },
       py::arg("path"), py::arg("description"), py::arg("tensors"),

@@ -28,7 +28,7 @@ void bind_neighbours(py::module_& m) {
         const auto periodic = boundary(pbc);
         NeighbourList list;
         {
-          py::gil_scoped_release release;
+          const Released release;
           list = nbcore::neighbours(r, a, periodic, cutoff, r_min);
         }
         const auto n = static_cast<py::ssize_t>(list.child.size());

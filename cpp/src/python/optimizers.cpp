@@ -1,7 +1,7 @@
 // nbcore.train.SGD, Adam and Muon.
 #include "train/optimizers.hpp"
 
-#include "base/error.hpp"
+#include "python/arguments.hpp"
 #include "python/module.hpp"
 #include "train/muon.hpp"
 
@@ -10,22 +10,15 @@ namespace py = pybind11;
 namespace nbcore::python {
 namespace {
 
-/// The caller's own memory: a converted copy would be updated and thrown away.
-std::span<double> in_place(py::array& parameters) {
-  if (!py::isinstance<py::array_t<double, py::array::c_style>>(parameters) || !parameters.writeable()) {
-    throw py::type_error("parameters must be a writable, contiguous array of float64: it is changed in place");
-  }
-  return {static_cast<double*>(parameters.mutable_data()), static_cast<std::size_t>(parameters.size())};
+template <class Optimizer> void step(Optimizer& optimizer, const py::array& parameters, const py::object& gradient) {
+  const Doubles along = real_array(gradient, "gradient");
+  if (along.ndim() != 1) throw ShapeError(message("gradient must have shape (n,), got ", shape_of(along)));
+  double* theta = own_memory(parameters, "parameters", parameters.size());
+  optimizer.step({theta, static_cast<std::size_t>(parameters.size())},
+                 {along.data(), static_cast<std::size_t>(along.size())});
 }
 
-template <class Optimizer> void step(Optimizer& optimizer, py::array parameters, const Doubles& gradient) {
-  const auto theta = in_place(parameters);
-  optimizer.step(theta, {gradient.data(), static_cast<std::size_t>(gradient.size())});
-}
-
-auto to_numpy(const std::vector<double>& v) {
-  return py::array_t<double>(static_cast<py::ssize_t>(v.size()), v.data());
-}
+auto copied(const std::vector<double>& v) { return py::array_t<double>(static_cast<py::ssize_t>(v.size()), v.data()); }
 
 /// The array `name` of a state; InputError if it is missing.
 std::vector<double> from_state(const py::dict& state, const char* name) {
@@ -56,7 +49,7 @@ Polyak 1964. Example:
       .def("step", &step<Sgd>, py::arg("parameters"), py::arg("gradient"), step_doc)
       .def_readwrite("lr", &Sgd::lr, "Step length; may be changed between steps.")
       .def(
-          "state", [](const Sgd& s) { return py::dict(py::arg("velocity") = to_numpy(s.velocity)); },
+          "state", [](const Sgd& s) { return py::dict(py::arg("velocity") = copied(s.velocity)); },
           "All that a later run needs to go on with the same bits, as a dict of arrays.")
       .def(
           "load_state", [](Sgd& s, const py::dict& state) { s.velocity = from_state(state, "velocity"); },
@@ -83,8 +76,8 @@ arXiv:1904.09237; Loshchilov and Hutter, arXiv:1711.05101. Example:
       .def(
           "state",
           [](const Adam& a) {
-            return py::dict(py::arg("first_moment") = to_numpy(a.first), py::arg("second_moment") = to_numpy(a.second),
-                            py::arg("largest_second_moment") = to_numpy(a.peak),
+            return py::dict(py::arg("first_moment") = copied(a.first), py::arg("second_moment") = copied(a.second),
+                            py::arg("largest_second_moment") = copied(a.peak),
                             py::arg("steps") = py::array_t<double>(1, std::vector{double(a.steps)}.data()));
           },
           "All that a later run needs to go on with the same bits, as a dict of arrays.")
@@ -129,8 +122,8 @@ weights of mixings: `nbcore.train.optimizers.weight_matrices(potential.parameter
       .def(
           "state",
           [](const Muon& a) {
-            return py::dict(py::arg("first_moment") = to_numpy(a.first), py::arg("second_moment") = to_numpy(a.second),
-                            py::arg("largest_second_moment") = to_numpy(a.peak),
+            return py::dict(py::arg("first_moment") = copied(a.first), py::arg("second_moment") = copied(a.second),
+                            py::arg("largest_second_moment") = copied(a.peak),
                             py::arg("steps") = py::array_t<double>(1, std::vector{double(a.steps)}.data()));
           },
           "All that a later run needs to go on with the same bits, as a dict of arrays.")

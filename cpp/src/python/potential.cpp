@@ -72,6 +72,9 @@ void bind_potential(py::module_& m) {
                              })
       .def_static("load", &Potential::load)
       .def_property_readonly("description", &Potential::description)
+      .def_property_readonly("description_version", &Potential::description_version)
+      .def_property_readonly("version", &Potential::version)
+      .def("annotate", &Potential::annotate)
       .def("set_parameters", &Potential::set_parameters)
       .def("rescale", &Potential::rescale)
       .def("slices",
@@ -108,11 +111,7 @@ void bind_potential(py::module_& m) {
       .def_property_readonly("r_min", &Potential::r_min)
       .def_property_readonly("species", &Potential::species)
       .def_property(
-          "E0s", [](Potential& self) { return self.E0s(); },
-          [](Potential& self, const std::vector<double>& E0s) {
-            if (E0s.size() != self.E0s().size()) throw InputError("E0s: one energy per species is needed");
-            self.E0s() = E0s;
-          })
+          "E0s", [](const Potential& self) { return self.scales()->E0s; }, &Potential::set_E0s)
       .def_property_readonly("outputs",
                              [](const Potential& self) {  // (name, slot, per atom, components)
                                py::list out;
@@ -120,16 +119,19 @@ void bind_potential(py::module_& m) {
                                  out.append(py::make_tuple(o.name, o.slot, o.per_atom, o.components));
                                return out;
                              })
-      .def("offsets", &Potential::offsets)
       .def("set_offsets", &Potential::set_offsets)
-      .def_property("scale", &Potential::scale, &Potential::set_scale)
+      .def("set_spreads", &Potential::set_spreads)
       .def_property(
-          "single_precision", [](const Potential& self) { return self.precision() == Precision::float32; },
+          "scale", [](const Potential& self) { return self.scales()->scale; }, &Potential::set_scale)
+      .def_property(
+          "single_precision", [](const Potential& self) { return self.defaults().precision == Precision::float32; },
           [](Potential& self, bool single) { self.set_precision(single ? Precision::float32 : Precision::float64); })
-      .def_property("radial_splines", &Potential::radial_splines, &Potential::set_radial_splines)
+      .def_property(
+          "radial_splines", [](const Potential& self) { return self.defaults().radial_splines; },
+          &Potential::set_radial_splines)
       .def("radial_networks",
            [](const Potential& self) {  // (gate, functions of the basis, widths, spline or None)
-             const auto splines = self.splines();
+             const auto splines = self.defaults().radial_splines ? self.splines() : nullptr;
              const Network& network = self.network();
              py::list out;
              network.each_radial_network([&](const Network::Slot& slot, int k, const RadialPlace& place) {
@@ -149,25 +151,29 @@ void bind_potential(py::module_& m) {
               bool repeated) {
              Structure s = structure_from(positions, numbers, cell, pbc);
              s.scheme = std::move(scheme), s.leaves = leaves_from(leaves);
-             return self.bytes_per_atom(s, repeated);
+             const Released nogil;
+             return self.bytes_per_atom(s, repeated, self.defaults().precision);
            })
       .def(
           "compute",
           [](const Potential& self, const Doubles& positions, const std::vector<int>& numbers, const Doubles& cell,
              const std::array<bool, 3>& pbc, int threads, std::shared_ptr<CompositionScheme> scheme,
-             const py::dict& leaves, double max_bytes) {
+             const py::dict& leaves, double max_bytes, bool golden) {
             Structure s = structure_from(positions, numbers, cell, pbc);
             s.scheme = std::move(scheme), s.leaves = leaves_from(leaves);
             Result r;
             {
-              py::gil_scoped_release nogil;
-              r = self.compute(s, threads, max_bytes);
+              EvaluationOptions options = golden ? EvaluationOptions{.radial_splines = false} : self.defaults();
+              options.threads = threads, options.max_bytes = max_bytes;
+              const Released nogil;
+              r = self.compute(s, options);
             }
             return py::make_tuple(r.energy, array_of(r.forces), array_of(r.virial),
                                   Doubles(py::ssize_t(r.energies.size()), r.energies.data()), arrays_of(r.outputs));
           },
           py::arg("positions"), py::arg("numbers"), py::arg("cell"), py::arg("pbc"), py::arg("threads"),
-          py::arg("scheme") = py::none(), py::arg("leaves") = py::dict(), py::arg("max_bytes") = 0.0);
+          py::arg("scheme") = py::none(), py::arg("leaves") = py::dict(), py::arg("max_bytes") = 0.0,
+          py::arg("golden") = false);
 
   m.def("gate_types", [] {
     py::dict out;

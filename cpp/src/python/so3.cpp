@@ -38,7 +38,7 @@ bool harmonics_of(bool solid, int l_max, const py::array& vectors, const py::han
   const so3::HarmonicsOutput<Real> out{place(0, {n, n_lm}), place(1, {n, 3, n_lm}), place(2, {n, 3, 3, n_lm})};
   if (!good) return false;
   const Real* r = static_cast<const Real*>(vectors.data());
-  const py::gil_scoped_release release;
+  const Released release;
   if (solid) so3::solid_harmonics(l_max, n, r, out, threads);
   else so3::spherical_harmonics(l_max, n, r, out, threads);
   return true;
@@ -79,7 +79,7 @@ std::vector<Doubles> wigner_D(int l_max, const Doubles& rotations, bool all, int
     places[l] = matrices.back().mutable_data();
   }
   const double* R = rotations.data();
-  const py::gil_scoped_release release;
+  const Released release;
   so3::wigner_D(places, n, R, threads);
   return matrices;
 }
@@ -132,7 +132,7 @@ void product(const so3::Product& p, const Arrays& x, const Arrays& y, const Arra
     const py::ssize_t n = z[0].shape(0);
     const auto x_parts = parts<const T>(x, p.x(), n), y_parts = parts<const T>(y, p.y(), n);
     const auto z_parts = parts<T>(z, p.z(), n);
-    const py::gil_scoped_release release;
+    const Released release;
     p.forward<T>(n, x_parts, y_parts, z_parts, threads);
   });
 }
@@ -144,7 +144,7 @@ void product_adjoint(const so3::Product& p, const Arrays& x, const Arrays& y, co
     const auto x_parts = parts<const T>(x, p.x(), n), y_parts = parts<const T>(y, p.y(), n);
     const auto z_parts = parts<const T>(z_bar, p.z(), n);
     const auto x_bar_parts = parts<T>(x_bar, p.x(), n), y_bar_parts = parts<T>(y_bar, p.y(), n);
-    const py::gil_scoped_release release;
+    const Released release;
     p.adjoint<T>(n, x_parts, y_parts, z_parts, x_bar_parts, y_bar_parts, threads);
   });
 }
@@ -154,7 +154,7 @@ void couple(const so3::Product& p, const py::array& matrix, const Arrays& z, int
     const py::ssize_t n = matrix.shape(0);
     const auto from = rows<const T>(matrix, n);
     const auto z_parts = parts<T>(z, p.z(), n);
-    const py::gil_scoped_release release;
+    const Released release;
     p.couple<T>(n, from, z_parts, threads);
   });
 }
@@ -164,7 +164,7 @@ void uncouple(const so3::Product& p, const Arrays& z, const py::array& matrix, i
     const py::ssize_t n = matrix.shape(0);
     const auto z_parts = parts<const T>(z, p.z(), n);
     const auto to = rows<T>(matrix, n);
-    const py::gil_scoped_release release;
+    const Released release;
     p.uncouple<T>(n, z_parts, to, threads);
   });
 }

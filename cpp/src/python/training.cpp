@@ -1,6 +1,7 @@
 // TrainingSet for Python.
 #include "train/training_set.hpp"
 
+#include "python/arguments.hpp"
 #include "python/structures.hpp"
 
 namespace py = pybind11;
@@ -64,25 +65,29 @@ void bind_training(py::module_& m) {
           if (!d["scheme"].is_none()) structures.back().scheme = d["scheme"].cast<std::shared_ptr<CompositionScheme>>();
           labels.push_back(labels_from(d, structures.back().numbers.size(), structures.back()));
         }
-        py::gil_scoped_release nogil;
+        const Released nogil;
         return std::make_unique<TrainingSet>(potential, structures, std::move(labels), block);
       }))
       .def("__len__", &TrainingSet::size)
       .def("average_neighbours", &TrainingSet::average_neighbours)
-      .def("slot_rms", [](TrainingSet& self, const std::vector<std::int64_t>& batch) { return self.slot_rms(batch); })
+      .def("slot_rms",
+           [](TrainingSet& self, const std::vector<std::int64_t>& batch) {
+             const Released nogil;
+             return self.slot_rms(batch);
+           })
       .def(
           "evaluate",
           [](TrainingSet& self, const std::vector<std::int64_t>& batch, const std::string& kind, double delta,
              const std::vector<double>& weights, const std::vector<std::pair<double, double>>& outputs_terms,
-             int threads, std::optional<py::array_t<double, py::array::c_style>> gradient) {
+             int threads, const std::optional<py::array>& gradient) {
             if (weights.size() != loss_terms().size())
               throw InputError("the loss wants one weight for each of its terms");
             Loss loss{&loss_kind(kind), delta, weights, {}};
             for (const auto& [weight, spread] : outputs_terms) loss.outputs.push_back({weight, spread});
-            double* g = gradient ? gradient->mutable_data() : nullptr;
+            double* g = gradient ? own_memory(*gradient, "gradient", self.n_parameters()) : nullptr;
             TrainingSet::Evaluation e;
             {
-              py::gil_scoped_release nogil;
+              const Released nogil;
               e = self.evaluate(batch, loss, threads, g);
             }
             py::list forces, virials, outputs;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <exception>
 #include <limits>
 
 #include "base/error.hpp"
@@ -15,11 +16,9 @@ TrainingSet::TrainingSet(std::shared_ptr<Potential> potential, const std::vector
     : potential_(std::move(potential)), labels_(std::move(labels)) {
   if (structures.size() != labels_.size()) throw InputError("training set: one set of labels per structure is needed");
   for (std::size_t k = 0; k < structures.size(); ++k) {
+    check_interrupt();
     const Structure& s = structures[k];
     const std::vector<int> species = potential_->species_of(s.numbers);
-    double E0 = 0;
-    for (int z : species) E0 += potential_->E0s()[z];
-    E0_.push_back(E0);
     labels_[k].outputs.resize(potential_->network().outputs().size());
     structures_.push_back(s), species_.push_back(species);
     for (std::size_t o = 0; o < labels_[k].outputs.size(); ++o) {
@@ -57,9 +56,11 @@ double TrainingSet::average_neighbours() const {
 
 class TrainingSet::Group {
  public:
-  Group(TrainingSet& set, std::span<const std::int64_t> members, const Buffer<double>& packed, int threads,
-        std::vector<std::unique_ptr<BatchSweep::Memory>>& memory, std::span<const int> buffer_of, int first)
+  Group(TrainingSet& set, const Scales& scales, std::span<const std::int64_t> members, const Buffer<double>& packed,
+        int threads, std::vector<std::unique_ptr<BatchSweep::Memory>>& memory, std::span<const int> buffer_of,
+        int first)
       : set_(set),
+        scales_(scales),
         network_(set.potential_->network()),
         members_(members),
         sweep_(network_, packed, graphs(), threads, memory, buffer_of, first),
@@ -77,7 +78,7 @@ class TrainingSet::Group {
   }
   /// The group's structures stand at `first` of `out`. weight: of a structure in the loss; buffers: of the gradient
   void run(const Loss& loss, double weight, std::span<double* const> buffers, Evaluation& out, std::size_t first) {
-    const double scale = set_.potential_->scale();
+    const double scale = scales_.scale;
     const bool has_energy = set_.potential_->has_energy();
     const auto nothing = [](const BatchSweep::Place&) {};
     const auto read = [&](const BatchSweep::Place& place) { read_block(place); };
@@ -153,13 +154,14 @@ class TrainingSet::Group {
   void losses(int m, const Loss& loss, double weight, Evaluation& out, std::size_t place) {
     const std::int64_t k = members_[m];
     const double of_outputs = outputs_loss(m, loss, out.outputs[place]);
-    out.energies[place] = set_.E0_[k];
+    out.energies[place] = 0;
+    for (int z : set_.species_[k]) out.energies[place] += scales_.E0s[z];
     if (!set_.potential_->has_energy()) {
       out.losses[place] = of_outputs, out.forces[place].resize(graph(m).n_atoms());
       return;
     }
     for (const auto& level : energies_[m])
-      for (double e : level) out.energies[place] += set_.potential_->scale() * e;
+      for (double e : level) out.energies[place] += scales_.scale * e;
     out.forces[place] = forces(m, out.virials[place]);
     seeds_[m] = loss_of(loss, set_.labels_[k], out.energies[place], out.forces[place], out.virials[place]);
     out.losses[place] = seeds_[m].loss + of_outputs;
@@ -191,7 +193,8 @@ class TrainingSet::Group {
         values.emplace_back(), output_seeds_[m].emplace_back();
         continue;
       }
-      const OutputContext context = set_.potential_->output_context(int(o), set_.structures_[k], set_.species_[k]);
+      const OutputContext context =
+          set_.potential_->output_context(scales_, int(o), set_.structures_[k], set_.species_[k]);
       values.push_back(output_forward(context, std::move(values_[m][o])));
       Loss::Term term = o < loss.outputs.size() ? loss.outputs[o] : Loss::Term();
       term.weight *= set_.labels_[k].weight;
@@ -218,6 +221,7 @@ class TrainingSet::Group {
   }
 
   TrainingSet& set_;
+  const Scales& scales_;
   const Network& network_;
   std::span<const std::int64_t> members_;
   BatchSweep sweep_;
@@ -260,7 +264,8 @@ TrainingSet::Evaluation TrainingSet::evaluate(std::span<const std::int64_t> batc
   if (n == 0) return out;
   const std::lock_guard lock(guard_);
   const Engine<double>& engine = potential_->network().engine<double>();
-  const Buffer<double>& packed = potential_->packed<double>();
+  const auto packed = potential_->packed<double>();
+  const auto scales = potential_->scales();
   const double weight = 1.0 / double(n);
 
   threads = std::max(threads, 1);
@@ -284,10 +289,17 @@ TrainingSet::Evaluation TrainingSet::evaluate(std::span<const std::int64_t> batc
   const int G = int(buffers.size());
   const std::vector<int> buffer_of = structures_to_buffers(batch, G);
   const auto run = [&](std::size_t first, std::size_t next, int group_threads, int thread) {
-    Group(*this, batch.subspan(first, next - first), packed, group_threads, memory_[thread],
+    Group(*this, *scales, batch.subspan(first, next - first), *packed, group_threads, memory_[thread],
           std::span(buffer_of).subspan(first, next - first), int(first))
         .run(loss, weight, buffers, out, first);
   };
+  struct Forget {  // what an error left half done
+    std::vector<std::vector<std::unique_ptr<BatchSweep::Memory>>>& memory;
+    const int before = std::uncaught_exceptions();
+    ~Forget() {
+      if (std::uncaught_exceptions() > before) memory.clear();
+    }
+  } forget{memory_};
   std::size_t done = 0;
   if (threads > 1 && !gradient && n >= std::size_t(4 * threads)) {
     parallel_for(int(n), threads, [&](int k, int thread) { run(k, k + 1, 1, thread); });
@@ -318,15 +330,17 @@ TrainingSet::Evaluation TrainingSet::evaluate(std::span<const std::int64_t> batc
 
 std::vector<std::vector<double>> TrainingSet::slot_rms(std::span<const std::int64_t> batch) {
   const Network& network = potential_->network();
+  const auto packed = potential_->packed<double>();
   Workspace<double> ws;
   std::vector<std::vector<double>> sums, counts;
   for (const auto& slot : network.slots())
     sums.emplace_back(slot.parts.size(), 0.0), counts.emplace_back(slot.parts.size(), 0.0);
   for (std::int64_t k : batch) {
+    check_interrupt();
     // in one block, so that all states are there in the end
     const Graph graph =
         build_graph(structures_.at(k), species_[k], network, potential_->r_min(), std::numeric_limits<int>::max());
-    ClosedSweep<double>(network, graph, potential_->packed<double>(), ws).forward();
+    ClosedSweep<double>(network, graph, *packed, ws).forward();
     for (std::size_t s = 0; s < sums.size(); ++s) {
       const Layout<double>& layout = network.engine<double>().layouts[s];
       const int n = graph.sets[network.slots()[s].set].n;

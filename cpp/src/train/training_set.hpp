@@ -37,6 +37,7 @@ class TrainingSet {
   std::vector<std::vector<double>> slot_rms(std::span<const std::int64_t> batch);
 
   std::size_t size() const { return graphs_.size(); }
+  std::int64_t n_parameters() const { return potential_->network().n_parameters(); }
   /// Mean number of neighbours of an atom, over all structures
   double average_neighbours() const;
 
@@ -49,7 +50,6 @@ class TrainingSet {
   std::shared_ptr<Potential> potential_;
   std::vector<Graph> graphs_;
   std::vector<Labels> labels_;
-  std::vector<double> E0_;  // per structure
   std::vector<Structure> structures_;
   std::vector<std::vector<int>> species_;
   std::mutex guard_;                                                      // of what evaluations keep for one another
