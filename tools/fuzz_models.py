@@ -25,7 +25,7 @@ from pathlib import Path
 from hostile_models import mutant, seeds
 
 ADDRESS_SPACE = 6 << 30  # bytes of a worker
-PATIENCE = 20.0  # seconds until a worker hangs
+PATIENCE = 60.0  # seconds until a worker hangs
 DANGEROUS = re.compile(
     rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8b-\x8f\xa8-\xae]|\xe2\x81[\xa0-\xaf]"
 )

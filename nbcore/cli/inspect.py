@@ -101,7 +101,7 @@ def measure(potential):
     from nbcore import golden
 
     spacing = potential.cutoff * (4 * np.pi / 3 / NEIGHBOURS) ** (1 / 3)
-    for n, times in ((3, 1), (6, 3)):
+    for n, times in ((2, 1), (6, 3)):
         grid = np.stack(np.meshgrid(*[np.arange(n)] * 3, indexing="ij"), -1).reshape(-1, 3)
         positions = spacing * (grid + np.random.default_rng(0).uniform(-0.1, 0.1, grid.shape))
         species = [potential.species[k % len(potential.species)] for k in grid.sum(axis=1)]

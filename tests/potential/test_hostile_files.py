@@ -244,10 +244,13 @@ def test_names_of_strangers_do_not_reach_the_terminal(good, tmp_path, capsys, mo
         "errors": {EVIL: {"n_structures": 1}},
         "training": {"name": EVIL, "files": [{"name": EVIL, "n": 1, "sha256": EVIL}]},
     }
-    gate = description["program"]["gates"][0]["name"]
-    text = json.dumps(description).replace(json.dumps(gate), json.dumps(EVIL))
-    arrays = [(name.replace(f"parameters.{gate}.", f"parameters.{EVIL}."), *rest) for name, *rest in arrays]
+    gate = next(name.split(".")[1] for name, *_ in arrays if name.startswith("parameters."))
+    turned = "x\u202egnp"  # shown from right to left; names with control characters are refused
+    text = json.dumps(description).replace(json.dumps(gate), json.dumps(turned))
+    arrays = [(name.replace(f"parameters.{gate}.", f"parameters.{turned}."), *rest) for name, *rest in arrays]
     Path("evil.nbcore").write_bytes(hostile_models.join(metadata, text, arrays))
+    assert main(["inspect", "evil.nbcore", "--parameters"]) == 0  # it is not refused
+    capsys.readouterr()
     line = EVIL.replace("\x00", "").replace("\r", "")
     Path("data.xyz").write_text(
         "".join(
