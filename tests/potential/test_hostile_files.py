@@ -170,7 +170,7 @@ WRONG = [
     ({"shortest_distances": {"H-C": "near"}}, "shortest_distances.H-C"), ({"preset": ["nbody"]}, "preset"),
     ({"options": 7}, "options"), ({"versions": {"nbcore": 1}}, "versions"), ({"seeds": []}, "seeds"),
     ({"scheme": "tree"}, "scheme"), ({"scheme": {"builder": "tree", "size": 1.0}}, "levels"),
-    ({"spreads": {"dipole": True}}, "spreads"),
+    ({"spreads": {"dipole": True}}, "dipole"),
 ]  # fmt: skip
 
 
