@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nbcore import data as data
     from nbcore import evaluator as evaluator
     from nbcore import paths as paths
+    from nbcore import results as results
     from nbcore import train as train
 
 __version__ = "0.1.0"
@@ -39,6 +40,7 @@ _LATER: dict[str, list[str]] = {
     "data": ["ase"],
     "evaluator": [],
     "paths": [],
+    "results": ["ase"],
     "train": _extras.PACKAGES,
 }
 
