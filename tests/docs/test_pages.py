@@ -13,7 +13,9 @@ PAGES += sorted((ROOT / "examples").rglob("README.md"))
 
 def links(page):
     """(file, heading) of the links of a page to files of the repository, blocks of code left out."""
-    text = re.sub(r"```.*?```|`[^`\n]*`", "code", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    text = re.sub(
+        r"```.*?```|^    .*?$|`[^`\n]*`", "code", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
+    )
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if "://" not in target:
             path, _, heading = target.partition("#")
