@@ -8,7 +8,6 @@ model.cutoff.
 import functools
 import math
 import os
-from glob import has_magic
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -17,7 +16,7 @@ import msgspec
 from nbcore.config_messages import no_such_key, readable
 from nbcore.config_tables import Table, table_of
 from nbcore.config_tables import key as _
-from nbcore.config_values import to_toml
+from nbcore.config_values import path_from, to_toml
 from nbcore.errors import InputError
 from nbcore.files import check_name
 from nbcore.options import declared
@@ -385,11 +384,7 @@ def _moved(data, old, new):
             return [move(f) for f in files]
         if not isinstance(files, str) or os.path.isabs(files):
             return files
-        head = files
-        while has_magic(head):
-            head = os.path.dirname(head)
-        tail = files[len(head) :].lstrip("/")
-        return os.path.normpath(os.path.join(os.path.relpath(os.path.join(old or ".", head), new), tail))
+        return path_from(os.path.join(old or ".", files), new)
 
     return msgspec.structs.replace(
         data, **{key: move(getattr(data, key)) for key in ("train", "valid", "test", "isolated_atoms")}

@@ -1,6 +1,7 @@
 """Values as TOML text."""
 
 import json
+import os
 import re
 
 
@@ -22,3 +23,16 @@ def to_toml(value) -> str:
 
 def _toml_key(key):
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
+
+
+def path_from(path: str, folder: str) -> str:
+    """A path as it is written in a file in `folder`: relative where both stand close together, else absolute.
+
+    >>> path_from("/home/me/data/train.xyz", "/home/me/run")
+    '../data/train.xyz'
+    >>> path_from("/data/train.xyz", "/home/me/run")
+    '/data/train.xyz'
+    """
+    relative = os.path.relpath(path, folder)
+    far = relative.startswith(os.path.join(os.pardir, os.pardir))
+    return os.path.abspath(path) if far else relative

@@ -15,6 +15,7 @@ import sys
 
 from nbcore import _extras, errors
 from nbcore.cli import console
+from nbcore.cli.remedies import own_options
 
 VERBS = {
     "init": "read data, write a commented train.toml that fits it",
@@ -69,6 +70,7 @@ def help_text() -> str:
     lines += ["Interatomic potentials from energies, forces and stresses.", ""]
     lines += [f"  {verb:<10}{VERBS[verb]}" for verb in here]
     lines += ["", "  --version   --quiet (errors only)   --traceback (for developers)"]
+    lines += ["  --completion bash, zsh or fish: tab completion, a script for the shell"]
     lines += ["  --cflags   --libs   --cmakedir   for programs in C, C++ and Cython", ""]
     lines += ["exit codes: 0 good, 2 usage, 3 data, 4 model, 5 numerics, 6 files", ""]
     return "\n".join(lines + [f"  {line}" for verb, line in EXAMPLES.items() if verb in here])
@@ -84,6 +86,19 @@ def version() -> str:
         import nbcore
 
         return getattr(nbcore, "__version__", "(source tree)")
+
+
+def _complete(argv):
+    """Answers a shell that completes a command, or prints the script by which it asks."""
+    from nbcore.cli import completion
+
+    if argv[0] == "--complete":
+        print("\n".join(completion.candidates(argv[1:])))
+        return
+    shell = argv[argv.index("--completion") + 1 :][:1]
+    if not shell or shell[0] not in completion.SCRIPTS:
+        raise UsageError(f"--completion: expected one of {', '.join(completion.SCRIPTS)}.")
+    print(completion.SCRIPTS[shell[0]], end="")
 
 
 def compile_line(options) -> str | None:
@@ -102,6 +117,9 @@ def parse(argv):
     if "--version" in options:
         print(f"nbcore {version()}")
         return None, None
+    if argv[:1] == ["--complete"] or "--completion" in options:
+        _complete(argv)
+        return None, None
     if {"--help", "-h"} & set(options) or not argv:
         print(help_text())
         return None, None
@@ -114,16 +132,27 @@ def parse(argv):
         near = difflib.get_close_matches(first, verbs(), 1)
         hint = f" Did you mean {near[0]}?" if near else f" There are: {', '.join(verbs())}."
         raise UsageError(f"{first}: no such verb.{hint}")
+    module = importlib.import_module(f"nbcore.cli.{first}")
+    parser = command_line(module)
+    return module, parser.parse_args(argv)
+
+
+def command_line(module) -> Parser:
+    """The parser of a verb's module, with the options that all verbs have."""
     parser = Parser(prog="nbcore", add_help=False)
     subparsers = parser.add_subparsers(dest="verb", parser_class=Parser)
-    module = importlib.import_module(f"nbcore.cli.{first}")
     module.add_parser(subparsers)
     for p in (parser, *subparsers.choices.values()):
         default = False if p is parser else argparse.SUPPRESS
         for name, text in (("--quiet", "print errors only"), ("--traceback", "show where an error arose")):
             if name not in p._option_string_actions:
                 p.add_argument(name, action="store_true", default=default, help=text)
-    return module, parser.parse_args(argv)
+    return parser
+
+
+def parser_of(module, verb) -> Parser:
+    """The parser of the verb itself, with its options."""
+    return command_line(module)._subparsers._group_actions[0].choices[verb]
 
 
 def missing_extras(verb, error):
@@ -148,7 +177,7 @@ def main(argv=None) -> int:
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     traceback = "--traceback" in argv
-    verb = next((a for a in argv if not a.startswith("-")), "")
+    verb, args = next((a for a in argv if not a.startswith("-")), ""), None
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without Å shows a question mark
@@ -175,5 +204,5 @@ def main(argv=None) -> int:
         if traceback:
             raise
         text = os_error_text(e) if isinstance(e, OSError) else str(e) or type(e).__name__
-        console.error(text)
+        console.error(own_options(text, args))
         return getattr(e, "exit_code", None) or next((code for kind, code in EXIT_CODES if isinstance(e, kind)), 1)

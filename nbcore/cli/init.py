@@ -141,6 +141,8 @@ def _read_train(sets, options):
 
 def _fit(args, sets, train, result, options):
     """The tables of train.toml for this data, and what was assumed, in words."""
+    from nbcore.config_values import path_from
+
     cutoff, why = _cutoff(train, result)
     batch = min(32, max(1, -(-len(train) * (1 if sets["valid"] else 9) // (10 * PER_EPOCH))))
     steps = max(1, round(0.9 * len(train) / batch))
@@ -148,7 +150,7 @@ def _fit(args, sets, train, result, options):
     fraction = 0.2 if len(train) < 50 else 0.1 if len(train) < 10000 else 0.05
     name = args.name or _name(sets["train"])
     here = os.path.dirname(args.output) or "."
-    relative = {role: [os.path.relpath(f, here) for f in files] for role, files in sets.items()}
+    relative = {role: [path_from(f, here) for f in files] for role, files in sets.items()}
     table = {"train": _one(relative["train"]), "valid": _one(relative["valid"]) if relative["valid"] else fraction}
     table |= {"test": relative["test"], **options}
     if relative["isolated"]:

@@ -1,5 +1,6 @@
 """The default preset: neighbourhoods of neighbourhoods with symmetric products, `levels` times."""
 
+from nbcore.errors import InputError
 from nbcore.potential import Potential
 from nbcore.presets.build import build, largest_l, layers_option, output_gates, radial_option
 from nbcore.presets.registry import (
@@ -26,6 +27,11 @@ SIZES = {
 def nbody_program(species, cutoff, channels, levels, l_harmonics, l_states, correlation, n_radial, parity,
                   radial_layers=(), outputs=None, energy=True) -> dict:  # fmt: skip
     """The list of gates of `nbody`, as data."""
+    if largest_l(outputs or {}) > correlation * l_harmonics:
+        raise InputError(
+            f"outputs: a tensor with l = {largest_l(outputs)} is no product of {correlation} harmonics up to "
+            f"l = {l_harmonics}. Raise l_harmonics or correlation"
+        )
     radial = radial_option(cutoff, n_radial, radial_layers)
     gates, readout = [], []
     for level in range(1, levels + 1):

@@ -145,6 +145,11 @@ def test_every_option_of_every_preset_is_saved_or_refused(preset, tmp_path):
     assert kept > 0.6 * len(changes)
 
 
+def test_outputs_that_the_harmonics_do_not_reach():
+    with pytest.raises(InputError, match="outputs: a tensor with l = 6 is no product of 2 harmonics up to l = 1"):
+        make(outputs={"o": {"rank": 6}})
+
+
 def test_a_network_that_cannot_be_saved_is_not_trained(monkeypatch):
     def fails(self, path):
         raise InputError("set part1 has no root")
