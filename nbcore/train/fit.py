@@ -90,6 +90,8 @@ def fit(
     """
     settings = Settings(**settings)
     train, valid = split(structures, valid, settings.seed)
+    for part in (train, valid):
+        check_labels(part, potential.outputs)  # before E0s are fitted to them
     name = Path(folder).resolve().name if folder else "potential"
     data = Data(train, valid, dict(test or {}), shortest_distances=shortest_distances(train))
     job = Job(name, threads, max_time or math.inf, 60 * checkpoint_minutes, start_counts=True)

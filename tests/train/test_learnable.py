@@ -155,5 +155,5 @@ def test_a_network_that_cannot_be_saved_is_not_trained(monkeypatch):
         raise InputError("set part1 has no root")
 
     monkeypatch.setattr(nbcore.Potential, "save", fails)
-    with pytest.raises(InputError, match=r"cannot be saved, so it is not trained: set part1.*\n.*nbody: cutoff = 4"):
+    with pytest.raises(InputError, match=r"cannot be saved, so it is not trained: set part1.*\n.*nbody: .*cutoff = 4"):
         train.fit(make(), DATA, **SHORT)
