@@ -98,8 +98,9 @@ class Trainer:
 
     def _not_finite(self, batch):
         frames = {}
-        for s in (self.train_set.structures[i] for i in batch):
-            frames.setdefault(os.path.normpath(s.file) if s.file else "the data", []).append(s.frame)
+        for i, s in ((int(i), self.train_set.structures[i]) for i in batch):
+            name, number = (os.path.normpath(s.file), s.frame) if s.file else ("the training data", i)
+            frames.setdefault(name, []).append(number)
         where = "; ".join(f"{', '.join(map(str, sorted(f)))} of {name}" for name, f in frames.items())
         step = self.position // self.settings.batch_size + 1
         return f"loss is not finite at epoch {self.epoch + 1}, step {step} (structures {where})"

@@ -196,6 +196,10 @@ def test_not_finite_names_epoch_step_and_structures():
     with pytest.raises(NumericsError, match=rf"epoch 2, step 3 \(structures {frames} of made.xyz\)"):
         t.step()
     assert np.array_equal(t.parameters, before)
+    for s in t.train_set.structures:  # made in Python: their numbers in the list
+        s.file = ""
+    with pytest.raises(NumericsError, match=rf"structures {', '.join(map(str, sorted(bad)))} of the training data"):
+        t.step()
 
 
 def test_sums_count_what_is_labelled():
