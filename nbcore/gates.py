@@ -118,11 +118,11 @@ class GateRun:
 
     def repeat_forward(self, times: int) -> None:
         """The kernel alone, `times` times, on what the last `forward` left: to be timed. Results are not read back."""
-        self._core.repeat_forward(self._dual, _whole("times", times))
+        self._core.repeat_forward(self._dual, _count(times))
 
     def repeat_adjoint(self, times: int, edges: bool = True, parameters: bool = True) -> None:
         """The same of the adjoint, after `adjoint`."""
-        self._core.repeat_adjoint(edges, parameters, self._dual, _whole("times", times))
+        self._core.repeat_adjoint(edges, parameters, self._dual, _count(times))
 
     def _arrays(self, x):
         if isinstance(x, tuple):
@@ -150,6 +150,12 @@ def _whole(name, x):
     if isinstance(x, (bool, np.bool_)) or not isinstance(x, (int, np.integer)) or abs(x) >= 2**31:
         raise InputError(f"{name} must be a whole number, got {x!r}")
     return int(x)
+
+
+def _count(times):
+    if _whole("times", times) < 0:
+        raise InputError(f"times must not be negative, got {times}")
+    return int(times)
 
 
 def _wholes(name, list_):

@@ -1,7 +1,7 @@
 """The battery that every gate passes, found by name (VERIFICATION G2, G3, D1-D3). A new gate needs an entry in
 gate_examples.EXAMPLES and nothing here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -232,6 +232,27 @@ def test_forward_overwrites_adjoint_accumulates(case):
     case.run.adjoint(case.out_bar), case.run.adjoint(case.out_bar)
     for once, twice in zip(inputs, case.run.adjoint(np.zeros_like(case.out_bar))[0], strict=True):
         close(twice, 2 * once, 1e-13)
+
+
+def test_nodes_within_larger_arrays(case):
+    """What blocks of a large system give a gate: rows of states, of their adjoints and of the children that differ, and
+    adjoints to be overwritten where nothing has been written. The same bits, and nothing else is touched."""
+    example = case.example
+    run = gates.GateRun(example.spec, example.inputs, N_SPECIES, example.parity, embedded=True)
+    inside = replace(case, run=run)
+    assert np.array_equal(inside.forward(), case.forward())
+    for a, b in zip(inside.adjoint()[0] + list(inside.adjoint()[1:]), case.adjoint()[0] + list(case.adjoint()[1:]),
+                    strict=True):  # fmt: skip
+        assert np.array_equal(a, b)
+    for a, b in zip(run.adjoint(case.out_bar)[0], case.run.adjoint(case.out_bar)[0], strict=True):  # added
+        assert np.array_equal(a, b)
+    bar = (case.out_bar, case.out_bar_dot)
+    for wants in (dict(edges=True, parameters=False), dict(edges=False, parameters=True)):
+        assert np.array_equal(inside.forward_dual(), case.forward_dual())
+        (x, r, theta), (y, s, phi) = run.adjoint(bar, **wants), case.run.adjoint(bar, **wants)
+        assert all(np.array_equal(a, b) for a, b in zip(x, y, strict=True))
+        assert all(np.array_equal(a, b) for a, b in zip(r, s, strict=True) if wants["edges"])
+        assert np.array_equal(theta, phi)
 
 
 def test_no_edges_and_no_nodes(case):

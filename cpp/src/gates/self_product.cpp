@@ -7,6 +7,7 @@
 // Products of three: weights on the pairs, summed over pairs that share (l12, l3), coupled once. One register of
 // channels goes through the whole program before the next.
 #include <cmath>
+#include <set>
 
 #include "gates/gate.hpp"
 #include "ops/straight_products.hpp"
@@ -22,6 +23,8 @@ const OptionTable options = {
     choice("kernel", {"auto", "table"},
            "auto: straight-line code where the library has it; table: never, what such code is compared with"),
 };
+
+constexpr double most_work = 1.2e9;  // to find independent products, some seconds; l to 6 with parity tracked
 
 struct Rule : GateRule {
   static constexpr Reads reads = Reads::nodes;
@@ -40,6 +43,11 @@ struct Rule : GateRule {
       if (p.parity != around.natural(p.l)) throw InputError("parts of natural parity expected");
       ls.push_back(p.l);
     }
+    if (std::set<int>(ls.begin(), ls.end()).size() < ls.size())
+      throw InputError("one part per l is expected; mix first");
+    const double work = work_of_symmetric_products(ls, o.whole("l_max"), o.whole("correlation"), around.o3);
+    if (work > most_work) throw InputError("these are too many products of three: fewer l, or correlation 2");
+    count_terms(std::int64_t(work / most_work * most_terms));
     products = symmetric_products(ls, o.whole("l_max"), o.whole("correlation"), around.o3);
     for (int L : products->outputs) output.push_back({L, around.natural(L), 1, channels});
     parameters.push_back({"w", {n_species, products->n_weights, channels}});

@@ -8,7 +8,7 @@ namespace {
 
 // What a program may have at most. Rules are small, and so is the file that asks for many of them.
 constexpr std::size_t most_gates = 10'000, most_sets = 1'000;
-constexpr std::int64_t most_terms_in_all = 16 * most_terms, most_parts_in_all = 1 << 17,
+constexpr std::int64_t most_terms_in_all = 4 * most_terms, most_parts_in_all = 1 << 17,
                        most_parameters = std::int64_t(1) << 31;
 
 const OptionTable leaf_options = {

@@ -49,19 +49,26 @@ std::vector<double> couple(const std::vector<double>& x, int l1, const std::vect
   return out;
 }
 
-/// The cheapest chains to L whose functions of A are linearly independent, by Gram-Schmidt on random A.
-std::vector<Chain> independent_chains(const std::vector<int>& ls, int L, bool o3, int l_inner, int& all) {
-  std::vector<std::pair<double, Chain>> candidates;
+/// f(chain) for every chain to L
+template <class F> void each_chain(const std::vector<int>& ls, int L, bool o3, int l_inner, F f) {
   for (int l1 : ls)
     for (int l2 : ls)
       for (int l12 = 0; l12 <= l_inner; ++l12)
         for (int l3 : ls) {
           if (l1 > l2 || !couples(l1, l2, l12) || (l1 == l2 && l12 % 2) || !couples(l12, l3, L)) continue;
           if (o3 && (l1 + l2 + l3 + L) % 2) continue;
-          const double cost = double(coupling_terms(l12, l3, L, 0, 0, 0).size()) +
-                              0.5 * double(coupling_terms(l1, l2, l12, 0, 0, 0).size());
-          candidates.push_back({cost, {l1, l2, l12, l3}});
+          f(Chain{l1, l2, l12, l3});
         }
+}
+
+/// The cheapest chains to L whose functions of A are linearly independent, by Gram-Schmidt on random A.
+std::vector<Chain> independent_chains(const std::vector<int>& ls, int L, bool o3, int l_inner, int& all) {
+  std::vector<std::pair<double, Chain>> candidates;
+  each_chain(ls, L, o3, l_inner, [&](const Chain& c) {
+    const double cost = double(coupling_terms(c.l12, c.l3, L, 0, 0, 0).size()) +
+                        0.5 * double(coupling_terms(c.l1, c.l2, c.l12, 0, 0, 0).size());
+    candidates.push_back({cost, c});
+  });
   all = int(candidates.size());
   std::sort(candidates.begin(), candidates.end());
 
@@ -159,6 +166,16 @@ SymmetricProducts::SymmetricProducts(const std::vector<int>& l_of_parts, int lar
   couple_pairs_a = couple_pairs.transposed_a(), couple_pairs_b = couple_pairs.transposed_b();
   couple_sums = Bilinear(sum_terms);
   couple_sums_a = couple_sums.transposed_a(), couple_sums_b = couple_sums.transposed_b();
+}
+
+double work_of_symmetric_products(const std::vector<int>& ls, int L_max, int correlation, bool o3) {
+  double work = 0;
+  for (int L = 0; correlation == 3 && L <= L_max; ++L) {
+    double chains = 0;
+    each_chain(ls, L, o3, std::max(L_max, *std::max_element(ls.begin(), ls.end())), [&](const Chain&) { ++chains; });
+    work += chains * chains * chains * (2 * L + 1);
+  }
+  return work;
 }
 
 std::shared_ptr<const SymmetricProducts> symmetric_products(const std::vector<int>& ls, int L_max, int correlation,

@@ -57,6 +57,8 @@ struct SymmetricProducts {
   }
 };
 
+/// Multiplications, or so, that it takes to find the independent ones; ls not empty
+double work_of_symmetric_products(const std::vector<int>& ls, int L_max, int correlation, bool o3);
 /// The same, made once for all who ask for it
 std::shared_ptr<const SymmetricProducts> symmetric_products(const std::vector<int>& ls, int L_max, int correlation,
                                                             bool o3);
