@@ -6,6 +6,7 @@ from nbcore import _core
 from nbcore.data.structure import Structure, Structures, _symbols
 
 RADIUS = 5.0  # Å, for periodic structures; in others every pair is looked at
+VETO = (0.03, 0.05)  # eV/Å, and parts of the largest force, by which forces of the same structure may differ
 MANY = 400  # atoms, from which a structure without periods is searched within the radius too
 
 
@@ -58,24 +59,35 @@ def shortest_distances(structures: Structures) -> dict[str, float]:
 
 
 def fingerprint(structure: Structure, found=None) -> np.ndarray:
-    """Five numbers that a shift, a rotation, a mirror and another order of the atoms leave as they are.
+    """Numbers that a shift, a rotation, a mirror and another order of the atoms leave as they are.
 
-    Sums over pairs of smooth functions of the distance, weighted by the atomic numbers; and the volume of the cell.
+    For each element, over its atoms: sums, squares and products of what is around an atom, told apart by element: two
+    smooth densities and the length of the first moment of one. And the volume of the cell. Elements that change places
+    change some of them.
     """
     i, j, vectors = found or pairs(structure)
     d = np.linalg.norm(vectors, axis=1)
-    fade = (1.0 - (d / RADIUS) ** 2) ** 2 if structure.pbc.any() or len(structure) > MANY else 1.0
-    z = structure.numbers.astype(float)
-    sums = [np.sum(fade * (z[i] * z[j]) ** power / (1.0 + d / scale)) for power, scale in ((0.0, 0.7), (0.5, 2.0))]
-    sums += [np.sum(fade * (z[i] + z[j]) ** power / (1.0 + d**2)) for power in (0.5, 1.0)]
-    return np.array([*sums, abs(np.linalg.det(structure.cell)) if structure.periodic else 0.0])
+    near = structure.pbc.any() or len(structure) > MANY
+    fade = (1.0 - (d / RADIUS) ** 2) ** 2 if near else 1.0 / (1.0 + d)
+    kinds, of = np.unique(structure.numbers, return_inverse=True)
+    n, k = len(structure), len(kinds)
+    at, weights = i * k + of[j], (fade / (1.0 + d / 0.7), fade / (1.0 + d**2))
+    unit = vectors / np.maximum(d, 1e-9)[:, None]
+    moments = [np.bincount(at, weights[0] * component, n * k) for component in unit.T]
+    lengths = np.sqrt(np.sum(np.square(moments), axis=0) + 0.01)  # smooth where a moment vanishes
+    around = np.hstack([np.reshape(x, (n, k)) for x in (*[np.bincount(at, w, n * k) for w in weights], lengths)])
+    parts = [around[of == one] for one in range(k)]
+    sums = [np.concatenate([x.sum(0), (x**2).sum(0), (x[:, :1] * x[:, 1:]).sum(0)]) for x in parts]
+    return np.concatenate([*sums, [structure.volume if structure.periodic else 0.0]])
 
 
-def duplicates(structures, prints) -> list[tuple[int, int]]:
+def duplicates(structures, prints=None) -> list[tuple[int, int]]:
     """Pairs (first, later) of structures that are the same up to symmetry; `prints` are their fingerprints.
 
-    Same means: equal up to the rounding of copies that went through text files.
+    Same means: equal up to the rounding of copies that went through text files. Where forces are known, those of the
+    same elements must have the same lengths, to what another computation of the same structure may change.
     """
+    prints = [fingerprint(s) for s in structures] if prints is None else prints
     groups = {}
     for k, s in enumerate(structures):
         groups.setdefault((tuple(np.sort(s.numbers).tolist()), tuple(s.pbc.tolist())), []).append(k)
@@ -89,8 +101,29 @@ def duplicates(structures, prints) -> list[tuple[int, int]]:
             for b in order[at + 1 :]:
                 if values[b, 0] - values[a, 0] > tolerance[0]:
                     break
-                if np.all(np.abs(values[a] - values[b]) <= tolerance):
-                    one, two = sorted((members[a], members[b]))
-                    first_of[two] = min(one, first_of.get(two, one))
+                one, two = sorted((members[a], members[b]))
+                if first_of.get(two, two) <= one or np.any(np.abs(values[a] - values[b]) > tolerance):
+                    continue
+                if _same_forces(structures[one], structures[two]):
+                    first_of[two] = one
         result += [(one, two) for two, one in first_of.items()]
     return sorted(result, key=lambda pair: pair[1])
+
+
+def copies(structures) -> np.ndarray:
+    """For each structure the index of the first that is the same up to symmetry, its own if there is none before."""
+    first = np.arange(len(structures))
+    for one, two in duplicates(structures):
+        first[two] = first[one]
+    return first
+
+
+def _same_forces(a, b):
+    """Sorted lengths of the forces of each element agree, or are not known."""
+    if a.forces is None or b.forces is None:
+        return True
+    lengths = [
+        np.concatenate([np.sort(np.linalg.norm(s.forces[s.numbers == z], axis=1)) for z in np.unique(s.numbers)])
+        for s in (a, b)
+    ]
+    return bool(np.abs(lengths[0] - lengths[1]).max() <= VETO[0] + VETO[1] * np.max(lengths))

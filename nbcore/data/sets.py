@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from nbcore.data.distances import copies
 from nbcore.data.files import expand
 from nbcore.data.labels import Options
 from nbcore.data.read import read
@@ -55,9 +56,10 @@ def read_sets(config) -> Sets:
     roles = {}
     if isinstance(data.valid, float):
         train, valid = split(everything, [1 - data.valid, data.valid], config.seed)
+        kept = ", copies together" if len(np.unique(copies(everything))) < len(everything) else ""
         for file in everything.reading.files:
             counts = [sum(s.file == file.name for s in part) for part in (train, valid)]
-            roles[file.name] = f"{counts[0]} train + {counts[1]} valid (random, seed {config.seed})"
+            roles[file.name] = f"{counts[0]} train + {counts[1]} valid (random, seed {config.seed}{kept})"
     else:
         train = everything
         valid = read(sources["valid"], require=tuple(keys["outputs"]) or ("energy",), **keys)
@@ -76,7 +78,9 @@ def read_sets(config) -> Sets:
 def split(structures: Structures, fractions, seed: int = 1) -> list[Structures]:
     """Shuffles by `seed` and cuts into parts of these fractions (sum 1); the order of the files is kept in each part.
 
-    Every part gets at least one structure. Raises InputError where that cannot be.
+    Structures that are the same up to symmetry stay together, so that none is in two parts; only where there are fewer
+    different structures than parts they are cut all the same. Every part gets at least one structure. Raises InputError
+    where that cannot be.
 
     >>> train, valid = split(data, [0.9, 0.1], seed=1)
     """
@@ -90,7 +94,27 @@ def split(structures: Structures, fractions, seed: int = 1) -> list[Structures]:
         counts[counts.index(max(counts))] -= 1
     order = np.random.default_rng(seed).permutation(len(structures))
     cuts = np.cumsum([len(structures) - sum(counts), *counts])[:-1]
+    first = copies(structures)
+    if len(np.unique(first)) >= len(fractions):
+        order, cuts = _together(order, first, cuts)
     return [structures[np.sort(part)] for part in np.split(order, cuts)]
+
+
+def _together(order, first, cuts):
+    """The order with each structure's copies behind it, and the cuts moved to where no copies are torn apart."""
+    place = np.empty(len(order), dtype=int)
+    place[order] = np.arange(len(order))
+    lead = np.full(len(order), len(order))
+    np.minimum.at(lead, first, place)  # where the first of each group of copies comes in the order
+    order = order[np.lexsort((place[order], lead[first[order]]))]
+    ends = np.flatnonzero(np.diff(first[order])) + 1  # places between groups
+    moved, low = [], 0
+    for k, cut in enumerate(cuts):
+        free = ends[low : len(ends) - (len(cuts) - 1 - k)]
+        at = int(np.argmin(np.abs(free - cut)))
+        moved.append(int(free[at]))
+        low += at + 1
+    return order, moved
 
 
 def unique_name(name: str, path: str, taken) -> str:
