@@ -1,12 +1,14 @@
-"""Do energies, forces and lengths belong together? A rough potential fitted to the forces tells how energies differ."""
+"""Do energies, forces, stresses and lengths belong together? A rough potential tells how they should differ."""
 
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 
-from nbcore.data.distances import RADIUS, pairs
+from nbcore.data import units
+from nbcore.data.rough_potential import energy_to_forces, stress_to_energies
 
-CENTRES = np.linspace(0.8, 4.8, 13)  # Å, of its Gaussians
-ATOMS = 2500  # that the rough potential is fitted to, at most
+ABSURD = 30.0  # eV per atom, of stress times volume
+USUAL = 0.3  # eV per atom
+STRESS_UNITS = ("GPa", "kbar", "bar", "Hartree/Bohr^3", "Ry/Bohr^3")
 NOBLE = {"He", "Ne", "Ar", "Kr", "Xe", "Rn"}
 FACTORS = {27.2114: "Hartree", 13.6057: "Ry", 23.0605: "kcal/mol", 96.4853: "kJ/mol", 1.889726: "Bohr"}
 HINTS = {27.2114: "27.2114", 13.6057: "13.6057", 23.0605: "0.0433641", 96.4853: "0.0103643", 1.889726: "0.529177"}
@@ -16,74 +18,6 @@ def nearest_factor(ratio: float, tolerance: float = 0.2):
     """The unit whose factor (or its inverse) is nearest to `ratio`: ("Hartree", "27.2114"), or None."""
     best = min(FACTORS, key=lambda f: abs(abs(np.log(ratio)) - np.log(f)))
     return (FACTORS[best], HINTS[best]) if abs(abs(np.log(ratio)) - np.log(best)) < tolerance else None
-
-
-def energy_to_forces(structures, most: int = 60, seed: int = 0):
-    """By how much energies differ, over by how much the forces say that they do; and the correlation of the two.
-
-    A pair potential, linear in Gaussians of the distance per pair of elements, is fitted to the forces alone; its
-    energies are compared with the labels, each about its mean over structures of the same composition. A rough
-    potential, but the two agree within a factor of two where energies and forces are in the same units.
-    Returns (ratio, correlation); (0, 0) where there is too little to compare.
-    """
-    groups = {}
-    for s in structures:
-        if s.energy is not None and s.forces is not None and 1 < len(s) <= 1000:
-            groups.setdefault(s.formula, []).append(s)
-    usable = [s for group in groups.values() if len(group) > 2 for s in group]
-    chosen = np.random.default_rng(seed).permutation(len(usable))[:most]
-    chosen = [usable[k] for k in chosen]
-    enough = max(8, int(np.searchsorted(np.cumsum([len(s) for s in chosen]), ATOMS)))
-    chosen = chosen[:enough]
-    kinds = {pair: k for k, pair in enumerate(sorted({p for s in chosen for p in _kinds(s.numbers)}))}
-    if len(chosen) < 8 or len(kinds) > 15:
-        return 0.0, 0.0
-    energies, forces = zip(*(_pair_features(s, kinds) for s in chosen), strict=True)
-    target = np.concatenate([s.forces.ravel() for s in chosen])
-    features = np.concatenate(forces)
-    if not np.sum(features * features) > 1e-20:  # no pair of atoms within the range of the Gaussians
-        return 0.0, 0.0
-    ridge = 1e-6 * np.trace(features.T @ features) / features.shape[1] * np.eye(features.shape[1])
-    coefficients = np.linalg.solve(features.T @ features + ridge, features.T @ target)
-    formulas = np.array([s.formula for s in chosen])
-    label = _about_mean(np.array([s.energy for s in chosen]), formulas)
-    model = _about_mean(np.array(energies) @ coefficients, formulas)
-    scale = np.sqrt(np.sum(label**2) * np.sum(model**2))
-    if scale == 0.0:
-        return 0.0, 0.0
-    return float(np.sqrt(np.sum(label**2) / np.sum(model**2))), float(np.sum(label * model) / scale)
-
-
-def _kinds(numbers):
-    z = np.unique(numbers)
-    return {(int(a), int(b)) for a in z for b in z if a <= b}
-
-
-def _pair_features(structure, kinds, centres=CENTRES, width=0.45):
-    """Energy (K,) and forces (3N, K) of every Gaussian of the distance, fading out at 5 Å."""
-    i, j, vectors = pairs(structure, RADIUS)
-    d = np.maximum(np.linalg.norm(vectors, axis=1), 1e-3)
-    x = (d[:, None] - centres) / width
-    fade, slope = (1.0 - (d / RADIUS) ** 2) ** 2, -4.0 * d / RADIUS**2 * (1.0 - (d / RADIUS) ** 2)
-    value = np.exp(-0.5 * x**2) * fade[:, None]
-    derivative = np.exp(-0.5 * x**2) * (slope[:, None] - x / width * fade[:, None])
-    a, b = (
-        np.minimum(structure.numbers[i], structure.numbers[j]),
-        np.maximum(structure.numbers[i], structure.numbers[j]),
-    )
-    kind = np.array([kinds[pair] for pair in zip(a.tolist(), b.tolist(), strict=True)], dtype=int)
-    energy = np.zeros((len(kinds), len(centres)))
-    np.add.at(energy, kind, 0.5 * value)
-    forces = np.zeros((len(structure), 3, len(kinds), len(centres)))
-    for k in range(len(kinds)):
-        of = kind == k
-        pushes = (vectors[of] / d[of, None])[:, :, None] * derivative[of][:, None, :]
-        np.add.at(forces[:, :, k], i[of], pushes)
-    return energy.ravel(), forces.reshape(3 * len(structure), -1)
-
-
-def _about_mean(values, groups):
-    return values - np.array([values[groups == g].mean() for g in groups])
 
 
 def unit_remarks(structures, shortest: list[dict[str, float]]) -> list[str]:
@@ -106,6 +40,7 @@ def unit_remarks(structures, shortest: list[dict[str, float]]) -> list[str]:
         if factor > 50:
             guess = "energy_unit kJ/mol?  (factor 0.0103643)"
         remarks.append(f"Energies spread by {factor:.2g} times what the forces suggest: is {guess}")
+    remarks += stress_remarks(structures)
     unit = all_electron_unit(structures)
     if unit:
         guess = f"is energy_unit {unit[0]}?  (factor {unit[1]})"
@@ -117,6 +52,41 @@ def unit_remarks(structures, shortest: list[dict[str, float]]) -> list[str]:
             near = "far from any compound."
         remarks.append(f"Shortest distances are {ratio:.2f} times the sums of the covalent radii; {near}")
     return remarks
+
+
+def stress_remarks(structures) -> list[str]:
+    """Remarks on stresses of another unit or sign, and on stresses that are all zero."""
+    stressed = [s for s in structures if s.stress is not None]
+    if not stressed:
+        return []
+    if all(not s.stress.any() for s in stressed):
+        zero = (
+            f"The stresses of all {len(stressed)} structures that have one are exactly zero: they were hardly computed."
+        )
+        return [f'{zero} Write  stress_key = "none".'] if len(stressed) > 1 else []
+    sizes = np.array([np.abs(s.stress).max() * s.volume / len(s) for s in stressed])
+    size = float(np.median(sizes[sizes > 0]))  # eV per atom; a megabar is some 5
+    ratio, correlation = stress_to_energies(structures)
+    sure = abs(correlation) > 0.7
+    far = sure and not 1 / 8 < ratio < 8
+    reversed_sign = correlation < -0.7
+    if not far and not reversed_sign and size < ABSURD:
+        return []
+    text, settings = [], []
+    if reversed_sign:
+        text.append("have the opposite sign of what energies and forces say")
+        settings.append('stress_sign = "pressure"')
+    if far or size >= ABSURD:
+        text.append(
+            f"are {ratio:.2g} times what they say" if far else f"amount to {size:.0f} eV per atom, beyond any solid"
+        )
+        factor = ratio if far else size / USUAL
+        near = min(STRESS_UNITS, key=lambda unit: abs(np.log(factor * units.PRESSURE[unit])))
+        settings.append(f'stress_unit = "{near}"')
+    return [
+        f"Stresses {' and '.join(text)}: nbcore expects (1/V) dE/d(strain) in eV/Å^3, tension positive. Write  "
+        f"{'  and  '.join(settings)}  under [data]? (A virial is -dE/d(strain) in the unit of energy.)"
+    ]
 
 
 def all_electron_unit(structures):
