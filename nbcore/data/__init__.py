@@ -4,6 +4,7 @@ from nbcore import _extras
 
 _extras.require("nbcore.data", ["ase"])
 
+from nbcore.data.atoms import as_structures
 from nbcore.data.audit import Audit, audit, neighbours_per_atom
 from nbcore.data.audit_text import audit_text
 from nbcore.data.distances import shortest, shortest_distances
@@ -15,7 +16,8 @@ from nbcore.data.structure import Structure, Structures
 from nbcore.data.write import write_extxyz
 
 __all__ = [
-    "Audit", "Reading", "ReferenceEnergies", "Sets", "Structure", "Structures", "audit", "audit_text", "expand",
+    "Audit", "Reading", "ReferenceEnergies", "Sets", "Structure", "Structures", "as_structures", "audit",
+    "audit_text", "expand",
     "neighbours_per_atom", "read",
     "read_sets", "reference_energies", "shortest", "shortest_distances", "split", "write_extxyz",
 ]  # fmt: skip

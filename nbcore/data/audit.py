@@ -7,6 +7,7 @@ import numpy as np
 
 from nbcore import _core
 from nbcore.data import distances
+from nbcore.data.distances import OVERLAP
 from nbcore.data.files import Bar
 from nbcore.data.reference_energies import ReferenceEnergies, reference_energies
 from nbcore.data.structure import Structures
@@ -14,6 +15,9 @@ from nbcore.data.units_check import nearest_factor, radii_sum, unit_remarks
 from nbcore.errors import InputError
 
 NET_FORCE = 0.005  # eV/Å per atom, above which it is worth a remark
+ABSURD_FORCE = 1000.0  # eV/Å, always worth a remark
+ABSURD_ENERGY = 20.0  # eV/atom, of a single energy from what its composition gives
+BOUND = (-14.0, 1.0)  # eV/atom, of a whole data set
 SAMPLE = 200  # structures in which neighbours are counted
 
 
@@ -126,9 +130,25 @@ def _distances(result, main, shortest):
             if pair not in result.shortest or d < result.shortest[pair][0]:
                 result.shortest[pair] = (d, structure.where)
     result.shortest = dict(sorted(result.shortest.items(), key=lambda item: item[1][0]))
+    close = [s.where for s, one in zip(main, shortest, strict=True) if any(d < OVERLAP for d in one.values())]
+    if close:
+        result.outliers += len(close)
+        result.remarks.append(
+            f"{counted(close)} atoms on top of each other: {named(close)}. Training refuses them; remove them."
+        )
     for pair, (d, where) in result.shortest.items():
-        if d < 0.4 * radii_sum(pair):
+        if OVERLAP <= d < 0.4 * radii_sum(pair):
             result.remarks.append(f"{where}: {pair} {d:.3f} Å apart, far below any bond. Is this structure meant?")
+
+
+def counted(places) -> str:
+    """ "1 structure has", "3 structures have"."""
+    return "1 structure has" if len(places) == 1 else f"{len(places)} structures have"
+
+
+def named(places) -> str:
+    """The first three of some places."""
+    return "; ".join(places[:3]) + (f"; and {len(places) - 3} more" if len(places) > 3 else "")
 
 
 def _duplicates(result, everything, prints):
@@ -175,13 +195,26 @@ def _energies(result, main, E0):
     result.binding, result.spread = float(binding.mean()), float(binding.std())
     if len(result.formulas) == 1:
         result.spread_per_structure = float(np.std([s.energy for s in labelled]))
+    _binding_energies(result, binding)
     _energy_outliers(result, labelled)
     _zero_levels(result, labelled)
 
 
+def _binding_energies(result, binding):
+    """With E0s of isolated atoms, or given ones, solids and molecules are bound, by less than any known solid."""
+    usual = float(np.median(binding))
+    if result.E0.source in ("isolated", "given") and not BOUND[0] < usual < BOUND[1]:
+        source = "the isolated atoms" if result.E0.source == "isolated" else "the E0s given"
+        result.units_plausible = False
+        result.remarks.append(
+            f"With {source} the atoms are bound by {usual:.2f} eV/atom (median): no compound is. Are their energies "
+            'of the same code, method and unit as the data? E0s = "fit"  goes without them.'
+        )
+
+
 def _energy_outliers(result, labelled):
     """Energies per atom far from what their composition gives: robust fit (least absolute deviations), robust scale."""
-    if len(labelled) < 5:
+    if len(labelled) < 3:
         return
     numbers = np.unique(np.concatenate([s.numbers for s in labelled]))
     fractions = np.array([[np.count_nonzero(s.numbers == z) / len(s) for z in numbers] for s in labelled])
@@ -193,7 +226,10 @@ def _energy_outliers(result, labelled):
         weight = 1.0 / np.sqrt(np.maximum(np.abs(residual), 1e-6 * max(1.0, np.abs(per_atom).max())))
     scale = max(1.4826 * np.median(np.abs(residual)), 1e-4)
     far = np.flatnonzero(np.abs(residual) > 25 * scale)
-    if not len(far) or len(far) > 0.2 * len(labelled):
+    absurd = far[np.abs(residual[far]) > ABSURD_ENERGY]
+    if len(far) > 0.2 * len(labelled):
+        far = absurd
+    if not len(far) or 2 * len(far) >= len(labelled):
         return
     result.outliers += len(far)
     worst = labelled[far[np.argmax(np.abs(residual[far]))]]
@@ -201,10 +237,12 @@ def _energy_outliers(result, labelled):
     ratio = abs(worst.energy / len(worst) / usual)
     near = nearest_factor(ratio, 0.1) if ratio > 0 and not 0.9 < ratio < 1.1 else None
     result.units_plausible &= near is None
+    rest = [labelled[k].where for k in far[np.argsort(-np.abs(residual[far]))][1:]]
+    others = f" The others: {named(rest)}." if rest else ""
     hint = f" Was its energy in another unit, {near[0]}?  (factor {near[1]})" if near else ""
     result.remarks.append(
         f"{len(far)} energ{'y is' if len(far) == 1 else 'ies are'} far from the others, the farthest "
-        f"{worst.energy / len(worst):.4f} eV/atom where {usual:.4f} is usual ({worst.where}).{hint}"
+        f"{worst.energy / len(worst):.4f} eV/atom where {usual:.4f} is usual ({worst.where}).{hint}{others}"
     )
 
 
@@ -239,12 +277,16 @@ def _forces(result, main):
         result.net_force = (float(max(net)), labelled[int(np.argmax(net))].where)
         limit = max(30.0, 20 * float(np.median(largest)))
         extreme = np.flatnonzero(np.array(largest) > limit)
-        if len(extreme) and len(extreme) < 0.2 * len(labelled):
+        if len(extreme) >= 0.2 * len(labelled):
+            extreme = np.flatnonzero(np.array(largest) > ABSURD_FORCE)
+        if len(extreme):
             result.outliers += len(extreme)
+            first = [labelled[k].where for k in extreme[np.argsort(-np.array(largest)[extreme])]][1:]
+            others = f"; the others: {named(first)}" if first else ""
             result.remarks.append(
                 f"{len(extreme)} structure{'s' * (len(extreme) > 1)} with forces above "
                 f"{limit:.0f} eV/Å, the largest {result.forces_max[0]:.1f} "
-                f"({result.forces_max[1]}). Did the calculation converge?"
+                f"({result.forces_max[1]}{others}). Did the calculation converge?"
             )
         if result.net_force[0] > NET_FORCE * len(labelled[int(np.argmax(net))]):
             result.remarks.append(

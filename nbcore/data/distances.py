@@ -4,9 +4,11 @@ import numpy as np
 
 from nbcore import _core
 from nbcore.data.structure import Structure, Structures, _symbols
+from nbcore.errors import InputError
 
 RADIUS = 5.0  # Å, for periodic structures; in others every pair is looked at
 VETO = (0.03, 0.05)  # eV/Å, and parts of the largest force, by which forces of the same structure may differ
+OVERLAP = 1e-3  # Å, nearer than which two atoms are refused, as by potentials
 MANY = 400  # atoms, from which a structure without periods is searched within the radius too
 
 
@@ -43,6 +45,18 @@ def shortest(structure: Structure, found=None) -> dict[str, float]:
     names = _symbols(kinds)
     found_at = np.flatnonzero(np.isfinite(table))
     return {pair_name(names[k // len(kinds)], names[k % len(kinds)]): float(table[k]) for k in found_at}
+
+
+def refuse_overlaps(structures) -> None:
+    """InputError for two atoms on top of each other: no potential has an energy there. Names file, frame and atoms."""
+    for s in structures:
+        i, j, vectors = pairs(s, 1.0)
+        d = np.linalg.norm(vectors, axis=1)
+        if len(d) and d.min() < OVERLAP:
+            k = int(np.argmin(d))
+            image = " (an image of it)" if i[k] == j[k] else ""
+            two = f"atoms {i[k]} ({s.symbols[i[k]]}) and {j[k]} ({s.symbols[j[k]]}){image}"
+            raise InputError(f"{s.where}: {two} are {d[k]:.2g} Å apart, on top of each other. Remove this frame.")
 
 
 def shortest_distances(structures: Structures) -> dict[str, float]:

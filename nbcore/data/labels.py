@@ -129,7 +129,7 @@ class Keys:
     virial: str | None = None
     outputs: dict[str, str] = field(default_factory=dict)
     kinds_differ: float = 0.0
-    kind: str = ""  # "free" or "zero", where the file tells
+    kind: str = ""  # of the energies, see FileReading
     unused: Counter = field(default_factory=Counter)
     asymmetry: dict[str, tuple[float, str]] = field(default_factory=dict)  # of outputs: the largest, where
 
@@ -175,7 +175,12 @@ def find_keys(frames: list[Frame], options: Options) -> Keys:
             )
         keys.put(label, found[0] if found else None)
     if options.energy_key == "auto" or not frames[0].keyed:
-        keys.energy, keys.kinds_differ = _energy_kind(frames, keys.energy, counts, options.energy_kind)
+        plain = keys.energy
+        keys.energy, keys.kinds_differ = _energy_kind(frames, plain, counts, options.energy_kind)
+        if keys.energy != plain:
+            keys.kind = "free"
+        elif keys.energy and options.energy_kind != "zero" and not any(counts[free] for free in FREE.values()):
+            keys.kind = "plain"
     return keys
 
 

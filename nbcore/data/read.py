@@ -34,6 +34,7 @@ class FileReading:
     isolated: int
     format: str
     keys: dict[str, str]
+    kind: str = ""  # of its energies: "free", "plain" (the file does not say which), or "" where both are the same
 
 
 @dataclass
@@ -83,7 +84,7 @@ def read(paths, *, isolated_atoms=(), config_type_weights=None, require=None, na
                 reading.remarks.append(
                     f"{label} is not quite symmetric, by up to {off:.2g} ({where}); its symmetric part is used."
                 )
-            reading.files.append(FileReading(file, len(here) - len(alone), len(alone), format, labels))
+            reading.files.append(FileReading(file, len(here) - len(alone), len(alone), format, labels, found.kind))
             for key, count in found.unused.items():
                 if count and key:
                     reading.remarks.append(
@@ -94,8 +95,9 @@ def read(paths, *, isolated_atoms=(), config_type_weights=None, require=None, na
             f"Both energy (sigma -> 0) and free_energy are present and differ by up to {1000 * smearing:.3g} meV/atom; "
             "the free energy is used, because the forces belong to it."
         )
+    reading.remarks += mixed_kinds(reading.files)
     _check_present(structures, options, require, list(seen), files, reading)
-    _check_missing(structures, options, reading)
+    check_missing(structures, options, reading)
     own = [s.weight for s in structures if s.weight != 1.0]
     if own:
         reading.remarks.append(
@@ -103,6 +105,20 @@ def read(paths, *, isolated_atoms=(), config_type_weights=None, require=None, na
         )
     _set_weights(structures, config_type_weights or {})
     return Structures(structures, isolated, reading, name or _stem(files[0]))
+
+
+def mixed_kinds(files: list[FileReading]) -> list[str]:
+    """A remark where some files give free energies and others an energy whose kind they do not say."""
+    free = [f.name for f in files if f.kind == "free"]
+    plain = [f.name for f in files if f.kind == "plain"]
+    if not free or not plain:
+        return []
+    more = f" and {len(plain) - 1} more" if len(plain) > 1 else ""
+    return [
+        f"Two kinds of energy: free energies from {free[0]}, but {plain[0]}{more} has an energy alone and does not say "
+        'whether it is the free one or E(sigma -> 0). They must be of one kind: energy_kind = "zero"  takes the other '
+        "from every file that has it; or leave those files out."
+    ]
 
 
 def read_frames(path: str, bar: Bar | None, reading: Reading, index: int | None = None) -> tuple[list[Frame], str]:
@@ -285,8 +301,8 @@ def _may_have(structure, label):
     return {"forces": len(structure) > 1, "stress": structure.periodic}.get(label, True)
 
 
-def _check_missing(structures, options, reading):
-    """A label that some frames have and others lack: an error, or counted where `missing` is "mask"."""
+def check_missing(structures, options, reading):
+    """A label that some structures have and others lack: an error, or counted where `missing` is "mask"."""
     for label in ("energy", "forces", "stress", *options.outputs):
         expected = [s for s in structures if _may_have(s, label)]
         lacking = [s for s in expected if _value(s, label) is None]

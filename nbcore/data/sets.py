@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nbcore.data.distances import copies
+from nbcore.data.distances import copies, refuse_overlaps
 from nbcore.data.files import expand
 from nbcore.data.labels import Options
-from nbcore.data.read import read
+from nbcore.data.read import mixed_kinds, read
 from nbcore.data.reference_energies import ReferenceEnergies, reference_energies
 from nbcore.data.structure import Structures
 from nbcore.errors import InputError
@@ -27,10 +27,11 @@ class Sets:
     @property
     def remarks(self) -> list[str]:
         """What the readers have to say, each once."""
-        texts = [
-            r for s in (self.train, self.valid, *self.test.values()) for r in (s.reading.remarks if s.reading else [])
-        ]
-        return list(dict.fromkeys([*texts, *self.E0.remarks]))
+        readings = [s.reading for s in (self.train, self.valid, *self.test.values()) if s.reading]
+        texts = [text for reading in readings for text in reading.remarks]
+        within = any(mixed_kinds(reading.files) for reading in readings)
+        files = [file for reading in readings for file in reading.files]
+        return list(dict.fromkeys([*texts, *([] if within else mixed_kinds(files)), *self.E0.remarks]))
 
 
 def read_sets(config) -> Sets:
@@ -72,6 +73,7 @@ def read_sets(config) -> Sets:
         test[one.name] = one
         roles[path] = "test"
     _known_elements(train, [valid, *test.values()])
+    refuse_overlaps([*train, *valid])
     return Sets(train, valid, test, reference_energies(everything, data.E0s), roles)
 
 

@@ -74,6 +74,23 @@ class Structure:
         """Where it was read, for messages: "water.xyz, frame 17 (line 1446)"."""
         return location(self.file, self.frame, self.line)
 
+    @classmethod
+    def from_ase(cls, atoms, **keys) -> Structure:
+        """A structure of ase.Atoms: labels from its calculator, `info` and `arrays`, as the reader takes them.
+
+        keys: energy_key, forces_key, stress_key, virial_key, energy_unit, ... of `nbcore.data.read`. Raises InputError
+        where a label does not fit, or the calculator's results are those of other positions.
+
+        >>> from ase.build import molecule
+        >>> atoms = molecule("H2O")
+        >>> atoms.info["dft_energy"] = -14.2
+        >>> Structure.from_ase(atoms, energy_key="dft_energy").energy
+        -14.2
+        """
+        from nbcore.data.atoms import from_ase
+
+        return from_ase(atoms, **keys)
+
     def to_ase(self):
         """The same structure as ase.Atoms, labels in a SinglePointCalculator (stress in Voigt order)."""
         from ase import Atoms
@@ -129,6 +146,24 @@ class Structures(Sequence):
 
     def _like(self, structures) -> Structures:
         return Structures(structures, self.isolated, self.reading, self.name)
+
+    @classmethod
+    def from_ase(cls, many, **keys) -> Structures:
+        """Structures of a sequence of ase.Atoms, see `Structure.from_ase`; isolated atoms are set apart.
+
+        A label that only some have is an InputError; missing="mask" accepts it.
+        """
+        from nbcore.data.atoms import as_structures
+
+        return as_structures(many, **keys)
+
+    @property
+    def labels(self) -> dict[str, int]:
+        """How many structures have each label: {"energy": 500, "forces": 500, "stress": 0, "dipole": 20}."""
+        counts = {name: sum(getattr(s, name) is not None for s in self) for name in ("energy", "forces", "stress")}
+        for name in (name for s in self for name in s.outputs):
+            counts[name] = counts.get(name, 0) + 1
+        return counts
 
     @property
     def species(self) -> list[str]:

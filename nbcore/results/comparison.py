@@ -12,6 +12,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from nbcore import _core
+from nbcore.data.atoms import as_structures
 from nbcore.data.distances import pair_name
 
 GPA = 160.21766208  # GPa in one eV/Angstrom^3
@@ -60,13 +61,14 @@ class Case:
 def compare(name, structures, predictions, shortest_distances=None, outputs=None):
     """Compares predictions with the labels of the structures.
 
-    predictions: one object with `energy`, `forces`, `stress`, `outputs` per structure (Prediction, the results of
+    structures: also ase.Atoms, whose labels are taken as the reader takes them. predictions: one object with `energy`,
+    `forces`, `stress`, `outputs` per structure (Prediction, the results of
     compute_many). outputs: {name: nbcore.outputs.Output}, `potential.outputs`.
     shortest_distances: {"C-H": Angstrom} of the training data (`potential.description`), to name what lies outside.
 
     >>> compare("test", structures, potential.compute_many(structures)).forces_rmse
     """
-    cases = []
+    cases, structures = [], as_structures(structures, apart=False, missing="mask")
     for s, p in zip(structures, predictions, strict=True):
         cases.append(
             Case(

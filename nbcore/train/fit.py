@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from nbcore import build_info
-from nbcore.data import Structures, reference_energies, shortest_distances
+from nbcore.data import Structures, as_structures, reference_energies, shortest_distances
 from nbcore.data import split as cut
+from nbcore.data.distances import refuse_overlaps
 from nbcore.errors import InputError
 from nbcore.identity import digest
 from nbcore.results import report
@@ -72,7 +73,7 @@ def fit(
     potential, structures, valid=0.1, *, test=None, folder=None, threads=None, max_time=None, checkpoint_minutes=5.0,
     restart=False, quiet=False, **settings,
 ) -> Fit:  # fmt: skip
-    """Trains `potential` in place on labelled structures and returns Fit(history, potential).
+    """Trains `potential` in place on labelled structures, or ase.Atoms, and returns Fit(history, potential).
 
     valid: a fraction of the structures (random, by seed; 0 for none) or Structures of their own; it chooses the best
     epoch. test: {name: Structures}, evaluated once at the end. folder: a run folder as `nbcore train` makes it, with
@@ -89,11 +90,18 @@ def fit(
     >>> nbcore.train.fit(potential, data[:20], valid=0.1, max_epochs=2).history[-1]["forces_valid"]
     """
     settings = Settings(**settings)
+    structures = as_structures(structures)
     train, valid = split(structures, valid, settings.seed)
     for part in (train, valid):
         check_labels(part, potential.outputs)  # before E0s are fitted to them
+    refuse_overlaps([*train, *valid])
     name = Path(folder).resolve().name if folder else "potential"
-    data = Data(train, valid, dict(test or {}), shortest_distances=shortest_distances(train))
+    data = Data(
+        train,
+        valid,
+        {name: as_structures(part) for name, part in (test or {}).items()},
+        shortest_distances=shortest_distances(train),
+    )
     job = Job(name, threads, max_time or math.inf, 60 * checkpoint_minutes, start_counts=True)
     with contextlib.ExitStack() as stack:
         run = stack.enter_context(open_run(folder, name, restart)) if folder else None
@@ -125,11 +133,6 @@ def split(structures, valid, seed):
     if not 0 < valid < 1:
         raise InputError(f"valid must be a fraction in [0, 1) or structures, got {valid!r}")
     return tuple(cut(structures, [1 - valid, valid], seed))
-
-
-def as_structures(structures):
-    """Structures of any sequence of them."""
-    return structures if isinstance(structures, Structures) else Structures(structures)
 
 
 def fingerprint(structures, E0s) -> str:
