@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nbcore import _core
 from nbcore.data import distances
 from nbcore.data.distances import OVERLAP
 from nbcore.data.files import Bar
@@ -93,7 +92,7 @@ def audit(data, test=None, cutoff: float | None = None, E0: ReferenceEnergies | 
 def neighbours_per_atom(structures, cutoff: float) -> float:
     """Mean number of neighbours within `cutoff`, over a sample of the structures."""
     chosen = structures[:: max(1, len(structures) // SAMPLE)]
-    counts = [len(_core.neighbours(s.positions, s.cell, s.pbc, cutoff, r_min=0.0)[0]) for s in chosen]
+    counts = [len(distances.neighbours(s, cutoff)[0]) for s in chosen]
     return sum(counts) / sum(map(len, chosen))
 
 

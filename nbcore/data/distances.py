@@ -4,7 +4,7 @@ import numpy as np
 
 from nbcore import _core
 from nbcore.data.structure import Structure, Structures, _symbols
-from nbcore.errors import InputError
+from nbcore.errors import Error, InputError
 
 RADIUS = 5.0  # Å, for periodic structures; in others every pair is looked at
 VETO = (0.03, 0.05)  # eV/Å, and parts of the largest force, by which forces of the same structure may differ
@@ -25,7 +25,18 @@ def pairs(structure: Structure, radius: float = np.inf):
         vectors = positions[j] - positions[i]
         near = np.einsum("ek,ek->e", vectors, vectors) < radius**2
         return i[near], j[near], vectors[near]
-    i, j, _, vectors = _core.neighbours(positions, structure.cell, structure.pbc, min(radius, RADIUS), r_min=0.0)
+    return neighbours(structure, min(radius, RADIUS))
+
+
+def neighbours(structure: Structure, cutoff: float):
+    """Parents i, children j and vectors r_j - r_i (Å) of all pairs nearer than `cutoff`, images included.
+
+    Raises InputError that names the structure where the cell is too thin or positions are too far out.
+    """
+    try:
+        i, j, _, vectors = _core.neighbours(structure.positions, structure.cell, structure.pbc, cutoff, r_min=0.0)
+    except Error as e:
+        raise InputError(f"{structure.where}: {e}" if structure.file else str(e)) from None
     return i, j, vectors
 
 

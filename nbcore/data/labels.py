@@ -24,6 +24,7 @@ CANDIDATES = {
 FREE = {"REF_energy": "REF_free_energy", "energy": "free_energy"}
 NOT_LABELS = {"numbers", "positions", "symbols", "initial_magmoms", "initial_charges", "momenta", "tags", "masses"}
 WEIGHTS = ("weight", "config_weight")
+FARTHEST = 1e8  # Å, beyond which a position is a mistake
 ASYMMETRY = 1e-3  # of the largest component: more than rounding in the last digit does
 CONSISTENCY = 1e-6  # relative, of stress and virial in one frame
 ROUNDING = 1e-8  # eV/Å^3: what eight printed decimals leave open
@@ -263,6 +264,8 @@ def geometry(frame: Frame, length_unit: float):
         raise InputError(f"{frame.where}: no atoms in it.")
     for i in np.flatnonzero(~np.isfinite(positions).all(axis=1)):
         raise InputError(f"{frame.where}: the position of atom {i} is not finite: {positions[i]}.")
+    for i in np.flatnonzero(np.abs(positions).max(axis=1) > FARTHEST):
+        raise InputError(f"{frame.where}: atom {i} lies {np.abs(positions[i]).max():.3g} Å from the origin.")
     for i in np.flatnonzero((frame.atoms.numbers < 1) | (frame.atoms.numbers >= len(chemical_symbols))):
         raise InputError(f"{frame.where}: atom {i} is of no element (atomic number {frame.atoms.numbers[i]}).")
     if not np.all(np.isfinite(cell)):

@@ -14,6 +14,7 @@ from nbcore.data.files import plain_name, read_bytes
 from nbcore.errors import InputError
 
 CP2K_COMMENT = re.compile(r"\bi\s*=\s*(\d+)\s*,.*\bE\s*=\s*([-+.\dEeDd]+)")
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?")
 CP2K_NAME = re.compile(r"^(?P<project>.+)-(?P<kind>pos|frc)-(?P<run>\d+)\.xyz$")
 
 
@@ -66,7 +67,7 @@ def read_cp2k(path) -> tuple[list[tuple[Atoms, TextFrame]], str]:
 
 def _cp2k_numbers(frame, path):
     match = CP2K_COMMENT.search(frame.comment)
-    if not match:
+    if not match or not NUMBER.fullmatch(match[2]):
         raise InputError(
             f'{path}:{frame.line + 1}: frame {frame.number}: expected a CP2K comment "i = 0, time = ..., E = ...", '
             f'got "{frame.comment[:40]}". If this is another program\'s file, give it a name without -pos- and -frc-.'
