@@ -50,6 +50,8 @@ def read_cp2k(path) -> tuple[list[tuple[Atoms, TextFrame]], str]:
             force = parse(forces[step], partner)
             if force.get_chemical_symbols() != atoms.get_chemical_symbols():
                 raise InputError(f"{partner}:{forces[step].line}: step {step}: other atoms than in {path}.")
+            if not np.isfinite(force.positions).all():
+                raise InputError(f"{partner}:{forces[step].line}: step {step}: a force is not finite.")
             labels["forces"] = force.positions * (units.ENERGY["Hartree"] / units.LENGTH["Bohr"])
         if cells:
             if step not in cells:
