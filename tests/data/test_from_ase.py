@@ -12,7 +12,7 @@ import nbcore
 from nbcore import train
 from nbcore.data import Structure, Structures, as_structures, read
 from nbcore.errors import InputError
-from nbcore.evaluate import errors
+from nbcore.results.comparison import compare
 
 
 def slabs(n=6):
@@ -107,8 +107,8 @@ def test_fit_compute_many_and_errors_take_atoms():
     ).potential
     assert np.array_equal(ended.parameters, other.parameters)
     results = potential.compute_many(frames)
-    assert errors("slabs", frames, results).stress_rmse > 0
-    assert errors("slabs", frames, results).as_dict() == errors("slabs", as_structures(frames), results).as_dict()
+    assert compare("slabs", frames, results).stress_rmse > 0
+    assert compare("slabs", frames, results).as_dict() == compare("slabs", as_structures(frames), results).as_dict()
 
 
 def test_atoms_on_top_of_each_other_are_named_by_fit():
