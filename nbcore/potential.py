@@ -2,14 +2,12 @@
 
 import json
 from numbers import Integral
-from typing import NamedTuple
 
 import numpy as np
 
 from nbcore import _core, golden
 from nbcore._threads import threads as number_of_threads
 from nbcore.arguments import by_element, check_max_bytes, check_names, check_structure, real
-from nbcore.cell import volume
 from nbcore.description import frozen, to_json
 from nbcore.errors import InputError
 from nbcore.files import MODEL, check_output
@@ -17,22 +15,11 @@ from nbcore.hessian import HessianProduct, hessian, hessian_product
 from nbcore.leaves import leaves_of
 from nbcore.model_file import check_description, check_written
 from nbcore.outputs import Output
+from nbcore.prepared import PreparedStructure
 from nbcore.radial_networks import RadialNetwork, RadialSpline
+from nbcore.result import Result, result_of
 from nbcore.scheme import scheme_of
 from nbcore.species import symbols
-
-
-class Result(NamedTuple):
-    """What a potential says of a structure. All arrays are the caller's own; without an energy five are None."""
-
-    energy: float | None  #: eV, reference energies E0 included
-    forces: np.ndarray | None  #: (N, 3) eV/Angstrom, -dE/dr
-    virial: np.ndarray | None  #: (3, 3) eV, -dE/d(strain) = sum of r (x) f
-    stress: (
-        np.ndarray | None
-    )  #: (3, 3) eV/Angstrom^3, -virial/volume, tension positive; None where the cell has no volume
-    energies: np.ndarray | None  #: (N,) eV per atom, E0 included
-    outputs: dict[str, np.ndarray] = {}  #: covariant outputs, Cartesian: "dipole" (3,); (N, 3, 3) for one per atom
 
 
 class Potential:
@@ -284,7 +271,7 @@ class Potential:
 
     def _compute(self, positions, species, cell, pbc, threads, scheme, leaves, max_bytes, golden=False) -> Result:
         positions, numbers, cell, pbc = check_structure(positions, species, cell, pbc)
-        energy, forces, virial, energies, components = self._core.compute(
+        computed = self._core.compute(
             positions,
             numbers,
             cell,
@@ -295,12 +282,26 @@ class Potential:
             check_max_bytes(max_bytes),
             golden,
         )
-        outputs = self.cartesian(components, len(numbers))
-        if not self.has_energy:
-            return Result(None, None, None, None, None, outputs)
-        v = volume(cell)
-        stress = -virial / v if v else None
-        return Result(energy, forces, virial, stress, energies, outputs)
+        return result_of(self, computed, cell)
+
+    def prepare(self, positions, species, cell=None, pbc=False, scheme=None, leaves: dict | None = None):
+        """A structure with its neighbours, for `compute_many` of this potential and of all that look at the same ones.
+
+        Members of a committee share neighbour list, blocks and parts, with the same bits. Elements, cutoff, r_min, parts
+        and leaf states must be the same; `compute_many` raises InputError with what differs. Others as of `compute`.
+
+        >>> pots = [nbcore.presets.nbody(species=["H", "O"], cutoff=4.0, channels=8, seed=k) for k in range(4)]
+        >>> water = pots[0].prepare([[0, 0, 0], [0, 0, 0.96], [0.93, 0, -0.24]], ["O", "H", "H"])
+        >>> energies = [pot.compute_many([water])[0].energy for pot in pots]
+        >>> len(set(energies))
+        4
+        """
+        positions, numbers, cell, pbc = check_structure(positions, species, cell, pbc)
+        core = self._core.prepare(
+            positions, numbers, cell, pbc, None if scheme is None else scheme.core,
+            leaves_of(self, leaves or {}, len(positions)),
+        )  # fmt: skip
+        return PreparedStructure(core, cell, len(positions))
 
     def bytes_per_atom(
         self, positions, species, cell=None, pbc=False, scheme=None, leaves: dict | None = None, repeated=False
@@ -385,9 +386,13 @@ class Potential:
         }
 
     def compute_many(self, structures, threads: int | None = None, max_bytes: float | None = None) -> list[Result]:
-        """`compute` for a list of ase.Atoms, structures, or tuples (positions, species, cell, pbc), in order."""
+        """`compute` for ase.Atoms, structures, tuples (positions, species, cell, pbc) or what `prepare` gave, in order."""
         results = []
         for s in structures:
+            if isinstance(s, PreparedStructure):
+                computed = self._core.compute_prepared(s.core, number_of_threads(threads))
+                results.append(result_of(self, computed, s.cell))
+                continue
             scheme, leaves = None, getattr(s, "leaves", None)
             if hasattr(s, "get_positions"):
                 leaves = s.arrays

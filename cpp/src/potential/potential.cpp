@@ -14,6 +14,7 @@ namespace nbcore {
 
 namespace {
 constexpr int max_block = 32;  // parents of a block; systems up to twice as large are one block
+int block_of(const Structure& s) { return int(s.positions.size()) <= 2 * max_block ? 2 * max_block : max_block; }
 
 /// Entries of a description that are more than notes: how else they are changed
 constexpr std::array<std::pair<std::string_view, std::string_view>, 11> own_entries{{
@@ -369,6 +370,25 @@ double Potential::bytes_per_atom(const Structure& s, bool repeated, Precision pr
   return (results + peak) / std::max(atoms, 1.0);
 }
 
+Evaluation Potential::begin(const std::vector<int>& species, const Scales& scales) const {
+  Evaluation e;
+  e.forces.assign(species.size(), Vec3{});
+  for (int k : species) e.energies.push_back(scales.E0s[k]);
+  e.outputs.resize(network_->outputs().size());
+  return e;
+}
+
+void Potential::add(const Graph& graph, const EvaluationOptions& options, const Scales& scales, Evaluation& e) const {
+  if (e.energies.empty()) return;
+  for (std::size_t k = 0; k < network_->outputs().size(); ++k) {
+    const Network::Output& o = network_->outputs()[k];
+    const int set = network_->slots()[o.slot].set;
+    e.outputs[k].resize((set == atom_set ? e.energies.size() : std::size_t(graph.sets[set].n)) * o.width);
+  }
+  if (options.precision == Precision::float64) run<double>(graph, options, scales.scale, e);
+  else run<float>(graph, options, scales.scale, e);
+}
+
 Result Potential::compute(const Structure& s, const EvaluationOptions& asked) const {
   const std::vector<int> species = species_of(s.numbers);
   if (s.numbers.size() != s.positions.size())
@@ -378,21 +398,7 @@ Result Potential::compute(const Structure& s, const EvaluationOptions& asked) co
   options.threads = std::max(options.threads, 1);
   VerletList* kept = options.kept;
   const std::shared_ptr<const Scales> scales = this->scales();
-  Result result;
-  Evaluation e;
-  e.forces.assign(s.positions.size(), Vec3{});
-  for (int k : species) e.energies.push_back(scales->E0s[k]);
-  e.outputs.resize(network_->outputs().size());
-  const auto evaluate = [&](const Graph& graph) {
-    if (species.empty()) return;
-    for (std::size_t k = 0; k < network_->outputs().size(); ++k) {
-      const Network::Output& o = network_->outputs()[k];
-      const int set = network_->slots()[o.slot].set;
-      e.outputs[k].resize((set == atom_set ? species.size() : std::size_t(graph.sets[set].n)) * o.width);
-    }
-    if (options.precision == Precision::float64) run<double>(graph, options, scales->scale, e);
-    else run<float>(graph, options, scales->scale, e);
-  };
+  Evaluation e = begin(species, *scales);
   const double cutoff = list_cutoff(*network_, r_min_);
   Parts::Fit fit = Parts::Fit::easily;
   const double of_states = state_bytes(atom_set, options.precision), max_bytes = options.max_bytes;
@@ -404,18 +410,44 @@ Result Potential::compute(const Structure& s, const EvaluationOptions& asked) co
       kept = nullptr;
       forget_spaces(), give_back_free_memory();
     }
-    if (fit == Parts::Fit::in_parts) parts.each(evaluate);
+    if (fit == Parts::Fit::in_parts) parts.each([&](const Graph& part) { add(part, options, *scales, e); });
   }
   if (fit != Parts::Fit::in_parts) {
-    const int block = int(s.positions.size()) <= 2 * max_block ? 2 * max_block : max_block;
     const Graph graph = build_graph(s, species, *network_,
                                     kept ? kept->neighbours(s.positions, s.cell, s.pbc, cutoff, r_min_, options.skin)
                                          : neighbours(s.positions, s.cell, s.pbc, cutoff, r_min_),
-                                    block);
+                                    block_of(s));
     if (fit != Parts::Fit::easily) give_back_free_memory();
-    evaluate(graph);
+    add(graph, options, *scales, e);
     if (fit != Parts::Fit::easily) forget_spaces();
   }
+  return result(s, species, *scales, std::move(e));
+}
+
+PreparedStructure Potential::prepare(Structure s) const {
+  std::vector<int> species = species_of(s.numbers);
+  if (s.numbers.size() != s.positions.size())
+    throw InputError(message("positions and species must have the same length, got ", s.positions.size(), " and ",
+                             s.numbers.size()));
+  Graph graph = build_graph(s, species, *network_, r_min_, block_of(s));
+  return {std::move(s), std::move(species), std::move(graph), GraphNeeds(species_, *network_, r_min_)};
+}
+
+Result Potential::compute(const PreparedStructure& prepared, const EvaluationOptions& asked) const {
+  if (const std::string what = prepared.needs.difference(GraphNeeds(species_, *network_, r_min_)); !what.empty())
+    throw InputError(message("this structure was prepared for a potential that differs from this one in ", what,
+                             ": prepare it with this one"));
+  EvaluationOptions options = asked;
+  options.threads = std::max(options.threads, 1);
+  const std::shared_ptr<const Scales> scales = this->scales();
+  Evaluation e = begin(prepared.species, *scales);
+  add(prepared.graph, options, *scales, e);
+  return result(prepared.structure, prepared.species, *scales, std::move(e));
+}
+
+Result Potential::result(const Structure& s, const std::vector<int>& species, const Scales& scales,
+                         Evaluation e) const {
+  Result result;
   result.energies = std::move(e.energies), result.forces = std::move(e.forces), result.virial = e.virial;
   std::vector<std::vector<double>> values = std::move(e.outputs);
   for (double e : result.energies) result.energy += e;
@@ -434,7 +466,7 @@ Result Potential::compute(const Structure& s, const EvaluationOptions& asked) co
       result.outputs.emplace_back();
       continue;
     }
-    result.outputs.push_back(output_forward(output_context(*scales, int(k), s, species), std::move(values[k])));
+    result.outputs.push_back(output_forward(output_context(scales, int(k), s, species), std::move(values[k])));
     for (double y : result.outputs.back())
       if (!std::isfinite(y))
         throw NumericsError(

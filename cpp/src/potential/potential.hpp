@@ -10,6 +10,7 @@
 #include "potential/evaluation.hpp"
 #include "potential/graph_builder.hpp"
 #include "potential/outputs.hpp"
+#include "potential/prepared.hpp"
 #include "potential/verlet_list.hpp"
 
 namespace nbcore {
@@ -117,6 +118,11 @@ class Potential {
   std::vector<int> species_of(const std::vector<int>& numbers) const;
   /// The same bits for any number of threads. NumericsError where the energy, a force or an output is not finite.
   Result compute(const Structure& s, const EvaluationOptions& options) const;
+  /// Neighbours, blocks and parts of a structure, for this potential and all that look at the same neighbourhoods
+  PreparedStructure prepare(Structure s) const;
+  /// The bits of the other compute(); max_bytes and kept lists do not apply. InputError says in what the potential for
+  /// which it was prepared differs.
+  Result compute(const PreparedStructure& prepared, const EvaluationOptions& options) const;
   /// Bytes per atom that an evaluation takes at its peak, of a large system (from coloured_from atoms on) of which this
   /// structure is a piece: the graph with the neighbour list, or with the states that several levels read. `repeated`:
   /// of a second one, which searches for neighbours while states and the memory of the graph are kept for it.
@@ -140,6 +146,9 @@ class Potential {
   template <class Change> void change(Change f);
   void forget_packed() const;
   void compare_parameters() const;
+  Evaluation begin(const std::vector<int>& species, const Scales& scales) const;
+  void add(const Graph& graph, const EvaluationOptions& options, const Scales& scales, Evaluation& to) const;
+  Result result(const Structure& s, const std::vector<int>& species, const Scales& scales, Evaluation e) const;
   template <class Real>
   void run(const Graph& graph, const EvaluationOptions& options, double scale, Evaluation& to) const;
   double state_bytes(int set, Precision precision) const;  // per node: states that several levels read, with adjoints

@@ -56,7 +56,15 @@ py::list arrays_of(const std::vector<std::vector<double>>& values) {
   return out;
 }
 
+namespace {
+py::tuple tuple_of(const Result& r) {
+  return py::make_tuple(r.energy, array_of(r.forces), array_of(r.virial),
+                        Doubles(py::ssize_t(r.energies.size()), r.energies.data()), arrays_of(r.outputs));
+}
+}  // namespace
+
 void bind_potential(py::module_& m) {
+  py::class_<PreparedStructure, std::shared_ptr<PreparedStructure>>(m, "PreparedStructure");
   py::class_<Potential, std::shared_ptr<Potential>>(m, "Potential")
       .def(py::init<const std::string&>())
       .def_property_readonly("parameters",
@@ -168,12 +176,29 @@ void bind_potential(py::module_& m) {
               const Released nogil;
               r = self.compute(s, options);
             }
-            return py::make_tuple(r.energy, array_of(r.forces), array_of(r.virial),
-                                  Doubles(py::ssize_t(r.energies.size()), r.energies.data()), arrays_of(r.outputs));
+            return tuple_of(r);
           },
           py::arg("positions"), py::arg("numbers"), py::arg("cell"), py::arg("pbc"), py::arg("threads"),
           py::arg("scheme") = py::none(), py::arg("leaves") = py::dict(), py::arg("max_bytes") = 0.0,
-          py::arg("golden") = false);
+          py::arg("golden") = false)
+      .def("prepare",
+           [](const Potential& self, const Doubles& positions, const std::vector<int>& numbers, const Doubles& cell,
+              const std::array<bool, 3>& pbc, std::shared_ptr<CompositionScheme> scheme, const py::dict& leaves) {
+             Structure s = structure_from(positions, numbers, cell, pbc);
+             s.scheme = std::move(scheme), s.leaves = leaves_from(leaves);
+             const Released nogil;
+             return std::make_shared<PreparedStructure>(self.prepare(std::move(s)));
+           })
+      .def("compute_prepared", [](const Potential& self, const PreparedStructure& prepared, int threads) {
+        Result r;
+        {
+          EvaluationOptions options = self.defaults();
+          options.threads = threads;
+          const Released nogil;
+          r = self.compute(prepared, options);
+        }
+        return tuple_of(r);
+      });
 
   m.def("gate_types", [] {
     py::dict out;

@@ -1,0 +1,31 @@
+"""What a potential says of a structure."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nbcore.cell import volume
+
+
+class Result(NamedTuple):
+    """What a potential says of a structure. All arrays are the caller's own; without an energy five are None."""
+
+    energy: float | None  #: eV, reference energies E0 included
+    forces: np.ndarray | None  #: (N, 3) eV/Angstrom, -dE/dr
+    virial: np.ndarray | None  #: (3, 3) eV, -dE/d(strain) = sum of r (x) f
+    stress: (
+        np.ndarray | None
+    )  #: (3, 3) eV/Angstrom^3, -virial/volume, tension positive; None where the cell has no volume
+    energies: np.ndarray | None  #: (N,) eV per atom, E0 included
+    outputs: dict[str, np.ndarray] = {}  #: covariant outputs, Cartesian: "dipole" (3,); (N, 3, 3) for one per atom
+
+
+def result_of(potential, computed, cell) -> Result:
+    """A Result from what the core computed: energy, forces, virial, energies, components of outputs."""
+    energy, forces, virial, energies, components = computed
+    outputs = potential.cartesian(components, len(energies))
+    if not potential.has_energy:
+        return Result(None, None, None, None, None, outputs)
+    v = volume(cell)
+    stress = -virial / v if v else None
+    return Result(energy, forces, virial, stress, energies, outputs)
