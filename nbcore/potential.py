@@ -287,8 +287,8 @@ class Potential:
     def prepare(self, positions, species, cell=None, pbc=False, scheme=None, leaves: dict | None = None):
         """A structure with its neighbours, for `compute_many` of this potential and of all that look at the same ones.
 
-        Members of a committee share neighbour list, blocks and parts, with the same bits. Elements, cutoff, r_min, parts
-        and leaf states must be the same; `compute_many` raises InputError with what differs. Others as of `compute`.
+        Members of a committee share neighbour list and blocks, with the same bits. Elements, cutoff, r_min, parts and
+        leaf states must be the same; `compute_many` raises InputError with what differs. Others as of `compute`.
 
         >>> pots = [nbcore.presets.nbody(species=["H", "O"], cutoff=4.0, channels=8, seed=k) for k in range(4)]
         >>> water = pots[0].prepare([[0, 0, 0], [0, 0, 0.96], [0.93, 0, -0.24]], ["O", "H", "H"])
@@ -386,7 +386,7 @@ class Potential:
         }
 
     def compute_many(self, structures, threads: int | None = None, max_bytes: float | None = None) -> list[Result]:
-        """`compute` for ase.Atoms, structures, tuples (positions, species, cell, pbc) or what `prepare` gave, in order."""
+        """`compute` for ase.Atoms, structures, (positions, species, cell, pbc) or what `prepare` gave, in order."""
         results = []
         for s in structures:
             if isinstance(s, PreparedStructure):

@@ -13,8 +13,8 @@ GraphNeeds::GraphNeeds(const std::vector<int>& elements, const Network& network,
 
 std::string GraphNeeds::difference(const GraphNeeds& other) const {
   if (elements != other.elements) return "the elements";
-  if (cutoff != other.cutoff) return message("the cutoff (", other.cutoff, " and ", cutoff, " Angstrom)");
-  if (r_min != other.r_min) return message("the shortest distance, r_min (", other.r_min, " and ", r_min, " Angstrom)");
+  if (cutoff != other.cutoff) return message("the cutoff (", cutoff, " and ", other.cutoff, " Angstrom)");
+  if (r_min != other.r_min) return message("the shortest distance, r_min (", r_min, " and ", other.r_min, " Angstrom)");
   if (sets != other.sets || relations != other.relations) return "the parts of structures on which they work";
   if (leaves != other.leaves) return "the leaf states that they read";
   return "";
