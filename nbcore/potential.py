@@ -297,11 +297,8 @@ class Potential:
         4
         """
         positions, numbers, cell, pbc = check_structure(positions, species, cell, pbc)
-        core = self._core.prepare(
-            positions, numbers, cell, pbc, None if scheme is None else scheme.core,
-            leaves_of(self, leaves or {}, len(positions)),
-        )  # fmt: skip
-        return PreparedStructure(core, cell, len(positions))
+        how = None if scheme is None else scheme.core, leaves_of(self, leaves or {}, len(positions))
+        return PreparedStructure(self._core.prepare(positions, numbers, cell, pbc, *how), cell, len(positions))
 
     def bytes_per_atom(
         self, positions, species, cell=None, pbc=False, scheme=None, leaves: dict | None = None, repeated=False
