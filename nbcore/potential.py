@@ -387,8 +387,7 @@ class Potential:
         results = []
         for s in structures:
             if isinstance(s, PreparedStructure):
-                computed = self._core.compute_prepared(s.core, number_of_threads(threads))
-                results.append(result_of(self, computed, s.cell))
+                results.append(result_of(self, self._core.compute_prepared(s.core, number_of_threads(threads)), s.cell))
                 continue
             scheme, leaves = None, getattr(s, "leaves", None)
             if hasattr(s, "get_positions"):
