@@ -10,8 +10,8 @@ import nbcore
 from nbcore import paths
 
 SOURCES = sorted(Path(__file__).with_name("c_driver").glob("*.c"))
-# in a build with sanitizers the program needs their runtime as well, and counts slower
-FLAGS = os.environ.get("NBCORE_TEST_CFLAGS", "-O1").split()
+SANITIZED = os.environ.get("NBCORE_SANITIZED")  # flags of a build with sanitizers: the program has them too
+FLAGS = (SANITIZED or "-O1").split()
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +31,8 @@ def test_c_driver(models, tmp_path):
          *paths.libs(), "-pthread", "-lm", "-o", tmp_path / "driver"], check=True,
     )  # fmt: skip
     environment = {k: v for k, v in os.environ.items() if not k.endswith("NUM_THREADS")}
-    run = subprocess.run([tmp_path / "driver", *models, tmp_path, "1000"], capture_output=True, text=True,
-                         env=environment | {"LD_PRELOAD": paths.get_library()})  # fmt: skip
+    environment["LD_PRELOAD"] = " ".join([os.environ.get("LD_PRELOAD", ""), paths.get_library()])  # the same kernels
+    environment["ASAN_OPTIONS"] = "detect_leaks=1"
+    run = subprocess.run([tmp_path / "driver", *models, tmp_path, "100" if SANITIZED else "1000"],
+                         capture_output=True, text=True, env=environment)  # fmt: skip
     assert run.returncode == 0 and run.stdout.endswith(" checks, 0 wrong\n"), run.stdout[-3000:] + run.stderr[-3000:]

@@ -344,6 +344,7 @@ def test_energies_out_of_hand(tmp_path, model_path):
     assert lib.nbcore_free(model) == OK
 
 
+@pytest.mark.own_memory
 def test_out_of_memory(model_path):
     """Two thousand million atoms in 8 GiB of address space."""
     program = """
@@ -403,6 +404,7 @@ def test_one_model_on_many_threads(model):
         assert all(pool.map(work, range(24)))
 
 
+@pytest.mark.own_memory
 def test_load_and_free_do_not_leak(model_path, tmp_path):
     """1000 cycles of a small model, 30 of one with all tables: the process does not grow by more than 1 MiB."""
 

@@ -134,6 +134,7 @@ def test_threads(evaluator):
         assert list(pool.map(lambda s: evaluator.evaluate(s, NUMBERS), structures)) == expected
 
 
+@pytest.mark.own_memory
 def test_no_growth_over_steps(evaluator):
     def resident():
         with open("/proc/self/statm") as f:

@@ -21,6 +21,8 @@ from nbcore.printable import printable
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 import hostile_models  # noqa: E402
 
+pytestmark = pytest.mark.own_memory
+
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory):

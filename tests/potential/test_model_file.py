@@ -232,6 +232,7 @@ def test_seal_makes_good_files(tmp_path):
     assert description == DESCRIPTION and tensors["w"].tolist() == [0.0, 1.0]
 
 
+@pytest.mark.own_memory
 def test_memory_stays_small(tmp_path):
     """Under a limit of 64 MiB more than the interpreter holds, each hostile file is still refused by its own error."""
     for k, (content, _) in enumerate(EVIL.values()):

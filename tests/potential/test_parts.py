@@ -292,6 +292,7 @@ print(peak() - before)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("bound", [250e6, 120e6, 40e6])
+@pytest.mark.own_memory
 def test_bound_is_kept(bound):
     """32,768 atoms that take 170 MB, twice: as a whole, in large parts, in small ones."""
     out = subprocess.run([sys.executable, "-c", MEASURE, str(bound)], capture_output=True, text=True, check=True)

@@ -1,7 +1,7 @@
 // Aligned memory that grows and is never given back before the end: the steady state allocates nothing.
 #pragma once
+#include <algorithm>
 #include <cstddef>
-#include <cstring>
 #include <limits>
 #include <memory>
 #include <new>
@@ -23,7 +23,7 @@ template <class T> class Buffer {
     }
     size_ = n;
   }
-  void clear() { std::memset(static_cast<void*>(data_.get()), 0, size_ * sizeof(T)); }
+  void clear() { std::fill_n(data_.get(), size_, T{}); }
   T* data() { return data_.get(); }
   const T* data() const { return data_.get(); }
   std::size_t size() const { return size_; }

@@ -1,7 +1,7 @@
 // What the kernels of a gate are given: states and edges of a block, memory, weights.
 #pragma once
+#include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <vector>
 
@@ -36,7 +36,7 @@ template <class Real> struct State {
   template <class Lane> void clear(int first, int n) const {
     for (int p = 0; p < layout->size(); ++p) {
       const std::size_t size = std::size_t((*layout)[p].dim()) * layout->row(p);
-      std::memset(written<Lane>(own(p)) + first * size, 0, n * size * sizeof(Real));
+      std::fill_n(written<Lane>(own(p)) + first * size, n * size, Real(0));
     }
   }
 };

@@ -141,7 +141,7 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     for (const auto& [input, part] : dropped)
       if (const State<Real>& state = b.inputs[input]; state.fresh) {
         const std::size_t size = std::size_t(b.n) * (*state.layout)[part].dim() * state.layout->row(part);
-        std::memset(written<Lane>(state.own_bar(part)), 0, size * sizeof(Real));
+        std::fill_n(written<Lane>(state.own_bar(part)), size, Real(0));
       }
     each(b, [&](const Product& p, int c, std::ptrdiff_t row, std::ptrdiff_t rows) {
       const Planes<Real> A = b.inputs[p.input].own(p.part) + row * p.K, C_bar = b.output.own_bar(p.out) + row * p.N;

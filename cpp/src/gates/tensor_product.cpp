@@ -12,6 +12,8 @@
 //
 // Complex states (Part) are multiplied as complex numbers, plane by plane. In the complex basis C is real; seen from
 // the real basis the same product is i times the real coupling where l1 + l2 + L is odd (so3::real_clebsch_gordan).
+#include <algorithm>
+
 #include "gates/gate.hpp"
 #include "so3/clebsch_gordan.hpp"
 
@@ -221,8 +223,8 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     return f;
   }
   static void clear(Planes<Real> x, std::ptrdiff_t n, bool dual) {
-    std::memset(x.value, 0, n * sizeof(Real));
-    if (dual) std::memset(x.dot, 0, n * sizeof(Real));
+    std::fill_n(x.value, n, Real(0));
+    if (dual) std::fill_n(x.dot, n, Real(0));
   }
   std::pair<Planes<Real>, Planes<Real>> take(Block<Real>& b, bool dual) const {
     const Planes<Real> A = b.scratch->take_planes(factors[0].compact, dual);

@@ -7,6 +7,7 @@
 //
 // with the paths p = (part of F^0, l2, l3) of zeroth_order: those of one l2 share a weight. Weights of some edges at a
 // time are one small matrix product, and as nothing of an edge is kept from level to level, none outlives the scratch.
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
@@ -173,8 +174,8 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
         f(i, q0, int(std::min<std::int64_t>(chunk, b.first[i + 1] - q0)));
   }
   template <class Lane> static void clear(Planes<Real> x, std::size_t n) {
-    std::memset(x.value, 0, n * sizeof(Real));
-    if constexpr (is_dual<Lane>) std::memset(x.dot, 0, n * sizeof(Real));
+    std::fill_n(x.value, n, Real(0));
+    if constexpr (is_dual<Lane>) std::fill_n(x.dot, n, Real(0));
   }
   /// f(input, part, components, channels of a row, first column in X)
   template <class F> void each_part(const Block<Real>& b, F f) const {

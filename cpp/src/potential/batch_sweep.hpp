@@ -141,7 +141,8 @@ class BatchSweep {
     const auto [m, b, buffer] = tasks_[level - 1][k];
     const Sweep<double> s = sweep(m);
     Workspace<double>& ws = *memory_[m]->workspaces[network_.level(level).relation][b];
-    s.adjoint(level, b, want, weights_bar, ws, [&] { seed(Place{m, level, b, s, ws}); });
+    const Place place{m, level, b, s, ws};
+    s.adjoint(level, b, want, weights_bar, ws, [&] { seed(place); });
   }
 
   const Network& network_;

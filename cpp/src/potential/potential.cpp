@@ -275,8 +275,9 @@ void Potential::forget_packed() const {
 /// Somebody may have written to them
 void Potential::compare_parameters() const {
   if (!viewed_.exchange(false) && views_ == 0) return;
-  const bool same = seen_.size() == parameters_.size() &&
-                    std::memcmp(seen_.data(), parameters_.data(), seen_.size() * sizeof(double)) == 0;
+  const bool same =
+      seen_.size() == parameters_.size() &&
+      (seen_.empty() || std::memcmp(seen_.data(), parameters_.data(), seen_.size() * sizeof(double)) == 0);
   if (same) return;
   try {
     seen_ = parameters_;

@@ -1,0 +1,182 @@
+"""Do the tests see a fault?  python tools/mutants.py [--only WORD] [--list]
+
+Each mutant is one line of the sources made wrong, in a copy of the tree under build/mutants that is built and tested by
+itself: the tests that are named with it must turn red. Prints what survives, and ends with 1 if anything does, or if
+the text of a mutant is no longer in its file, once. By hand, not in CI: each one compiles some files (ccache helps).
+
+A survivor is a missing test, or a line that nobody needs.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+TREE = ROOT / "build" / "mutants" / "tree"
+
+
+class Mutant(NamedTuple):
+    """`old` becomes `new` in `file`; some of `tests` must fail."""
+
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+SWEEP, EDGES = "cpp/src/network/sweep.hpp", "cpp/src/potential/edge_forces.cpp"
+LISTS, VERLET = "cpp/src/potential/neighbours.cpp", "cpp/src/potential/verlet_list.cpp"
+LOSS, OPTIMIZERS = "cpp/src/train/loss.cpp", "cpp/src/train/optimizers.cpp"
+ENERGIES = "tests/potential/test_potential.py tests/potential/test_schemes.py tests/train/test_loss_gradient.py"
+BATTERY = "tests/contracts tests/gates"
+MUTANTS = [
+    # what a sweep writes, and where
+    Mutant(SWEEP, "ws.written[slot] = 0;", "ws.written[slot] = 1;", ENERGIES),
+    Mutant(SWEEP, "int(r.blocks[b].halo.size())) + row * size;", "int(r.blocks[b].halo.size())) + 0 * row;", ENERGIES),
+    Mutant(SWEEP, "sum[i] += share[i];", "sum[i] = share[i];", ENERGIES),
+    Mutant(SWEEP, "halo ? block.child_halo.data() : block.child.data()", "block.child.data()", ENERGIES),
+    Mutant(SWEEP, "inputs.end(), input) == 1;", "inputs.end(), input) >= 1;", f"{ENERGIES} tests/presets"),
+    Mutant(SWEEP, "if (slot_of(slot).seeded) write_zeros(slot, ws);", "", ENERGIES),
+    # forces and virial from edges
+    Mutant(EDGES, "origin[a] -= f_a, children[child[e]]", "origin[a] += f_a, children[child[e]]", ENERGIES),
+    Mutant(EDGES, "virial[a][c] += r[a * stride + e]", "virial[a][c] -= r[a * stride + e]", ENERGIES),
+    Mutant(EDGES, "f[c * stride + e] + r[a", "f[c * stride + e] - r[a", "tests/potential"),
+    Mutant(EDGES, "+= set.coefficient[a] * on_nodes[s]", "+= on_nodes[s]", ENERGIES),
+    # neighbours
+    Mutant(LISTS, "n += r2_[c] < cutoff2;", "n += r2_[c] < 0.999 * cutoff2;", "tests/potential/test_neighbours.py"),
+    Mutant(LISTS, "image[k] - wrap[k];", "image[k] + wrap[k];", "tests/potential/test_neighbours.py"),
+    Mutant(VERLET, "moved_[i][k] - moved_[pairs_[p].child][k]", "moved_[i][k]", "tests/potential/test_verlet_list.py"),
+    Mutant(
+        VERLET, "0.5 * ((1 - std::sqrt(size))", "1.0 * ((1 - std::sqrt(size))", "tests/potential/test_verlet_list.py"
+    ),
+    Mutant(VERLET, "(1 - std::sqrt(size)) * reach", "reach", "tests/potential/test_verlet_list.py"),
+    # gates
+    Mutant(
+        "cpp/src/gates/norm.cpp",
+        "at_n), reciprocal(length<Lane>(x, d, row)))",
+        "at_n), length<Lane>(x, d, row))",
+        BATTERY,
+    ),
+    Mutant(
+        "cpp/src/gates/mix.cpp",
+        "if (b.inputs[p.input].fresh) mix<false>",
+        "if (!b.inputs[p.input].fresh) mix<false>",
+        ENERGIES,
+    ),
+    Mutant("cpp/src/gates/mix.cpp", "{A.value, C_bar.dot}}", "{A.value, C_bar.value}}", BATTERY),
+    # losses and optimizers
+    Mutant(LOSS, "s.a = w * loss.slope(x) / n;", "s.a = w * loss.slope(x);", "tests/train/test_loss_gradient.py"),
+    Mutant(LOSS, "s.S[c][a] += 0.5 * slope;", "s.S[c][a] += 0 * slope;", "tests/train/test_loss_gradient.py"),
+    Mutant(LOSS, "delta * (std::abs(x) - 0.5 * delta)", "delta * std::abs(x)", "tests/train/test_loss_gradient.py"),
+    Mutant(OPTIMIZERS, "std::pow(beta2, t)", "std::pow(beta1, t)", "tests/train/test_optimizers.py"),
+    Mutant(OPTIMIZERS, "1.0 - lr * weight_decay", "1.0 - weight_decay", "tests/train/test_optimizers.py"),
+    # files and the C ABI
+    Mutant(
+        "cpp/src/potential/model_file.cpp",
+        "sha.update(bytes.substr(at + digest_digits));",
+        "sha.update(bytes.substr(at + digest_digits, bytes.size() - at - digest_digits - 1));",
+        "tests/potential/test_model_file.py",
+    ),
+    Mutant(
+        "cpp/src/capi/capi.cpp", "if (n < 0 || n > INT32_MAX)", "if (n > INT32_MAX)", "tests/interfaces/test_capi.py"
+    ),
+    # Python
+    Mutant(
+        "nbcore/train/checkpoint.py",
+        "(Path(folder) / LAST, Path(folder) / PREVIOUS)",
+        "(Path(folder) / PREVIOUS, Path(folder) / LAST)",
+        "tests/train tests/interfaces/test_cli_train.py",
+    ),
+    Mutant(
+        "nbcore/train/schedule.py", "if self.waiting >= self.patience", "if self.waiting > self.patience", "tests/train"
+    ),
+    Mutant(
+        "nbcore/train/trainer.py",
+        "(1 + self.steps) / (10 + self.steps)",
+        "(1 + self.steps) / (9 + self.steps)",
+        "tests/train",
+    ),
+    Mutant(
+        "nbcore/cell.py",
+        "float(abs(np.linalg.det(cell)))",
+        "float(np.linalg.det(cell))",
+        "tests/potential tests/interfaces/test_ase.py",
+    ),
+    Mutant("nbcore/md.py", "f.truncate(size)", "pass", "tests/potential/test_md.py tests/interfaces/test_cli_md.py"),
+    Mutant("nbcore/_threads.py", "cores = min(cores, granted)", "cores = granted", "tests/interfaces/test_threads.py"),
+    Mutant(
+        "nbcore/data/units.py",
+        '"kbar": 0.1 * _ase.GPa',
+        '"kbar": 1.0 * _ase.GPa',
+        "tests/data tests/interfaces/test_cli_data.py",
+    ),
+]
+
+
+def run(*command, **kwargs):
+    return subprocess.run([str(word) for word in command], cwd=TREE, capture_output=True, text=True, **kwargs)
+
+
+def copy():
+    """The files of this tree that Git knows or could know; what is the same is not touched: builds are short."""
+    names = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    ).stdout.decode()
+    for name in filter(None, names.split("\0")):
+        source, target = ROOT / name, TREE / name
+        if not source.is_file() or (target.is_file() and target.read_bytes() == source.read_bytes()):
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
+
+
+def outcome(mutant):
+    """'killed', or what else."""
+    path = TREE / mutant.file
+    text = path.read_text()
+    if text.count(mutant.old) != 1:
+        return f"stale: its text stands {text.count(mutant.old)} times in the file"
+    path.write_text(text.replace(mutant.old, mutant.new))
+    try:
+        built = run(sys.executable, "tools/dev.py", "build")  # without the mutant before, too
+        if built.returncode:
+            return f"does not compile: {(built.stdout + built.stderr)[-600:]}"
+        environment = {**os.environ, "PYTHONPATH": str(TREE)}
+        tested = run(
+            sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", *mutant.tests.split(), env=environment
+        )
+        return "killed" if tested.returncode == 1 else f"SURVIVED (pytest ends with {tested.returncode})"
+    finally:
+        path.write_text(text)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--only", default="", metavar="WORD", help="mutants whose file or text has this word")
+    parser.add_argument("--list", action="store_true", help="print them")
+    args = parser.parse_args()
+    chosen = [m for m in MUTANTS if args.only in m.file or args.only in m.old]
+    if args.list:
+        return print(*(f"{m.file}: {m.old}  ->  {m.new}" for m in chosen), sep="\n")
+    copy()
+    built = run(sys.executable, "tools/dev.py", "build")
+    if built.returncode:
+        sys.exit(built.stdout + built.stderr)
+    left = 0
+    for k, mutant in enumerate(chosen):
+        what = outcome(mutant)
+        left += what != "killed"
+        print(f"{k + 1}/{len(chosen)} {what}: {mutant.file}: {mutant.old}  ->  {mutant.new}", flush=True)
+    print(f"{len(chosen) - left} of {len(chosen)} killed")
+    sys.exit(left > 0)
+
+
+if __name__ == "__main__":
+    main()
