@@ -13,9 +13,12 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from nbcore import threads as number_of_threads
 from nbcore.cell import volume
+from nbcore.errors import InputError
 from nbcore.evaluator import Evaluator
+from nbcore.leaves import leaf_types
 from nbcore.model_file import read_description
 from nbcore.potential import Potential
+from nbcore.scheme import labels_of
 
 
 class NBCoreCalculator(Calculator):
@@ -31,14 +34,16 @@ class NBCoreCalculator(Calculator):
     with any skin; 0 searches at every step.
 
     scheme: the composition scheme of a potential that works on one. It is made from the atoms of the first calculation
-    (and their labels, `atoms.arrays`) and held while they move; `calculator.scheme = None` makes it anew.
+    (and their labels, `atoms.arrays`) and held while they move; other elements, labels or boundary conditions make it
+    anew, and so does `calculator.scheme = None`. One that is assigned is held.
 
     Leaf states that a potential reads are per-atom arrays of their names, `atoms.new_array("charge", q)`.
 
     Units are eV, Angstrom, eV/Angstrom^3; the energy holds the E0s, and free_energy is the same number. The stress has
     the sign and the Voigt order of ASE and refers to the volume of the cell, periodic or not; without one,
     PropertyNotImplementedError. An element that the potential does not know raises nbcore.errors.SpeciesError.
-    Copies and pickles of a calculator that was made from a path read that file again.
+    A calculator made from a path keeps to that model, whatever the current folder becomes; its pickles read the file
+    again and raise ModelFileError if another model stands there.
 
     >>> atoms.calc = NBCoreCalculator("molecule.nbcore")
     >>> atoms.get_potential_energy(), atoms.get_forces()
@@ -62,15 +67,61 @@ class NBCoreCalculator(Calculator):
             self.potential = Potential.load(potential)
             self.potential.precision = given.get("precision", "float64")
         self.threads, self.max_bytes = threads, max_bytes
-        self.scheme = None
-        self._parameters = None
+        self._scheme, self._made_for = None, None  # what a scheme was made for; None: it was given
+        self._computed = None
+
+    @property
+    def scheme(self):
+        """The composition scheme at work, None before the first calculation; assign one, or None to have it made."""
+        return self._scheme
+
+    @scheme.setter
+    def scheme(self, scheme):
+        self._scheme, self._made_for = scheme, None
 
     def check_state(self, atoms, tol=0.0):
-        """What has changed since the last calculation: anything in the atoms, or the parameters of the potential."""
+        """What has changed since the last calculation, in the atoms, in what the potential reads of them, or in it."""
         changes = super().check_state(atoms, tol=tol)
-        if self._parameters is not None and not np.array_equal(self._parameters, self.potential.parameters):
-            changes = changes or ["parameters"]
-        return changes
+        if self.atoms is not None:
+            before, now = self.atoms.arrays, atoms.arrays
+            changes += [name for name in self._inputs() if not np.array_equal(before.get(name), now.get(name))]
+        return changes if self._computed == self._state() else [*changes, "potential"]
+
+    def _inputs(self):
+        """Names of the per-atom arrays that the potential reads beside positions and numbers."""
+        if isinstance(self.potential, Evaluator):
+            return []
+        label = (self.potential.description.get("scheme") or {}).get("labels")
+        return [*leaf_types(self.potential), *([label] if label else [])]
+
+    def _state(self):
+        """What decides results beside the atoms."""
+        return self.potential, getattr(self.potential, "version", None), self.max_bytes, self._scheme
+
+    def _update_scheme(self, atoms):
+        """Makes the scheme where there is none, or where it was made for other atoms."""
+        if self._scheme is not None and self._made_for is None:
+            if self._scheme.n_atoms != len(atoms):
+                raise InputError(
+                    f"the calculator's scheme is of {self._scheme.n_atoms} atoms, the structure has {len(atoms)}; "
+                    "`calculator.scheme = None` makes one for it"
+                )
+            return
+        labels = [(name, atoms.arrays[name].tolist()) for name in self._inputs() if name in labels_of(atoms.arrays)]
+        now = self.potential, atoms.numbers.tolist(), atoms.pbc.tolist(), labels
+        if self._made_for != now:
+            self._scheme = self.potential.scheme(atoms.positions, atoms.cell.array, atoms.pbc, atoms.arrays)
+            self._made_for = now
+
+    def __getstate__(self):
+        state = self.__dict__.copy()
+        if self._computed != self._state():
+            state["results"] = {}
+        return state
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._computed = self._state()  # numbers of versions are those of a process
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
         """Evaluates the potential; called by ASE when a result is asked for that is not there."""
@@ -80,7 +131,9 @@ class NBCoreCalculator(Calculator):
             raise PropertyNotImplementedError(
                 "stress needs a cell with a volume: three vectors that do not lie in a plane, periodic or not."
             )
+        version = getattr(self.potential, "version", None)  # before: another thread may change it meanwhile
         energy, energies, forces, virial = self._evaluate(self.atoms)
+        self._computed = self.potential, version, self.max_bytes, self._scheme
         self.results = {"energy": energy, "free_energy": energy, "energies": energies, "forces": forces}
         if v:
             self.results["stress"] = full_3x3_to_voigt_6_stress(-virial / v)
@@ -94,11 +147,10 @@ class NBCoreCalculator(Calculator):
             pbc = atoms.pbc.tolist()
             energy = self.potential.evaluate(positions, numbers, cell, pbc, forces, virial, energies, threads)
             return energy, energies, forces, virial
-        if self.potential.has_parts and (self.scheme is None or self.scheme.n_atoms != len(atoms)):
-            self.scheme = self.potential.scheme(positions, cell, atoms.pbc, atoms.arrays)
+        if self.potential.has_parts:
+            self._update_scheme(atoms)
         r = self.potential.compute(
             positions, atoms.numbers, cell=cell, pbc=atoms.pbc, threads=threads, scheme=self.scheme,
             leaves=atoms.arrays, max_bytes=self.max_bytes,
         )  # fmt: skip
-        self._parameters = self.potential.parameters.copy()
         return r.energy, r.energies, r.forces, r.virial

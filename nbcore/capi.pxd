@@ -16,8 +16,17 @@ cdef extern from "nbcore/nbcore.h" nogil:
         NBCORE_ENUMERICS
         NBCORE_EMEMORY
         NBCORE_EINTERNAL
+        NBCORE_EINTERRUPTED
     ctypedef struct nbcore_model:
         pass
+    ctypedef struct nbcore_scheme:
+        pass
+    ctypedef struct nbcore_options:
+        size_t size
+        int threads
+        int precision
+        int (*interrupt)(void* data)
+        void* interrupt_data
     const char* nbcore_version()
     const char* nbcore_message()
     int nbcore_errno()
@@ -25,6 +34,7 @@ cdef extern from "nbcore/nbcore.h" nogil:
     nbcore_status nbcore_free(nbcore_model* model)
     nbcore_status nbcore_cutoff(const nbcore_model* model, double* cutoff)
     nbcore_status nbcore_species(const nbcore_model* model, int capacity, int* numbers, int* n)
+    nbcore_status nbcore_digest(const nbcore_model* model, char* digest)
     nbcore_status nbcore_set_precision(nbcore_model* model, int bits)
     nbcore_status nbcore_set_skin(nbcore_model* model, double skin)
     nbcore_status nbcore_set_max_bytes(nbcore_model* model, int64_t bytes)
@@ -32,3 +42,7 @@ cdef extern from "nbcore/nbcore.h" nogil:
     nbcore_status nbcore_evaluate(
         const nbcore_model* model, int64_t n, const double* positions, const int* numbers, const double* cell,
         const int* pbc, int threads, double* energy, double* forces, double* virial, double* energies)
+    nbcore_status nbcore_evaluate_with(
+        const nbcore_model* model, nbcore_scheme* scheme, int64_t n, const double* positions, const int* numbers,
+        const double* cell, const int* pbc, const nbcore_options* options, double* energy, double* forces,
+        double* virial, double* energies)

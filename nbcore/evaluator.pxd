@@ -5,6 +5,7 @@ cdef class Evaluator:
     cdef capi.nbcore_model* model
     cdef readonly str path
     cdef readonly str precision
+    cdef readonly str digest
     cdef readonly double skin
     cdef readonly object max_bytes
     cpdef double evaluate(

@@ -35,6 +35,31 @@ cdef raise_last(capi.nbcore_status status, path=None):
     raise classes[status](os.fsdecode(<bytes> capi.nbcore_message()))
 
 
+cdef extern from "Python.h":
+    int PyErr_CheckSignals() except -1
+
+
+cdef int heard(void* data) noexcept with gil:
+    """Has Ctrl-C been pressed? What its handler raised goes into the list `data`."""
+    try:
+        PyErr_CheckSignals()
+    except BaseException as stop:
+        (<list> data).append(stop)
+        return 1
+    return 0
+
+
+def _again(path, precision, skin, max_bytes, digest):
+    """The evaluator of a pickle: of the same model, or an error."""
+    evaluator = Evaluator(path, precision, skin, max_bytes)
+    if evaluator.digest != digest:
+        raise errors.ModelFileError(
+            f"{path}: another model stands there now (SHA-256 {evaluator.digest[:12]}..., it was {digest[:12]}...) than "
+            "when the evaluator or calculator was pickled; make it anew from the file that is meant"
+        )
+    return evaluator
+
+
 cdef class Evaluator:
     """A potential read from a model file, evaluated into arrays of the caller.
 
@@ -43,8 +68,9 @@ cdef class Evaluator:
     skin: Angstrom; neighbours are searched for within cutoff + skin and kept while atoms move less than half of it, so
     that most steps of dynamics or of a relaxation search for none; the same bits with any skin, 0 searches every time.
     max_bytes: memory that an evaluation may take, see `nbcore.Potential.bytes_per_atom`; None for no bound.
-    cutoff is in Angstrom, species are atomic numbers, ascending. Evaluators may be shared between threads and pickled
-    (by their path).
+    cutoff is in Angstrom, species are atomic numbers, ascending; path is absolute, whatever the current folder becomes;
+    digest is the SHA-256 that the file holds. Evaluators may be shared between threads; they never change, so that a
+    copy is the evaluator itself. Pickles hold path and digest: ModelFileError where another model stands there later.
 
     >>> evaluator = Evaluator("molecule.nbcore")
     >>> forces = np.empty((n, 3))
@@ -53,16 +79,22 @@ cdef class Evaluator:
 
     def __cinit__(self, path, precision="float64", skin=0.5, max_bytes=None):
         cdef bytes name = os.fsencode(path)
-        cdef const char* text = name
+        cdef const char* text
+        cdef char digest[65]
         cdef capi.nbcore_status status
         self.model = NULL
         if b"\0" in name:
             raise errors.InputError("path: holds a zero byte")
+        if name and not os.path.isabs(name):
+            name = os.path.join(os.getcwdb(), name)
+        text = name
         with nogil:
             status = capi.nbcore_load(text, &self.model)
         if status != capi.NBCORE_OK:
             raise_last(status, os.fsdecode(name))
         self.path, self.precision = os.fsdecode(name), precision
+        capi.nbcore_digest(self.model, digest)
+        self.digest = digest.decode()
         if precision not in ("float64", "float32"):
             raise errors.InputError(f'precision must be "float64" or "float32", got {precision!r}')
         status = capi.nbcore_set_precision(self.model, int(precision[5:]))
@@ -81,7 +113,13 @@ cdef class Evaluator:
         capi.nbcore_free(self.model)
 
     def __reduce__(self):
-        return Evaluator, (os.path.abspath(self.path), self.precision, self.skin, self.max_bytes)
+        return _again, (self.path, self.precision, self.skin, self.max_bytes, self.digest)
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
 
     def __repr__(self):
         return f"Evaluator({self.path!r})"
@@ -157,10 +195,15 @@ cdef class Evaluator:
                 raise errors.InputError(f"pbc must be one or three booleans, got {pbc!r}")
             for k in range(3):
                 periodic[k] = pbc[k]
+        cdef list stopped = []
+        cdef capi.nbcore_options options = capi.nbcore_options(
+            sizeof(capi.nbcore_options), threads, 0, heard, <void*> stopped)
         with nogil:
-            status = capi.nbcore_evaluate(
-                self.model, n, &positions[0, 0], &numbers[0], cell_data, periodic, threads,
+            status = capi.nbcore_evaluate_with(
+                self.model, NULL, n, &positions[0, 0], &numbers[0], cell_data, periodic, &options,
                 &energy, forces_data, virial_data, energies_data)
+        if status == capi.NBCORE_EINTERRUPTED:
+            raise stopped[0]
         if status != capi.NBCORE_OK:
             raise_last(status)
         return energy

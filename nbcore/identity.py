@@ -26,10 +26,7 @@ def digest(*parts) -> str:
 def of_potential(potential) -> str:
     """Of a Potential: description, parameters and what else decides its results; of an evaluator: its file."""
     if not hasattr(potential, "parameters"):
-        path, *options = potential.__reduce__()[1]
-        with open(path, "rb") as f:
-            # the skin does not count: any gives the same bits
-            return digest(f.read(), potential.precision, options[2:])
+        return digest(potential.digest, potential.precision, potential.max_bytes)  # any skin gives the same bits
     ways = [potential.precision, potential.radial_splines, potential.scale, sorted(potential.E0s.items())]
     program = potential.description.get("program")
     return digest(program, potential.offsets, potential.parameters, *ways)

@@ -16,6 +16,7 @@ import nbcore
 from nbcore import _core, paths
 
 OK, EARG, ESHAPE, ENONFINITE, ECELL, EOVERLAP, ESPECIES, EMODEL, EIO, ENUMERICS, EMEMORY = range(11)
+EINTERRUPTED = 12
 
 PROGRAM = r"""
 #include <stdio.h>
@@ -371,7 +372,7 @@ def test_every_status_is_tested():
         header = dict(re.findall(r"NBCORE_(E[A-Z]+|OK) = (\d+)", f.read()))
     assert header.pop("EINTERNAL") == "11"
     assert {name: int(value) for name, value in header.items()} == {name: globals()[name] for name in header}
-    assert len(header) == 11
+    assert len(header) == 12
 
 
 def test_messages_belong_to_threads(model):

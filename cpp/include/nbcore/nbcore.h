@@ -12,6 +12,7 @@
 #ifndef NBCORE_H
 #define NBCORE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #if defined(__GNUC__)
@@ -29,17 +30,18 @@ extern "C" {
 
 typedef enum nbcore_status {
   NBCORE_OK = 0,
-  NBCORE_EARG = 1,       /* an argument: NULL, out of range, a handle that is not (or no longer) valid */
-  NBCORE_ESHAPE = 2,     /* sizes: a negative number of atoms, or too many of them */
-  NBCORE_ENONFINITE = 3, /* NaN or Inf in positions */
-  NBCORE_ECELL = 4,      /* cell: not finite, singular, zero along a periodic direction, absurdly small or large */
-  NBCORE_EOVERLAP = 5,   /* two atoms on top of each other */
-  NBCORE_ESPECIES = 6,   /* an element that the model does not know */
-  NBCORE_EMODEL = 7,     /* not a model, damaged, or of a newer release */
-  NBCORE_EIO = 8,        /* the file could not be read: nbcore_errno() is errno */
-  NBCORE_ENUMERICS = 9,  /* the energy or a force is not finite */
-  NBCORE_EMEMORY = 10,   /* out of memory */
-  NBCORE_EINTERNAL = 11  /* a bug in nbcore: please report it with the message */
+  NBCORE_EARG = 1,         /* an argument: NULL, out of range, a handle that is not (or no longer) valid */
+  NBCORE_ESHAPE = 2,       /* sizes: a negative number of atoms, or too many of them */
+  NBCORE_ENONFINITE = 3,   /* NaN or Inf in positions */
+  NBCORE_ECELL = 4,        /* cell: not finite, singular, zero along a periodic direction, absurdly small or large */
+  NBCORE_EOVERLAP = 5,     /* two atoms on top of each other */
+  NBCORE_ESPECIES = 6,     /* an element that the model does not know */
+  NBCORE_EMODEL = 7,       /* not a model, damaged, or of a newer release */
+  NBCORE_EIO = 8,          /* the file could not be read: nbcore_errno() is errno */
+  NBCORE_ENUMERICS = 9,    /* the energy or a force is not finite */
+  NBCORE_EMEMORY = 10,     /* out of memory */
+  NBCORE_EINTERNAL = 11,   /* a bug in nbcore: please report it with the message */
+  NBCORE_EINTERRUPTED = 12 /* the `interrupt` of the options asked for it */
 } nbcore_status;
 
 /* A loaded potential. Handles are never used twice: one that was freed is an error (NBCORE_EARG), not a crash. */
@@ -69,8 +71,12 @@ NBCORE_API nbcore_status nbcore_cutoff(const nbcore_model* model, double* cutoff
  * if capacity is 0). NBCORE_EARG. */
 NBCORE_API nbcore_status nbcore_species(const nbcore_model* model, int capacity, int* numbers, int* n);
 
-/* Precision of evaluations from now on, in bits: 64 (the default) or 32, about twice as fast; distances and sums are
- * double in both. Not while calls run on other threads. NBCORE_EARG. */
+/* SHA-256 that the file holds which the model was read from: 64 hexadecimal digits and a zero. Two models with the same
+ * digest are the same to the last bit. NBCORE_EARG. */
+NBCORE_API nbcore_status nbcore_digest(const nbcore_model* model, char digest[65]);
+
+/* Precision of evaluations whose options do not say, in bits: 64 (the default) or 32, about twice as fast; distances
+ * and sums are double in both. Calls that run on other threads end as they began. NBCORE_EARG. */
 NBCORE_API nbcore_status nbcore_set_precision(nbcore_model* model, int bits);
 
 /* Neighbours are searched for within the cutoff plus this skin, Angstrom (0.5), and the pairs kept while atoms move
@@ -136,6 +142,26 @@ NBCORE_API nbcore_status nbcore_scheme_add(nbcore_scheme* scheme, const char* na
  * vectors. Atoms that are wrapped back into the cell later are taken in the image nearest to their place. NBCORE_EARG.
  */
 NBCORE_API nbcore_status nbcore_scheme_reference(nbcore_scheme* scheme, const double* places);
+
+/* How one evaluation is done; it goes by value into the call, so that calls on other threads may do it otherwise. */
+typedef struct nbcore_options {
+  size_t size;                  /* sizeof(nbcore_options) */
+  int threads;                  /* as of nbcore_evaluate */
+  int precision;                /* bits, 64 or 32; 0: what nbcore_set_precision says */
+  int (*interrupt)(void* data); /* NULL, or asked some ten times a second, on the thread of the call: other than 0
+                                       ends it with NBCORE_EINTERRUPTED, the outputs as they were */
+  void* interrupt_data;         /* for it */
+} nbcore_options;
+
+/* What options begin with:  nbcore_options options = NBCORE_OPTIONS; */
+#define NBCORE_OPTIONS {sizeof(nbcore_options), 0, 0, NULL, NULL}
+
+/* nbcore_evaluate with options (NULL: as they begin), and with the scheme of a model that works on one (others: NULL).
+ * Statuses as of nbcore_evaluate; NBCORE_EINTERRUPTED. */
+NBCORE_API nbcore_status nbcore_evaluate_with(const nbcore_model* model, nbcore_scheme* scheme, int64_t n,
+                                              const double* positions, const int* numbers, const double* cell,
+                                              const int* pbc, const nbcore_options* options, double* energy,
+                                              double* forces, double* virial, double* energies);
 
 /* Gives a scheme back. NULL is allowed. NBCORE_EARG. */
 NBCORE_API nbcore_status nbcore_scheme_free(nbcore_scheme* scheme);

@@ -3,12 +3,14 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <string_view>
 
 #include "base/error.hpp"
@@ -22,6 +24,8 @@ using namespace nbcore;
 
 thread_local char last_message[2048] = "";  // a fixed buffer: saying that memory is out must not need any
 thread_local int last_errno = 0;
+
+struct Interrupted {};  // by the caller's own function
 
 nbcore_status fail(nbcore_status status, const char* text) {
   std::strncpy(last_message, text, sizeof last_message - 1);
@@ -52,6 +56,8 @@ template <class F> nbcore_status guarded(F f) noexcept {
   } catch (const IoError& e) {
     last_errno = e.code;
     return fail(NBCORE_EIO, e.what());
+  } catch (const Interrupted&) {
+    return fail(NBCORE_EINTERRUPTED, "interrupted");
   } catch (const std::bad_alloc&) {
     return fail(NBCORE_EMEMORY, "out of memory");
   } catch (const std::exception& e) {
@@ -78,19 +84,10 @@ struct Model {
   double skin = 0.5, max_bytes = 0;
   std::int64_t searches = 0;
 
-  Result compute(const Structure& s, int threads) {
-    std::unique_ptr<VerletList> list;
-    double asked = 0, bytes = 0;
-    {
-      const std::lock_guard lock(guard);
-      auto best = std::find_if(lists.begin(), lists.end(),
-                               [&](const auto& kept) { return kept->n_atoms() == s.positions.size(); });
-      if (best == lists.end() && !lists.empty()) --best;
-      if (best != lists.end()) list = std::move(*best), lists.erase(best);
-      asked = skin, bytes = max_bytes;
-    }
-    if (!list) list = std::make_unique<VerletList>();
-    const std::int64_t before = list->searches();
+  int running = 0;  // calls
+
+  Result compute(const Structure& s, EvaluationOptions options) {
+    std::unique_ptr<VerletList> list = take(s.positions.size(), options);
     struct Return {  // after an error too
       Model& model;
       std::unique_ptr<VerletList>& list;
@@ -98,12 +95,25 @@ struct Model {
       ~Return() {
         const std::lock_guard lock(model.guard);
         model.searches += list->searches() - before;
-        model.lists.push_back(std::move(list));
+        model.lists.push_back(std::move(list)), --model.running;  // into room that take() has made
       }
-    } give_back{*this, list, before};
-    EvaluationOptions options = potential->defaults();
-    options.threads = threads, options.max_bytes = bytes, options.kept = list.get(), options.skin = asked;
+    } give_back{*this, list, list->searches()};
+    options.kept = list.get();
     return potential->compute(s, options);
+  }
+
+ private:
+  std::unique_ptr<VerletList> take(std::size_t n_atoms, EvaluationOptions& options) {
+    const std::lock_guard lock(guard);
+    options.skin = skin, options.max_bytes = max_bytes;
+    lists.reserve(lists.size() + static_cast<std::size_t>(running) + 1);
+    auto best = std::find_if(lists.begin(), lists.end(), [&](const auto& l) { return l->n_atoms() == n_atoms; });
+    if (best == lists.end() && !lists.empty()) --best;
+    std::unique_ptr<VerletList> list;
+    if (best == lists.end()) list = std::make_unique<VerletList>();
+    else list = std::move(*best), lists.erase(best);
+    ++running;
+    return list;
   }
 };
 
@@ -213,6 +223,14 @@ nbcore_status nbcore_species(const nbcore_model* model, int capacity, int* numbe
   });
 }
 
+nbcore_status nbcore_digest(const nbcore_model* model, char digest[65]) {
+  return guarded([&] {
+    const auto potential = find(model)->potential;
+    require(digest, "digest");
+    std::memcpy(digest, potential->digest().c_str(), potential->digest().size() + 1);
+  });
+}
+
 nbcore_status nbcore_set_precision(nbcore_model* model, int bits) {
   return guarded([&] {
     const auto potential = find(model)->potential;
@@ -251,11 +269,26 @@ nbcore_status nbcore_searches(const nbcore_model* model, int64_t* searches) {
 
 namespace {
 
+/// The options of a call, those that the caller leaves open from the model
+nbcore_options checked(const nbcore_options* given) {
+  nbcore_options options = NBCORE_OPTIONS;
+  if (given == nullptr) return options;
+  // callers of older releases have shorter ones, those of newer ones may ask for what is not known here
+  if (given->size < offsetof(nbcore_options, interrupt) || given->size > sizeof options)
+    throw InputError(message("options: size must be sizeof(nbcore_options), at most ", sizeof options, ", got ",
+                             given->size, "; begin with nbcore_options options = NBCORE_OPTIONS;"));
+  std::memcpy(&options, given, given->size);
+  if (options.precision != 0 && options.precision != 64 && options.precision != 32)
+    throw InputError(message("precision must be 64 or 32 bits, or 0 for that of the model, got ", options.precision));
+  return options;
+}
+
 nbcore_status evaluate(const nbcore_model* model, nbcore_scheme* scheme, bool with_scheme, int64_t n,
-                       const double* positions, const int* numbers, const double* cell, const int* pbc, int threads,
-                       double* energy, double* forces, double* virial, double* energies) {
+                       const double* positions, const int* numbers, const double* cell, const int* pbc,
+                       const nbcore_options* given, double* energy, double* forces, double* virial, double* energies) {
   return guarded([&] {
     const auto kept = find(model);
+    const nbcore_options options = checked(given);
     Structure s = structure(n, positions, numbers, cell, pbc);
     if (with_scheme) {
       const auto parts = find(schemes, scheme, "scheme");
@@ -264,11 +297,15 @@ nbcore_status evaluate(const nbcore_model* model, nbcore_scheme* scheme, bool wi
       parts->checked = true;
       s.scheme = std::shared_ptr<const CompositionScheme>(parts, &parts->scheme);
     }
-    const Result result = kept->compute(s, n_threads(threads));
-    if (!std::isfinite(result.energy)) throw NumericsError("the energy is not finite");
-    for (std::size_t i = 0; i < result.forces.size(); ++i)
-      for (const double f : result.forces[i])
-        if (!std::isfinite(f)) throw NumericsError(message("the force on atom ", i, " is not finite"));
+    EvaluationOptions how = kept->potential->defaults();
+    how.threads = n_threads(options.threads);
+    if (options.precision != 0) how.precision = options.precision == 64 ? Precision::float64 : Precision::float32;
+    std::optional<Watch> watch;
+    if (options.interrupt != nullptr)
+      watch.emplace([&] {
+        if (options.interrupt(options.interrupt_data) != 0) throw Interrupted();
+      });
+    const Result result = kept->compute(s, how);
     if (energy != nullptr) *energy = result.energy;
     for (std::size_t i = 0; i < result.forces.size() && forces != nullptr; ++i)
       for (int k = 0; k < 3; ++k) forces[3 * i + k] = result.forces[i][k];
@@ -282,13 +319,25 @@ nbcore_status evaluate(const nbcore_model* model, nbcore_scheme* scheme, bool wi
 nbcore_status nbcore_evaluate(const nbcore_model* model, int64_t n, const double* positions, const int* numbers,
                               const double* cell, const int* pbc, int threads, double* energy, double* forces,
                               double* virial, double* energies) {
-  return evaluate(model, nullptr, false, n, positions, numbers, cell, pbc, threads, energy, forces, virial, energies);
+  nbcore_options options = NBCORE_OPTIONS;
+  options.threads = threads;
+  return evaluate(model, nullptr, false, n, positions, numbers, cell, pbc, &options, energy, forces, virial, energies);
 }
 
 nbcore_status nbcore_evaluate_scheme(const nbcore_model* model, nbcore_scheme* scheme, int64_t n,
                                      const double* positions, const int* numbers, const double* cell, const int* pbc,
                                      int threads, double* energy, double* forces, double* virial, double* energies) {
-  return evaluate(model, scheme, true, n, positions, numbers, cell, pbc, threads, energy, forces, virial, energies);
+  nbcore_options options = NBCORE_OPTIONS;
+  options.threads = threads;
+  return evaluate(model, scheme, true, n, positions, numbers, cell, pbc, &options, energy, forces, virial, energies);
+}
+
+nbcore_status nbcore_evaluate_with(const nbcore_model* model, nbcore_scheme* scheme, int64_t n, const double* positions,
+                                   const int* numbers, const double* cell, const int* pbc,
+                                   const nbcore_options* options, double* energy, double* forces, double* virial,
+                                   double* energies) {
+  return evaluate(model, scheme, scheme != nullptr, n, positions, numbers, cell, pbc, options, energy, forces, virial,
+                  energies);
 }
 
 nbcore_status nbcore_scheme_new(int64_t n_atoms, nbcore_scheme** scheme) {

@@ -230,7 +230,7 @@ void check_beginning(std::string_view beginning, std::uint64_t size) {
   if (length % 8 != 0) throw ModelFileError("damaged: its header's length is no multiple of 8");
 }
 
-void check_digest(std::string_view bytes) {
+std::string check_digest(std::string_view bytes) {
   const auto digest = opening_value(bytes.substr(8, 256), "sha256");
   if (digest.size() != digest_digits) throw ModelFileError("damaged: no digest in the header");
   const auto at = static_cast<std::size_t>(digest.data() - bytes.data());
@@ -239,11 +239,12 @@ void check_digest(std::string_view bytes) {
   sha.update(std::string(digest_digits, '0'));
   sha.update(bytes.substr(at + digest_digits));
   if (sha.hex() != digest) throw ModelFileError("damaged or truncated: its contents do not match its SHA-256 digest");
+  return std::string(digest);
 }
 
 ModelFile read(FileBytes bytes) {
   check_beginning(bytes.view().substr(0, 512), bytes.size);
-  check_digest(bytes.view());
+  std::string digest = check_digest(bytes.view());
   const std::uint64_t length = header_length(bytes.view());
   const std::string_view text = bytes.view().substr(8, length);
   Json header;
@@ -262,7 +263,8 @@ ModelFile read(FileBytes bytes) {
   if ((bytes.size - 8 - length) % 8 != 0)
     throw ModelFileError(message("damaged: its arrays end within a number, at byte ", bytes.size));
   const std::span<double> data{bytes.words.get() + 1 + length / 8, (bytes.size - 8 - length) / 8};
-  ModelFile file{std::move(metadata["description"].get_ref<std::string&>()), list_tensors(header, data), bytes.words};
+  ModelFile file{std::move(metadata["description"].get_ref<std::string&>()), list_tensors(header, data),
+                 std::move(digest), bytes.words};
   try {
     check_json(file.description);
   } catch (const ModelFileError& e) {

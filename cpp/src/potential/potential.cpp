@@ -117,7 +117,7 @@ Potential::Potential(const std::string& text, const ModelFile* file)
   }
   cutoff_ = network_->cutoff();
   network_->each_radial_network([&](auto&&...) { has_radial_networks_ = true; });
-  if (file) read_parameters(*file);
+  if (file) read_parameters(*file), digest_ = file->digest;
   else parameters_.assign(network_->n_parameters(), 0.0);
   auto json = std::make_unique<Json>(nlohmann::json::parse(text));
   for (const char* entry : {"scale", "E0s", "offsets", "spreads"}) json->value.erase(entry);
