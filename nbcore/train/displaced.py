@@ -15,8 +15,8 @@ def displaced(potential, structures, seed: int = 0) -> list:
     """Copies without labels, every atom moved at random by a twentieth of the distance to its nearest neighbour.
 
     A small cell is repeated until its periods reach the cutoff: the image of an atom moves as it does itself, so that a
-    displaced cell of one atom would be a perfect crystal still. Where a scheme or labels say what belongs together the
-    cell stays as it is. Where even the nearest atoms stand close to the cutoff everything is drawn together.
+    displaced cell of one atom would be a perfect crystal still. Where parts go by a scheme or labels the cell stays as
+    it is. Where even the nearest atoms stand close to the cutoff everything is drawn together.
     The same seed gives the same copies.
 
     >>> copies = displaced(potential, structures)
@@ -27,6 +27,8 @@ def displaced(potential, structures, seed: int = 0) -> list:
 
 def _displaced(potential, s, random):
     s = dataclasses.replace(s, energy=None, forces=None, stress=None, outputs={}, weight=1.0)
+    if not potential.has_parts:  # then nothing reads these
+        s = dataclasses.replace(s, scheme=None, labels={})
     if np.any(s.pbc) and s.scheme is None and not s.labels:
         s = _repeated(s, potential.cutoff)
     nearest = _nearest(s, potential.cutoff)

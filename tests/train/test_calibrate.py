@@ -55,6 +55,9 @@ TRIMER = Atoms("Cu3", [[0, 0, 0], [2.4, 0, 0], [1, 2.2, 0]])
 
 PARAMETERS = np.linspace(3.4, 3.9, 6)
 DEGENERATE = {
+    "one atom in a cell, labels nobody reads": [
+        labelled(fcc(a, False), labels={"tag": np.zeros(1, int)}) for a in PARAMETERS
+    ],
     "equation of state, one atom in a cell": [labelled(fcc(a, cubic=False)) for a in PARAMETERS],
     "equation of state, cubic cells": [labelled(fcc(a)) for a in PARAMETERS],
     "a perfect crystal": [labelled(fcc())],
