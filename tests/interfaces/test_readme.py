@@ -1,5 +1,6 @@
 """Every block of the README runs as its reader runs it: in a clone without compiled libraries, by plain python."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,7 +13,6 @@ ROOT = Path(__file__).resolve().parents[2]
 INSTALLS = ("pip ",)
 #: Trainings that take longer than the tests may: with fewer epochs
 SHORTER = {
-    "nbcore train examples/molecule/train.toml": "--set training.max_epochs=8",
     "nbcore train train.toml": "--set training.max_epochs=2",
 }
 
@@ -46,6 +46,12 @@ def as_tested(language, text):
     return "\n".join(lines) + "\n"
 
 
+def table(text):
+    """name of a set -> its numbers, from the last table of errors in a text."""
+    rows = re.findall(r"^ +(train|valid|test_300K|test_800K|scan) +([\d. ]+)$", text, re.MULTILINE)
+    return {name: [float(x) for x in numbers.split()] for name, numbers in rows[-5:]}
+
+
 @pytest.mark.slow
 def test_every_block_runs(clone, tmp_path):
     """One after the other, each by a shell or a Python of its own; what one leaves, later ones use."""
@@ -55,10 +61,17 @@ def test_every_block_runs(clone, tmp_path):
         if language:
             assert language in ("sh", "python"), f"who runs a block in {language}?"
             shell.run(clone, language, as_tested(language, text))
+            if "nbcore train examples/molecule/train.toml" in text:
+                trained = table((clone / "molecule" / "train.log").read_text())
             ran.append(text)
+        elif "test_300K" in text:
+            shown = table(text)
     assert len(ran) >= 7
     for name in ("molecule/molecule.nbcore", "molecule/report.html", "small.nbcore", "energy", "train.toml"):
         assert (clone / name).exists(), name
+    assert shown.keys() == trained.keys() and len(shown) == 5
+    for name, numbers in shown.items():  # within 3 %, as the README says, and one of the last digit
+        assert trained[name] == pytest.approx(numbers, rel=0.03, abs=0.1), name
 
 
 def test_python_blocks_run(clone, tmp_path):
