@@ -1,4 +1,4 @@
-"""The battery that every gate passes, found by name (VERIFICATION G2, G3, D1-D3). A new gate needs an entry in
+"""The battery that every gate passes, found by name. A new gate needs an entry in
 gate_examples.EXAMPLES and nothing here."""
 
 from dataclasses import dataclass, replace
@@ -115,7 +115,7 @@ def rotate(state, parts, n, R, inversion):
 
 
 def test_covariance(case):
-    """G2: gate(D psi, R r) = D gate(psi, r), for improper rotations too where parity is tracked."""
+    """Gate(D psi, R r) = D gate(psi, r), for improper rotations too where parity is tracked."""
     out = case.forward()
     for k, R in enumerate(rotations()):
         inversion = case.example.parity == "o3" and k % 2 == 1
@@ -128,7 +128,7 @@ def test_covariance(case):
 
 
 def test_order_of_edges_and_nodes(case):
-    """G3: edges in any order; nodes of one species may change places, and nothing else changes."""
+    """Edges in any order; nodes of one species may change places, and nothing else changes."""
     rng = np.random.default_rng(3)
     out = case.forward()
     species, parent, child = (np.array(a) for a in case.edges)
@@ -160,7 +160,7 @@ def test_nodes_do_not_hear_strangers(case):
 
 
 def test_adjoint_of_the_tangent(case):
-    """D1, D3: <out_bar, out_dot> = <in_bar, in_dot> + <r_bar, r_dot>; the tangents come from dual lanes."""
+    """<out_bar, out_dot> = <in_bar, in_dot> + <r_bar, r_dot>; the tangents come from dual lanes."""
     out, out_dot = case.forward_dual()
     close(case.forward(), out, 1e-13)
     inputs_bar, r_bar, _ = case.adjoint()
@@ -178,7 +178,7 @@ def test_tangents(case):
 
 
 def test_adjoint_of_parameters(case):
-    """D2: outputs are polynomials in the weights, so that five points give their derivative exactly; not so of radial
+    """Outputs are polynomials in the weights, so that five points give their derivative exactly; not so of radial
     networks."""
     theta_dot = np.random.default_rng(5).standard_normal(case.run.n_parameters)
     theta_bar = case.adjoint()[2]

@@ -1,4 +1,4 @@
-"""density against its formula: A[lm][z n] = scale sum_j Y_lm(r_j) B_n(|r_j|), children of species z (G1, G4)."""
+"""density against its formula: A[lm][z n] = scale sum_j Y_lm(r_j) B_n(|r_j|), children of species z."""
 
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ def test_all_species_together():
 
 
 def test_scaling_law():
-    """G4: with inverse powers term s grows like lambda^(1-s) when all is lambda times as large."""
+    """With inverse powers term s grows like lambda^(1-s) when all is lambda times as large."""
     r = neighbourhood(np.random.default_rng(2), 9, 4.0)
 
     def sums(scale):

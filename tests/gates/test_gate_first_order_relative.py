@@ -1,4 +1,4 @@
-"""first_order_relative against the sum over pairs written out, and eq. (12) of the paper (G1, G4)."""
+"""first_order_relative against the sum over pairs written out, and eq. (12) of the paper."""
 
 import itertools
 

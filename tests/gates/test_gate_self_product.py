@@ -1,4 +1,4 @@
-"""self_product against chains of products written out: values, and the space that correlation 3 spans (G1)."""
+"""self_product against chains of products written out: values, and the space that correlation 3 spans."""
 
 import numpy as np
 import pytest

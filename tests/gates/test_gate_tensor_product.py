@@ -1,4 +1,4 @@
-"""tensor_product against the outer product followed by Clebsch-Gordan coefficients (G1)."""
+"""tensor_product against the outer product followed by Clebsch-Gordan coefficients."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""zeroth_order against the sum over children written out, and eqs. (10) and (11) of the paper (G1, G4)."""
+"""zeroth_order against the sum over children written out, and eqs. (10) and (11) of the paper."""
 
 import itertools
 
@@ -189,7 +189,7 @@ def _parts(run, group):
 
 
 def test_scaling_law(paper):
-    """G4: lambda^(1-s) for eq. (10), lambda^(2-2s) for eq. (11)."""
+    """lambda^(1-s) for eq. (10), lambda^(2-2s) for eq. (11)."""
     n, psi, r, run, out = paper
     state = np.concatenate([x.ravel() for x in psi.values()])
     scale = 1.3

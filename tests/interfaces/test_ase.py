@@ -1,4 +1,4 @@
-"""NBCoreCalculator in ASE: VERIFICATION I1, I2."""
+"""NBCoreCalculator in ASE: results, units, caches, errors."""
 
 import copy
 import pickle

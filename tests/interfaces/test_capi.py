@@ -1,4 +1,4 @@
-"""The C ABI: a C program computes what Python computes, every status is reached, nothing crashes (VERIFICATION I7)."""
+"""The C ABI: a C program computes what Python computes, every status is reached, nothing crashes."""
 
 import ctypes
 import os

@@ -1,4 +1,4 @@
-"""Bad input to potentials and presets: the kind of error, and that its text says what and where (VERIFICATION B11)."""
+"""Bad input to potentials and presets: the kind of error, and that its text says what and where."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ GOOD = dict(positions=np.array([[0, 0, 0], [1.0, 0, 0.2], [0.1, 1.2, 0]]), speci
     ],
 )
 def test_bad_input(change, error, text):
-    """B11: an error that says what came; the potential is as good as before."""
+    """An error that says what came; the potential is as good as before."""
     potential = network("nbody-1")
     before = potential.compute(**GOOD)
     with pytest.raises(error, match=text):

@@ -1,4 +1,4 @@
-"""Model files that are intact as files and senseless as models (VERIFICATION F4): refused by name, at once."""
+"""Model files that are intact as files and senseless as models: refused by name, at once."""
 
 import copy
 import json

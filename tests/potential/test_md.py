@@ -1,4 +1,4 @@
-"""Dynamics: VERIFICATION M1, M3, M4 in short; runs that go on with the same bits; runs that stop in time."""
+"""Dynamics: conservation and temperatures in short; runs that go on with the same bits; runs that stop in time."""
 
 from dataclasses import replace
 

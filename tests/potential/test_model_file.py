@@ -1,4 +1,4 @@
-"""The model file: what is written is read, and whatever is damaged or hostile is refused (VERIFICATION F1-F4)."""
+"""The model file: what is written is read, and whatever is damaged or hostile is refused."""
 
 import hashlib
 import json

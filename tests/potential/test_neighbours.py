@@ -1,4 +1,4 @@
-"""Neighbour list against a brute force over images, against ASE, and at the edges (VERIFICATION P1-P5, P9, N1-N3)."""
+"""Neighbour list against a brute force over images, against ASE, and at the edges."""
 
 import itertools
 

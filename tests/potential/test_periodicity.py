@@ -1,4 +1,4 @@
-"""Energies and forces under all that must not matter, at the cutoff and at the edges (VERIFICATION P2-P7, N1-N3)."""
+"""Energies and forces under all that must not matter, at the cutoff and at the edges."""
 
 import itertools
 
@@ -29,7 +29,7 @@ def assert_same(a, b, tolerance):
 
 @pytest.mark.parametrize("pbc", list(itertools.product([False, True], repeat=3)))
 def test_aperiodic_vectors_do_not_matter(potential, pbc):
-    """P2: exactly the same for zero, parallel and huge vectors along directions that are not periodic."""
+    """Exactly the same for zero, parallel and huge vectors along directions that are not periodic."""
     positions = FRACTIONS @ CELL
     expected = potential.compute(positions, SPECIES, CELL, pbc)
     for filling in (np.zeros((3, 3)), CELL[[1, 2, 0]], np.full((3, 3), 1e200)):
@@ -39,7 +39,7 @@ def test_aperiodic_vectors_do_not_matter(potential, pbc):
 
 
 def test_wrapping_does_not_matter(potential):
-    """P3: every atom moved by its own lattice vector."""
+    """Every atom moved by its own lattice vector."""
     rng = np.random.default_rng(0)
     expected = potential.compute(FRACTIONS @ CELL, SPECIES, CELL, True)
     for _ in range(5):
@@ -51,7 +51,7 @@ def test_wrapping_does_not_matter(potential):
 
 @pytest.mark.parametrize("fraction", [-5e-17, 1 - 1e-17, 1.0, -1e-300, -4e-52])
 def test_atom_on_a_face(potential, fraction):
-    """P3: a fraction that rounds to 0 or 1."""
+    """A fraction that rounds to 0 or 1."""
     on_face = FRACTIONS.copy()
     on_face[0] = 0
     expected = potential.compute(on_face @ CELL, SPECIES, CELL, True)
@@ -61,7 +61,7 @@ def test_atom_on_a_face(potential, fraction):
 
 @pytest.mark.parametrize("repeat", [(2, 1, 1), (1, 3, 2), (3, 3, 3)])
 def test_supercell(potential, repeat):
-    """P4: the energy multiplies, the forces are copied; the large ones are cut into blocks, the small one is not."""
+    """The energy multiplies, the forces are copied; the large ones are cut into blocks, the small one is not."""
     one = potential.compute(FRACTIONS @ CELL, SPECIES, CELL, True)
     n = int(np.prod(repeat))
     images = np.array(list(itertools.product(*map(range, repeat))))
@@ -73,7 +73,7 @@ def test_supercell(potential, repeat):
 
 
 def test_cell_much_smaller_than_the_cutoff(potential):
-    """P4: one atom, a cell of 0.4 times the cutoff (some 270 neighbours)."""
+    """One atom, a cell of 0.4 times the cutoff (some 270 neighbours)."""
     cell = 0.4 * CUTOFF * np.array([[1, 0, 0], [0.1, 1, 0], [0, -0.2, 1.1]])
     one = potential.compute([[0.3, 0.2, 0.1]], ["C"], cell, True)
     images = np.array(list(itertools.product(range(3), repeat=3))) @ cell
@@ -85,7 +85,7 @@ def test_cell_much_smaller_than_the_cutoff(potential):
 
 @pytest.mark.parametrize("change", [[[1, 2, 0], [0, 1, -1], [0, 0, 1]], [[1, 0, 0], [1, 1, 0], [0, 2, -1]]])
 def test_change_of_lattice_basis(potential, change):
-    """P5: determinant 1 and -1."""
+    """Determinant 1 and -1."""
     positions = FRACTIONS @ CELL
     a = potential.compute(positions, SPECIES, CELL, True)
     b = potential.compute(positions, SPECIES, np.array(change) @ CELL, True)
@@ -94,7 +94,7 @@ def test_change_of_lattice_basis(potential, change):
 
 
 def test_isolated_atoms(potential):
-    """P6: the sum of the references exactly, no force at all, the right shapes."""
+    """The sum of the references exactly, no force at all, the right shapes."""
     nothing = potential.compute(np.zeros((0, 3)), [])
     assert nothing.energy == 0.0 and nothing.forces.shape == (0, 3) and nothing.energies.shape == (0,)
     assert not nothing.virial.any()
@@ -114,7 +114,7 @@ def test_isolated_atoms(potential):
 @pytest.mark.parametrize("pair", list(itertools.combinations_with_replacement("HCO", 2)))
 @pytest.mark.parametrize("third", [False, True])
 def test_smooth_at_the_cutoff(potential, pair, third):
-    """P7: from half to 1.1 cutoffs no kink in the force; next to the cutoff it vanishes at least like the distance."""
+    """From half to 1.1 cutoffs no kink in the force; next to the cutoff it vanishes at least like the distance."""
     others = [[0.2, 1.3, 0.4]] if third else []
     species = [*pair, *["O"] * len(others)]
 
@@ -143,7 +143,7 @@ def test_smooth_at_the_cutoff(potential, pair, third):
 
 @pytest.mark.parametrize("distance", [0.0, 1e-300, 1e-160, 1e-8, 0.05])
 def test_atoms_on_top_of_each_other(potential, distance):
-    """N1: both atoms and their distance, never NaN."""
+    """Both atoms and their distance, never NaN."""
     positions = np.vstack([FRACTIONS @ CELL, FRACTIONS[1] @ CELL + [0, 0, distance]])
     with pytest.raises(NumericsError, match="atoms 1 and 4"):
         potential.compute(positions, [*SPECIES, "H"], CELL, True)
@@ -163,7 +163,7 @@ def test_atoms_on_top_of_each_other(potential, distance):
     ],
 )
 def test_refused_before_anything_runs(potential, change, text):
-    """N2: and the potential is as good as before."""
+    """And the potential is as good as before."""
     good = {"positions": FRACTIONS @ CELL, "species": SPECIES, "cell": CELL, "pbc": True}
     before = potential.compute(**good)
     with pytest.raises(InputError, match=text):
@@ -173,7 +173,7 @@ def test_refused_before_anything_runs(potential, change, text):
 
 @pytest.mark.parametrize("shift", [1e3, 1e6, 1e9])
 def test_far_from_the_origin(potential, shift):
-    """N3: differences are formed before anything is rounded."""
+    """Differences are formed before anything is rounded."""
     positions = FRACTIONS @ CELL
     near = potential.compute(positions, SPECIES)
     far = potential.compute(positions + shift, SPECIES)

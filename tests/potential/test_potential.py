@@ -1,5 +1,7 @@
-"""Whole networks: symmetry, conservation, the virial, threads and blocks, files and copies (VERIFICATION G5-G7, D4-D8,
-T1). Periodicity, the cutoff and refused structures are in test_periodicity.py."""
+"""Whole networks: symmetry, conservation, the virial, threads and blocks, files and copies.
+
+Periodicity, the cutoff and refused structures are in test_periodicity.py.
+"""
 
 import copy
 import itertools
@@ -41,7 +43,7 @@ def size(r):
 
 
 def test_rotation_translation_permutation(potential):
-    """G5: energies stay, forces turn like vectors, virials like tensors."""
+    """Energies stay, forces turn like vectors, virials like tensors."""
     rng = np.random.default_rng(1)
     for x, species, cell, pbc in structures():
         r = potential.compute(x, species, cell, pbc)
@@ -61,7 +63,7 @@ def test_rotation_translation_permutation(potential):
 
 @pytest.mark.parametrize("name", list(NETWORKS))
 def test_mirror_images(name):
-    """G6: equal energies with parity "o3" to rounding; with "so3" chiral molecules differ from their mirror images."""
+    """Equal energies with parity "o3" to rounding; with "so3" chiral molecules differ from their mirror images."""
     potential = network(name)
     x, species = molecule(np.random.default_rng(2), 9)
     r, mirrored = potential.compute(x, species), potential.compute(-x, species)
@@ -74,7 +76,7 @@ def test_mirror_images(name):
 
 
 def test_sums(potential):
-    """G7: atoms add up; no net force; two copies far apart are independent; a list is its members, bit by bit."""
+    """Atoms add up; no net force; two copies far apart are independent; a list is its members, bit by bit."""
     for x, species, cell, pbc in structures():
         r = potential.compute(x, species, cell, pbc)
         assert abs(r.energies.sum() - r.energy) < 1e-12 * size(r)
@@ -90,7 +92,7 @@ def test_sums(potential):
 
 
 def assert_conservative(potential, x, species, cell=None, pbc=False, h=0.02, tolerance=1e-9, directions=None):
-    """D4: along random directions of all atoms, F v = -dE/dt of x + t v."""
+    """Along random directions of all atoms, F v = -dE/dt of x + t v."""
     rng = np.random.default_rng(6)
     r = potential.compute(x, species, cell, pbc)
     assert np.all(np.isfinite(r.forces))
@@ -107,7 +109,7 @@ def test_forces_are_the_gradient(potential):
 
 @pytest.mark.parametrize("name", ["nbody", "kondor"])
 def test_forces_component_by_component(name):
-    """D4: every atom and component, for a molecule and a crystal."""
+    """Every atom and component, for a molecule and a crystal."""
     potential = network(name)
     for x, species, cell, pbc in itertools.islice(structures(7), 2 if name == "nbody" else 1):
         directions = np.eye(x.size).reshape(-1, *x.shape)
@@ -116,7 +118,7 @@ def test_forces_component_by_component(name):
 
 @pytest.mark.parametrize("l_harmonics", range(11))
 def test_forces_for_every_l(l_harmonics):
-    """D4: kernels are instantiated by size; each l is another one."""
+    """Kernels are instantiated by size; each l is another one."""
     l_states = min(l_harmonics, 4)
     potential = nbcore.presets.nbody(
         species=SYMBOLS, cutoff=3.2, channels=3, l_harmonics=l_harmonics, l_states=l_states, correlation=2, n_radial=3
@@ -139,7 +141,7 @@ DEGENERATE = {
 
 @pytest.mark.parametrize("geometry", list(DEGENERATE))
 def test_degenerate_geometries(potential, geometry):
-    """D5: bonds exactly on the axes, chains, planes, full symmetry, an atom exactly at the cutoff."""
+    """Bonds exactly on the axes, chains, planes, full symmetry, an atom exactly at the cutoff."""
     x = DEGENERATE[geometry]
     species = [SYMBOLS[k % 2] for k in range(len(x))]
     # envelopes are only C2 at the cutoff: differences converge slowly there
@@ -157,7 +159,7 @@ def test_degenerate_geometries(potential, geometry):
 
 @pytest.mark.parametrize("name", ["nbody", "kondor"])
 def test_perfect_crystal_has_no_forces(name):
-    """D5: fcc and diamond by symmetry."""
+    """Fcc and diamond by symmetry."""
     potential = network(name)
     fcc = 1.9 * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0.0]])
     for basis in ([[0, 0, 0]], [[0, 0, 0], [0.95, 0.95, 0.95]]):
@@ -168,7 +170,7 @@ def test_perfect_crystal_has_no_forces(name):
 
 
 def test_virial(potential):
-    """D6: -dE/d(strain), nine components, positions and cell strained together; symmetric; stress as in ASE."""
+    """-dE/d(strain), nine components, positions and cell strained together; symmetric; stress as in ASE."""
     for x, species, cell, pbc in structures(8):
         r = potential.compute(x, species, cell, pbc)
         scale = max(size(r), np.abs(r.virial).max())
@@ -206,7 +208,7 @@ def test_virial_component_by_component():
 
 
 def test_second_derivatives_are_symmetric():
-    """D8: the Jacobian of the forces by differences has no antisymmetric part."""
+    """The Jacobian of the forces by differences has no antisymmetric part."""
     potential = network("nbody")
     x, species = molecule(np.random.default_rng(12), 5)
 
@@ -224,7 +226,7 @@ def big(n=150, seed=13):
 @pytest.mark.parametrize("name", ["nbody", "nbody-1", "nbody-3", "kondor", "cormorant"])
 @pytest.mark.parametrize("n", [9, 64, 65, 200])
 def test_any_number_of_threads_gives_the_same_bits(name, n):
-    """T1: one block (up to 64 atoms) and several."""
+    """One block (up to 64 atoms) and several."""
     potential = network(name)
     x, species = big(n)
     one = potential.compute(x, species, threads=1)
@@ -260,7 +262,7 @@ def test_one_block_against_several(name, periodic):
 
 
 def test_many_callers_at_once():
-    """T2: threads of the caller share one potential; each gets the bits it would have got alone."""
+    """Threads of the caller share one potential; each gets the bits it would have got alone."""
     potential = network("nbody")
     inputs = [big(n, seed=n) for n in (3, 17, 40, 80)]
     expected = [potential.compute(*s, threads=1) for s in inputs]
@@ -367,7 +369,7 @@ def test_gains_survive_the_file(tmp_path):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_parameters_that_are_no_numbers(value, tmp_path):
-    """N2: never written to a file, never a silent energy."""
+    """Never written to a file, never a silent energy."""
     potential = network("nbody")
     potential.parameters[3] = value
     with pytest.raises(InputError, match="finite"):

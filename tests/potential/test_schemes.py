@@ -1,5 +1,4 @@
-"""Networks over composition schemes: exact derivatives, symmetries, and schemes that do not hold together (D, G of
-VERIFICATION)."""
+"""Networks over composition schemes: exact derivatives, symmetries, and schemes that do not hold together."""
 
 import numpy as np
 import pytest
@@ -84,7 +83,7 @@ CASES = {name: (structure, scheme) for name, structure, scheme in cases()}
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("parity", ["o3", "so3"])
 def test_forces_and_virial(name, parity):
-    """D1, D4: along random displacements and strains, through positions of parts and of parts of parts."""
+    """Along random displacements and strains, through positions of parts and of parts of parts."""
     potential, ((x, species, cell, pbc), scheme) = network(parity), CASES[name]
     r = potential.compute(x, species, cell, pbc, scheme=scheme)
     assert abs(r.energies.sum() - r.energy) < 1e-12 * max(1, abs(r.energy))
@@ -107,7 +106,7 @@ def test_forces_and_virial(name, parity):
 
 @pytest.mark.parametrize("name", CASES)
 def test_rotation_translation_permutation(name):
-    """G2, G3: any orthogonal matrix, a shift, atoms in another order with the scheme renumbered; parts in another."""
+    """Any orthogonal matrix, a shift, atoms in another order with the scheme renumbered; parts in another."""
     potential, ((x, species, cell, pbc), scheme) = network(), CASES[name]
     r = potential.compute(x, species, cell, pbc, scheme=scheme)
     rng = np.random.default_rng(3)
@@ -147,7 +146,7 @@ def labelled(name, seed):
 
 
 def test_loss_gradient():
-    """D9: every array of parameters, structures with different schemes in one batch."""
+    """Every array of parameters, structures with different schemes in one batch."""
     potential = network()
     training_set = TrainingSet(potential, [labelled(name, k) for k, name in enumerate(CASES)])
     loss = Loss(energy_weight=2.0, forces_weight=3.0, stress_weight=50.0)

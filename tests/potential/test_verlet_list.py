@@ -1,4 +1,4 @@
-"""Kept neighbour lists: along any trajectory the bits of fresh ones, and seldom a search (VERIFICATION P8)."""
+"""Kept neighbour lists: along any trajectory the bits of fresh ones, and seldom a search."""
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor

@@ -1,5 +1,5 @@
 """pqs_gates against eq. (6) written out: sums over tuples of children of Cartesian tensors and states, coupled tuple by
-tuple; the numbers of independent covariants (SYSTEMS A.1); and the special cases, eqs. (10) and (11)."""
+tuple; the numbers of independent covariants; and the special cases, eqs. (10) and (11)."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""A7 and A9: harmonics against integer polynomials, quadrature, SciPy; gradients; arrays of every kind."""
+"""Harmonics against integer polynomials, quadrature, SciPy; gradients; arrays of every kind."""
 # ruff: noqa: E741 (l is the name of angular momentum)
 
 import itertools

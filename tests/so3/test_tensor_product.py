@@ -1,4 +1,4 @@
-"""A10: the Clebsch-Gordan product of states of random types."""
+"""The Clebsch-Gordan product of states of random types."""
 # ruff: noqa: E741 (l is the name of angular momentum)
 
 import numpy as np

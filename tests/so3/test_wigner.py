@@ -1,4 +1,4 @@
-"""A5, A6, A8: Wigner matrices by independent routes, special rotations included."""
+"""Wigner matrices by independent routes, special rotations included."""
 # ruff: noqa: E741 (l is the name of angular momentum)
 
 import math

@@ -1,4 +1,4 @@
-"""`fit` and what is under it, with a real potential: learning sanity (C7), interruptions, what it leaves."""
+"""`fit` and what is under it, with a real potential: learning sanity, interruptions, what it leaves."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The exact gradient of losses on energies, forces and stresses (VERIFICATION D9, D10, G7, T1)."""
+"""The exact gradient of losses on energies, forces and stresses."""
 
 import os
 import subprocess
@@ -125,7 +125,7 @@ def test_every_class_of_parameters(name, kind):
 @pytest.mark.parametrize("term", ["energy", "forces", "stress"])
 @pytest.mark.parametrize("name", ["nbody", "kondor"])
 def test_every_term(name, term):
-    """D10: terms one by one, along a direction in all parameters; weights of zero leave nothing."""
+    """Terms one by one, along a direction in all parameters; weights of zero leave nothing."""
     potential, loss = network(name), LOSSES[term]
     training_set = TrainingSet(potential, structures())
     gradient = training_set.loss_and_gradient(loss=loss, threads=1).gradient
@@ -180,7 +180,7 @@ def test_mixed_derivative_of_the_stress():
 
 
 def test_readout_weights_exactly():
-    """D2: energies and forces are linear in the last weights of kondor, the loss a parabola: five points suffice."""
+    """Energies and forces are linear in the last weights of kondor, the loss a parabola: five points suffice."""
     potential, loss = network("kondor"), LOSSES["l2"]
     training_set = TrainingSet(potential, structures())
     gradient = training_set.loss_and_gradient(loss=loss, threads=1).gradient
@@ -192,7 +192,7 @@ def test_readout_weights_exactly():
 
 @pytest.mark.parametrize("name", ["nbody", "kondor"])
 def test_batch_is_the_mean_of_its_members(name):
-    """G7: nothing passes between structures; any order, any of them twice."""
+    """Nothing passes between structures; any order, any of them twice."""
     potential, loss = network(name), LOSSES["l2"]
     training_set = TrainingSet(potential, structures())
     single = [training_set.loss_and_gradient([k], loss, threads=1) for k in range(5)]
@@ -207,7 +207,7 @@ def test_batch_is_the_mean_of_its_members(name):
 
 @pytest.mark.parametrize("name", ["nbody", "nbody-3", "nbody-radial", "kondor", "cormorant"])
 def test_any_number_of_threads_gives_the_same_bits(name):
-    """T1: loss, gradient, predictions; structures that stay whole and such that are cut, also in one batch."""
+    """Loss, gradient, predictions; structures that stay whole and such that are cut, also in one batch."""
     rng = np.random.default_rng(5)
     data = [labelled(rng, *molecule(rng, int(n))) for n in rng.integers(2, 12, 17)]
     data += structures()
@@ -228,7 +228,7 @@ def test_any_number_of_threads_gives_the_same_bits(name):
 
 @pytest.mark.parametrize("name", ["nbody", "kondor"])
 def test_missing_labels_contribute_nothing(name):
-    """D10: exactly what a loss without these terms gives; without any label, zeros."""
+    """Exactly what a loss without these terms gives; without any label, zeros."""
     potential, data = network(name), structures()[:3]
 
     def gradient(change, loss):
@@ -259,7 +259,7 @@ def test_stress_of_a_slab_is_a_label():
 
 
 def test_atoms_alone():
-    """P6: isolated atoms and atoms without neighbours: finite gradients."""
+    """Isolated atoms and atoms without neighbours: finite gradients."""
     rng = np.random.default_rng(6)
     data = [labelled(rng, np.zeros((1, 3)), ["H"]), labelled(rng, 40.0 * np.eye(3), ["H", "C", "O"])]
     for name in ("nbody", "kondor"):
@@ -280,7 +280,7 @@ def test_gradient_follows_parameters_and_scale():
 
 
 def test_refusals():
-    """B11: unknown elements, losses that are none."""
+    """Unknown elements, losses that are none."""
     rng = np.random.default_rng(7)
     with pytest.raises(SpeciesError, match="He"):
         TrainingSet(network("nbody"), [labelled(rng, np.zeros((1, 3)), ["He"])])
