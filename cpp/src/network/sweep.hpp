@@ -134,6 +134,17 @@ template <class Real> class Sweep {
     else s.bar = system_->bar[slot].planes(), s.bar_rows = n, s.bar_node = block.first;
     return s;
   }
+  /// f(node of the block, its contribution to the energy without scale) for the readouts of a level
+  template <class F> void read_energies(int level, int block_index, Workspace<Real>& ws, F f) const {
+    each_readout(level, block_index, ws,
+                 [&](const State<Real>& e, int i, std::ptrdiff_t at) { f(i, e.own(0).value[at]); });
+  }
+  /// Adjoints of these contributions += seed, in tangent sweeps their tangents += seed
+  void seed_energies(int level, int block_index, Workspace<Real>& ws, double seed) const {
+    each_readout(level, block_index, ws, [&](const State<Real>& e, int, std::ptrdiff_t at) {
+      (tangent_ ? e.own_bar(0).dot : e.own_bar(0).value)[at] += Real(seed);
+    });
+  }
   /// After the adjoint of a level on all blocks: the adjoint of child k's states, summed over the blocks that wrote to
   /// it.
   void gather(int level, int child) const {
@@ -158,6 +169,14 @@ template <class Real> class Sweep {
   }
 
  private:
+  /// f(state, node of the block, where its scalar is) for the readouts of a level
+  template <class F> void each_readout(int level, int block_index, Workspace<Real>& ws, F f) const {
+    for (int slot : network_.readout()) {
+      if (network_.slots()[slot].level != level) continue;
+      const State<Real> e = state(slot, level, block_index, ws);
+      for (int i = 0; i < relation(level).blocks[block_index].n; ++i) f(e, i, std::ptrdiff_t(i) * e.layout->row(0));
+    }
+  }
   int n_slots() const { return int(network_.slots().size()); }
   const Network::Slot& slot_of(int slot) const { return network_.slots()[slot]; }
   const GateKernels<Real>& kernels(int slot) const { return *engine_.steps[slot].kernels; }

@@ -9,13 +9,7 @@ template <class Real> void ClosedSweep<Real>::forward() {
 
 template <class Real> void ClosedSweep<Real>::adjoint(double seed) {
   for (int level = network_.levels(); level >= 1; --level)
-    sweep_.adjoint(level, 0, Want{true, false}, nullptr, ws_, [&] {
-      for (int slot : network_.readout())
-        if (network_.slots()[slot].level == level) {
-          const State<Real> e = state(slot);
-          for (int i = 0; i < e.rows; ++i) e.bar.value[i * e.layout->row(0)] += Real(seed);
-        }
-    });
+    sweep_.adjoint(level, 0, Want{true, false}, nullptr, ws_, [&] { sweep_.seed_energies(level, 0, ws_, seed); });
 }
 
 template <class Real> void ClosedSweep<Real>::add_forces(std::vector<Vec3>& forces, Mat3& virial) {

@@ -18,6 +18,11 @@ template <class Real> class ClosedSweep {
   void forward();
   /// The state of a slot after forward
   State<Real> state(int slot) const { return sweep_.state(slot, network_.slots()[slot].level, 0, ws_); }
+  /// f(set, node, its contribution to the energy without scale)
+  template <class F> void read_energies(F f) const {
+    for (int level = 1; level <= network_.levels(); ++level)
+      sweep_.read_energies(level, 0, ws_, [&](int i, Real e) { f(network_.level(level).set, i, e); });
+  }
   /// Adjoints of the edges, all readouts seeded with the same number
   void adjoint(double seed);
   /// After it: added to the forces on the atoms, in the order of the user, and to the virial

@@ -21,11 +21,7 @@ template <class Real> void evaluate_closed(const Network& network, const Graph& 
   if (network.readout().empty()) return;
   std::vector<std::vector<double>> on_nodes;
   for (const NodeSet& set : graph.sets) on_nodes.emplace_back(set.n, 0.0);
-  for (int slot : network.readout()) {
-    const State<Real> e = sweep.state(slot);
-    std::vector<double>& energies = on_nodes[network.slots()[slot].set];
-    for (int i = 0; i < e.rows; ++i) energies[i] += scale * double(e.x.value[i * e.layout->row(0)]);
-  }
+  sweep.read_energies([&](int set, int i, Real e) { on_nodes[set][i] += scale * double(e); });
   for (std::size_t set = 0; set < graph.sets.size(); ++set)
     share_among_atoms(graph, int(set), on_nodes[set], to.energies);
   sweep.adjoint(-scale);

@@ -19,11 +19,7 @@ HessianProducts::HessianProducts(const Potential& potential, const Structure& s,
   sweep_.forward(Pass::plain, network_.levels() - 1, nothing);
   const double scale = potential.scales()->scale;
   sweep_.adjoint(of_edges, true, {}, nothing, [&](const BatchSweep::Place& place) {
-    for (int slot : network_.readout()) {
-      if (network_.slots()[slot].level != place.level) continue;
-      const State<double> e = place.state(slot);
-      for (int i = 0; i < place.graph_block().n; ++i) e.own_bar(0).value[i * e.layout->row(0)] -= scale;
-    }
+    place.sweep.seed_energies(place.level, place.block, place.ws, -scale);
   });
 }
 

@@ -84,14 +84,10 @@ template <class Real> void Levels<Real>::adjoint(int level, int b, Workspace<Rea
   const GraphBlock& block = relation.blocks[b];
   const int number = network_.level(level).relation;
   sweep_.adjoint(level, b, Want{true, false}, nullptr, ws, [&] {
-    for (int slot : network_.readout()) {
-      if (network_.slots()[slot].level != level || block.depth > 0) continue;
-      const State<Real> e = sweep_.state(slot, level, b, ws);
-      for (int i = 0; i < block.n; ++i) {
-        energies_[relation.parents][block.first + i] += scale_ * double(e.own(0).value[i * e.layout->row(0)]);
-        e.own_bar(0).value[i * e.layout->row(0)] -= Real(scale_);
-      }
-    }
+    if (block.depth > 0) return;
+    double* energies = energies_[relation.parents].data() + block.first;
+    sweep_.read_energies(level, b, ws, [&](int i, Real e) { energies[i] += scale_ * double(e); });
+    sweep_.seed_energies(level, b, ws, -scale_);
   });
   Vec3* own = on_nodes_[relation.parents].data() + block.first;
   if (graph_.coloured) {

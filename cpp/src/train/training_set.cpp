@@ -84,8 +84,7 @@ class TrainingSet::Group {
     const auto read = [&](const BatchSweep::Place& place) { read_block(place); };
     sweep_.forward(Pass::plain, network_.levels() - (has_energy ? 1 : 0), read);
     if (has_energy)
-      sweep_.adjoint(Want{true, false}, true, {}, read,
-                     [&](const auto& place) { seed_energy(place, -scale, nullptr); });
+      sweep_.adjoint(Want{true, false}, true, {}, read, [&](const auto& place) { seed_energy(place, -scale); });
     sweep_.each_member([&](int m) { losses(m, loss, weight, out, first + m); });
     if (buffers.empty()) return;
     if (!has_energy) {  // no derivative by positions in the loss: the plain sweep is enough
@@ -95,8 +94,7 @@ class TrainingSet::Group {
     }
     sweep_.forward(Pass::tangent, network_.levels() - 1, nothing);
     sweep_.adjoint(Want{false, true}, true, buffers, nothing, [&](const auto& place) {
-      const double a = weight * scale * seeds_[place.member].a;
-      seed_energy(place, 0, &a), seed_outputs(place, true, weight);
+      seed_energy(place, weight * scale * seeds_[place.member].a), seed_outputs(place, true, weight);
     });
   }
 
@@ -112,11 +110,7 @@ class TrainingSet::Group {
   void read_block(const BatchSweep::Place& place) {
     const GraphBlock& block = place.graph_block();
     double energy = 0;
-    for (int slot : network_.readout()) {
-      if (network_.slots()[slot].level != place.level) continue;
-      const State<double> e = place.state(slot);
-      for (int i = 0; i < block.n; ++i) energy += e.own(0).value[i * e.layout->row(0)];
-    }
+    place.sweep.read_energies(place.level, place.block, place.ws, [&](int, double e) { energy += e; });
     energies_[place.member][place.level - 1][place.block] = energy;
     for (std::size_t o = 0; o < network_.outputs().size(); ++o) {
       const Network::Output& output = network_.outputs()[o];
@@ -127,15 +121,8 @@ class TrainingSet::Group {
                     values_[place.member][o].data());
     }
   }
-  void seed_energy(const BatchSweep::Place& place, double seed, const double* seed_dot) const {
-    for (int slot : network_.readout()) {
-      if (network_.slots()[slot].level != place.level) continue;
-      const State<double> e = place.state(slot);
-      for (int i = 0; i < place.graph_block().n; ++i) {
-        e.own_bar(0).value[i * e.layout->row(0)] += seed;
-        if (seed_dot) e.own_bar(0).dot[i * e.layout->row(0)] += *seed_dot;
-      }
-    }
+  static void seed_energy(const BatchSweep::Place& place, double seed) {
+    place.sweep.seed_energies(place.level, place.block, place.ws, seed);
   }
   void seed_outputs(const BatchSweep::Place& place, bool dual, double weight) const {
     const GraphBlock& block = place.graph_block();
