@@ -2,7 +2,7 @@
 
 Operations are counted from the equations: a multiply-add is two, a multiplication alone one, and only non-zero
 coefficients count. Contracting the radial functions belongs to the gate, and so does what an adjoint computes again
-(radial weights, products of pairs). Dual sweeps, those of training, are given as multiples of the plain ones.
+(radial weights, products of pairs). Tangent sweeps, those of training, are given as multiples of the plain ones.
 """
 
 import numpy as np

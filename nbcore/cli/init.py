@@ -148,8 +148,8 @@ def _fit(args, sets, train, result, options):
     steps = max(1, round(0.9 * len(train) / batch))
     epochs = min(2000, max(50, _round(STEPS / steps)))
     fraction = 0.2 if len(train) < 50 else 0.1 if len(train) < 10000 else 0.05
-    name = args.name or _name(sets["train"])
     here = os.path.dirname(args.output) or "."
+    name = args.name or _free(_name(sets["train"]), here)
     relative = {role: [path_from(f, here) for f in files] for role, files in sets.items()}
     table = {"train": _one(relative["train"]), "valid": _one(relative["valid"]) if relative["valid"] else fraction}
     table |= {"test": relative["test"], **options}
@@ -212,6 +212,12 @@ def _description(result):
 
 def _one(files):
     return files[0] if len(files) == 1 else files
+
+
+def _free(name, here):
+    """The name, or another one where a folder that is no run has it: the user's data would lie among what is written."""
+    taken = os.path.join(here, name)
+    return f"{name}_potential" if os.path.exists(taken) and not os.path.exists(f"{taken}/config.toml") else name
 
 
 def _name(files):

@@ -15,7 +15,7 @@ class Sums:
         self.values.update(values or {})
 
     def add(self, structures, result) -> None:
-        """Adds a batch: result has the mean loss, and what was predicted for each structure (Evaluation)."""
+        """Adds a batch: result has the mean loss, and what was predicted for each structure (BatchResult)."""
         self.values["loss"] += result.loss * len(structures)
         self.values["n"] += len(structures)
         predicted = zip(result.energies, result.forces, result.stress, result.outputs, strict=True)

@@ -13,7 +13,7 @@ from nbcore.scheme import core_scheme
 from nbcore.train.loss import Loss
 
 
-class Evaluation(NamedTuple):
+class BatchResult(NamedTuple):
     """Loss, gradient and predictions of a batch, in its order."""
 
     loss: float  #: mean over the structures
@@ -90,9 +90,9 @@ class TrainingSet:
             raise NumericsError(f"the loss is not finite ({names})")
         if not self.potential.has_energy:
             energies, forces, stress, virials = ([None] * len(batch) for _ in range(4))
-        return Evaluation(value, gradient, energies, forces, stress, virials, losses, outputs)
+        return BatchResult(value, gradient, energies, forces, stress, virials, losses, outputs)
 
-    def loss_and_gradient(self, indices=None, loss: Loss | None = None, threads: int | None = None) -> Evaluation:
+    def loss_and_gradient(self, indices=None, loss: Loss | None = None, threads: int | None = None) -> BatchResult:
         """Loss and its exact gradient by all parameters, for the structures `indices` (all by default).
 
         The same bits for any number of threads. Raises NumericsError, naming structures, where something is not finite.
@@ -100,6 +100,6 @@ class TrainingSet:
         gradient = np.empty(len(self.potential.parameters))
         return self._evaluate(indices, loss or Loss(), threads, gradient)
 
-    def predict(self, indices=None, threads: int | None = None, loss: Loss | None = None) -> Evaluation:
+    def predict(self, indices=None, threads: int | None = None, loss: Loss | None = None) -> BatchResult:
         """Energies, forces, stresses (and the loss, no gradient) of the structures `indices`, all by default."""
         return self._evaluate(indices, loss or Loss(), threads, None)

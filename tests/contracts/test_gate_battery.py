@@ -172,7 +172,7 @@ def test_adjoint_of_the_tangent(case):
 
 
 def test_tangents(case):
-    """The tangent of the dual sweep is the derivative along the tangents of inputs and edges."""
+    """The tangent of the tangent sweep is the derivative along the tangents of inputs and edges."""
     _, out_dot = case.forward_dual()
     close_to_differences(out_dot, derivative(case.forward))
 
@@ -203,7 +203,7 @@ def test_wants_agree(case):
 
 
 def test_dual_adjoint(case):
-    """Dual sweeps of the adjoint: values as in the plain one, tangents the derivatives along all tangents."""
+    """Tangent sweeps of the adjoint: values as in the plain one, tangents the derivatives along all tangents."""
     inputs, r, theta = case.adjoint()
     case.forward_dual()
     bar = (case.out_bar, case.out_bar_dot)

@@ -74,7 +74,7 @@ CALLS = {
     "short tangent": lambda: ready(dual=True).forward(np.ones(6), [(np.ones(6), np.ones(5))]),
     "three tangents": lambda: ready(dual=True).forward(np.ones(6), [(np.ones(6),) * 3]),
     "short adjoint": lambda: after_forward().adjoint(np.ones(3)),
-    "edges and parameters of a dual sweep": lambda: after_forward(dual=True).adjoint(np.ones(4)),
+    "edges and parameters of a tangent sweep": lambda: after_forward(dual=True).adjoint(np.ones(4)),
     "species that descend": lambda: ready().set_graph([1, 0], [], [], np.zeros((0, 3))),
     "unknown species": lambda: ready().set_graph([0, 1], [], [], np.zeros((0, 3))),
     "edge to no node": lambda: ready().set_graph([0, 0], [0], [2], np.ones((1, 3))),

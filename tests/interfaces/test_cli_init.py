@@ -79,6 +79,15 @@ def test_paths_are_relative_to_the_file(folder):
     assert c.data.train == "../water_300K/train.xyz" and len(read_sets(c).train) == 54
 
 
+def test_a_run_does_not_lie_among_the_data(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    assert cli.main(["init", "water_300K/train.xyz"]) == 0
+    assert config.load("train.toml").name == "water_300K_potential"
+    (folder / "config.toml").write_text("")  # the folder of an earlier run keeps its name
+    assert cli.main(["init", "water_300K/train.xyz", "--output", "again.toml"]) == 0
+    assert config.load("again.toml").name == "water_300K"
+
+
 def test_crystals_get_a_cutoff_with_enough_neighbours(folder, capsys):
     generator = np.random.default_rng(0)
     cells = []

@@ -16,7 +16,7 @@
 // and in the end NB_GATE(name, summary), name being that of the file. CMake lists these lines, so that programs,
 // Python, model files and tests find the gate by its name.
 //
-// A dual sweep follows a plain one: the values of all states and of their adjoints are there already, a gate need not
+// A tangent sweep follows a plain one: the values of all states and of their adjoints are there already, a gate need not
 // write them (`put`); what it adds to the values of an input's adjoint is thrown away.
 #pragma once
 #include "gates/block.hpp"

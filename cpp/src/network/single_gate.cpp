@@ -182,7 +182,7 @@ template <class Real> void SingleGate<Real>::begin_adjoints(bool dual) {
 template <class Real> PlainArray SingleGate<Real>::forward(const std::vector<double>& parameters,
                                                            const std::vector<PlainArray>& inputs, bool dual) {
   if (!block_) throw InputError("the graph comes first: set_graph, then forward, then adjoint");
-  if (dual && !graph_dual_) throw InputError("a dual sweep needs a graph with tangents of r");
+  if (dual && !graph_dual_) throw InputError("a tangent sweep needs a graph with tangents of r");
   if (inputs.size() != x_.size())
     throw InputError(message("this gate has ", x_.size(), " inputs, got ", inputs.size()));
   if (std::int64_t(parameters.size()) != rule_->n_parameters())

@@ -14,7 +14,7 @@
 
 namespace nbcore {
 
-/// What goes in and comes out: values and, for dual sweeps, tangents (empty else).
+/// What goes in and comes out: values and, for tangent sweeps, tangents (empty else).
 struct PlainArray {
   std::vector<double> value, dot;
 };
@@ -35,7 +35,7 @@ template <class Real> class SingleGate {
   struct Adjoints {
     std::vector<PlainArray> inputs;
     PlainArray r;                    // [edge][3], where edges are wanted
-    std::vector<double> parameters;  // where parameters are wanted; of a dual sweep, the tangent
+    std::vector<double> parameters;  // where parameters are wanted; of a tangent sweep, the tangent
   };
   /// After forward with the same arguments. Once more: added to what is there.
   Adjoints adjoint(const PlainArray& output_bar, Want want, bool dual);

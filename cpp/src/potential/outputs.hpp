@@ -23,7 +23,7 @@ struct OutputContext {
 /// to[order[i]][width] = state of node i of a block
 template <class Real>
 void read_output(const State<Real>& state, int width, const std::int32_t* order, int n, double* to);
-/// Adjoint, in a dual sweep its tangent, += weight seeds[order[i]][width]
+/// Adjoint, in a tangent sweep its tangent, += weight seeds[order[i]][width]
 void seed_output(const State<double>& state, int width, const std::int32_t* order, int n, bool dual, double weight,
                  const double* seeds);
 

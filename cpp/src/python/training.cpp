@@ -85,7 +85,7 @@ void bind_training(py::module_& m) {
             Loss loss{&loss_kind(kind), delta, weights, {}};
             for (const auto& [weight, spread] : outputs_terms) loss.outputs.push_back({weight, spread});
             double* g = gradient ? own_memory(*gradient, "gradient", self.n_parameters()) : nullptr;
-            TrainingSet::Evaluation e;
+            TrainingSet::BatchResult e;
             {
               const Released nogil;
               e = self.evaluate(batch, loss, threads, g);

@@ -80,7 +80,7 @@ LossSeeds loss_of(const Loss& loss, const Labels& labels, double energy, const s
   return s;
 }
 
-double loss_of_output(const Loss& loss, Loss::Term term, const std::vector<double>& labels,
+double loss_of_output(const Loss& loss, Loss::OutputWeight term, const std::vector<double>& labels,
                       const std::vector<double>& y, int c, bool per_atom, std::size_t n, std::vector<double>& y_bar) {
   y_bar.clear();
   if (labels.empty() || term.weight == 0 || n == 0) return 0;

@@ -32,10 +32,10 @@ struct Loss {
   const LossKind* kind = &loss_kinds()[0];
   double delta = 0.01;
   std::vector<double> weights;  // as loss_terms
-  struct Term {
+  struct OutputWeight {
     double weight = 1, spread = 1;
   };
-  std::vector<Term> outputs;  // per output of the network
+  std::vector<OutputWeight> outputs;  // per output of the network
   double rho(double x) const { return kind->rho(x, delta); }
   double slope(double x) const { return kind->slope(x, delta); }
 };
@@ -76,7 +76,7 @@ LossSeeds loss_of(const Loss& loss, const Labels& labels, double energy, const s
 
 /// What an output y of c components adds to the loss of a structure of n atoms; y_bar: its derivative by y, empty where
 /// there is no label. y, labels: c numbers, or those of every atom (per_atom)
-double loss_of_output(const Loss& loss, Loss::Term term, const std::vector<double>& labels,
+double loss_of_output(const Loss& loss, Loss::OutputWeight term, const std::vector<double>& labels,
                       const std::vector<double>& y, int c, bool per_atom, std::size_t n, std::vector<double>& y_bar);
 
 }  // namespace nbcore

@@ -77,7 +77,7 @@ class TrainingSet::Group {
     }
   }
   /// The group's structures stand at `first` of `out`. weight: of a structure in the loss; buffers: of the gradient
-  void run(const Loss& loss, double weight, std::span<double* const> buffers, Evaluation& out, std::size_t first) {
+  void run(const Loss& loss, double weight, std::span<double* const> buffers, BatchResult& out, std::size_t first) {
     const double scale = scales_.scale;
     const bool has_energy = set_.potential_->has_energy();
     const auto nothing = [](const BatchSweep::Place&) {};
@@ -138,7 +138,7 @@ class TrainingSet::Group {
   }
 
   /// Energy, forces, outputs and loss of a structure after the plain sweep; the seeds of the second one
-  void losses(int m, const Loss& loss, double weight, Evaluation& out, std::size_t place) {
+  void losses(int m, const Loss& loss, double weight, BatchResult& out, std::size_t place) {
     const std::int64_t k = members_[m];
     const double of_outputs = outputs_loss(m, loss, out.outputs[place]);
     out.energies[place] = 0;
@@ -183,7 +183,7 @@ class TrainingSet::Group {
       const OutputContext context =
           set_.potential_->output_context(scales_, int(o), set_.structures_[k], set_.species_[k]);
       values.push_back(output_forward(context, std::move(values_[m][o])));
-      Loss::Term term = o < loss.outputs.size() ? loss.outputs[o] : Loss::Term();
+      Loss::OutputWeight term = o < loss.outputs.size() ? loss.outputs[o] : Loss::OutputWeight();
       term.weight *= set_.labels_[k].weight;
       total += loss_of_output(loss, term, set_.labels_[k].outputs[o], values[o], output.components, output.per_atom,
                               set_.species_[k].size(), y_bar);
@@ -239,10 +239,10 @@ std::vector<int> TrainingSet::structures_to_buffers(std::span<const std::int64_t
   return buffer_of;
 }
 
-TrainingSet::Evaluation TrainingSet::evaluate(std::span<const std::int64_t> batch, const Loss& loss, int threads,
-                                              double* gradient) {
+TrainingSet::BatchResult TrainingSet::evaluate(std::span<const std::int64_t> batch, const Loss& loss, int threads,
+                                               double* gradient) {
   const std::size_t n = batch.size();
-  Evaluation out;
+  BatchResult out;
   out.energies.resize(n), out.forces.resize(n), out.virials.resize(n), out.losses.resize(n);
   out.outputs.resize(n);
   for (std::int64_t k : batch)

@@ -20,7 +20,7 @@ class TrainingSet {
   TrainingSet(std::shared_ptr<Potential> potential, const std::vector<Structure>& structures,
               std::vector<Labels> labels, int max_block = 0);
 
-  struct Evaluation {
+  struct BatchResult {
     double loss = 0;
     std::vector<double> energies;                           // per structure, eV, E0 included
     std::vector<std::vector<Vec3>> forces;                  // eV/Angstrom
@@ -31,7 +31,7 @@ class TrainingSet {
   /// Loss of a batch, the mean over its structures. With a gradient (n_parameters numbers, overwritten) also
   /// dL/d(parameters). The same bits for any number of threads: how many buffers there are and what goes where depends
   /// on the batch alone, and buffers are summed pairwise. Calls at the same time wait for each other.
-  Evaluation evaluate(std::span<const std::int64_t> batch, const Loss& loss, int threads, double* gradient);
+  BatchResult evaluate(std::span<const std::int64_t> batch, const Loss& loss, int threads, double* gradient);
 
   /// Root mean square of every part of every slot over the structures of a batch, [slot][part]
   std::vector<std::vector<double>> slot_rms(std::span<const std::int64_t> batch);
