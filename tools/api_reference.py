@@ -10,7 +10,9 @@ import re
 import sys
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parent.parent / "docs" / "api"
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "docs" / "api"
+sys.path.insert(0, str(ROOT))  # these sources, whatever is installed
 MODULES = ["nbcore"] + [
     f"nbcore.{name}" for name in "ase data errors evaluator gates paths presets results so3 train".split()
 ]  # fmt: skip

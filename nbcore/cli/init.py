@@ -215,7 +215,7 @@ def _one(files):
 
 
 def _free(name, here):
-    """The name, or another one where a folder that is no run has it: the user's data would lie among what is written."""
+    """The name, or another one where a folder that is no run has it: data should not lie among what is written."""
     taken = os.path.join(here, name)
     return f"{name}_potential" if os.path.exists(taken) and not os.path.exists(f"{taken}/config.toml") else name
 
