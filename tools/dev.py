@@ -159,6 +159,7 @@ def headers():
     flags += ["-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-Wno-ignored-attributes", "-Wno-psabi", "-fopenmp"]
     cxx, cc = os.environ.get("CXX", "c++"), os.environ.get("CC", "cc")
     ours = [*cxx.split(), "-std=c++20", "-march=native", '-DNBCORE_KERNEL_SET="native"', "-x", "c++"]
+    ours.append("-fvisibility=hidden")  # as the build has it for pybind11's types
     jobs = [(path, ours) for path in cpp_files() if path.suffix == ".hpp"]
     abi = ROOT / "cpp/include/nbcore/nbcore.h"
     jobs += [(abi, [*cc.split(), "-std=c99", "-pedantic", "-x", "c"])]
