@@ -192,11 +192,15 @@ def write_predictions(paths, sets, force=False):
 
 
 def write_frames(path, frames, force=False):
-    """Labels as REF_energy, REF_forces, REF_dipole; predictions as nbcore_energy, nbcore_energies and so on."""
+    """Labels as REF_energy, REF_forces, REF_dipole; predictions as nbcore_energy, nbcore_energies and so on.
+
+    Weights and constraints stay with their structures.
+    """
     import numpy as np
     from ase import Atoms
     from ase.io import write
 
+    from nbcore.data.constraints import constraints_of
     from nbcore.data.structure import one_per_atom
 
     with replacing(path, "w", PREDICTIONS, force) as f:
@@ -204,6 +208,10 @@ def write_frames(path, frames, force=False):
             atoms = Atoms(s.numbers, positions=s.positions, cell=s.cell, pbc=s.pbc)
             atoms.info["writer"] = PREDICTIONS.mark.decode()
             atoms.info["config_type"] = s.config_type
+            if s.weight != 1:
+                atoms.info["weight"] = s.weight
+            if s.fixed is not None:
+                atoms.set_constraint(constraints_of(s.fixed))
             for name, value in (("REF_energy", s.energy), ("nbcore_energy", r.energy)):
                 if value is not None:
                     atoms.info[name] = float(value)

@@ -9,6 +9,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 
 from nbcore.data import units
+from nbcore.data.constraints import fixed_components
 from nbcore.data.extxyz import finite
 from nbcore.data.structure import Structure, location
 from nbcore.errors import InputError
@@ -133,6 +134,7 @@ class Keys:
     kind: str = ""  # of the energies, see FileReading
     unused: Counter = field(default_factory=Counter)
     asymmetry: dict[str, tuple[float, str]] = field(default_factory=dict)  # of outputs: the largest, where
+    not_held: Counter = field(default_factory=Counter)  # kinds of constraints that a Structure cannot keep
 
     def put(self, label: str, key: str | None) -> None:
         """Takes note of the key of a label."""
@@ -231,6 +233,7 @@ def structure_of(frame: Frame, keys: Keys, options: Options) -> Structure:
             if key not in ("positions", "momenta", "masses", keys.forces) and a.dtype.kind == "f"
         },
         labels=labels_of({key: a for key, a in frame.atoms.arrays.items() if key not in NOT_LABELS}),
+        fixed=_fixed(frame, keys),
     )
     for name, key in keys.outputs.items():
         if frame.values.get(key) is not None:
@@ -244,6 +247,17 @@ def structure_of(frame: Frame, keys: Keys, options: Options) -> Structure:
         for key in (keys.stress, keys.virial):
             keys.unused[key] += key in frame.values
     return structure
+
+
+def _fixed(frame, keys):
+    """The components that the constraints of a frame hold; kinds that cannot be kept are noted."""
+    if not frame.atoms.constraints:
+        return None
+    try:
+        return fixed_components(frame.atoms)
+    except InputError:
+        keys.not_held[", ".join(sorted({type(c).__name__ for c in frame.atoms.constraints}))] += 1
+        return None
 
 
 def _weight(frame):

@@ -85,6 +85,11 @@ def read(paths, *, isolated_atoms=(), config_type_weights=None, require=None, na
                     f"{label} is not quite symmetric, by up to {off:.2g} ({where}); its symmetric part is used."
                 )
             reading.files.append(FileReading(file, len(here) - len(alone), len(alone), format, labels, found.kind))
+            for kinds, count in found.not_held.items():
+                reading.remarks.append(
+                    f"{file}: the constraints of {count} frame{'s' * (count > 1)} are not kept ({kinds}). Training "
+                    "does not look at constraints; md and relax refuse these."
+                )
             for key, count in found.unused.items():
                 if count and key:
                     reading.remarks.append(

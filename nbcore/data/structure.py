@@ -20,6 +20,7 @@ class Structure:
     the cell, tension positive as in ASE; outputs: covariant labels by name, Cartesian, in their own unit: {"dipole":
     (3,)}; labels: {name: (N,) integers or texts} of the atoms, molecules they belong to, say; leaves: {name: (N, 2l+1,
     channels)} leaf states, for networks that read some; scheme: a composition scheme, for networks that work on one;
+    fixed: (N, 3) booleans, components that dynamics and relaxation hold, or None; learning does not look at them;
     file, frame (from 0) and line (from 1) say where it was read.
 
     >>> Structure(np.zeros((1, 3)), np.array([1])).formula
@@ -42,6 +43,7 @@ class Structure:
     labels: dict[str, np.ndarray] = field(default_factory=dict)
     leaves: dict[str, np.ndarray] = field(default_factory=dict)
     scheme: CompositionScheme | None = None
+    fixed: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -97,8 +99,14 @@ class Structure:
         from ase.calculators.singlepoint import SinglePointCalculator
         from ase.stress import full_3x3_to_voigt_6_stress
 
+        from nbcore.data.constraints import constraints_of
+
         atoms = Atoms(numbers=self.numbers, positions=self.positions, cell=self.cell, pbc=self.pbc)
         atoms.info["config_type"] = self.config_type
+        if self.weight != 1:
+            atoms.info["weight"] = self.weight
+        if self.fixed is not None:
+            atoms.set_constraint(constraints_of(self.fixed))
         labels = dict(energy=self.energy, forces=self.forces)
         labels["stress"] = None if self.stress is None else full_3x3_to_voigt_6_stress(self.stress)
         labels = {name: value for name, value in labels.items() if value is not None}
