@@ -49,6 +49,12 @@ def fit(k=0):
     train.fit(learner, Structures(structures), valid=0, threads=2, max_epochs=2, batch_size=4, quiet=True)
     return learner.parameters
 
+def hessian(k=0):
+    return potential.hvp(x[:20], numbers[:20], np.ones((2, 20, 3)), threads=2).product
+
+def new(k=0):
+    return nbcore.Potential.load("m.nbcore").compute(x[:20], numbers[:20], threads=2).forces
+
 def harmonics(k=0):
     return nbcore.so3.spherical_harmonics(3, np.tile(x, (200, 1)), threads=2)[-1]
 
@@ -74,6 +80,36 @@ with multiprocessing.get_context("fork").Pool(2) as pool:
     assert [y.tobytes() for y in pool.map(f, range(4))] == expected
 """
 GRANDCHILD = "assert by_os_fork(lambda: np.frombuffer(by_os_fork(f))) == expected[0]\n"
+AT_WORK = """
+import signal, threading
+done = threading.Event()
+def work():
+    while not done.is_set():
+        f()
+        potential.parameters[0] = potential.parameters[0]  # weights and splines are made anew
+        potential.radial_splines = not potential.radial_splines
+workers = [threading.Thread(target=work) for _ in range(2)]
+for worker in workers:
+    worker.start()
+wrong = 0
+for _ in range(30):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)  # ends what hangs
+        try:
+            f()
+            by_os_fork(f)  # and once more
+            os._exit(0)
+        finally:
+            os._exit(1)
+    wrong += os.waitpid(child, 0)[1] != 0
+    if wrong:
+        break
+done.set()
+for worker in workers:
+    worker.join()
+assert not wrong
+"""
 SEEN = """
 import threading
 def most_threads():
@@ -97,7 +133,7 @@ assert np.frombuffer(by_os_fork(most_threads), dtype=int)[0] == 3
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fork")
-    nbody(species=["Cu"], cutoff=4.0, channels=4, seed=1).save(folder / "m.nbcore")
+    nbody(species=["Cu"], cutoff=4.0, channels=4, radial_layers=[4], seed=1).save(folder / "m.nbcore")
     return folder
 
 
@@ -115,6 +151,13 @@ def test_child_of_a_threaded_process(folder, f, way):
 
 def test_child_of_a_child(folder):
     done = run(folder, GRANDCHILD, "core")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("f", ["core", "c_interface", "gradient", "hessian", "new", "harmonics"])
+def test_fork_while_threads_are_at_work(folder, f):
+    """None of their locks is left closed in the child, nothing half done."""
+    done = run(folder, AT_WORK, f)
     assert done.returncode == 0, done.stderr
 
 

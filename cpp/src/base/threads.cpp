@@ -5,6 +5,8 @@
 #include <omp.h>
 #endif
 
+#include <new>
+#include <shared_mutex>
 #include <thread>
 #include <vector>
 
@@ -12,13 +14,23 @@ namespace nbcore {
 
 namespace {
 
-bool forked = false;  // since the library was loaded
-[[maybe_unused]] const int registered = pthread_atfork(nullptr, nullptr, [] { forked = true; });
+bool forked = false;      // since the library was loaded
+std::shared_mutex forks;  // shared by what no fork may interrupt; readers come first, so that they may nest
+
+/// In the child; its lock would still count the threads of the parent that wait for it.
+void after_fork() {
+  new (&forks) std::shared_mutex;
+  forked = true;
+}
+[[maybe_unused]] const int registered = pthread_atfork([] { forks.lock(); }, [] { forks.unlock(); }, after_fork);
 
 thread_local Watch* watch = nullptr;
 constexpr auto between_questions = std::chrono::milliseconds(100);
 
 }  // namespace
+
+NoFork::NoFork() { forks.lock_shared(); }
+NoFork::~NoFork() { forks.unlock_shared(); }
 
 Watch::Watch(std::function<void()> ask)
     : ask_(std::move(ask)), next_(std::chrono::steady_clock::now() + between_questions), outer_(watch) {

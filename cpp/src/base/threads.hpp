@@ -31,6 +31,26 @@ class Watch {
 /// Asks the watch of this thread, if there is one and it is time. Long loops call it between pieces of work.
 void check_interrupt();
 
+/// While one lives, no other thread forks the process. A child would inherit what is half done here, and locks that
+/// nobody gives back. For short work that asks no watch: fork() waits for its end, perhaps with Python's lock.
+class NoFork {
+ public:
+  NoFork();
+  ~NoFork();
+  NoFork(const NoFork&) = delete;
+  NoFork& operator=(const NoFork&) = delete;
+};
+
+/// A lock on a mutex that a forked child finds open, for short work.
+class ShortLock {
+ public:
+  explicit ShortLock(std::mutex& mutex) : lock_(mutex) {}
+
+ private:
+  NoFork no_fork_;  // first: it ends after the lock
+  std::lock_guard<std::mutex> lock_;
+};
+
 /// Calls f(0) on this thread and f(1) ... f(threads - 1) on others, at the same time; fewer where there are no more. f
 /// must not throw.
 ///

@@ -93,7 +93,7 @@ struct Model {
       std::unique_ptr<VerletList>& list;
       std::int64_t before;
       ~Return() {
-        const std::lock_guard lock(model.guard);
+        const ShortLock lock(model.guard);
         model.searches += list->searches() - before;
         model.lists.push_back(std::move(list)), --model.running;  // into room that take() has made
       }
@@ -104,7 +104,7 @@ struct Model {
 
  private:
   std::unique_ptr<VerletList> take(std::size_t n_atoms, EvaluationOptions& options) {
-    const std::lock_guard lock(guard);
+    const ShortLock lock(guard);
     options.skin = skin, options.max_bytes = max_bytes;
     lists.reserve(lists.size() + static_cast<std::size_t>(running) + 1);
     auto best = std::find_if(lists.begin(), lists.end(), [&](const auto& l) { return l->n_atoms() == n_atoms; });
@@ -123,7 +123,7 @@ Handles<Scheme> schemes;
 
 template <class T> std::shared_ptr<T> find(const Handles<T>& handles, const void* handle, const char* what) {
   if (handle == nullptr) throw InputError(message(what, " is NULL"));
-  const std::lock_guard lock(guard);
+  const ShortLock lock(guard);
   const auto found = handles.find(reinterpret_cast<std::uintptr_t>(handle));
   if (found == handles.end()) throw InputError(message(what, " is no handle of a loaded ", what, "; was it freed?"));
   return found->second;
@@ -188,7 +188,7 @@ nbcore_status nbcore_load(const char* path, nbcore_model** model) {
       throw ModelFileError(message(path, ": this model has covariant outputs alone, no energy and no forces"));
     auto made = std::make_shared<Model>();
     made->potential = std::move(potential);
-    const std::lock_guard lock(guard);
+    const ShortLock lock(guard);
     models.emplace(next_handle, std::move(made));
     *model = reinterpret_cast<nbcore_model*>(next_handle++);
   });
@@ -198,7 +198,7 @@ nbcore_status nbcore_free(nbcore_model* model) {
   return guarded([&] {
     if (model == nullptr) return;
     const auto kept = find(model);  // freed after the lock is given back, or by the last call that runs
-    const std::lock_guard lock(guard);
+    const ShortLock lock(guard);
     models.erase(reinterpret_cast<std::uintptr_t>(model));
   });
 }
@@ -243,7 +243,7 @@ nbcore_status nbcore_set_skin(nbcore_model* model, double skin) {
   return guarded([&] {
     const auto kept = find(model);
     if (!(skin >= 0 && std::isfinite(skin))) throw InputError(message("skin must be 0 or more, got ", skin));
-    const std::lock_guard lock(kept->guard);
+    const ShortLock lock(kept->guard);
     kept->skin = skin;
     kept->lists.clear();
   });
@@ -253,7 +253,7 @@ nbcore_status nbcore_set_max_bytes(nbcore_model* model, int64_t bytes) {
   return guarded([&] {
     const auto kept = find(model);
     if (bytes < 0) throw InputError(message("bytes must be 0 (no bound) or more, got ", bytes));
-    const std::lock_guard lock(kept->guard);
+    const ShortLock lock(kept->guard);
     kept->max_bytes = static_cast<double>(bytes);
   });
 }
@@ -262,7 +262,7 @@ nbcore_status nbcore_searches(const nbcore_model* model, int64_t* searches) {
   return guarded([&] {
     const auto kept = find(model);
     require(searches, "searches");
-    const std::lock_guard lock(kept->guard);
+    const ShortLock lock(kept->guard);
     *searches = kept->searches;
   });
 }
@@ -292,7 +292,7 @@ nbcore_status evaluate(const nbcore_model* model, nbcore_scheme* scheme, bool wi
     Structure s = structure(n, positions, numbers, cell, pbc);
     if (with_scheme) {
       const auto parts = find(schemes, scheme, "scheme");
-      const std::lock_guard lock(guard);
+      const ShortLock lock(guard);
       if (!parts->checked) parts->scheme.check();
       parts->checked = true;
       s.scheme = std::shared_ptr<const CompositionScheme>(parts, &parts->scheme);
@@ -347,7 +347,7 @@ nbcore_status nbcore_scheme_new(int64_t n_atoms, nbcore_scheme** scheme) {
       throw ShapeError(message("n_atoms must be between 0 and 2147483647, got ", n_atoms));
     auto made = std::make_shared<Scheme>();
     made->scheme.n_atoms = static_cast<int>(n_atoms);
-    const std::lock_guard lock(guard);
+    const ShortLock lock(guard);
     schemes.emplace(next_handle, std::move(made));
     *scheme = reinterpret_cast<nbcore_scheme*>(next_handle++);
   });
@@ -381,7 +381,7 @@ nbcore_status nbcore_scheme_add(nbcore_scheme* scheme, const char* name, const c
     set.atom.assign(atoms, atoms + n_atoms), set.coefficient.assign(coefficients, coefficients + n_atoms);
     set.child.assign(child, child + n_children);
     set.image = images(atom_images, n_atoms), set.child_image = images(child_images, n_children);
-    const std::lock_guard lock(guard);
+    const ShortLock lock(guard);
     if (kept->checked) throw InputError("scheme: it has been used already; make another one");
     kept->scheme.sets.push_back(std::move(set));
   });
@@ -391,7 +391,7 @@ nbcore_status nbcore_scheme_reference(nbcore_scheme* scheme, const double* place
   return guarded([&] {
     const auto kept = find(schemes, scheme, "scheme");
     require(places, "places");
-    const std::lock_guard lock(guard);
+    const ShortLock lock(guard);
     if (kept->checked) throw InputError("scheme: it has been used already; make another one");
     kept->scheme.reference.resize(kept->scheme.n_atoms);
     for (int i = 0; i < kept->scheme.n_atoms; ++i)
@@ -403,7 +403,7 @@ nbcore_status nbcore_scheme_free(nbcore_scheme* scheme) {
   return guarded([&] {
     if (scheme == nullptr) return;
     const auto kept = find(schemes, scheme, "scheme");
-    const std::lock_guard lock(guard);
+    const ShortLock lock(guard);
     schemes.erase(reinterpret_cast<std::uintptr_t>(scheme));
   });
 }

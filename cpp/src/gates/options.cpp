@@ -1,6 +1,7 @@
 #include "gates/options.hpp"
 
 #include <algorithm>
+#include <new>
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
@@ -92,6 +93,8 @@ template <class T> T Options::get(const std::string& key) const {
   if (found == json_->end()) throw InputError(message(where(), "\"", key, "\" is missing"));
   try {
     return convert<T>(*found);
+  } catch (const std::bad_alloc&) {
+    throw;
   } catch (const std::exception&) {  // of the JSON library, or our own of an inner value
     throw InputError(message(where(), key, " must be ", called<T>, ", got ", shown(*found)));
   }

@@ -2,6 +2,8 @@
 
 #include <cctype>
 
+#include "base/threads.hpp"
+
 namespace nbcore {
 
 namespace {
@@ -284,10 +286,12 @@ void Network::rescale(int slot, int part, double factor) {
 }
 
 template <> const Engine<double>& Network::engine<double>() const {
+  const NoFork no_fork;
   std::call_once(double_.once, [&] { double_.engine = std::make_unique<const Engine<double>>(*this); });
   return *double_.engine;
 }
 template <> const Engine<float>& Network::engine<float>() const {
+  const NoFork no_fork;
   std::call_once(float_.once, [&] { float_.engine = std::make_unique<const Engine<float>>(*this); });
   return *float_.engine;
 }

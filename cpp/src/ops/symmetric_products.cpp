@@ -8,6 +8,7 @@
 #include <tuple>
 
 #include "base/error.hpp"
+#include "base/threads.hpp"
 #include "so3/clebsch_gordan.hpp"
 
 namespace nbcore {
@@ -182,7 +183,7 @@ std::shared_ptr<const SymmetricProducts> symmetric_products(const std::vector<in
                                                             bool o3) {
   static std::mutex guard;
   static std::map<std::tuple<std::vector<int>, int, int, bool>, std::weak_ptr<const SymmetricProducts>> known;
-  const std::lock_guard lock(guard);
+  const ShortLock lock(guard);
   std::weak_ptr<const SymmetricProducts>& one = known[{ls, L_max, correlation, o3}];
   std::shared_ptr<const SymmetricProducts> products = one.lock();
   if (!products) one = products = std::make_shared<const SymmetricProducts>(ls, L_max, correlation, o3);

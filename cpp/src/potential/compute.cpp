@@ -16,7 +16,7 @@ template <class Real>
 void Potential::run(const Graph& graph, const EvaluationOptions& options, double scale, Evaluation& to) const {
   std::unique_ptr<EvaluationSpace<Real>> space;
   {
-    const std::lock_guard lock(guard_);
+    const ShortLock lock(guard_);
     auto& idle = memory<Real>().idle;
     if (!idle.empty()) space = std::move(idle.back()), idle.pop_back();
   }
@@ -24,12 +24,12 @@ void Potential::run(const Graph& graph, const EvaluationOptions& options, double
   const auto radial = options.radial_splines ? splines() : nullptr;
   const auto weights = packed<Real>();
   evaluate(*network_, graph, *weights, radial.get(), scale, options.threads, *space, to);
-  const std::lock_guard lock(guard_);  // after an error its memory is not used again
+  const ShortLock lock(guard_);  // after an error its memory is not used again
   memory<Real>().idle.push_back(std::move(space));
 }
 
 void Potential::forget_spaces() const {
-  const std::lock_guard lock(guard_);
+  const ShortLock lock(guard_);
   double_.idle.clear(), float_.idle.clear();
 }
 

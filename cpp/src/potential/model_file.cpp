@@ -172,7 +172,8 @@ std::vector<Tensor> list_tensors(const Json& header, std::span<double> data) {
     if (!entry.is_object() || entry.size() != 3 || !entry.contains("dtype") || !entry.contains("shape") ||
         !entry.contains("data_offsets"))
       damaged("expected dtype, shape and data_offsets");
-    if (entry["dtype"] != "F64") damaged("dtype must be F64, got ", shown(entry["dtype"].dump()));
+    const auto* dtype = entry["dtype"].get_ptr<const std::string*>();  // comparing with JSON itself must not throw
+    if (dtype == nullptr || *dtype != "F64") damaged("dtype must be F64, got ", shown(entry["dtype"].dump()));
     const auto integers = [&](const Json& list) {
       std::vector<std::int64_t> out;
       if (!list.is_array()) damaged("expected a list of integers, got ", shown(list.dump()));

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "base/threads.hpp"
 #include "potential/model_file.hpp"
 
 namespace nbcore {
@@ -144,7 +145,7 @@ void Potential::read_parameters(const ModelFile& file) {
 Potential::~Potential() = default;
 
 std::string Potential::description() const {
-  const std::lock_guard lock(guard_);
+  const ShortLock lock(guard_);
   nlohmann::json d = description_->value;
   d["scale"] = scales_->scale, d["E0s"] = by_symbol(species_, scales_->E0s);
   for (std::size_t k = 0; k < network_->outputs().size(); ++k) {
@@ -166,7 +167,7 @@ void Potential::annotate(const std::string& text) {
   for (const auto& [entry, value] : notes.items())
     for (const auto& [name, how] : own_entries)
       if (entry == name) throw InputError(message(entry, " is no note, it belongs to the potential: ", how));
-  const std::lock_guard lock(guard_);
+  const ShortLock lock(guard_);
   auto description = std::make_unique<Json>(*description_);
   for (const auto& [entry, value] : notes.items())
     if (value.is_null()) description->value.erase(entry);
@@ -175,18 +176,18 @@ void Potential::annotate(const std::string& text) {
 }
 
 std::uint64_t Potential::version() const {
-  const std::lock_guard lock(guard_);
+  const ShortLock lock(guard_);
   compare_parameters();
   return version_;
 }
 
 std::shared_ptr<const Scales> Potential::scales() const {
-  const std::lock_guard lock(guard_);
+  const ShortLock lock(guard_);
   return scales_;
 }
 
 template <class Change> void Potential::change(Change f) {
-  const std::lock_guard lock(guard_);
+  const ShortLock lock(guard_);
   auto scales = std::make_shared<Scales>(*scales_);
   f(*scales);
   check(*scales, *network_, species_);
@@ -210,7 +211,7 @@ void Potential::set_spreads(const std::vector<double>& spreads) {
 void Potential::set_parameters(const std::vector<double>& parameters) {
   if (std::int64_t(parameters.size()) != network_->n_parameters())
     throw InputError(message("this potential has ", network_->n_parameters(), " parameters, got ", parameters.size()));
-  const std::lock_guard lock(guard_);
+  const ShortLock lock(guard_);
   std::copy(parameters.begin(), parameters.end(), parameters_.begin());  // in place: views stay valid
   forget_packed();
 }
@@ -219,7 +220,7 @@ void Potential::rescale(int slot, int part, double factor) {
   const int n_parts = int(network_->slots().at(slot).parts.size());
   if (part < 0 || part >= n_parts) throw InputError(message("part must be from 0 to ", n_parts - 1, ", got ", part));
   require_finite("the factor of a gain", factor);
-  const std::lock_guard lock(guard_);
+  const ShortLock lock(guard_);
   auto description = std::make_unique<Json>(*description_);
   nlohmann::json& gains = description->value["program"]["gates"][slot]["gain"];
   if (gains.is_null()) gains = std::vector<double>(n_parts, 1.0);
@@ -232,18 +233,18 @@ void Potential::rescale(int slot, int part, double factor) {
 }
 
 EvaluationOptions Potential::defaults() const {
-  const std::lock_guard lock(guard_);
+  const ShortLock lock(guard_);
   return defaults_;
 }
 
 void Potential::set_precision(Precision precision) {
-  const std::lock_guard lock(guard_);
+  const ShortLock lock(guard_);
   if (defaults_.precision != precision) version_ = next_version();
   defaults_.precision = precision;
 }
 
 void Potential::set_radial_splines(bool on) {
-  const std::lock_guard lock(guard_);
+  const ShortLock lock(guard_);
   if (defaults_.radial_splines != on) version_ = next_version();
   defaults_.radial_splines = on;
 }
@@ -290,14 +291,14 @@ void Potential::compare_parameters() const {
 
 std::shared_ptr<const std::vector<RadialSplines>> Potential::splines() const {
   if (!has_radial_networks_) return nullptr;
-  const std::lock_guard lock(guard_);
+  const ShortLock lock(guard_);
   compare_parameters();
   if (!splines_) splines_ = std::make_shared<const std::vector<RadialSplines>>(network_->splines(parameters_.data()));
   return splines_;
 }
 
 template <class Real> std::shared_ptr<const Buffer<Real>> Potential::packed() const {
-  const std::lock_guard lock(guard_);
+  const ShortLock lock(guard_);
   compare_parameters();
   Memory<Real>& of = memory<Real>();
   if (of.is_packed) return of.packed;

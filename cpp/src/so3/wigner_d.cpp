@@ -24,6 +24,7 @@ struct Column {
 };
 
 const std::vector<Column>& columns(int l) {
+  const NoFork no_fork;
   static const auto all = [] {
     std::vector<std::vector<Column>> all;
     for (int l = 1; l <= l_supported; ++l) {

@@ -249,7 +249,12 @@ TrainingSet::BatchResult TrainingSet::evaluate(std::span<const std::int64_t> bat
     if (k < 0 || k >= std::int64_t(graphs_.size()))
       throw InputError(message("training set: no structure ", k, " among ", graphs_.size()));
   if (n == 0) return out;
-  const std::lock_guard lock(guard_);
+  std::unique_ptr<Memory> memory;
+  {
+    const ShortLock lock(guard_);
+    if (!idle_.empty()) memory = std::move(idle_.back()), idle_.pop_back();
+  }
+  if (!memory) memory = std::make_unique<Memory>();
   const Engine<double>& engine = potential_->network().engine<double>();
   const auto packed = potential_->packed<double>();
   const auto scales = potential_->scales();
@@ -268,25 +273,21 @@ TrainingSet::BatchResult TrainingSet::evaluate(std::span<const std::int64_t> bat
   if (gradient) {
     int G = 1;  // a power of two, so that each gets about as many blocks
     while (8 * G <= most && 2 * G <= max_buffers) G *= 2;
-    buffers_.resize(max_buffers);
-    for (int g = 0; g < G; ++g) buffers_[g].resize(engine.n_weights), buffers.push_back(buffers_[g].data());
-    parallel_for(G, threads, [&](int g, int) { buffers_[g].clear(); });
+    memory->buffers.resize(max_buffers);
+    for (int g = 0; g < G; ++g) {
+      memory->buffers[g].resize(engine.n_weights);
+      buffers.push_back(memory->buffers[g].data());
+    }
+    parallel_for(G, threads, [&](int g, int) { memory->buffers[g].clear(); });
   }
-  memory_.resize(std::max<std::size_t>(memory_.size(), threads));
+  memory->sweeps.resize(std::max<std::size_t>(memory->sweeps.size(), threads));
   const int G = int(buffers.size());
   const std::vector<int> buffer_of = structures_to_buffers(batch, G);
   const auto run = [&](std::size_t first, std::size_t next, int group_threads, int thread) {
-    Group(*this, *scales, batch.subspan(first, next - first), *packed, group_threads, memory_[thread],
+    Group(*this, *scales, batch.subspan(first, next - first), *packed, group_threads, memory->sweeps[thread],
           std::span(buffer_of).subspan(first, next - first), int(first))
         .run(loss, weight, buffers, out, first);
   };
-  struct Forget {  // what an error left half done
-    std::vector<std::vector<std::unique_ptr<BatchSweep::Memory>>>& memory;
-    const int before = std::uncaught_exceptions();
-    ~Forget() {
-      if (std::uncaught_exceptions() > before) memory.clear();
-    }
-  } forget{memory_};
   std::size_t done = 0;
   if (threads > 1 && !gradient && n >= std::size_t(4 * threads)) {
     parallel_for(int(n), threads, [&](int k, int thread) { run(k, k + 1, 1, thread); });
@@ -312,6 +313,8 @@ TrainingSet::BatchResult TrainingSet::evaluate(std::span<const std::int64_t> bat
     std::fill(gradient, gradient + potential_->network().n_parameters(), 0.0);
     engine.unpack_adjoint(buffers[0], gradient);
   }
+  const ShortLock lock(guard_);  // after an error its memory is not used again
+  idle_.push_back(std::move(memory));
   return out;
 }
 

@@ -30,7 +30,7 @@ class TrainingSet {
   };
   /// Loss of a batch, the mean over its structures. With a gradient (n_parameters numbers, overwritten) also
   /// dL/d(parameters). The same bits for any number of threads: how many buffers there are and what goes where depends
-  /// on the batch alone, and buffers are summed pairwise. Calls at the same time wait for each other.
+  /// on the batch alone, and buffers are summed pairwise. Calls at the same time have memory of their own each.
   BatchResult evaluate(std::span<const std::int64_t> batch, const Loss& loss, int threads, double* gradient);
 
   /// Root mean square of every part of every slot over the structures of a batch, [slot][part]
@@ -52,9 +52,13 @@ class TrainingSet {
   std::vector<Labels> labels_;
   std::vector<Structure> structures_;
   std::vector<std::vector<int>> species_;
-  std::mutex guard_;                                                      // of what evaluations keep for one another
-  std::vector<std::vector<std::unique_ptr<BatchSweep::Memory>>> memory_;  // [thread]
-  std::vector<Buffer<double>> buffers_;
+  /// What evaluations keep for later ones
+  struct Memory {
+    std::vector<std::vector<std::unique_ptr<BatchSweep::Memory>>> sweeps;  // [thread]
+    std::vector<Buffer<double>> buffers;
+  };
+  std::mutex guard_;  // of what follows
+  std::vector<std::unique_ptr<Memory>> idle_;
 };
 
 }  // namespace nbcore
