@@ -25,7 +25,7 @@ from ase import units
 
 from nbcore import md
 from nbcore.ase import NBCoreCalculator
-from nbcore.cli.md import read_structure
+from nbcore.data.start import read_structure
 
 
 def shadow(atoms, timestep):
@@ -73,7 +73,7 @@ def main():
     args = p.parse_args()
 
     calculator = NBCoreCalculator(args.model, threads=args.threads)
-    start, _ = read_structure(args.structure)
+    start, _, _ = read_structure(args.structure)
     length = min(args.short, args.time)
     begin, drifts, slopes, rms, momentum, short = time.perf_counter(), [], [], [], [], []
     for seed in range(1, args.seeds + 1):

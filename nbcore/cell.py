@@ -8,7 +8,7 @@ FLAT = 1e-12  # of the product of the vectors' lengths: below it a cell is flat
 def volume(cell) -> float:
     """Of a cell (3, 3) whose rows are its vectors, periodic or not, as in ASE: |det|, Angstrom^3.
 
-    0 for None and for vectors that span no volume.
+    0 for None, for vectors that span no volume, and where it is beyond the range of numbers.
 
     >>> round(volume([[2, 0, 0], [0, 1, 0], [0, 0, -4]]), 9), volume([[2, 0, 0], [0, 3, 0], [1, 1, 0]]), volume(None)
     (8.0, 0.0, 0.0)
@@ -16,5 +16,10 @@ def volume(cell) -> float:
     if cell is None:
         return 0.0
     cell = np.asarray(cell, dtype=float)
-    found = float(abs(np.linalg.det(cell)))
-    return found if found > FLAT * np.prod(np.linalg.norm(cell, axis=1)) else 0.0
+    unit = np.abs(cell).max(initial=0.0)
+    if not 0 < unit < np.inf:
+        return 0.0
+    with np.errstate(over="ignore", under="ignore"):
+        found, whole = abs(np.linalg.det(cell / unit)), np.prod(np.linalg.norm(cell / unit, axis=1))
+        size = float(found * unit * unit * unit)
+    return size if found > FLAT * whole and np.isfinite(size) else 0.0

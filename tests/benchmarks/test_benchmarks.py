@@ -107,3 +107,19 @@ def test_skin():
 def test_parts():
     out = benchmark("parts", "--cells", 5, "--bounds", "0,5", "--channels", 4, "--l", 0)
     assert "1000 atoms,  no bound" in out and "5 MB:" in out
+
+
+def test_memory_of_parameters():
+    assert "bytes per parameter" in benchmark("memory_of_parameters", "--channels", 64)
+
+
+@pytest.mark.slow
+def test_bits(tmp_path):
+    """Two processes compute the same bits; a digest that differs is seen."""
+    record = tmp_path / "bits.json"
+    benchmark("bits", "--record", record)
+    assert "0 with other bits" in benchmark("bits", "--check", record)
+    text = record.read_text()
+    digest = next(word for word in text.split('"') if len(word) == 64)
+    record.write_text(text.replace(digest, "0" * 64, 1))
+    assert "1 with other bits" in benchmark("bits", "--check", record, codes=(1,))

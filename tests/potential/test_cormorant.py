@@ -118,7 +118,7 @@ def test_the_equations(parity, levels):
 @pytest.mark.parametrize(
     "change, text",
     [(dict(cutoff=-1.0), "cutoff"), (dict(levels=0), "levels"), (dict(channels=0), "channels"),
-     (dict(l_states=11), "gate psi1: l_max"), (dict(l_harmonics=11), "gate sum1: l_max"),
+     (dict(l_states=11), "l_states must be"), (dict(l_harmonics=11), "l_harmonics must be"),
      (dict(n_radial=65), "n_radial")],
 )  # fmt: skip
 def test_refusals(change, text):

@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.own_memory
+
 MEASURE = """
 import sys
 import numpy as np, nbcore
 from ase.build import bulk
-
-pytestmark = pytest.mark.own_memory
 
 potential = nbcore.presets.nbody(species=["Si"], cutoff=4.0, channels=64, l_harmonics=1, correlation=1)
 potential.precision = sys.argv[1]
