@@ -69,18 +69,28 @@ def audit(data, test=None, cutoff: float | None = None, E0: ReferenceEnergies | 
     result = Audit(n=len(main), cutoff=cutoff)
     _describe(result, [*sets.values(), *(test or {}).values()], main, roles or {})
     everything = [(name, s) for name, part in {**sets, **(test or {})}.items() for s in part]
-    prints, shortest = [], []
+    prints, shortest, hardly = [], [], []
     with Bar("checking", len(everything)) as bar:
         for k, (_, structure) in enumerate(everything):
             found = distances.pairs(structure)
             prints.append(distances.fingerprint(structure, found))
             if k < len(main):
                 shortest.append(distances.shortest(structure, found))
+                zero = structure.forces is not None and not np.any(structure.forces)
+                if zero and distances.lopsided(structure, found):
+                    hardly.append(structure.where)
             bar.advance(1)
     _distances(result, main, shortest)
     _duplicates(result, everything, prints)
     _energies(result, main, E0)
     _forces(result, main)
+    if hardly:
+        all_zero = len(hardly) > 1 and result.forces_rms == 0
+        remedy = 'Write  forces_key = "none".' if all_zero else "Correct or remove them."
+        result.remarks.append(
+            f"{counted(hardly)} forces that are exactly zero where no symmetry asks for it ({named(hardly)}): they "
+            f"were hardly computed. {remedy}"
+        )
     if cutoff is not None and len(main):
         result.neighbours = neighbours_per_atom(main, cutoff)
     suspicious = unit_remarks(main, shortest)

@@ -106,6 +106,16 @@ def fingerprint(structure: Structure, found=None) -> np.ndarray:
     return np.concatenate([*sums, [structure.volume if structure.periodic else 0.0]])
 
 
+def lopsided(structure: Structure, found=None) -> bool:
+    """True if some atom has clearly more on one side than on the other, so that no symmetry makes its force vanish."""
+    i, _, vectors = found or pairs(structure)
+    d = np.linalg.norm(vectors, axis=1)
+    pull = vectors / np.maximum(d, 1e-9)[:, None] ** 4 * (1.0 - (np.minimum(d, RADIUS) / RADIUS) ** 2)[:, None]
+    sums = np.array([np.bincount(i, component, len(structure)) for component in pull.T])
+    of_one = np.bincount(i, np.linalg.norm(pull, axis=1), len(structure))
+    return bool(np.any(np.linalg.norm(sums, axis=0) > 0.01 * of_one))
+
+
 def duplicates(structures, prints=None) -> list[tuple[int, int]]:
     """Pairs (first, later) of structures that are the same up to symmetry; `prints` are their fingerprints.
 

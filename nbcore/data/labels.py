@@ -295,7 +295,8 @@ def _number(frame, key):
     if value is None:
         return None
     if isinstance(value, (bool, str)) or np.size(value) != 1 or np.ndim(value) > 1 or not finite(value):
-        raise InputError(f"{frame.where}: {key} is {value!r}; expected one finite number.")
+        got = repr(np.asarray(value).tolist())
+        raise InputError(f"{frame.where}: {key} is {got}; expected one finite number.")
     return float(np.ravel(value)[0])
 
 

@@ -228,3 +228,31 @@ def test_atoms_on_top_of_each_other_are_named(tmp_path, where):
     table = {"name": "x", "data": {"train": "t.xyz", "valid": 0.3, "missing": "mask"}, "model": {"cutoff": 4.0}}
     with pytest.raises(InputError, match=r"t.xyz, frame 4 .*: atoms 1 \(Cu\) and 6 \(Cu\) are"):
         read_sets(config.from_dict(table, "c", str(tmp_path)))
+
+
+def test_forces_of_zeros_are_said_where_no_symmetry_asks_for_them():
+    from ase.build import bulk, molecule
+
+    def structures(atoms, shake, forces=0.0):
+        random = np.random.default_rng(3)
+        many = []
+        for k in range(4):
+            here = atoms.copy()
+            here.set_cell(here.cell * (1 + 0.01 * k), scale_atoms=True)
+            here.positions += random.normal(0.0, shake, here.positions.shape) if shake else 0.0
+            cell = here.cell.array if here.cell.any() else None
+            labels = {"energy": -3.0 + 0.1 * k, "forces": np.full(here.positions.shape, forces)}
+            many.append(Structure(here.positions, here.numbers, cell, here.pbc, file="a.xyz", frame=k, **labels))
+        return many
+
+    def said(many):
+        return [remark for remark in audit(Structures(many)).remarks if "exactly zero" in remark]
+
+    moved = structures(bulk("Cu", "fcc", a=3.6, cubic=True), 0.05)
+    assert 'forces_key = "none"' in said(moved)[0] and "a.xyz, frame 0" in said(moved)[0]
+    assert said(structures(molecule("H2O"), 0.05))
+    for at_rest in (bulk("Cu", "fcc", a=3.6), bulk("NaCl", "rocksalt", a=5.6) * (2, 2, 2), bulk("Si") * (2, 1, 1)):
+        assert not said(structures(at_rest, 0.0))
+    assert not said(structures(bulk("Cu", "fcc", a=3.6, cubic=True), 0.05, 1e-9))
+    (one,) = said([*structures(bulk("Cu", "fcc", a=3.6, cubic=True), 0.05, 0.1), moved[2]])
+    assert "1 structure has" in one and "forces_key" not in one
