@@ -166,6 +166,8 @@ def prepare(potential, data, settings, job) -> Trainer:
         raise InputError("no structure to train on")
     for structures in (data.train, data.valid, *data.tests.values()):
         check_labels(structures, potential.outputs)
+    for s in (s for part in data.tests.values() for s in part):
+        TrainingSet(potential, [s])  # what it cannot evaluate is said now, not after the training
     check_loss(potential, data.train, data.valid, settings)
     if not trained(potential):
         calibrate(potential, data.train)

@@ -7,7 +7,8 @@ import numpy as np
 from nbcore import _core
 from nbcore._threads import threads as number_of_threads
 from nbcore.cell import volume
-from nbcore.errors import InputError, NumericsError
+from nbcore.data.atoms import as_structures
+from nbcore.errors import Error, InputError, NumericsError
 from nbcore.leaves import leaves_of
 from nbcore.scheme import core_scheme
 from nbcore.train.loss import Loss
@@ -30,39 +31,31 @@ class TrainingSet:
     """Structures and a potential, with everything that depends on positions alone made once.
 
     potential: nbcore.Potential; its parameters may change between calls, its E0s, cutoff and elements may not.
-    structures: sequence of nbcore structures, as `nbcore.train.read` gives them. block: atoms of a block at most, the
-    unit of work of a thread; by default half a structure, 32 at most. Another value gives the same to rounding.
+    structures: sequence of nbcore structures, as `nbcore.train.read` gives them, or of ase.Atoms. block: atoms of a
+    block at most, the unit of work of a thread; by default half a structure, 32 at most. Another value gives the same
+    to rounding.
 
-    Raises SpeciesError (an element the potential lacks), NumericsError (atoms on top of each other), InputError.
+    Raises SpeciesError (an element the potential lacks), NumericsError (atoms on top of each other), InputError;
+    they name the structure.
     """
 
     def __init__(self, potential, structures, block: int | None = None):
         self.potential = potential
+        structures = as_structures(structures, apart=False, missing="mask")
         self.structures = structures
         self._cells = [np.zeros((3, 3)) if s.cell is None else np.asarray(s.cell, dtype=float) for s in structures]
         self._volumes = [volume(cell) for cell in self._cells]
-        items = [
-            {
-                "positions": s.positions,
-                "numbers": [int(z) for z in s.numbers],
-                "cell": cell,
-                "pbc": [bool(b) for b in s.pbc],
-                "energy": s.energy,
-                "forces": s.forces,
-                "stress": s.stress if v else None,
-                "weight": s.weight,
-                "scheme": core_scheme(potential, s),
-                "leaves": leaves_of(potential, getattr(s, "leaves", {}), len(s.numbers)),
-                "outputs": [
-                    None if (tensor := s.outputs.get(name)) is None else output.spherical(tensor).ravel()
-                    for name, output in potential.outputs.items()
-                ],
-            }
-            for s, cell, v in zip(structures, self._cells, self._volumes, strict=True)
-        ]
+        with_volume = zip(structures, self._cells, self._volumes, strict=True)
+        items = [_named(k, s, _item, potential, s, cell, v) for k, (s, cell, v) in enumerate(with_volume)]
         if block is not None and block < 1:
             raise InputError(f"block must be at least 1, got {block!r}")
-        self._core = _core.TrainingSet(potential._core, items, min(block or 0, 2**31 - 1))
+        block = min(block or 0, 2**31 - 1)
+        try:
+            self._core = _core.TrainingSet(potential._core, items, block)
+        except Error:
+            for k, (s, item) in enumerate(zip(structures, items, strict=True)):
+                _named(k, s, _core.TrainingSet, potential._core, [item], block)
+            raise
 
     def __len__(self):
         return len(self._cells)
@@ -103,3 +96,32 @@ class TrainingSet:
     def predict(self, indices=None, threads: int | None = None, loss: Loss | None = None) -> BatchResult:
         """Energies, forces, stresses (and the loss, no gradient) of the structures `indices`, all by default."""
         return self._evaluate(indices, loss or Loss(), threads, None)
+
+
+def _item(potential, s, cell, v):
+    """What the core is told of a structure."""
+    return {
+        "positions": s.positions,
+        "numbers": [int(z) for z in s.numbers],
+        "cell": cell,
+        "pbc": [bool(b) for b in s.pbc],
+        "energy": s.energy,
+        "forces": s.forces,
+        "stress": s.stress if v else None,
+        "weight": s.weight,
+        "scheme": core_scheme(potential, s),
+        "leaves": leaves_of(potential, getattr(s, "leaves", {}), len(s.numbers)),
+        "outputs": [
+            None if (tensor := s.outputs.get(name)) is None else output.spherical(tensor).ravel()
+            for name, output in potential.outputs.items()
+        ],
+    }
+
+
+def _named(k, structure, make, *args):
+    """make(*args), with the structure's name before the message of an error."""
+    try:
+        return make(*args)
+    except Error as e:
+        where = structure.where if structure.file else f"structure {k}"
+        raise type(e)(f"{where}: {e}") from None
