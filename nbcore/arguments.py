@@ -11,9 +11,13 @@ from nbcore.species import atomic_numbers
 
 def real(name: str, value) -> float:
     """A finite number, or InputError: not a text, a boolean or an array."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, Real) or not np.isfinite(value):
-        raise InputError(f"{name} must be a finite number, got {value!r}")
-    return float(value)
+    try:
+        number = np.nan if isinstance(value, bool | np.bool_) or not isinstance(value, Real) else float(value)
+    except OverflowError:
+        number = np.inf
+    if not np.isfinite(number):
+        raise InputError(f"{name} must be a finite number, got {value!r:.60}")
+    return number
 
 
 def by_element(species, name: str, values: dict, what: str = "number") -> list[float]:

@@ -387,7 +387,7 @@ class Potential:
         results = []
         for s in structures:
             if isinstance(s, PreparedStructure):
-                results.append(result_of(self, self._core.compute_prepared(s.core, number_of_threads(threads)), s.cell))
+                results.append(result_of(self, s.compute(self._core, threads, max_bytes), s.cell))
                 continue
             scheme, leaves = None, getattr(s, "leaves", None)
             if hasattr(s, "get_positions"):

@@ -31,6 +31,9 @@ def atomic_numbers(species) -> list[int]:
         return [NUMBERS[s] for s in array.tolist()]
     if array.dtype.kind not in "iu":
         raise TypeError(f"species must be symbols or atomic numbers, got {array.dtype}")
+    strange = array[(array < -(2**31)) | (array > 2**31 - 1)]
+    if strange.size:
+        raise SpeciesError(f"{strange[0]} is not an atomic number")
     return array.tolist()
 
 

@@ -1,5 +1,6 @@
 """Structures with labels, ready for training: neighbour lists made once, loss and exact gradient in C++."""
 
+import operator
 from typing import NamedTuple
 
 import numpy as np
@@ -66,7 +67,7 @@ class TrainingSet:
         return self._core.average_neighbours()
 
     def _evaluate(self, indices, loss, threads, gradient):
-        batch = list(range(len(self))) if indices is None else [int(k) for k in indices]
+        batch = list(range(len(self))) if indices is None else [operator.index(k) for k in indices]
         spreads = self.potential.spreads
         terms = [(loss.output_weights.get(name, 1.0), spreads.get(name, 1.0)) for name in self.potential.outputs]
         value, energies, forces, virials, losses, components = self._core.evaluate(

@@ -239,3 +239,10 @@ def test_versions():
         assert potential.version in seen
     bits(potential), potential.parameters  # noqa: B018 (looking is no change)
     assert potential.version in seen
+
+
+def test_numbers_beyond_a_double_are_refused():
+    potential = nbody(["H"], 3.0, channels=4)
+    for change in (lambda x: setattr(potential, "scale", x), lambda x: setattr(potential, "E0s", {"H": x})):
+        with pytest.raises(InputError, match="finite"):
+            change(10**400)

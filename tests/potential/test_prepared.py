@@ -70,3 +70,22 @@ def test_wrong_structures_are_refused_when_prepared():
         pot.prepare([[0, 0, 0]], ["H", "H"])
     with pytest.raises(nbcore.NumericsError):
         pot.prepare([[0, 0, 0], [0, 0, 1e-9]], ["H", "H"])
+
+
+def test_a_prepared_structure_keeps_its_own_cell():
+    potential = nbcore.presets.nbody(["H"], 3.0, channels=4)
+    cell, x = 5.0 * np.eye(3), np.array([[0, 0, 0], [0.9, 0.3, 0]])
+    prepared = potential.prepare(x, ["H", "H"], cell, True)
+    before = potential.compute(x, ["H", "H"], cell, True).stress
+    cell *= 2
+    np.testing.assert_array_equal(potential.compute_many([prepared])[0].stress, before)
+    with pytest.raises(ValueError, match="read-only"):
+        prepared.cell[0] = 1.0
+    with pytest.raises(InputError, match="max_bytes"):
+        potential.compute_many([prepared], max_bytes=1e6)
+
+
+@pytest.mark.parametrize("z", [2**31, 2**40, 2**63, -(2**40)])
+def test_no_atomic_numbers(z):
+    with pytest.raises(SpeciesError, match="atomic number"):
+        nbcore.presets.nbody(["H"], 3.0, channels=4).compute([[0, 0, 0]], np.array([z]))

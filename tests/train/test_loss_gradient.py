@@ -328,3 +328,10 @@ def test_values_of_adjoints_are_thrown_away_in_place():
     path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
     run = subprocess.run([sys.executable, "-c", AGAIN], env=os.environ | {"PYTHONPATH": path}, capture_output=True)
     assert run.returncode == 0, run.stderr.decode()
+
+
+@pytest.mark.parametrize("index", [0.5, "0", None])
+def test_indices_are_whole_numbers(index):
+    structure = Structure(np.zeros((1, 3)), np.array([1]), energy=1.0)
+    with pytest.raises(TypeError):
+        TrainingSet(nbcore.presets.nbody(["H"], 3.0, channels=4), [structure]).loss_and_gradient([index])

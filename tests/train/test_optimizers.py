@@ -1,10 +1,10 @@
-"""SGD and Adam in C++ against the closed forms of their papers, written out over all gradients so far."""
+"""Optimizers in C++; SGD and Adam against the closed forms of their papers, written out over all gradients so far."""
 
 import numpy as np
 import pytest
 
 from nbcore.errors import InputError, NumericsError
-from nbcore.train import SGD, Adam
+from nbcore.train import SGD, Adam, Muon
 
 rng = np.random.default_rng(3)
 START = rng.normal(size=7)
@@ -111,3 +111,35 @@ def test_errors_leave_everything_as_it_was():
 def test_numbers_out_of_range(make):
     with pytest.raises(InputError, match="must be"):
         make()
+
+
+BROKEN = {"first_moment": [np.nan], "second_moment": [-1.0, np.inf], "largest_second_moment": [-1e-9, np.nan],
+          "steps": [-1.0, 0.5, np.nan, np.inf, 1e300], "velocity": [np.inf]}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["adam", "sgd", "muon"])
+def test_states_that_no_step_leaves_are_refused(kind):
+    def make():
+        return {"adam": Adam(0.1, amsgrad=True), "sgd": SGD(0.1, momentum=0.9), "muon": Muon([(0, 1, 4, 4)], 0.1)}[kind]
+
+    optimizer = make()
+    optimizer.step(np.ones(20), np.ones(20))
+    state = optimizer.state()
+    for name, array in state.items():
+        for value in BROKEN[name]:
+            spoiled = array.copy()
+            spoiled[-1] = value
+            with pytest.raises(InputError, match=name):
+                optimizer.load_state({**state, name: spoiled})
+        for value in (array.astype(complex), array.astype(str), None):
+            with pytest.raises(TypeError):
+                optimizer.load_state({**state, name: value})
+    np.testing.assert_equal(optimizer.state(), state)  # as it was
+
+
+@pytest.mark.parametrize("matrix", [(0, 1, 2**32, 2**32), (0, 2**62, 2, 2), (0, 2**40, 2**40, 1), (2**62, 1, 4, 4)])
+def test_matrices_whose_size_overflows_are_refused(matrix):
+    parameters = np.ones(20)
+    with pytest.raises(InputError, match="beyond"):
+        Muon([matrix], 0.1).step(parameters, np.ones(20))
+    assert np.all(parameters == 1)

@@ -1,6 +1,10 @@
 // nbcore.train.SGD, Adam and Muon.
 #include "train/optimizers.hpp"
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
 #include "python/arguments.hpp"
 #include "python/module.hpp"
 #include "train/muon.hpp"
@@ -20,11 +24,24 @@ template <class Optimizer> void step(Optimizer& optimizer, const py::array& para
 
 auto copied(const std::vector<double>& v) { return py::array_t<double>(static_cast<py::ssize_t>(v.size()), v.data()); }
 
-/// The array `name` of a state; InputError if it is missing.
-std::vector<double> from_state(const py::dict& state, const char* name) {
+/// The array `name` of a state; InputError if it is missing, or holds what no step leaves.
+std::vector<double> from_state(const py::dict& state, const char* name, double least) {
   if (!state.contains(name)) throw InputError(message("state: no entry \"", name, "\""));
-  const auto a = py::cast<Doubles>(state[name]);
+  const Doubles a = real_array(state[name], name);
+  const auto bad =
+      std::find_if(a.data(), a.data() + a.size(), [&](double x) { return !std::isfinite(x) || x < least; });
+  if (bad != a.data() + a.size())
+    throw InputError(message("state: number ", bad - a.data(), " of ", name, " is ", *bad));
   return {a.data(), a.data() + a.size()};
+}
+
+constexpr double any = std::numeric_limits<double>::lowest();
+
+std::int64_t steps_from(const py::dict& state) {
+  const auto steps = from_state(state, "steps", 0);
+  if (steps.size() != 1 || steps[0] != std::floor(steps[0]) || steps[0] > 9e15)
+    throw InputError("state: steps must be one whole number");
+  return static_cast<std::int64_t>(steps[0]);
 }
 
 void same_length(const std::vector<double>& a, const std::vector<double>& b) {
@@ -52,7 +69,7 @@ Polyak 1964. Example:
           "state", [](const Sgd& s) { return py::dict(py::arg("velocity") = copied(s.velocity)); },
           "All that a later run needs to go on with the same bits, as a dict of arrays.")
       .def(
-          "load_state", [](Sgd& s, const py::dict& state) { s.velocity = from_state(state, "velocity"); },
+          "load_state", [](Sgd& s, const py::dict& state) { s.velocity = from_state(state, "velocity", any); },
           py::arg("state"), "Goes on from what `state()` gave.");
 
   py::class_<Adam>(m, "Adam",
@@ -84,13 +101,13 @@ arXiv:1904.09237; Loshchilov and Hutter, arXiv:1711.05101. Example:
       .def(
           "load_state",
           [](Adam& a, const py::dict& state) {
-            auto first = from_state(state, "first_moment"), second = from_state(state, "second_moment");
-            auto peak = from_state(state, "largest_second_moment"), steps = from_state(state, "steps");
+            auto first = from_state(state, "first_moment", any), second = from_state(state, "second_moment", 0);
+            auto peak = from_state(state, "largest_second_moment", 0);
+            const std::int64_t steps = steps_from(state);
             same_length(first, second);
             if (a.amsgrad) same_length(first, peak);
-            if (steps.size() != 1) throw InputError("state: steps must be one number");
             a.first = std::move(first), a.second = std::move(second), a.peak = std::move(peak);
-            a.steps = static_cast<std::int64_t>(steps[0]);
+            a.steps = steps;
           },
           py::arg("state"), "Goes on from what `state()` gave.");
 
@@ -130,12 +147,12 @@ weights of mixings: `nbcore.train.optimizers.weight_matrices(potential.parameter
       .def(
           "load_state",
           [](Muon& a, const py::dict& state) {
-            auto first = from_state(state, "first_moment"), second = from_state(state, "second_moment");
-            auto peak = from_state(state, "largest_second_moment"), steps = from_state(state, "steps");
+            auto first = from_state(state, "first_moment", any), second = from_state(state, "second_moment", 0);
+            auto peak = from_state(state, "largest_second_moment", 0);
+            const std::int64_t steps = steps_from(state);
             same_length(first, second), same_length(first, peak);
-            if (steps.size() != 1) throw InputError("state: steps must be one number");
             a.first = std::move(first), a.second = std::move(second), a.peak = std::move(peak);
-            a.steps = static_cast<std::int64_t>(steps[0]);
+            a.steps = steps;
           },
           py::arg("state"), "Goes on from what `state()` gave.");
 }

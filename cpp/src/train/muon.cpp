@@ -49,7 +49,8 @@ void Muon::step(std::span<double> theta, std::span<const double> gradient) {
   if (in_matrix_.size() != n) {
     std::vector<bool> inside(n, false);
     for (const Matrices& m : matrices) {
-      if (m.first + m.count * m.rows * m.columns > std::int64_t(n))
+      const std::int64_t room = std::int64_t(n) - m.first;  // products of what is asked for may overflow
+      if (m.rows > room || m.columns > room / m.rows || m.count > room / (m.rows * m.columns))
         throw InputError(message("matrices: one of them reaches beyond the ", n, " parameters"));
       std::fill_n(inside.begin() + m.first, m.count * m.rows * m.columns, true);
     }
