@@ -97,6 +97,10 @@ class CompositionScheme:
         """Raises InputError that names the set and the node where something does not fit."""
         if self._checked is None:
             self._checked = _core.CompositionScheme(self.n_atoms, self.sets, self.reference)
+            for s in self.sets:  # the core has copies: what is written here from now on would not count
+                for name in ARRAYS:
+                    s[name] = np.array(s[name])
+                    s[name].flags.writeable = False
 
     @property
     def core(self):

@@ -178,6 +178,17 @@ def test_labels_and_numbers_of_a_scheme_count_as_changes():
         atoms.get_potential_energy()
 
 
+def test_a_scheme_in_use_is_read_only():
+    scheme = CompositionScheme.from_labels([0, 0, 1, 1])
+    scheme["parts"]["coefficient"][:2] = 0.25, 0.75
+    scheme.check()
+    for array in ("coefficient", "atom", "image", "classes", "child"):
+        with pytest.raises(ValueError, match="read-only"):
+            scheme["parts"][array][:] = 0
+    scheme.add("top", [[0]], children="system")  # another set may still come
+    scheme.check()
+
+
 # ---- what a path means later ----
 
 
