@@ -148,3 +148,13 @@ def test_refusals():
     p["readout"] = ["charge_of"]
     with pytest.raises(ValueError, match='readout: "charge_of" is not the name of a gate'):
         nbcore.Potential({"species": ["H"], "program": p})
+
+
+@pytest.mark.parametrize("n", [7, 90])
+def test_leaf_states_do_not_move(n):
+    """The Hessian along a direction of the atoms, at constant charges and fields."""
+    potential, (x, species, leaves) = network(), case(n)
+    v = np.random.default_rng(3).standard_normal(x.shape)
+    expected, error = derivative(lambda t: potential.compute(x + t * v, species, leaves=leaves).forces, h=1e-3)
+    product = potential.hvp(x, species, v, leaves=leaves).product
+    assert np.all(np.abs(product + expected) < 1e-8 * np.abs(expected).max() + 5 * error)

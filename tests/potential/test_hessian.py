@@ -76,6 +76,25 @@ def test_strain_is_the_second_derivative_of_the_energy(potential):
     assert abs(derivative(slope) - expected) < 1e-7 * max(1, abs(expected))
 
 
+def test_parts_move_with_their_atoms():
+    """Networks over composition schemes: nodes above the atoms have the tangents of their atoms."""
+    pot = nbcore.presets.tree(species=["H", "O"], cutoff=3.0, channels=4, labels="molecule", tree_levels=2, seed=1)
+    x, species = molecule(np.random.default_rng(9), 8, ["H", "O"])
+    scheme = pot.scheme(x, labels={"molecule": [0, 0, 0, 0, 1, 1, 1, 1]})
+    v = np.random.default_rng(10).normal(size=x.shape)
+    S = 0.1 * np.random.default_rng(11).normal(size=(3, 3))
+    h = pot.hvp(x, species, v, strain=S, scheme=scheme)
+
+    def at(t):
+        return pot.compute((x + t * v) @ (np.eye(3) + t * S).T, species, scheme=scheme)
+
+    forces, virial = derivative(lambda t: at(t).forces), derivative(lambda t: at(t).virial)
+    assert np.abs(h.product + forces).max() < 1e-7 * max(1, np.abs(forces).max())
+    assert np.abs(h.virial - virial).max() < 1e-7 * max(1, np.abs(virial).max())
+    H = pot.hessian(x, species, scheme=scheme)
+    assert np.abs(H - H.transpose(2, 3, 0, 1)).max() < 1e-12 * np.abs(H).max()
+
+
 def test_many_directions_threads_and_refusals():
     pot = network(next(iter(NETWORKS)))
     x, species, cell, pbc = crystal(np.random.default_rng(7), 80, cell=2.3 * TRICLINIC)
