@@ -1,12 +1,15 @@
 """Potentials in ASE: `atoms.calc = NBCoreCalculator("acac.nbcore")`."""
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
 from nbcore import _extras
 
 _extras.require("nbcore.ase", ["ase"])
+
+from typing import TYPE_CHECKING
 
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
@@ -19,6 +22,11 @@ from nbcore.leaves import leaf_types
 from nbcore.model_file import read_description
 from nbcore.potential import Potential
 from nbcore.scheme import labels_of
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from nbcore.scheme import CompositionScheme
 
 
 class NBCoreCalculator(Calculator):
@@ -52,7 +60,14 @@ class NBCoreCalculator(Calculator):
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]
     ignored_changes = {"initial_charges", "initial_magmoms"}
 
-    def __init__(self, potential, threads=None, precision=None, skin=None, max_bytes=None):
+    def __init__(
+        self,
+        potential: "str | os.PathLike | Potential",
+        threads: int | None = None,
+        precision: str | None = None,
+        skin: float | None = None,
+        max_bytes: float | None = None,
+    ):
         super().__init__()
         is_path = isinstance(potential, (str, os.PathLike))
         given = {name: x for name, x in (("precision", precision), ("skin", skin)) if x is not None}
@@ -71,7 +86,7 @@ class NBCoreCalculator(Calculator):
         self._computed = None
 
     @property
-    def scheme(self):
+    def scheme(self) -> "CompositionScheme | None":
         """The composition scheme at work, None before the first calculation; assign one, or None to have it made."""
         return self._scheme
 
@@ -79,7 +94,7 @@ class NBCoreCalculator(Calculator):
     def scheme(self, scheme):
         self._scheme, self._made_for = scheme, None
 
-    def check_state(self, atoms, tol=0.0):
+    def check_state(self, atoms: "Atoms", tol: float = 0.0) -> list[str]:
         """What has changed since the last calculation, in the atoms, in what the potential reads of them, or in it."""
         changes = super().check_state(atoms, tol=tol)
         if self.atoms is not None:
@@ -123,7 +138,12 @@ class NBCoreCalculator(Calculator):
         self.__dict__.update(state)
         self._computed = self._state()  # numbers of versions are those of a process
 
-    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+    def calculate(
+        self,
+        atoms: "Atoms | None" = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = all_changes,
+    ) -> None:
         """Evaluates the potential; called by ASE when a result is asked for that is not there."""
         super().calculate(atoms, properties, system_changes)
         v = volume(self.atoms.cell.array)

@@ -1,8 +1,10 @@
 """Gates one by one: which there are, and how each behaves on nodes and edges of your own."""
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nbcore import _core
 from nbcore.errors import InputError
@@ -56,7 +58,7 @@ class GateRun:
     array([1.732, 1.732])
     """
 
-    def __init__(self, spec: dict, inputs=(), n_species: int = 1, parity: str = "o3", dtype="float64",
+    def __init__(self, spec: dict, inputs: Sequence=(), n_species: int = 1, parity: str = "o3", dtype: object="float64",
                  embedded: bool = False):  # fmt: skip
         parts = [[_whole_part(part) for part in state] for state in inputs]
         kinds = {"float64": _core.SingleGate, "float32": _core.SingleGateFloat}
@@ -88,7 +90,9 @@ class GateRun:
         """Length of the flat parameter vector."""
         return sum(int(np.prod(shape)) for shape in self.parameters.values())
 
-    def set_graph(self, species, parent, child, r, partner=()) -> None:
+    def set_graph(
+        self, species: ArrayLike, parent: ArrayLike, child: ArrayLike, r: ArrayLike, partner: ArrayLike | None = ()
+    ) -> None:
         """Nodes by species (ascending), edges (parent, child), r (n_edges, 3) = r_child - r_parent; a pair if dual.
 
         A gate of pairs also takes the other child of each edge, `partner`; then r = r_child - r_partner.
@@ -100,12 +104,12 @@ class GateRun:
         self._core.set_graph(*ends, r, dual)
         self._dual = dual
 
-    def forward(self, parameters, inputs=()):
+    def forward(self, parameters: ArrayLike, inputs: Sequence = ()) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
         """The output state, flat; a pair (value, tangent) for dual graphs."""
         out = self._core.forward(_numbers(parameters), [self._arrays(x) for x in inputs], self._dual)
         return out if self._dual else out[0]
 
-    def adjoint(self, output_bar, edges: bool = True, parameters: bool = True):
+    def adjoint(self, output_bar: ArrayLike, edges: bool = True, parameters: bool = True) -> tuple:
         """(adjoints of inputs, adjoint of r, adjoint of parameters), after `forward` with the same arguments.
 
         Sweeps that exist: plain with edges, with or without parameters; dual with either. The dual adjoint of

@@ -158,3 +158,12 @@ def describe(output: Output) -> str:
     words = [f"rank {output.rank}", f"l = {' and '.join(map(str, output.ls))}", f"per {output.per}"]
     words += ["charges and positions"] * output.charges + [output.unit] * bool(output.unit)
     return ", ".join(words)
+
+
+def cartesian_outputs(outputs: dict, components, n_atoms: int) -> dict:
+    """{name: Cartesian tensor} from flat components, one array per output; outputs that a structure lacks left out."""
+    return {
+        name: output.cartesian(np.reshape(y, (n_atoms, output.components) if output.per_atom else -1))
+        for (name, output), y in zip(outputs.items(), components, strict=True)
+        if len(y) or output.per_atom
+    }

@@ -1,9 +1,13 @@
 """The potential: energies, forces, virials and stresses of structures from a trained (or random) network."""
 
 import json
+import os
+from collections.abc import Iterable, Sequence
 from numbers import Integral
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nbcore import _core, golden
 from nbcore._threads import threads as number_of_threads
@@ -14,12 +18,15 @@ from nbcore.files import MODEL, check_output
 from nbcore.hessian import HessianProduct, hessian, hessian_product
 from nbcore.leaves import leaves_of
 from nbcore.model_file import check_description, check_written
-from nbcore.outputs import Output
-from nbcore.prepared import PreparedStructure
+from nbcore.outputs import Output, cartesian_outputs
+from nbcore.prepared import PreparedStructure, compute_one
 from nbcore.radial_networks import RadialNetwork, RadialSpline
 from nbcore.result import Result, result_of
 from nbcore.scheme import scheme_of
 from nbcore.species import symbols
+
+if TYPE_CHECKING:
+    from nbcore.scheme import CompositionScheme
 
 
 class Potential:
@@ -73,7 +80,7 @@ class Potential:
             known = self._description = version, frozen(json.loads(self._core.description))
         return known[1]
 
-    def annotate(self, **notes) -> None:
+    def annotate(self, **notes: object) -> None:
         """Notes to be kept with the model, that computing does not depend on: about, training, errors, ...
 
         Each takes the place of the note of that name, whole; None removes it. Raises InputError, and changes nothing,
@@ -254,8 +261,10 @@ class Potential:
 
     # ---- what it does ----
 
-    def compute(self, positions, species, cell=None, pbc=False, threads: int | None = None, scheme=None,
-                leaves: dict | None = None, max_bytes: float | None = None) -> Result:  # fmt: skip
+    def compute(self, positions: ArrayLike, species: Sequence | np.ndarray,
+                cell: ArrayLike | None = None, pbc: ArrayLike = False, threads: int | None = None,
+                scheme: "CompositionScheme | None" = None, leaves: dict | None = None,
+                max_bytes: float | None = None) -> Result:  # fmt: skip
         """Energy, forces, virial, stress, energies per atom and covariant outputs of one structure.
 
         positions: (N, 3) Angstrom. species: N symbols or atomic numbers. cell: (3, 3), rows are the cell vectors,
@@ -284,7 +293,9 @@ class Potential:
         )
         return result_of(self, computed, cell)
 
-    def prepare(self, positions, species, cell=None, pbc=False, scheme=None, leaves: dict | None = None):
+    def prepare(self, positions: ArrayLike, species: Sequence | np.ndarray, cell: ArrayLike | None = None,
+                pbc: ArrayLike = False, scheme: "CompositionScheme | None" = None,
+                leaves: dict | None = None) -> PreparedStructure:  # fmt: skip
         """A structure with its neighbours, for `compute_many` of this potential and of all that look at the same ones.
 
         Members of a committee share neighbour list and blocks, with the same bits. Elements, cutoff, r_min, parts and
@@ -300,9 +311,10 @@ class Potential:
         how = None if scheme is None else scheme.core, leaves_of(self, leaves or {}, len(positions))
         return PreparedStructure(self._core.prepare(positions, numbers, cell, pbc, *how), cell, len(positions))
 
-    def bytes_per_atom(
-        self, positions, species, cell=None, pbc=False, scheme=None, leaves: dict | None = None, repeated=False
-    ) -> float:
+    def bytes_per_atom(self, positions: ArrayLike, species: Sequence | np.ndarray,
+                       cell: ArrayLike | None = None, pbc: ArrayLike = False,
+                       scheme: "CompositionScheme | None" = None, leaves: dict | None = None,
+                       repeated: bool = False) -> float:  # fmt: skip
         """Memory per atom, bytes, at the peak of an evaluation of a large system of which this structure is a piece.
 
         Arguments, units and errors as of `compute`. Counted are the graph and the states of whole levels in the
@@ -338,8 +350,10 @@ class Potential:
             repeated,
         )
 
-    def hvp(self, positions, species, vectors=None, cell=None, pbc=False, strain=None, threads: int | None = None,
-            scheme=None, leaves: dict | None = None) -> HessianProduct:  # fmt: skip
+    def hvp(self, positions: ArrayLike, species: Sequence | np.ndarray,
+            vectors: ArrayLike | None = None, cell: ArrayLike | None = None, pbc: ArrayLike = False,
+            strain: ArrayLike | None = None, threads: int | None = None,
+            scheme: "CompositionScheme | None" = None, leaves: dict | None = None) -> HessianProduct:  # fmt: skip
         """The Hessian times vectors, and how the virial changes: exact second derivatives, one sweep per direction.
 
         Atoms move to r + t v in a space strained by 1 + t S, the cell too; at t = 0 forces change by -product and the
@@ -357,8 +371,9 @@ class Potential:
         structure = check_structure(positions, species, cell, pbc)
         return hessian_product(self, structure, vectors, strain, threads, scheme, leaves)
 
-    def hessian(self, positions, species, cell=None, pbc=False, threads: int | None = None, scheme=None,
-                leaves: dict | None = None) -> np.ndarray:  # fmt: skip
+    def hessian(self, positions: ArrayLike, species: Sequence | np.ndarray,
+                cell: ArrayLike | None = None, pbc: ArrayLike = False, threads: int | None = None,
+                scheme: "CompositionScheme | None" = None, leaves: dict | None = None) -> np.ndarray:  # fmt: skip
         """Second derivatives of the energy by positions, H[i, a, j, b] = d^2 E / dr_ia dr_jb.
 
         Returns (N, 3, N, 3), eV/Angstrom^2. Of a crystal: of the atoms of the cell with all their images (the Gamma
@@ -371,36 +386,19 @@ class Potential:
         """
         return hessian(self, check_structure(positions, species, cell, pbc), threads, scheme, leaves)
 
-    def cartesian(self, components, n_atoms: int) -> dict[str, np.ndarray]:
-        """{output: Cartesian tensor} from flat components, one array per output in the order of their names.
+    def cartesian(self, components: Sequence, n_atoms: int) -> dict[str, np.ndarray]:
+        """{output: Cartesian tensor} from flat components in the order of the names, without what a structure lacks."""
+        return cartesian_outputs(self.outputs, components, n_atoms)
 
-        An output that the structure does not have is left out: the dipole of charges in a structure with periods.
-        """
-        return {
-            name: output.cartesian(np.reshape(y, (n_atoms, output.components) if output.per_atom else -1))
-            for (name, output), y in zip(self.outputs.items(), components, strict=True)
-            if len(y) or output.per_atom
-        }
-
-    def compute_many(self, structures, threads: int | None = None, max_bytes: float | None = None) -> list[Result]:
+    def compute_many(
+        self, structures: Iterable, threads: int | None = None, max_bytes: float | None = None
+    ) -> list[Result]:
         """`compute` for ase.Atoms, structures, (positions, species, cell, pbc) or what `prepare` gave, in order."""
-        results = []
-        for s in structures:
-            if isinstance(s, PreparedStructure):
-                results.append(result_of(self, s.compute(self._core, threads, max_bytes), s.cell))
-                continue
-            scheme, leaves = None, getattr(s, "leaves", None)
-            if hasattr(s, "get_positions"):
-                leaves = s.arrays
-                scheme = self.scheme(s.get_positions(), s.cell[:], s.pbc, s.arrays) if self.has_parts else None
-                s = (s.get_positions(), s.numbers, s.cell[:], s.pbc)
-            elif hasattr(s, "positions"):
-                scheme = scheme_of(self, s)
-                s = (s.positions, s.numbers, s.cell, s.pbc)
-            results.append(self.compute(*s, threads=threads, scheme=scheme, leaves=leaves, max_bytes=max_bytes))
-        return results
+        return [compute_one(self, s, threads, max_bytes) for s in structures]
 
-    def scheme(self, positions, cell=None, pbc=False, labels: dict | None = None):
+    def scheme(
+        self, positions: ArrayLike, cell: ArrayLike | None = None, pbc: ArrayLike = False, labels: dict | None = None
+    ) -> "CompositionScheme | None":
         """The composition scheme of a structure for this potential, None if it works on atoms alone.
 
         It belongs to the structure: make it once, from a reference geometry, and keep it while the atoms move. labels:
@@ -412,7 +410,7 @@ class Potential:
 
     # ---- where it is kept ----
 
-    def save(self, path, overwrite: bool = False) -> None:
+    def save(self, path: str | os.PathLike, overwrite: bool = False) -> None:
         """Writes the model file: description, parameters, golden cases. Whole or not at all.
 
         A model is replaced, a file of another kind only with `overwrite`. Raises FileExistsError where one is in the
@@ -430,7 +428,7 @@ class Potential:
         _core.write_model_file(str(path), self._core.description, tensors)
 
     @classmethod
-    def load(cls, path) -> "Potential":
+    def load(cls, path: str | os.PathLike) -> "Potential":
         """A potential from its file. Raises ModelFileError (damaged, not a model, of a newer release) and OSError."""
         self = cls.__new__(cls)
         self._core = _core.Potential.load(str(path))

@@ -7,6 +7,8 @@ import numpy as np
 from nbcore import _core
 from nbcore._threads import threads as number_of_threads
 from nbcore.errors import InputError
+from nbcore.result import Result, result_of
+from nbcore.scheme import scheme_of
 
 
 @dataclass(frozen=True)
@@ -30,3 +32,18 @@ class PreparedStructure:
 
     def __len__(self) -> int:
         return self.n_atoms
+
+
+def compute_one(potential, s, threads, max_bytes) -> Result:
+    """The Result of a prepared structure, ase.Atoms, a structure, or a tuple (positions, species, cell, pbc)."""
+    if isinstance(s, PreparedStructure):
+        return result_of(potential, s.compute(potential._core, threads, max_bytes), s.cell)
+    scheme, leaves = None, getattr(s, "leaves", None)
+    if hasattr(s, "get_positions"):
+        leaves = s.arrays
+        scheme = potential.scheme(s.get_positions(), s.cell[:], s.pbc, s.arrays) if potential.has_parts else None
+        s = (s.get_positions(), s.numbers, s.cell[:], s.pbc)
+    elif hasattr(s, "positions"):
+        scheme = scheme_of(potential, s)
+        s = (s.positions, s.numbers, s.cell, s.pbc)
+    return potential.compute(*s, threads=threads, scheme=scheme, leaves=leaves, max_bytes=max_bytes)

@@ -1,8 +1,11 @@
 """Composition schemes: the parts a structure is made of (Kondor, arXiv:1803.01588, section 3)."""
 
+import os
 import zipfile
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nbcore import _core, _extras
 from nbcore.errors import InputError
@@ -53,7 +56,16 @@ class CompositionScheme:
             f'the composition scheme has no set "{name}"; there are {", ".join(s["name"] for s in self.sets)}'
         )
 
-    def add(self, name, nodes, children="atoms", classes=None, positions="centroid", images=None, atoms=None) -> None:
+    def add(
+        self,
+        name: str,
+        nodes: Sequence,
+        children: str = "atoms",
+        classes: ArrayLike | None = None,
+        positions: Sequence | None = "centroid",
+        images: Sequence | None = None,
+        atoms: Sequence | None = None,
+    ) -> None:
         """One more set of nodes.
 
         nodes: per node the list of its children; or one array, for every child the node it belongs to (-1: to none).
@@ -103,12 +115,12 @@ class CompositionScheme:
                     s[name].flags.writeable = False
 
     @property
-    def core(self):
+    def core(self) -> object:
         """The checked scheme as the C++ core holds it."""
         self.check()
         return self._checked
 
-    def save(self, path, overwrite: bool = False) -> None:
+    def save(self, path: str | os.PathLike, overwrite: bool = False) -> None:
         """Writes the scheme to a NumPy archive (.npz), whole or not at all.
 
         A scheme is replaced, a file of another kind (FileExistsError) only with `overwrite`.
@@ -127,7 +139,7 @@ class CompositionScheme:
             np.savez_compressed(file, **arrays)
 
     @classmethod
-    def load(cls, path) -> "CompositionScheme":
+    def load(cls, path: str | os.PathLike) -> "CompositionScheme":
         """A scheme from `save`, checked. Raises InputError for a file that holds none, OSError."""
         try:
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
@@ -140,7 +152,7 @@ class CompositionScheme:
         scheme.check()
         return scheme
 
-    def positions(self, name: str, positions, cell=None) -> np.ndarray:
+    def positions(self, name: str, positions: ArrayLike, cell: ArrayLike | None = None) -> np.ndarray:
         """(n, 3) positions of the nodes of a set, from those of the atoms."""
         s = self[name]
         r = np.asarray(positions, dtype=float)[s["atom"]]
@@ -148,7 +160,7 @@ class CompositionScheme:
             r = r + s["image"] @ np.asarray(cell, dtype=float)
         return np.add.reduceat(s["coefficient"][:, None] * r, s["atom_first"][:-1]) if len(r) else np.zeros((0, 3))
 
-    def radii(self, name: str, positions, cell=None) -> np.ndarray:
+    def radii(self, name: str, positions: ArrayLike, cell: ArrayLike | None = None) -> np.ndarray:
         """Per node of a set the distance of its farthest atom from its position, Angstrom."""
         s = self[name]
         r = np.asarray(positions, dtype=float)[s["atom"]]
@@ -157,7 +169,7 @@ class CompositionScheme:
         centre = np.repeat(self.positions(name, positions, cell), np.diff(s["atom_first"]), axis=0)
         return np.maximum.reduceat(np.linalg.norm(r - centre, axis=1), s["atom_first"][:-1])
 
-    def remember(self, positions, cell=None) -> "CompositionScheme":
+    def remember(self, positions: ArrayLike, cell: ArrayLike | None = None) -> "CompositionScheme":
         """Keeps a reference geometry; the builders do it.
 
         The sizes of the parts of the first set, for `outgrown`; and in a periodic cell the places of the atoms: one
@@ -170,7 +182,7 @@ class CompositionScheme:
         self._checked = None
         return self
 
-    def outgrown(self, positions, cell=None, factor: float = 2.0) -> list[tuple]:
+    def outgrown(self, positions: ArrayLike, cell: ArrayLike | None = None, factor: float = 2.0) -> list[tuple]:
         """Parts of the first set that no longer fit the structure, the worst first: (set, node, radius, before).
 
         One whose farthest atom is more than `factor` times as far from its position, and 1 Angstrom more, than in the
@@ -186,7 +198,15 @@ class CompositionScheme:
     # ---- builders ----
 
     @classmethod
-    def from_labels(cls, labels, positions=None, cell=None, pbc=False, classes=None, root: str | None = "system"):
+    def from_labels(
+        cls,
+        labels: ArrayLike,
+        positions: ArrayLike | None = None,
+        cell: ArrayLike | None = None,
+        pbc: ArrayLike = False,
+        classes: ArrayLike | None = None,
+        root: str | None = "system",
+    ) -> "CompositionScheme":
         """Parts by label, a molecule or residue each, and a root above them.
 
         labels: per atom a number or text. classes: {label: class}, all 0 by default. With a periodic cell every atom
@@ -207,7 +227,15 @@ class CompositionScheme:
         return scheme if positions is None else scheme.remember(positions, cell)
 
     @classmethod
-    def from_bonds(cls, positions, numbers, cell=None, pbc=False, scale: float = 1.2, root: str | None = "system"):
+    def from_bonds(
+        cls,
+        positions: ArrayLike,
+        numbers: ArrayLike,
+        cell: ArrayLike | None = None,
+        pbc: ArrayLike = False,
+        scale: float = 1.2,
+        root: str | None = "system",
+    ) -> "CompositionScheme":
         """Molecules as parts: atoms closer than `scale` times the sum of their covalent radii are bonded.
 
         Needs ASE for the radii, and SciPy: ImportError without them. A network of bonds that runs through a periodic
@@ -242,7 +270,15 @@ class CompositionScheme:
         return scheme.remember(positions, cell)
 
     @classmethod
-    def tree(cls, positions, cell=None, pbc=False, size: float = 6.0, levels: int = 6, labels=None):
+    def tree(
+        cls,
+        positions: ArrayLike,
+        cell: ArrayLike | None = None,
+        pbc: ArrayLike = False,
+        size: float = 6.0,
+        levels: int = 6,
+        labels: ArrayLike | None = None,
+    ) -> "CompositionScheme":
         """A spatial tree over a reference geometry: cubes of edge size, 2 size, 4 size, ...: sets part1, part2, ...
 
         O(N) nodes, the same for the same geometry. A part of level k are the non-empty cubes of level k - 1 in one
@@ -276,7 +312,9 @@ class CompositionScheme:
         return scheme.remember(positions, cell)
 
     @classmethod
-    def neighbourhoods(cls, positions, cutoff: float, levels: int = 2, cell=None, pbc=False):
+    def neighbourhoods(
+        cls, positions: ArrayLike, cutoff: float, levels: int = 2, cell: ArrayLike | None = None, pbc: ArrayLike = False
+    ) -> "CompositionScheme":
         """Neighbourhoods of neighbourhoods of a reference geometry, sets level1, level2, ..., and a root "system".
 
         Node i of level k stands on atom i; its children are the nodes of level k - 1 (atoms for k = 1) on the atoms

@@ -10,7 +10,7 @@ from nbcore.data.structure import Structure, Structures
 from nbcore.errors import InputError
 
 
-def as_structures(items, *, apart: bool = True, **keys) -> Structures:
+def as_structures(items: Iterable, *, apart: bool = True, **keys: str | None) -> Structures:
     """Structures as they are, or of any sequence of structures and ase.Atoms.
 
     Labels of Atoms come from the results of their calculator, from `info` and from `arrays`, under the keys and in the

@@ -1,6 +1,7 @@
 """What is in a data set, and what is wrong with it: counts, ranges, distances, duplicates, outliers, units."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -56,7 +57,13 @@ class Audit:
         return {pair: d for pair, (d, _) in self.shortest.items()}
 
 
-def audit(data, test=None, cutoff: float | None = None, E0: ReferenceEnergies | None = None, roles=None) -> Audit:
+def audit(
+    data: Iterable,
+    test: Iterable | None = None,
+    cutoff: float | None = None,
+    E0: ReferenceEnergies | None = None,
+    roles: dict | None = None,
+) -> Audit:
     """Looks through data: Structures, or {"train": ..., "valid": ...}; test: {name: Structures} is looked at for
     duplicates only, and not for anything that could choose a setting. roles: file -> what it became, for the screen.
 
@@ -99,7 +106,7 @@ def audit(data, test=None, cutoff: float | None = None, E0: ReferenceEnergies | 
     return result
 
 
-def neighbours_per_atom(structures, cutoff: float) -> float:
+def neighbours_per_atom(structures: Iterable, cutoff: float) -> float:
     """Mean number of neighbours within `cutoff`, over a sample of the structures."""
     chosen = structures[:: max(1, len(structures) // SAMPLE)]
     counts = [len(distances.neighbours(s, cutoff)[0]) for s in chosen]

@@ -45,7 +45,7 @@ def pair_name(first: str, second: str) -> str:
     return "-".join(sorted((first, second)))
 
 
-def shortest(structure: Structure, found=None) -> dict[str, float]:
+def shortest(structure: Structure, found: dict | None = None) -> dict[str, float]:
     """Shortest distance of each pair of elements in one structure: {"C-H": 1.09, ...} in Å."""
     i, j, vectors = found or pairs(structure)
     d = np.linalg.norm(vectors, axis=1)

@@ -9,6 +9,7 @@ import re
 import sys
 import time
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from nbcore.errors import InputError
@@ -17,7 +18,7 @@ UNPACK = {b"\x1f\x8b": gzip.decompress, b"\xfd7zXZ\x00": lzma.decompress, b"BZh"
 PACKED = (".gz", ".xz", ".bz2")
 
 
-def expand(paths) -> list[str]:
+def expand(paths: str | os.PathLike | Iterable) -> list[str]:
     """File names and globs -> existing files, each once; what a glob finds comes in natural order (run2 before run10).
 
     Raises FileNotFoundError where a name or a glob finds nothing, IsADirectoryError for a folder.

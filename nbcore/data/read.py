@@ -5,6 +5,7 @@ import os
 import tempfile
 import warnings
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -47,7 +48,15 @@ class Reading:
     missing: dict[str, int] = field(default_factory=dict)
 
 
-def read(paths, *, isolated_atoms=(), config_type_weights=None, require=None, name="", **keys):
+def read(
+    paths: str | os.PathLike | Sequence,
+    *,
+    isolated_atoms: str | os.PathLike | Sequence | None = (),
+    config_type_weights: dict | None = None,
+    require: Sequence[str] | None = None,
+    name: str = "",
+    **keys: str | None,
+) -> "Structures":
     """Reads reference data of every format ASE reads, compressed or not, and converts it to eV and Å.
 
     paths: a file, a glob or a list; isolated_atoms: further files that hold only those; config_type_weights:

@@ -18,7 +18,7 @@ class ReferenceEnergies:
     remarks: list[str] = field(default_factory=list)
 
 
-def reference_energies(structures: Structures, E0s="auto") -> ReferenceEnergies:
+def reference_energies(structures: Structures, E0s: dict | str = "auto") -> ReferenceEnergies:
     """Decides the E0 of every element in `structures`.
 
     Without any energy they are zero ("none"). E0s: "isolated" takes the one-atom frames (InputError if an element has

@@ -34,7 +34,7 @@ class Sets:
         return list(dict.fromkeys([*texts, *([] if within else mixed_kinds(files)), *self.E0.remarks]))
 
 
-def read_sets(config) -> Sets:
+def read_sets(config: object) -> Sets:
     """Reads the files of [data], splits valid off train where it is a fraction, decides the E0s.
 
     config: nbcore.config.Config. Raises InputError and FileNotFoundError as `read` does, and InputError where a file
@@ -77,7 +77,7 @@ def read_sets(config) -> Sets:
     return Sets(train, valid, test, reference_energies(everything, data.E0s), roles)
 
 
-def split(structures: Structures, fractions, seed: int = 1) -> list[Structures]:
+def split(structures: Structures, fractions: float, seed: int = 1) -> list[Structures]:
     """Shuffles by `seed` and cuts into parts of these fractions (sum 1); the order of the files is kept in each part.
 
     Structures that are the same up to symmetry stay together, so that none is in two parts; only where there are fewer

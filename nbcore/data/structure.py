@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nbcore.cell import volume
 from nbcore.scheme import CompositionScheme
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 
 @dataclass
@@ -77,7 +81,7 @@ class Structure:
         return location(self.file, self.frame, self.line)
 
     @classmethod
-    def from_ase(cls, atoms, **keys) -> Structure:
+    def from_ase(cls, atoms: Atoms, **keys: str | None) -> Structure:
         """A structure of ase.Atoms: labels from its calculator, `info` and `arrays`, as the reader takes them.
 
         keys: energy_key, forces_key, stress_key, virial_key, energy_unit, ... of `nbcore.data.read`. Raises InputError
@@ -93,7 +97,7 @@ class Structure:
 
         return from_ase(atoms, **keys)
 
-    def to_ase(self):
+    def to_ase(self) -> Atoms:
         """The same structure as ase.Atoms, labels in a SinglePointCalculator (stress in Voigt order)."""
         from ase import Atoms
         from ase.calculators.singlepoint import SinglePointCalculator
@@ -127,7 +131,13 @@ class Structures(Sequence):
     ['H', 'C', 'O']
     """
 
-    def __init__(self, structures: Iterable[Structure] = (), isolated=(), reading=None, name: str = ""):
+    def __init__(
+        self,
+        structures: Iterable[Structure] = (),
+        isolated: Iterable = (),
+        reading: object | None = None,
+        name: str = "",
+    ):
         self._structures = list(structures)
         self.isolated = list(isolated)
         self.reading = reading
@@ -156,7 +166,7 @@ class Structures(Sequence):
         return Structures(structures, self.isolated, self.reading, self.name)
 
     @classmethod
-    def from_ase(cls, many, **keys) -> Structures:
+    def from_ase(cls, many: Iterable[Atoms], **keys: str | None) -> Structures:
         """Structures of a sequence of ase.Atoms, see `Structure.from_ase`; isolated atoms are set apart.
 
         A label that only some have is an InputError; missing="mask" accepts it.

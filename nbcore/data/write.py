@@ -1,6 +1,8 @@
 """Structures as extended XYZ in eV and Å, with all digits: what `nbcore data --output` and other programs read."""
 
+import os
 import re
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from nbcore.files import kind_of, replacing
 WRITER = "nbcore data"
 
 
-def write_extxyz(structures, path, overwrite: bool = False) -> None:
+def write_extxyz(structures: Iterable, path: str | os.PathLike, overwrite: bool = False) -> None:
     """Writes energy, forces, stress and covariant labels under these names, and what else a structure carries.
 
     That is its weight, config_type, labels of parts and leaf states of the atoms, and fixed components as move_mask.

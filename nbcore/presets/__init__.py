@@ -1,6 +1,8 @@
 """Presets: architectures of the field as programs, lists of gates as data. None is a special code path."""
 
 # isort: off
+from collections.abc import Sequence
+import numpy as np
 from nbcore.presets.nbody import SIZES, nbody  # in the order in which they are listed, the default first
 from nbcore.presets.kondor import kondor
 from nbcore.presets.cormorant import cormorant
@@ -12,7 +14,7 @@ from nbcore.presets.registry import PRESETS
 __all__ = ["PRESETS", "SIZES", "cormorant", "kondor", "nbody", "pqs_gates", "program", "tree"]
 
 
-def program(preset: str, species, **options) -> dict:
+def program(preset: str, species: Sequence | np.ndarray, **options: object) -> dict:
     """The program of a preset with these options."""
     from nbcore.errors import InputError
 

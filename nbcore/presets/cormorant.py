@@ -1,5 +1,9 @@
 """Cormorant (Anderson, Hy and Kondor, arXiv:1906.04015): states meet along edges, channel by channel."""
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from nbcore.potential import Potential
 from nbcore.presets.build import build, layers_option, radial_option
 from nbcore.presets.registry import (
@@ -67,7 +71,7 @@ def cormorant_program(species, cutoff, channels, levels, l_harmonics, l_states, 
 
 @preset("states meet along edges: messages weighted by scalar products", cormorant_program)
 def cormorant(
-    species,
+    species: Sequence | np.ndarray,
     cutoff: Cutoff,
     channels: Channels = 16,
     levels: Levels = 4,

@@ -1,6 +1,9 @@
 """The paper to the letter: eqs. (10), (11) and, over labelled parts, (12) of arXiv:1803.01588."""
 
+from collections.abc import Sequence
 from typing import Annotated
+
+import numpy as np
 
 from nbcore.errors import InputError
 from nbcore.options import Option
@@ -85,7 +88,7 @@ def kondor_program(species, cutoff, channels, levels, l_states, parity, algebra=
 
 @preset("the paper to the letter: eqs. (10) and (11), inverse powers", kondor_program)
 def kondor(
-    species,
+    species: Sequence | np.ndarray,
     cutoff: Cutoff,
     channels: Channels = 8,
     levels: Levels = 2,
@@ -96,7 +99,7 @@ def kondor(
     part_size: PartSize = 3.0,
     E0s: dict | None = None,
     seed: int = 0,
-    outputs=None,
+    outputs: Sequence[str] | dict | None = None,
     energy: bool = True,
 ) -> Potential:
     """An N-body network of neighbourhoods with random parameters.

@@ -1,5 +1,9 @@
 """The default preset: neighbourhoods of neighbourhoods with symmetric products, `levels` times."""
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from nbcore.errors import InputError
 from nbcore.potential import Potential
 from nbcore.presets.build import build, largest_l, layers_option, output_gates, radial_option
@@ -73,7 +77,7 @@ def nbody_program(species, cutoff, channels, levels, l_harmonics, l_states, corr
 
 @preset("symmetric products, four-body per level, messages between levels: the default", nbody_program, SIZES)
 def nbody(
-    species,
+    species: Sequence | np.ndarray,
     cutoff: Cutoff,
     channels: Channels = 64,
     levels: Levels = 2,
@@ -85,7 +89,7 @@ def nbody(
     parity: Parity = "o3",
     E0s: dict | None = None,
     seed: int = 0,
-    outputs=None,
+    outputs: Sequence[str] | dict | None = None,
     energy: bool = True,
 ) -> Potential:
     """A potential of the default architecture with random parameters.

@@ -1,6 +1,9 @@
 """Local levels, and above them a network over the parts of the whole structure: long-range interactions."""
 
+from collections.abc import Sequence
 from typing import Annotated
+
+import numpy as np
 
 from nbcore.errors import InputError
 from nbcore.options import Option
@@ -69,7 +72,7 @@ def tree_program(species, labels, part_size, tree_levels, tree_channels, l_parts
 
 @preset("nbody, and a network over parts of the whole structure: long-range interactions", tree_program)
 def tree(
-    species,
+    species: Sequence | np.ndarray,
     cutoff: Cutoff,
     channels: Channels = 32,
     levels: Levels = 2,

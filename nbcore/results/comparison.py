@@ -4,12 +4,14 @@ An error is predicted minus reference. Energies are compared per structure and p
 over its six independent components; what is not labelled does not count. Units: eV, Angstrom; tables in meV and GPa.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from ase.data import chemical_symbols
+from numpy.typing import ArrayLike
 
 from nbcore import _core
 from nbcore.data.atoms import as_structures
@@ -37,7 +39,7 @@ class Pair(NamedTuple):
     second: int
 
     @classmethod
-    def of(cls, numbers, i, j, distance):
+    def of(cls, numbers: ArrayLike, i: int, j: int, distance: float) -> "Pair":
         """The pair of atoms i and j of a structure with these atomic numbers."""
         i, j = sorted((int(i), int(j)), key=lambda a: (chemical_symbols[numbers[a]], a))
         return cls(pair_name(chemical_symbols[numbers[i]], chemical_symbols[numbers[j]]), float(distance), i, j)
@@ -58,7 +60,13 @@ class Case:
     outputs: dict[str, np.ndarray] = field(default_factory=dict)  # independent components, (c,) or (N, c)
 
 
-def compare(name, structures, predictions, shortest_distances=None, outputs=None):
+def compare(
+    name: str,
+    structures: Iterable,
+    predictions: Sequence,
+    shortest_distances: dict | None = None,
+    outputs: dict | None = None,
+) -> "Errors":
     """Compares predictions with the labels of the structures.
 
     structures: also ase.Atoms, whose labels are taken as the reader takes them. predictions: one object with `energy`,
@@ -90,11 +98,11 @@ def compare(name, structures, predictions, shortest_distances=None, outputs=None
 class Errors:
     """Errors of a set of structures; every figure is None where nothing is labelled."""
 
-    def __init__(self, name, cases, knows_training=False, outputs=None):
+    def __init__(self, name: str, cases: Iterable, knows_training: bool = False, outputs: dict | None = None):
         self.name, self.cases, self.knows_training, self.kinds = name, list(cases), knows_training, dict(outputs or {})
 
     @classmethod
-    def pooled(cls, name, several):
+    def pooled(cls, name: str, several: "Sequence[Errors]") -> "Errors":
         """All structures of several sets as one."""
         outputs = {n: output for e in several for n, output in e.kinds.items()}
         return cls(name, [c for e in several for c in e.cases], all(e.knows_training for e in several), outputs)
@@ -120,7 +128,7 @@ class Errors:
     energy_mae_per_atom = property(lambda self: mae(self._pooled("energy") / self._energy_atoms))
 
     @cached_property
-    def offset(self):
+    def offset(self) -> "Offset | None":
         """The constant in the energy errors as Offset, if there is one; None if not.
 
         It is what least squares finds as a sum over the elements of a structure: another code, other energies of
@@ -155,14 +163,14 @@ class Errors:
     forces_max = property(lambda self: float(np.abs(f).max()) if len(f := self._pooled("forces")) else None)
 
     @property
-    def forces_percent(self):
+    def forces_percent(self) -> float | None:
         """RMSE in per cent of the root mean square of the reference forces; None where symmetry makes these vanish."""
         reference = [np.ravel(c.structure.forces) for c in self._over("forces")]
         size = rmse(np.concatenate(reference)) if reference else None
         return 100 * self.forces_rmse / size if size and size > 1e-6 else None
 
     @property
-    def by_element(self):
+    def by_element(self) -> dict[str, float]:
         """{symbol: RMSE of the force components on atoms of this element}."""
         if not self._over("forces"):
             return {}
@@ -175,7 +183,7 @@ class Errors:
     stress_mae = property(lambda self: mae(self._pooled("stress")))
 
     # ---- covariant outputs ----
-    def of_output(self, name):
+    def of_output(self, name: str) -> dict:
         """{"rmse", "mae", "percent", "rmse_per_atom", "mae_per_atom"} of an output, in the unit of the data.
 
         Over the independent components (six of a polarizability). percent: RMSE in per cent of the labels' standard
@@ -197,7 +205,7 @@ class Errors:
 
     # ---- which structures ----
     @property
-    def by_config_type(self):
+    def by_config_type(self) -> dict[str, "Errors"]:
         """{config_type: Errors}, in the order in which the types appear."""
         types = dict.fromkeys(c.structure.config_type for c in self.cases)
         return {t: self._part(t, lambda c, t=t: c.structure.config_type == t) for t in types}
@@ -206,11 +214,11 @@ class Errors:
         return Errors(f"{self.name} {name}", filter(wanted, self.cases), self.knows_training, self.kinds)
 
     @property
-    def outside(self):
+    def outside(self) -> list:
         """How many structures have a pair closer than any such pair in training; None if training is not known."""
         return sum(c.closer is not None for c in self.cases) if self.knows_training else None
 
-    def worst(self, n):
+    def worst(self, n: int) -> list:
         """The n cases with the largest error of a force component; those without forces follow, by energy per atom, and
         those without energies by their outputs, in units of the RMSE.
         """
@@ -226,7 +234,7 @@ class Errors:
         labelled = [c for c in self.cases if c.forces is not None or c.energy is not None or c.outputs]
         return sorted(labelled, key=size, reverse=True)[:n]
 
-    def as_dict(self):
+    def as_dict(self) -> dict:
         """All figures under their names, in eV and Angstrom, for JSON and for the model file."""
         names = ["n_structures", "energy_rmse", "energy_mae", "energy_rmse_per_atom", "energy_mae_per_atom"]
         names += ["forces_rmse", "forces_mae", "forces_max", "forces_percent", "stress_rmse", "stress_mae"]

@@ -6,6 +6,7 @@ from functools import cache
 from itertools import permutations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nbcore.errors import InputError
 from nbcore.so3.checks import angular_momentum, floating_array
@@ -15,7 +16,7 @@ from nbcore.so3.irreps import Irreps
 rank_supported = 6  # 3^6 numbers; nothing but the size of the matrices limits it
 
 
-def cartesian_to_spherical(l, T):
+def cartesian_to_spherical(l: int, T: ArrayLike) -> np.ndarray:
     """The spherical components of the symmetric traceless part of a Cartesian tensor with l axes.
 
         x_m = sum over i1..il of B[m, i1..il] T[i1..il],   B_1 = (y, z, x),   B_l = C (B_(l-1) x B_1),
@@ -52,7 +53,7 @@ def cartesian_to_spherical(l, T):
     return T.reshape(*T.shape[: T.ndim - l], 3**l) @ _traceless(l).T.astype(T.dtype)
 
 
-def spherical_to_cartesian(l, x):
+def spherical_to_cartesian(l: int, x: ArrayLike) -> np.ndarray:
     """The symmetric traceless Cartesian tensor with l axes of given spherical components: the inverse (and the adjoint)
     of `cartesian_to_spherical`.
 
@@ -80,7 +81,7 @@ def spherical_to_cartesian(l, x):
     return (x @ _traceless(l).astype(x.dtype)).reshape(*x.shape[:-1], *(3,) * l)
 
 
-def cartesian_irreps(rank, symmetric=True, parity=None):
+def cartesian_irreps(rank: int, symmetric: bool = True, parity: int | None = None) -> "Irreps":
     """The irreps of Cartesian tensors with `rank` axes: what `tensor_to_spherical` returns.
 
     A totally symmetric tensor holds l = rank, rank - 2, .. once each: a dipole l = 1, a polarizability l = 0 and 2, a
@@ -110,7 +111,7 @@ def cartesian_irreps(rank, symmetric=True, parity=None):
     return Irreps((l, parity, counts[l]) for l in sorted(counts))
 
 
-def tensor_to_spherical(T, rank, symmetric=True, tolerance=1e-6):
+def tensor_to_spherical(T: ArrayLike, rank: int, symmetric: bool = True, tolerance: float = 1e-6) -> np.ndarray:
     """The state of a Cartesian tensor: all its irreps, norm kept.
 
     For symmetric tensors, with Sym the average over all orders of the axes and B_l of `cartesian_to_spherical`,
@@ -165,7 +166,7 @@ def tensor_to_spherical(T, rank, symmetric=True, tolerance=1e-6):
     return x
 
 
-def spherical_to_tensor(x, rank, symmetric=True):
+def spherical_to_tensor(x: ArrayLike, rank: int, symmetric: bool = True) -> np.ndarray:
     """The Cartesian tensor of a state: the inverse (and the adjoint) of `tensor_to_spherical`.
 
     Parameters

@@ -1,11 +1,13 @@
 """Clebsch-Gordan coefficients."""
 # ruff: noqa: E741 (l is the name of angular momentum)
 
+import numpy as np
+
 from nbcore import _core
 from nbcore.so3.checks import angular_momentum
 
 
-def clebsch_gordan(l1, l2, l3):
+def clebsch_gordan(l1: int, l2: int, l3: int) -> np.ndarray:
     """Clebsch-Gordan coefficients C[m1, m2, m3] = <l1 m1 l2 m2 | l3 m3> of complex harmonics (Condon-Shortley phase).
 
     For states x, y that transform as x -> D_l1 x, y -> D_l2 y, sum over m1, m2 of C[m1, m2, m3] x_m1 y_m2 transforms
@@ -32,7 +34,7 @@ def clebsch_gordan(l1, l2, l3):
     return _core.clebsch_gordan(*_angular_momenta("clebsch_gordan", l1, l2, l3))
 
 
-def real_clebsch_gordan(l1, l2, l3):
+def real_clebsch_gordan(l1: int, l2: int, l3: int) -> np.ndarray:
     """Clebsch-Gordan coefficients of real harmonics, real-valued.
 
     With U_l = complex_to_real(l), complex states coupled and written in real components give

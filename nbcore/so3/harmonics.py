@@ -2,6 +2,7 @@
 # ruff: noqa: E741 (l is the name of angular momentum)
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nbcore import _core
 from nbcore.errors import InputError
@@ -9,7 +10,14 @@ from nbcore.so3.checks import angular_momentum, floating_array
 from nbcore.so3.states import output, thread_number
 
 
-def spherical_harmonics(l_max, vectors, gradient=False, hessian=False, out=None, threads=None):
+def spherical_harmonics(
+    l_max: int,
+    vectors: ArrayLike,
+    gradient: bool = False,
+    hessian: bool = False,
+    out: np.ndarray | tuple[np.ndarray, ...] | None = None,
+    threads: int | None = None,
+) -> np.ndarray | tuple[np.ndarray, ...]:
     """Real spherical harmonics Y_lm of the directions of vectors.
 
     Orthonormal, the integral of Y_lm Y_l'm' over the sphere is delta_ll' delta_mm'; no Condon-Shortley sign, so
@@ -48,7 +56,14 @@ def spherical_harmonics(l_max, vectors, gradient=False, hessian=False, out=None,
     return _harmonics("spherical_harmonics", False, l_max, vectors, gradient, hessian, out, threads)
 
 
-def solid_harmonics(l_max, vectors, gradient=False, hessian=False, out=None, threads=None):
+def solid_harmonics(
+    l_max: int,
+    vectors: ArrayLike,
+    gradient: bool = False,
+    hessian: bool = False,
+    out: np.ndarray | tuple[np.ndarray, ...] | None = None,
+    threads: int | None = None,
+) -> np.ndarray | tuple[np.ndarray, ...]:
     """Real solid harmonics S_lm(r) = r^l Y_lm(r), homogeneous polynomials of degree l in x, y, z.
 
     Parameters
@@ -84,7 +99,7 @@ def solid_harmonics(l_max, vectors, gradient=False, hessian=False, out=None, thr
     return _harmonics("solid_harmonics", True, l_max, vectors, gradient, hessian, out, threads)
 
 
-def complex_spherical_harmonics(l_max, vectors):
+def complex_spherical_harmonics(l_max: int, vectors: ArrayLike) -> np.ndarray:
     """Complex spherical harmonics of the directions of vectors, with Condon-Shortley phase: Y_l,-m = (-1)^m conj Y_lm.
 
     Y_11 = -sqrt(3 / 8 pi) (x + i y) / r: the harmonics of SciPy's `sph_harm_y` and of the paper. Arguments, order and
@@ -108,7 +123,7 @@ def complex_spherical_harmonics(l_max, vectors):
     return result
 
 
-def complex_to_real(l):
+def complex_to_real(l: int) -> np.ndarray:
     """The unitary U with Y_real = U Y_complex for one l; rows are real m, columns complex m, both -l..l.
 
     For m > 0: Y_real,m = ((-1)^m Y_m + Y_-m) / sqrt(2) and Y_real,-m = i (Y_-m - (-1)^m Y_m) / sqrt(2); for m = 0
@@ -138,7 +153,7 @@ def complex_to_real(l):
     return U
 
 
-def real_to_complex(l):
+def real_to_complex(l: int) -> np.ndarray:
     """The unitary with Y_complex = real_to_complex(l) Y_real: the inverse (conjugate transpose) of
     `complex_to_real(l)`.
 

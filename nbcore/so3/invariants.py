@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nbcore.errors import InputError
 from nbcore.so3 import states
@@ -17,7 +18,7 @@ from nbcore.so3.coupling import clebsch_gordan, real_clebsch_gordan
 from nbcore.so3.irreps import Irreps
 
 
-def norms(x, irreps, eps=0.0):
+def norms(x: ArrayLike, irreps: "Irreps | str", eps: float = 0.0) -> np.ndarray:
     """The norm of every channel, n_c = sqrt(sum over m of |x_m,c|^2 + eps), entry after entry.
 
     With eps > 0 it is smooth everywhere, zero included.
@@ -45,7 +46,7 @@ def norms(x, irreps, eps=0.0):
     return _joined(lead, [np.sqrt(_squares(part) + eps) for _, part in parts])
 
 
-def norms_adjoint(x, irreps, n_bar, eps=0.0):
+def norms_adjoint(x: ArrayLike, irreps: "Irreps | str", n_bar: ArrayLike, eps: float = 0.0) -> np.ndarray:
     """x_bar = n_bar x / n; zero where n is.
 
     >>> norms_adjoint([2.0, 3.0, 4.0, 0.0], "1x0e + 1x1o", [1.0, 10.0])
@@ -61,7 +62,7 @@ def norms_adjoint(x, irreps, n_bar, eps=0.0):
     return _joined(lead, [_flat(bar) for bar in x_bars])
 
 
-def dot(x, y, irreps):
+def dot(x: ArrayLike, y: ArrayLike, irreps: "Irreps | str") -> np.ndarray:
     """The scalar product of every channel, d_c = sum over m of conj(x_m,c) y_m,c, entry after entry.
 
     Parameters
@@ -86,7 +87,7 @@ def dot(x, y, irreps):
     return _joined(lead, [(a.conj() * b).sum(axis=-2) for (_, a), (_, b) in zip(x_parts, y_parts, strict=True)])
 
 
-def dot_adjoint(x, y, irreps, d_bar):
+def dot_adjoint(x: ArrayLike, y: ArrayLike, irreps: "Irreps | str", d_bar: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """(x_bar, y_bar) = (conj(d_bar) y, d_bar x), of the leading axes of all together
 
     >>> dot_adjoint([1.0, 2.0, 3.0], [4.0, 5.0, 6.0], "1x1", [2.0])
@@ -119,7 +120,7 @@ class Triple(NamedTuple):
     c: tuple
 
 
-def power_spectrum(x, irreps):
+def power_spectrum(x: ArrayLike, irreps: "Irreps | str") -> np.ndarray:
     """All scalar products within a state, p = sum over m of conj(x_m,c1) x_m,c2, c1 <= c2, for each (l, parity).
 
     Parameters
@@ -147,7 +148,7 @@ def power_spectrum(x, irreps):
     return _joined(lead, result)
 
 
-def power_spectrum_adjoint(x, irreps, p_bar):
+def power_spectrum_adjoint(x: ArrayLike, irreps: "Irreps | str", p_bar: ArrayLike) -> np.ndarray:
     """x_bar of `power_spectrum`.
 
     >>> power_spectrum_adjoint([1.0, 2.0, 3.0], "1x1", [1.0])
@@ -164,7 +165,7 @@ def power_spectrum_adjoint(x, irreps, p_bar):
     return _unmerged(irreps, lead, x_bars)
 
 
-def power_spectrum_labels(irreps):
+def power_spectrum_labels(irreps: "Irreps | str") -> list:
     """What the numbers of `power_spectrum` are: a list of (l, parity, c1, c2).
 
     >>> [tuple(label) for label in power_spectrum_labels("1x0e + 2x1o")]
@@ -177,7 +178,7 @@ def power_spectrum_labels(irreps):
     ]
 
 
-def bispectrum(x, irreps, basis="real"):
+def bispectrum(x: ArrayLike, irreps: "Irreps | str", basis: str = "real") -> np.ndarray:
     """All triple products within a state that no rotation (and, with parities, no inversion) changes,
 
         b = sum over m1, m2, m3 of C[m1, m2, m3] x_m1,c1 x_m2,c2 conj(x_m3,c3).
@@ -214,7 +215,7 @@ def bispectrum(x, irreps, basis="real"):
     return _joined(lead, result)
 
 
-def bispectrum_adjoint(x, irreps, b_bar, basis="real"):
+def bispectrum_adjoint(x: ArrayLike, irreps: "Irreps | str", b_bar: ArrayLike, basis: str = "real") -> np.ndarray:
     """x_bar of `bispectrum`.
 
     >>> bispectrum_adjoint([2.0], "1x0", [1.0])  # of x^3
@@ -238,7 +239,7 @@ def bispectrum_adjoint(x, irreps, b_bar, basis="real"):
     return _unmerged(irreps, lead, x_bars)
 
 
-def bispectrum_labels(irreps, basis="real"):
+def bispectrum_labels(irreps: "Irreps | str", basis: str = "real") -> list:
     """What the numbers of `bispectrum` are: a list of (l, parity, c), three of each.
 
     >>> [(label.l, label.c) for label in bispectrum_labels("1x0e + 1x1o")]

@@ -3,10 +3,12 @@
 
 import operator
 import re
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nbcore.errors import InputError
 from nbcore.so3.checks import angular_momentum, l_supported
@@ -24,11 +26,11 @@ class Irrep(NamedTuple):
     multiplicity: int
 
     @property
-    def dim(self):
+    def dim(self) -> int:
         """(2l + 1) multiplicity"""
         return (2 * self.l + 1) * self.multiplicity
 
-    def product(self, other):
+    def product(self, other: "Irrep") -> list[tuple[int, int | None]]:
         """The (l, parity) in the product of two irreps: l = |l1 - l2|..l1 + l2, parities multiplied."""
         parity = None if self.parity is None else self.parity * other.parity
         return [(l, parity) for l in range(abs(self.l - other.l), self.l + other.l + 1)]
@@ -68,7 +70,7 @@ class Irreps(tuple):
     Irreps('2x1')
     """
 
-    def __new__(cls, irreps=()):
+    def __new__(cls, irreps: "Irreps | str | Iterable" = ()) -> "Irreps":
         if isinstance(irreps, cls):
             return irreps
         entries = _parse(irreps) if isinstance(irreps, str) else irreps
@@ -78,7 +80,7 @@ class Irreps(tuple):
         return self
 
     @classmethod
-    def from_type(cls, multiplicities):
+    def from_type(cls, multiplicities: Iterable[int]) -> "Irreps":
         """The SO(3) type (tau_0, tau_1, ..., tau_L) of the paper: tau_l channels of angular momentum l.
 
         >>> Irreps.from_type((4, 0, 2))
@@ -87,7 +89,7 @@ class Irreps(tuple):
         return cls((l, None, multiplicity) for l, multiplicity in enumerate(multiplicities))
 
     @classmethod
-    def harmonics(cls, l_max):
+    def harmonics(cls, l_max: int) -> "Irreps":
         """Of harmonics Y_00 .. Y_LL of a vector: one channel of each l with parity (-1)^l.
 
         >>> Irreps.harmonics(2)
@@ -96,31 +98,31 @@ class Irreps(tuple):
         return cls((l, (-1) ** l, 1) for l in range(angular_momentum("Irreps.harmonics", "l_max", l_max) + 1))
 
     @property
-    def type(self):
+    def type(self) -> tuple[int, ...]:
         """(tau_0, ..., tau_L): the multiplicity of each l, parities together."""
         return tuple(sum(irrep.multiplicity for irrep in self if irrep.l == l) for l in range(self.l_max + 1))
 
     @cached_property
-    def dim(self):
+    def dim(self) -> int:
         """Numbers in a state: the sum of (2l + 1) multiplicity."""
         return sum(irrep.dim for irrep in self)
 
     @property
-    def l_max(self):
+    def l_max(self) -> int:
         """The largest l; -1 if there is none."""
         return max((irrep.l for irrep in self), default=-1)
 
     @property
-    def has_parity(self):
+    def has_parity(self) -> bool:
         """Whether this is a type of O(3), "1x1o", rather than of SO(3), "1x1"."""
         return any(irrep.parity is not None for irrep in self)
 
     @property
-    def channels(self):
+    def channels(self) -> int:
         """The sum of the multiplicities."""
         return sum(irrep.multiplicity for irrep in self)
 
-    def multiplicity(self, l, parity=None):
+    def multiplicity(self, l: int, parity: int | None = None) -> int:
         """How often (l, parity) occurs; with parity None, l of both parities.
 
         >>> Irreps("2x0e + 1x0o + 3x0e").multiplicity(0), Irreps("2x0e + 1x0o + 3x0e").multiplicity(0, 1)
@@ -152,7 +154,9 @@ class Irreps(tuple):
         """
         return self.power(n)
 
-    def filter(self, l_max=None, parity=None, keep=None):
+    def filter(
+        self, l_max: int | None = None, parity: int | None = None, keep: Iterable | str | None = None
+    ) -> "Irreps":
         """The entries that pass: l <= l_max, of this parity ("natural" is (-1)^l), (l, parity) among those of `keep`.
 
         >>> Irreps("1x0e + 2x1e + 3x1o + 4x2e").filter(l_max=1, parity="natural")
@@ -171,7 +175,7 @@ class Irreps(tuple):
             and (wanted is None or (l, p) in wanted)
         )
 
-    def power(self, n, l_max=None):
+    def power(self, n: int, l_max: int | None = None) -> "Irreps":
         """The type of the n-fold Clebsch-Gordan product, every intermediate product with all its l, cut at l_max at the
         end; the scalar for n = 0.
 
@@ -186,7 +190,7 @@ class Irreps(tuple):
             result = result.product(self, None if limit is None or limit >= result.l_max + self.l_max else limit)
         return result if l_max is None else result.filter(l_max)
 
-    def symmetric_power(self, n, l_max=None):
+    def symmetric_power(self, n: int, l_max: int | None = None) -> "Irreps":
         """The type of the symmetric n-th power: how many independent products of n factors of one state there are.
 
         Counted by weights: if N(M) monomials of degree n in the components x_m,c have the sum of m equal to M, then l
@@ -221,7 +225,13 @@ class Irreps(tuple):
             raise InputError(f"Irreps.{where}: the 0th power of nothing is not defined")
         return n, Irreps([(0, 1 if self.has_parity else None, 1)])
 
-    def product(self, other, l_max=None, channelwise=False, keep=None):
+    def product(
+        self,
+        other: "Irreps | str",
+        l_max: int | None = None,
+        channelwise: bool = False,
+        keep: Iterable | str | None = None,
+    ) -> "Irreps":
         """The type of the Clebsch-Gordan product of all channels with all channels, cut at l_max.
 
         kappa_l = sum over l1, l2 of tau_l1 tau'_l2 [|l1 - l2| <= l <= l1 + l2], and likewise with parities. Sorted by
@@ -252,7 +262,7 @@ class Irreps(tuple):
         ]
         return Irreps(entries).simplified().filter(keep=keep)
 
-    def simplified(self):
+    def simplified(self) -> "Irreps":
         """The same irreps sorted by l, even before odd, each (l, parity) once with the sum of its multiplicities.
 
         >>> Irreps("1x1o + 2x0e + 3x1o").simplified()
@@ -264,7 +274,7 @@ class Irreps(tuple):
         order = sorted(total, key=lambda irrep: (irrep[0], -(irrep[1] or 0)))
         return Irreps((l, parity, total[l, parity]) for l, parity in order)
 
-    def parts(self, x):
+    def parts(self, x: ArrayLike) -> list[np.ndarray]:
         """The matrices F_l of a state x (..., dim): a list of arrays (..., 2l + 1, multiplicity), one for each entry.
 
         >>> [part.shape for part in Irreps("8x0e + 4x1o").parts(np.zeros((10, 20)))]
@@ -281,7 +291,7 @@ class Irreps(tuple):
             for irrep, end in zip(self, ends, strict=True)
         ]
 
-    def join(self, parts):
+    def join(self, parts: Sequence[np.ndarray]) -> np.ndarray:
         """The state (..., dim) of a list of arrays (..., 2l + 1, multiplicity); the inverse of `parts`."""
         shapes = [np.shape(part)[-2:] for part in parts]
         expected = [(2 * irrep.l + 1, irrep.multiplicity) for irrep in self]

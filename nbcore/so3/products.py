@@ -1,10 +1,12 @@
 """Clebsch-Gordan products of states, and the Clebsch-Gordan transform, with their adjoints."""
 # ruff: noqa: E741 (l is the name of angular momentum)
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nbcore import _core
 from nbcore.errors import InputError
@@ -76,7 +78,15 @@ class TensorProduct:
     ((100, 40), (100, 20), (3,))
     """
 
-    def __init__(self, irreps_x, irreps_y, l_max=None, keep=None, channelwise=False, basis="real"):
+    def __init__(
+        self,
+        irreps_x: "Irreps | str",
+        irreps_y: "Irreps | str",
+        l_max: int | None = None,
+        keep: Iterable | str | None = None,
+        channelwise: bool = False,
+        basis: str = "real",
+    ):
         if basis not in ("real", "complex"):
             raise InputError(f'TensorProduct: basis must be "real" or "complex", got {basis!r}')
         self.irreps_x, self.irreps_y = Irreps(irreps_x), Irreps(irreps_y)
@@ -124,7 +134,9 @@ class TensorProduct:
             )
         return z
 
-    def adjoint(self, x, y, z_bar, threads=None):
+    def adjoint(
+        self, x: ArrayLike, y: ArrayLike, z_bar: ArrayLike, threads: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """(x_bar, y_bar), the adjoints of both factors:
 
             x_bar = sum of C[m1, m2, m3] z_bar_m3 conj(y_m2),   y_bar = sum of C[m1, m2, m3] z_bar_m3 conj(x_m1),
@@ -140,7 +152,9 @@ class TensorProduct:
         x_bar, y_bar = self._adjoint(where, x, y, z_bar, (True, True), (None, None), threads)
         return states.summed(x_bar, x_shape), states.summed(y_bar, y_shape)
 
-    def adjoint_x(self, y, z_bar, out=None, threads=None):
+    def adjoint_x(
+        self, y: ArrayLike, z_bar: ArrayLike, out: np.ndarray | None = None, threads: int | None = None
+    ) -> np.ndarray:
         """x_bar alone, of the leading axes of y and z_bar together
 
         >>> product = TensorProduct("2x1o", "1x1o")
@@ -149,11 +163,13 @@ class TensorProduct:
         """
         return self._adjoint("tensor_product adjoint", None, y, z_bar, (True, False), (out, None), threads)[0]
 
-    def adjoint_y(self, x, z_bar, out=None, threads=None):
+    def adjoint_y(
+        self, x: ArrayLike, z_bar: ArrayLike, out: np.ndarray | None = None, threads: int | None = None
+    ) -> np.ndarray:
         """y_bar alone, of the leading axes of x and z_bar together"""
         return self._adjoint("tensor_product adjoint", x, None, z_bar, (False, True), (None, out), threads)[1]
 
-    def couple(self, T, out=None, threads=None):
+    def couple(self, T: ArrayLike, out: np.ndarray | None = None, threads: int | None = None) -> np.ndarray:
         """The Clebsch-Gordan transform of a matrix T (..., irreps_x.dim, irreps_y.dim): of T = x y^T it is the product.
 
         A matrix whose rows transform as x and columns as y, such as a block of a Hamiltonian between two sets of
@@ -181,7 +197,7 @@ class TensorProduct:
             )
         return z
 
-    def uncouple(self, z, out=None, threads=None):
+    def uncouple(self, z: ArrayLike, out: np.ndarray | None = None, threads: int | None = None) -> np.ndarray:
         """The matrix (..., irreps_x.dim, irreps_y.dim) of a state: the adjoint of `couple`, and its inverse unless the
         product is cut."""
         where = "TensorProduct.uncouple"
@@ -240,7 +256,16 @@ def _product(irreps_x, irreps_y, l_max, channelwise, basis):
     return TensorProduct(irreps_x, irreps_y, l_max, None, channelwise, basis)
 
 
-def tensor_product(x, irreps_x, y, irreps_y, l_max=None, channelwise=False, basis="real", threads=None):
+def tensor_product(
+    x: ArrayLike,
+    irreps_x: "Irreps | str",
+    y: ArrayLike,
+    irreps_y: "Irreps | str",
+    l_max: int | None = None,
+    channelwise: bool = False,
+    basis: str = "real",
+    threads: int | None = None,
+) -> tuple[np.ndarray, "Irreps"]:
     """The Clebsch-Gordan product of two states: `TensorProduct(irreps_x, irreps_y, ..)(x, y)`, and its type.
 
     Parameters

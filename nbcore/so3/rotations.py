@@ -4,12 +4,13 @@ A matrix R acts on column vectors, r -> R r, actively: it turns the vector and l
 All functions work on arrays of rotations of any shape."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nbcore.errors import InputError
 from nbcore.so3.checks import finite, rotation_matrices
 
 
-def matrix_from_euler(alpha, beta, gamma):
+def matrix_from_euler(alpha: ArrayLike, beta: ArrayLike, gamma: ArrayLike) -> np.ndarray:
     """R = R_z(alpha) R_y(beta) R_z(gamma): turn by gamma about z, by beta about y, by alpha about z, the axes fixed.
 
     Parameters
@@ -38,7 +39,7 @@ def matrix_from_euler(alpha, beta, gamma):
     return _about_z(alpha) @ _about_y(beta) @ _about_z(gamma)
 
 
-def euler_from_matrix(R):
+def euler_from_matrix(R: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Euler angles of R = R_z(alpha) R_y(beta) R_z(gamma).
 
     beta is in [0, pi], alpha and gamma in [-pi, pi]. Where beta is 0 or pi only alpha +- gamma means anything; alpha
@@ -67,7 +68,7 @@ def euler_from_matrix(R):
     return alpha, beta, np.arctan2(rest[..., 1, 0], rest[..., 1, 1])
 
 
-def matrix_from_axis_angle(axis, angle):
+def matrix_from_axis_angle(axis: ArrayLike, angle: ArrayLike) -> np.ndarray:
     """The rotation by `angle` about `axis`, counterclockwise seen from the tip of the axis (Rodrigues' formula).
 
     Parameters
@@ -96,7 +97,7 @@ def matrix_from_axis_angle(axis, angle):
     return _matrix(np.concatenate([np.broadcast_to(np.cos(half), (*vector.shape[:-1], 1)), vector], axis=-1))
 
 
-def axis_angle_from_matrix(R):
+def axis_angle_from_matrix(R: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Axis and angle of rotations.
 
     Parameters
@@ -124,7 +125,7 @@ def axis_angle_from_matrix(R):
     return axis / length, 2 * np.arctan2(length * scale, q[..., :1])[..., 0]
 
 
-def matrix_from_quaternion(q):
+def matrix_from_quaternion(q: ArrayLike) -> np.ndarray:
     """The rotation of a quaternion (w, x, y, z) = (cos(angle / 2), axis sin(angle / 2)); q and -q are the same
     rotation.
 
@@ -148,7 +149,7 @@ def matrix_from_quaternion(q):
     return _matrix(_unit("matrix_from_quaternion", "q", q, 4))
 
 
-def quaternion_from_matrix(R):
+def quaternion_from_matrix(R: ArrayLike) -> np.ndarray:
     """Quaternions (w, x, y, z) of rotations, of length 1, the first non-zero component positive.
 
     Parameters
@@ -184,7 +185,7 @@ def quaternion_from_matrix(R):
     return q * np.sign(first) + 0.0
 
 
-def random_rotations(shape=(), seed=None):
+def random_rotations(shape: int | tuple[int, ...] = (), seed: int | np.random.Generator | None = None) -> np.ndarray:
     """Rotations drawn evenly from all rotations (Haar measure).
 
     Parameters

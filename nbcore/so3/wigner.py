@@ -2,6 +2,7 @@
 # ruff: noqa: E741 (l is the name of angular momentum)
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nbcore import _core
 from nbcore.errors import InputError
@@ -11,7 +12,7 @@ from nbcore.so3.harmonics import complex_to_real
 from nbcore.so3.irreps import Irreps
 
 
-def wigner_D(l, R):
+def wigner_D(l: int, R: ArrayLike) -> np.ndarray:
     """The matrix of a rotation on real harmonics: Y_l(R r) = D Y_l(r).
 
     D is real and orthogonal and D(R1 R2) = D(R1) D(R2); D of l = 1 is R in the order (y, z, x). It is made by
@@ -40,7 +41,7 @@ def wigner_D(l, R):
     return _wigner_D(l, rotation_matrices("wigner_D", R))[0]
 
 
-def wigner_D_to(l_max, R, threads=None):
+def wigner_D_to(l_max: int, R: ArrayLike, threads: int | None = None) -> list[np.ndarray]:
     """The matrices of all l = 0..l_max: a list, [l] as `wigner_D(l, R)`, made in one go.
 
     >>> [D.shape for D in wigner_D_to(2, np.eye(3))]
@@ -50,7 +51,7 @@ def wigner_D_to(l_max, R, threads=None):
     return _wigner_D(l_max, rotation_matrices("wigner_D_to", R), True, threads)
 
 
-def complex_wigner_D(l, R):
+def complex_wigner_D(l: int, R: ArrayLike) -> np.ndarray:
     """The matrix of a rotation on complex harmonics: Y_l(R r) = D Y_l(r), with D = U^+ wigner_D U, U =
     complex_to_real(l).
 
@@ -71,7 +72,9 @@ def complex_wigner_D(l, R):
     return _complex(l, _wigner_D(l, rotation_matrices("complex_wigner_D", R))[0])
 
 
-def rotate(x, irreps, R, basis="real", threads=None):
+def rotate(
+    x: ArrayLike, irreps: "Irreps | str", R: ArrayLike, basis: str = "real", threads: int | None = None
+) -> np.ndarray:
     """States after rotations of the system: part l is multiplied by D_l(R), from the left.
 
     The adjoint is the rotation back, by the transposed R.

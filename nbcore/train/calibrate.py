@@ -1,6 +1,8 @@
 """The scales of a new potential from data: gains of the mixings, units of energies and outputs, first readouts."""
 
 import dataclasses
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,11 +13,14 @@ from nbcore.train.displaced import displaced
 from nbcore.train.loss import Loss
 from nbcore.train.training_set import TrainingSet
 
+if TYPE_CHECKING:
+    from nbcore.potential import Potential
+
 SAMPLE, MEASURED = 64, 16  # structures that readouts are fitted to, and that states are measured in, about
 ROUNDING = 1e-8  # below this part of what it stands beside, a size is what symmetry left over
 
 
-def calibrate(potential, structures) -> None:
+def calibrate(potential: "Potential", structures: Iterable) -> None:
     """Sets the scales of a new potential from data, so that training starts from numbers of order one.
 
     The energy scale becomes the RMS of the forces (without forces, the spread of the energies per atom, E0s removed).

@@ -4,9 +4,12 @@ import contextlib
 import hashlib
 import json
 import math
+import os
 import signal
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,13 +31,16 @@ from nbcore.train.settings import Settings
 from nbcore.train.trainer import Trainer
 from nbcore.train.training_set import TrainingSet
 
+if TYPE_CHECKING:
+    from nbcore.potential import Potential
+
 
 @dataclass
 class Fit:
     """What a training leaves: `potential` is the best on validation data, `history` a list of rows, one per epoch."""
 
     history: list[dict]
-    potential: object
+    potential: "Potential"
     best_epoch: int
     errors: dict = field(default_factory=dict)
 
@@ -70,9 +76,19 @@ class Job:
 
 
 def fit(
-    potential, structures, valid=0.1, *, test=None, folder=None, threads=None, max_time=None, checkpoint_minutes=5.0,
-    restart=False, quiet=False, **settings,
-) -> Fit:  # fmt: skip
+    potential: "Potential",
+    structures: Iterable,
+    valid: float | Iterable | None = 0.1,
+    *,
+    test: dict | None = None,
+    folder: str | os.PathLike | None = None,
+    threads: int | None = None,
+    max_time: float | None = None,
+    checkpoint_minutes: float = 5.0,
+    restart: bool = False,
+    quiet: bool = False,
+    **settings: object,
+) -> Fit:
     """Trains `potential` in place on labelled structures, or ase.Atoms, and returns Fit(history, potential).
 
     valid: a fraction of the structures (random, by seed; 0 for none) or Structures of their own; it chooses the best

@@ -1,13 +1,16 @@
 """What a training minimises: weights of energies, forces, stresses and outputs, and the function of their errors."""
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
 from nbcore import _core
 from nbcore.errors import InputError
 from nbcore.options import Option, check
+
+if TYPE_CHECKING:
+    from nbcore.potential import Potential
 
 KINDS = tuple(_core.loss_kinds())
 TERMS = dict(_core.loss_terms())  # term: the label that it compares with
@@ -42,7 +45,7 @@ class Loss:
         """The weights of the terms of energies, forces, stresses in the order of TERMS."""
         return [getattr(self, f"{term}_weight") for term in TERMS]
 
-    def weights(self, potential) -> dict[str, float]:
+    def weights(self, potential: "Potential") -> dict[str, float]:
         """{"energy": 1.0, "forces": 100.0, ...}: the weight of everything that a potential can be asked for."""
         weights = dict(zip(TERMS, self.term_weights, strict=True)) if potential.has_energy else {}
         return weights | {name: self.output_weights.get(name, 1.0) for name in potential.outputs}

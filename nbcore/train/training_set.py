@@ -1,9 +1,11 @@
 """Structures with labels, ready for training: neighbour lists made once, loss and exact gradient in C++."""
 
 import operator
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nbcore import _core
 from nbcore._threads import threads as number_of_threads
@@ -13,6 +15,9 @@ from nbcore.errors import Error, InputError, NumericsError
 from nbcore.leaves import leaves_of
 from nbcore.scheme import core_scheme
 from nbcore.train.loss import Loss
+
+if TYPE_CHECKING:
+    from nbcore.potential import Potential
 
 
 class BatchResult(NamedTuple):
@@ -40,7 +45,7 @@ class TrainingSet:
     they name the structure.
     """
 
-    def __init__(self, potential, structures, block: int | None = None):
+    def __init__(self, potential: "Potential", structures: Iterable, block: int | None = None):
         self.potential = potential
         structures = as_structures(structures, apart=False, missing="mask")
         self.structures = structures
@@ -86,7 +91,9 @@ class TrainingSet:
             energies, forces, stress, virials = ([None] * len(batch) for _ in range(4))
         return BatchResult(value, gradient, energies, forces, stress, virials, losses, outputs)
 
-    def loss_and_gradient(self, indices=None, loss: Loss | None = None, threads: int | None = None) -> BatchResult:
+    def loss_and_gradient(
+        self, indices: ArrayLike | None = None, loss: Loss | None = None, threads: int | None = None
+    ) -> BatchResult:
         """Loss and its exact gradient by all parameters, for the structures `indices` (all by default).
 
         The same bits for any number of threads. Raises NumericsError, naming structures, where something is not finite.
@@ -94,7 +101,9 @@ class TrainingSet:
         gradient = np.empty(len(self.potential.parameters))
         return self._evaluate(indices, loss or Loss(), threads, gradient)
 
-    def predict(self, indices=None, threads: int | None = None, loss: Loss | None = None) -> BatchResult:
+    def predict(
+        self, indices: ArrayLike | None = None, threads: int | None = None, loss: Loss | None = None
+    ) -> BatchResult:
         """Energies, forces, stresses (and the loss, no gradient) of the structures `indices`, all by default."""
         return self._evaluate(indices, loss or Loss(), threads, None)
 
