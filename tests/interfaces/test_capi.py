@@ -147,7 +147,7 @@ def test_program_in_c(standard, tmp_path, model_path, potential):
          str(source), *paths.libs(), "-o", str(tmp_path / "md")], check=True,
     )  # fmt: skip
     positions, numbers, cell = crystal(3)
-    same_kernels = {**os.environ, "LD_PRELOAD": paths.get_library()}
+    same_kernels = {**os.environ, "LD_PRELOAD": f"{os.environ.get('LD_PRELOAD', '')} {paths.get_library()}".strip()}
     for pbc in ((0, 0, 0), (1, 1, 0), (1, 1, 1)):
         lines = [f"{len(numbers)} {pbc[0]} {pbc[1]} {pbc[2]}", " ".join(float(x).hex() for x in cell.ravel())]
         lines += [f"{z} " + " ".join(float(x).hex() for x in r) for z, r in zip(numbers, positions, strict=True)]

@@ -72,7 +72,7 @@ def test_programs_without_measure(name):
     start = time.process_time()
     with pytest.raises(InputError, match=text):
         nbcore.Potential(description(gates, more))
-    assert time.process_time() - start < 5  # linear: a fraction of a second
+    assert time.process_time() - start < 30  # linear: a fraction of a second, some with sanitizers
 
 
 def test_largest_program_is_read():
