@@ -20,6 +20,7 @@ def volume(cell) -> float:
     if not 0 < unit < np.inf:
         return 0.0
     with np.errstate(over="ignore", under="ignore"):
-        found, whole = abs(np.linalg.det(cell / unit)), np.prod(np.linalg.norm(cell / unit, axis=1))
-        size = float(found * unit * unit * unit)
-    return size if found > FLAT * whole and np.isfinite(size) else 0.0
+        size = float(abs(np.linalg.det(cell)))
+        lengths = np.linalg.norm(cell / unit, axis=1)
+        flat = abs(np.linalg.det(cell / unit)) <= FLAT * np.prod(lengths)
+    return 0.0 if flat or not np.isfinite(size) else size
