@@ -99,12 +99,17 @@ def damage(content, rng):
     return content
 
 
-def wrong(path, content):
-    """What is wrong with how the reader took a file, or None."""
+def refused_or(look, path, *arguments):
+    """What `look` finds wrong with a file, or None: nbcore's own errors are right where they name the file."""
     try:
-        data = read(path, require=(), missing="mask")
+        return look(path, *arguments)
     except Error as e:
-        return None if path.name in str(e) else f"an error that does not name the file: {e}"
+        return None if path.name in str(e) else f"{look.__name__}: an error that does not name the file: {e}"
+
+
+def read_and_audited(path, content):
+    """What is wrong with how the reader and the audit took a file, or None."""
+    data = read(path, require=(), missing="mask")
     structures = [*data, *data.isolated]
     if not structures:
         return "read as nothing"
@@ -123,12 +128,14 @@ def wrong(path, content):
 
 
 def started(path):
-    """The start of md and relax, which reads the last frame."""
-    try:
-        atoms, _, _ = read_structure(str(path))
-    except Error as e:
-        return None if path.name in str(e) else f"md: an error that does not name the file: {e}"
+    """What is wrong with the start of md and relax, which reads the last frame, or None."""
+    atoms, _, _ = read_structure(str(path))
     return None if len(atoms) else "md: a structure without atoms"
+
+
+def wrong(path, content):
+    """What is wrong with how the verbs took a file, or None."""
+    return refused_or(read_and_audited, path, content) or refused_or(started, path)
 
 
 def case(seed, folder):
@@ -142,7 +149,7 @@ def case(seed, folder):
     path = folder / name
     path.write_bytes(content)
     try:
-        return name, content, wrong(path, content) or started(path)
+        return name, content, wrong(path, content)
     except Exception as e:
         import traceback
 
