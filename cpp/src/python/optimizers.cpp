@@ -48,9 +48,29 @@ void same_length(const std::vector<double>& a, const std::vector<double>& b) {
   if (a.size() != b.size()) throw InputError(message("state: moments of ", a.size(), " and ", b.size(), " numbers"));
 }
 
+/// The state of an optimizer with two moments, as Adam and Muon have them
+template <class Optimizer> py::dict moments(const Optimizer& o) {
+  return py::dict(py::arg("first_moment") = copied(o.first), py::arg("second_moment") = copied(o.second),
+                  py::arg("largest_second_moment") = copied(o.peak),
+                  py::arg("steps") = py::array_t<double>(1, std::vector{double(o.steps)}.data()));
+}
+
+/// has_peak: whether it keeps the largest second moments, too. An error leaves the optimizer as it was.
+template <class Optimizer> void load_moments(Optimizer& o, const py::dict& state, bool has_peak) {
+  auto first = from_state(state, "first_moment", any), second = from_state(state, "second_moment", 0);
+  auto peak = from_state(state, "largest_second_moment", 0);
+  const std::int64_t steps = steps_from(state);
+  same_length(first, second);
+  if (has_peak) same_length(first, peak);
+  o.first = std::move(first), o.second = std::move(second), o.peak = std::move(peak);
+  o.steps = steps;
+}
+
 }  // namespace
 
 void bind_optimizers(py::module_& m) {
+  const char* state_doc = "All that a later run needs to go on with the same bits, as a dict of arrays.";
+  const char* load_doc = "Goes on from what `state()` gave.";
   const char* step_doc = "One step, in place on `parameters` (n,) float64, along `gradient` (n,).";
 
   py::class_<Sgd>(
@@ -66,11 +86,10 @@ Polyak 1964. Example:
       .def("step", &step<Sgd>, py::arg("parameters"), py::arg("gradient"), step_doc)
       .def_readwrite("lr", &Sgd::lr, "Step length; may be changed between steps.")
       .def(
-          "state", [](const Sgd& s) { return py::dict(py::arg("velocity") = copied(s.velocity)); },
-          "All that a later run needs to go on with the same bits, as a dict of arrays.")
+          "state", [](const Sgd& s) { return py::dict(py::arg("velocity") = copied(s.velocity)); }, state_doc)
       .def(
           "load_state", [](Sgd& s, const py::dict& state) { s.velocity = from_state(state, "velocity", any); },
-          py::arg("state"), "Goes on from what `state()` gave.");
+          py::arg("state"), load_doc);
 
   py::class_<Adam>(m, "Adam",
                    R"(Adam, AMSGrad (amsgrad=True) and AdamW (decoupled=True).
@@ -90,26 +109,10 @@ arXiv:1904.09237; Loshchilov and Hutter, arXiv:1711.05101. Example:
            py::arg("weight_decay") = 0.0, py::arg("amsgrad") = false, py::arg("decoupled") = false)
       .def("step", &step<Adam>, py::arg("parameters"), py::arg("gradient"), step_doc)
       .def_readwrite("lr", &Adam::lr, "Step length; may be changed between steps.")
+      .def("state", &moments<Adam>, state_doc)
       .def(
-          "state",
-          [](const Adam& a) {
-            return py::dict(py::arg("first_moment") = copied(a.first), py::arg("second_moment") = copied(a.second),
-                            py::arg("largest_second_moment") = copied(a.peak),
-                            py::arg("steps") = py::array_t<double>(1, std::vector{double(a.steps)}.data()));
-          },
-          "All that a later run needs to go on with the same bits, as a dict of arrays.")
-      .def(
-          "load_state",
-          [](Adam& a, const py::dict& state) {
-            auto first = from_state(state, "first_moment", any), second = from_state(state, "second_moment", 0);
-            auto peak = from_state(state, "largest_second_moment", 0);
-            const std::int64_t steps = steps_from(state);
-            same_length(first, second);
-            if (a.amsgrad) same_length(first, peak);
-            a.first = std::move(first), a.second = std::move(second), a.peak = std::move(peak);
-            a.steps = steps;
-          },
-          py::arg("state"), "Goes on from what `state()` gave.");
+          "load_state", [](Adam& a, const py::dict& state) { load_moments(a, state, a.amsgrad); }, py::arg("state"),
+          load_doc);
 
   py::class_<Muon>(
       m, "Muon",
@@ -136,25 +139,10 @@ weights of mixings: `nbcore.train.optimizers.weight_matrices(potential.parameter
            py::arg("eps") = 1e-8, py::arg("weight_decay") = 0.0, py::arg("newton_schulz_steps") = 5)
       .def("step", &step<Muon>, py::arg("parameters"), py::arg("gradient"), step_doc)
       .def_readwrite("lr", &Muon::lr, "Step length; may be changed between steps.")
+      .def("state", &moments<Muon>, state_doc)
       .def(
-          "state",
-          [](const Muon& a) {
-            return py::dict(py::arg("first_moment") = copied(a.first), py::arg("second_moment") = copied(a.second),
-                            py::arg("largest_second_moment") = copied(a.peak),
-                            py::arg("steps") = py::array_t<double>(1, std::vector{double(a.steps)}.data()));
-          },
-          "All that a later run needs to go on with the same bits, as a dict of arrays.")
-      .def(
-          "load_state",
-          [](Muon& a, const py::dict& state) {
-            auto first = from_state(state, "first_moment", any), second = from_state(state, "second_moment", 0);
-            auto peak = from_state(state, "largest_second_moment", 0);
-            const std::int64_t steps = steps_from(state);
-            same_length(first, second), same_length(first, peak);
-            a.first = std::move(first), a.second = std::move(second), a.peak = std::move(peak);
-            a.steps = steps;
-          },
-          py::arg("state"), "Goes on from what `state()` gave.");
+          "load_state", [](Muon& a, const py::dict& state) { load_moments(a, state, true); }, py::arg("state"),
+          load_doc);
 }
 
 }  // namespace nbcore::python
