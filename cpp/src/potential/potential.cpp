@@ -120,7 +120,7 @@ Potential::Potential(const std::string& text, const ModelFile* file)
   network_->each_radial_network([&](auto&&...) { has_radial_networks_ = true; });
   if (file) read_parameters(*file), digest_ = file->digest;
   else parameters_.assign(network_->n_parameters(), 0.0);
-  auto json = std::make_unique<Json>(nlohmann::json::parse(text));
+  auto json = std::make_unique<Json>(Json{nlohmann::json::parse(text)});
   for (const char* entry : {"scale", "E0s", "offsets", "spreads"}) json->value.erase(entry);
   description_ = std::move(json), scales_ = std::make_shared<const Scales>(std::move(scales));
 }
