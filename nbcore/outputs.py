@@ -9,9 +9,11 @@ y_1m are (T_y, T_z, T_x), for n = 2 y_00 is trace / sqrt(3).
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from nbcore import so3
 from nbcore.errors import InputError
@@ -74,24 +76,24 @@ class Output:
         """Of its Cartesian form: (3, 3) for a polarizability, (N, 3) for a vector per atom."""
         return (n_atoms,) * self.per_atom + (3,) * self.rank
 
-    def spherical(self, tensor) -> np.ndarray:
+    def spherical(self, tensor: ArrayLike) -> np.ndarray:
         """Cartesian (..., 3, ..., 3) -> components (..., components), l ascending, m = -l..l; of the symmetric part."""
         if self.traceless:
             return so3.cartesian_to_spherical(self.rank, tensor)
         return so3.tensor_to_spherical(tensor, self.rank, tolerance=math.inf)
 
-    def cartesian(self, components) -> np.ndarray:
+    def cartesian(self, components: ArrayLike) -> np.ndarray:
         """Components (..., components) -> Cartesian (..., 3, ..., 3)."""
         if self.traceless:
             return so3.spherical_to_cartesian(self.rank, components)
         return so3.spherical_to_tensor(components, self.rank)
 
-    def independent(self, tensor) -> np.ndarray:
+    def independent(self, tensor: ArrayLike) -> np.ndarray:
         """The components with ascending indices, (..., 3), (..., 6), (..., 10): xx xy xz yy yz zz for rank 2."""
         index = list(itertools.combinations_with_replacement(range(3), self.rank))
         return np.stack([np.asarray(tensor)[(..., *i)] for i in index], -1)
 
-    def label(self, value, n_atoms: int, where: str, key: str) -> tuple[np.ndarray, float]:
+    def label(self, value: ArrayLike, n_atoms: int, where: str, key: str) -> tuple[np.ndarray, float]:
         """What a file holds under `key` -> (the tensor in Cartesian form, symmetric; largest asymmetry that it had).
 
         Takes 3^rank numbers per tensor in any shape, or for rank 2 six in the order xx yy zz yz xz xy. Raises
@@ -125,7 +127,7 @@ class Output:
         return {key: value for key, value in asdict(self).items() if key != "name"}
 
 
-def outputs_of(spec) -> dict[str, Output]:
+def outputs_of(spec: Sequence[str] | dict | None) -> dict[str, Output]:
     """{name: Output} from names ("dipole", ...), or {name: options of Output, or an Output}.
 
     >>> outputs_of(["dipole"])
@@ -160,7 +162,7 @@ def describe(output: Output) -> str:
     return ", ".join(words)
 
 
-def cartesian_outputs(outputs: dict, components, n_atoms: int) -> dict:
+def cartesian_outputs(outputs: dict, components: Sequence, n_atoms: int) -> dict:
     """{name: Cartesian tensor} from flat components, one array per output; outputs that a structure lacks left out."""
     return {
         name: output.cartesian(np.reshape(y, (n_atoms, output.components) if output.per_atom else -1))

@@ -252,7 +252,7 @@ class Potential:
             raise InputError(f"part must be from 0 to {n_parts - 1}, got {part!r}")
         self._core.rescale(names.index(gate), int(part), real("factor", factor))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         preset = self.description.get("preset", "own program")
         return (
             f"<nbcore.Potential {preset}: {' '.join(self.species)}, {self.levels} levels, cutoff {self.cutoff:g} Å, "

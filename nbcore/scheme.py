@@ -42,7 +42,7 @@ class CompositionScheme:
         self._radii = None
         self.reference = np.zeros((0, 3))  # places of the atoms in units of the cell vectors, for periodic cells
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         counts = [f"{self.n_atoms} atoms", *(f"{len(s['classes'])} {s['name']}" for s in self.sets)]
         return f"CompositionScheme({', '.join(counts)})"
 

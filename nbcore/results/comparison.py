@@ -44,7 +44,7 @@ class Pair(NamedTuple):
         i, j = sorted((int(i), int(j)), key=lambda a: (chemical_symbols[numbers[a]], a))
         return cls(pair_name(chemical_symbols[numbers[i]], chemical_symbols[numbers[j]]), float(distance), i, j)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.name} {self.distance:.2f} Å"
 
 
@@ -256,7 +256,7 @@ class Offset(NamedTuple):
     rmse: float
     rmse_per_atom: float
 
-    def __str__(self):
+    def __str__(self) -> str:
         if self.per_structure is not None:
             return f"{self.per_structure:+.4f} eV per structure"
         if self.per_element is not None:

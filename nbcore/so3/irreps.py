@@ -35,7 +35,7 @@ class Irrep(NamedTuple):
         parity = None if self.parity is None else self.parity * other.parity
         return [(l, parity) for l in range(abs(self.l - other.l), self.l + other.l + 1)]
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.multiplicity}x{self.l}{_letters[self.parity]}"
 
 
@@ -130,11 +130,11 @@ class Irreps(tuple):
         """
         return sum(n for k, p, n in self if k == l and (parity is None or p == parity))
 
-    def __add__(self, other):
+    def __add__(self, other: "Irreps | str | Iterable") -> "Irreps":
         """The direct sum: the entries of both, one after the other."""
         return Irreps((*self, *Irreps(other)))
 
-    def __mul__(self, other):
+    def __mul__(self, other: "Irreps | str | int") -> "Irreps":
         """With irreps the type of the product (see `product`), with a number that many copies of each entry.
 
         >>> Irreps("1x1o") * Irreps("1x1o"), 3 * Irreps("1x0e + 2x1o")
@@ -146,7 +146,7 @@ class Irreps(tuple):
 
     __rmul__ = __mul__
 
-    def __pow__(self, n):
+    def __pow__(self, n: int) -> "Irreps":
         """The type of the n-fold product: n - 1 times `product`.
 
         >>> Irreps("1x1o") ** 3
@@ -301,10 +301,10 @@ class Irreps(tuple):
             return np.zeros(0)
         return np.concatenate([np.reshape(part, (*np.shape(part)[:-2], -1)) for part in parts], axis=-1)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return " + ".join(map(str, self))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Irreps({str(self)!r})"
 
 

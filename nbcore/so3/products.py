@@ -110,7 +110,9 @@ class TensorProduct:
         )
         self._work = sum((2 * p.l + 1) * (p.stop - p.start) * 8 for p in self.paths)
 
-    def __call__(self, x, y, out=None, threads=None):
+    def __call__(
+        self, x: ArrayLike, y: ArrayLike, out: np.ndarray | None = None, threads: int | None = None
+    ) -> np.ndarray:
         """z, (..., irreps.dim)
 
         >>> product = TensorProduct("1x1", "1x1", l_max=0)
@@ -215,7 +217,7 @@ class TensorProduct:
             )
         return T
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         kind = ", channelwise" if self.channelwise else ""
         return f"TensorProduct({self.irreps_x} times {self.irreps_y} to {self.irreps}{kind}, {self.basis})"
 

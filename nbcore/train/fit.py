@@ -44,7 +44,7 @@ class Fit:
     best_epoch: int
     errors: dict = field(default_factory=dict)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Fit({len(self.history)} epochs, best {self.best_epoch})"
 
 

@@ -63,7 +63,7 @@ class TrainingSet:
                 _named(k, s, _core.TrainingSet, potential._core, [item], block)
             raise
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._cells)
 
     @property

@@ -11,7 +11,10 @@ import pytest
 
 import nbcore
 
-MODULES = ["nbcore"] + [f"nbcore.{m}" for m in "ase data errors gates paths presets results so3 train".split()]
+MODULES = ["nbcore"] + [f"nbcore.{m}" for m in "ase data errors gates outputs paths presets results so3 train".split()]
+
+#: special methods that users call by operators and brackets
+SPECIAL = [f"__{name}__" for name in "init call len getitem add mul rmul pow".split()]
 
 SCRIPT = """
 import numpy as np
@@ -19,6 +22,7 @@ import numpy as np
 import nbcore
 from nbcore import so3, train
 from nbcore.ase import NBCoreCalculator
+from nbcore.evaluator import Evaluator
 
 data = train.read("train.xyz")
 pot = nbcore.presets.nbody(species=["H", "O"], cutoff=4.0, channels=8)
@@ -29,7 +33,8 @@ energies: list[float | None] = [r.energy for r in pot.compute_many([pot.prepare(
 hessian: np.ndarray = pot.hessian([[0, 0, 0]], ["H"])
 calculator = NBCoreCalculator("small.nbcore", threads=2)
 D: np.ndarray = so3.wigner_D(2, so3.matrix_from_euler(0.1, 0.2, 0.3))
-dim: int = so3.Irreps("2x0e + 1o").dim
+dim: int = (so3.Irreps("2x0e + 1o") * so3.Irreps("1x1o")).dim
+energy: float = Evaluator("small.nbcore").evaluate(np.zeros((1, 3)), np.array([1], dtype=np.intc))
 loss, gradient = train.loss_and_gradient(pot, data[:5])
 """
 
@@ -43,7 +48,7 @@ def functions():
             members = vars(x) if inspect.isclass(x) else {"": x}
             for key, f in members.items():
                 f = getattr(f, "__func__", None) or getattr(f, "fget", None) or getattr(f, "func", None) or f
-                public = not key.startswith("_") or key == "__init__"
+                public = not key.startswith("_") or key in SPECIAL
                 if public and inspect.isfunction(f) and f.__module__.startswith("nbcore") and f.__name__ != "<lambda>":
                     yield f"{module.__name__}.{name}.{key}".rstrip("."), f
 

@@ -1,0 +1,33 @@
+"""Type hints of the compiled module `nbcore.evaluator`."""
+
+import os
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+class Evaluator:
+    path: str
+    precision: str
+    skin: float
+    max_bytes: float | None
+    digest: str
+    def __init__(
+        self, path: str | os.PathLike[str], precision: str = ..., skin: float = ..., max_bytes: float | None = ...
+    ) -> None: ...
+    @property
+    def cutoff(self) -> float: ...
+    @property
+    def species(self) -> list[int]: ...
+    @property
+    def searches(self) -> int: ...
+    def evaluate(
+        self,
+        positions: np.ndarray,
+        numbers: np.ndarray,
+        cell: np.ndarray | None = ...,
+        pbc: ArrayLike = ...,
+        forces: np.ndarray | None = ...,
+        virial: np.ndarray | None = ...,
+        energies: np.ndarray | None = ...,
+        threads: int = ...,
+    ) -> float: ...
