@@ -14,6 +14,7 @@ import shlex
 import sys
 
 from nbcore import _extras, errors
+from nbcore._threads import threads
 from nbcore.cli import console
 from nbcore.cli.remedies import own_options
 
@@ -133,8 +134,13 @@ def parse(argv):
         hint = f" Did you mean {near[0]}?" if near else f" There are: {', '.join(verbs())}."
         raise UsageError(f"{first}: no such verb.{hint}")
     module = importlib.import_module(f"nbcore.cli.{first}")
-    parser = command_line(module)
-    return module, parser.parse_args(argv)
+    arguments = command_line(module).parse_args(argv)
+    if getattr(arguments, "threads", 1) is None:  # then the environment says how many
+        try:
+            threads()
+        except errors.InputError as e:
+            raise UsageError(str(e)) from None
+    return module, arguments
 
 
 def command_line(module) -> Parser:

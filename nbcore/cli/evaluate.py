@@ -43,6 +43,7 @@ def run(args):
     from nbcore.cli.data import reader_options
     from nbcore.results import Errors, compare, tables
 
+    threads = nbcore.threads(args.threads)
     potential = nbcore.Potential.load(args.model)
     potential.precision = args.precision
     read = data.read(args.data, require=(), missing="mask", **reader_options(args, potential.outputs))
@@ -56,7 +57,7 @@ def run(args):
     check_outputs(args, outputs, [args.model, *args.data, *files])
     quiet = args.quiet or args.json
     begin = time.monotonic()
-    predictions = predict(potential, structures, args.threads, quiet, args.max_bytes)
+    predictions = predict(potential, structures, threads, quiet, args.max_bytes)
     seconds = time.monotonic() - begin
 
     shortest = potential.description.get("shortest_distances")
@@ -76,7 +77,7 @@ def run(args):
         console.out(json.dumps({**total.as_dict(), **parts}))
     elif not args.quiet:
         print_errors(args, potential, rows, total)
-        n, threads = max(total.n_atoms, 1), nbcore.threads(args.threads)
+        n = max(total.n_atoms, 1)
         speed = f"{total.n_atoms} atoms in {seconds:.2g} s, {1e6 * seconds / n:.0f} µs/atom"
         say("speed", f"{speed}, {threads} thread{'s' * (threads > 1)}, {args.precision}")
         for remark in [*read.reading.remarks, *tables.offsets(rows)]:

@@ -3,12 +3,15 @@
 import argparse
 import re
 
+from nbcore._threads import threads as number_of_threads
+from nbcore.errors import InputError
+
 UNITS = {"": 1.0, "B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 
 
 def add_options(parser, moving):
     """What the commands that evaluate a model have in common; --skin where atoms move from one call to the next."""
-    parser.add_argument("--threads", type=int, metavar="N", help="at most so many (the cores this process may use)")
+    parser.add_argument("--threads", type=threads, metavar="N", help="at most so many (the cores this process may use)")
     parser.add_argument(
         "--precision", choices=["float64", "float32"], default="float64", help="float32 is about twice as fast"
     )
@@ -21,6 +24,15 @@ def add_options(parser, moving):
         "--max-bytes", type=size, metavar="SIZE",
         help="memory an evaluation may take, as 4GB; systems that need more are evaluated in parts (no bound)",
     )  # fmt: skip
+
+
+def threads(text):
+    """A number of threads that `nbcore.threads` takes."""
+    try:
+        return number_of_threads(int(text))
+    except ValueError as e:  # no number, or an InputError
+        words = str(e) if isinstance(e, InputError) else f"must be a whole number, got {text}"
+        raise argparse.ArgumentTypeError(words) from None
 
 
 def skin(text):

@@ -11,6 +11,8 @@ HELP = "train a potential, or continue what was interrupted"
 
 def add_parser(subparsers):
     """`nbcore train train.toml [...]`."""
+    from nbcore.cli import evaluation
+
     parser = subparsers.add_parser(
         "train",
         help=HELP,
@@ -26,7 +28,9 @@ def add_parser(subparsers):
     parser.add_argument("--force", action="store_true", help="replace files of others in the run folder")
     parser.add_argument("--dry-run", action="store_true", help="print data, model and plan (time, memory) and stop")
     parser.add_argument("--output", metavar="DIR", help="the run folder (default: NAME, where the command is started)")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads (default: the cores this process may use)")
+    parser.add_argument(
+        "--threads", type=evaluation.threads, metavar="N", help="threads (default: the cores this process may use)"
+    )
 
 
 def run(args) -> int:

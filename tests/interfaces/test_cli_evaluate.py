@@ -274,7 +274,7 @@ def test_fits_the_terminal_and_says_nothing_more(folder, columns):
     assert not done.stderr or done.stderr.startswith("! ")
 
 
-def test_wrong_input(folder, capsys, tmp_path):
+def test_wrong_input(folder, capsys, tmp_path, monkeypatch):
     sulphur = molecule("CH3SH")
     ase.io.write(tmp_path / "s.xyz", [*ase.io.read("bare.xyz", ":"), sulphur])
     (tmp_path / "junk.nbcore").write_bytes(b"PK\x03\x04 nothing")
@@ -288,6 +288,12 @@ def test_wrong_input(folder, capsys, tmp_path):
         (["absent.nbcore", "cold.xyz"], 6, "absent.nbcore"),
         ([f"{tmp_path}/junk.nbcore", "cold.xyz"], 4, "junk.nbcore"),
         (["m.nbcore", "cold.xyz", "--by", "colour"], 2, "config_type"),
+        (
+            ["m.nbcore", "cold.xyz", "--threads", "1000000"],
+            2,
+            "^error: argument --threads: .* from 1 to 1024, got 1000000",
+        ),
+        (["m.nbcore", "cold.xyz", "--threads", "two"], 2, "^error: argument --threads: .* a whole number, got two"),
         (["m.nbcore", "cold.xyz", "--energy-key", "dft_energy"], 3, "dft_energy"),
         (["m.nbcore", "cold.xyz", "--output", "m.nbcore/x"], 6, "m.nbcore"),
         (["m.nbcore"], 2, "DATA"),
@@ -297,4 +303,7 @@ def test_wrong_input(folder, capsys, tmp_path):
         assert main(["evaluate", *arguments]) == code, arguments
         err = capsys.readouterr().err
         assert "error: " in err and "Traceback" not in err and re.search(text, err.replace("\n       ", " "), re.S), err
+    monkeypatch.setenv("NBCORE_NUM_THREADS", "many")
+    assert main(["evaluate", "m.nbcore", "cold.xyz"]) == 2
+    assert capsys.readouterr().err.startswith("error: NBCORE_NUM_THREADS must be a whole number")
     assert sorted(os.listdir(folder)) == before
