@@ -53,6 +53,7 @@ struct IoError : Error {
 /// message("expected ", 3, ", got ", n): the pieces, one after the other.
 template <class... Pieces> std::string message(const Pieces&... pieces) {
   std::ostringstream out;
+  out.exceptions(std::ios::badbit);  // or a stream without memory would go on in silence with half of the text
   (out << ... << pieces);
   return out.str();
 }
