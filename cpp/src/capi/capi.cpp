@@ -364,7 +364,9 @@ nbcore_status nbcore_scheme_add(nbcore_scheme* scheme, const char* name, const c
     if (n_nodes < 0 || n_nodes > INT32_MAX)
       throw ShapeError(message("n_nodes must be between 0 and 2147483647, got ", n_nodes));
     const std::int64_t n_atoms = atom_first[n_nodes], n_children = child_first[n_nodes];
-    if (n_atoms < 0 || n_children < 0) throw ShapeError("atom_first and child_first must not be negative");
+    for (const auto& [name, n] : {std::pair("atom_first", n_atoms), std::pair("child_first", n_children)})
+      if (n < 0 || n > INT32_MAX)
+        throw ShapeError(message(name, " must end with a number from 0 to 2147483647, got ", n));
     if (n_atoms > 0) require(atoms, "atoms"), require(coefficients, "coefficients");
     if (n_children > 0) require(child, "child");
     const auto images = [](const int* from, std::int64_t n) {

@@ -78,6 +78,15 @@ void composition_schemes(const nbcore_model* tree, const nbcore_model* plain) {
   EXPECT(NBCORE_ESHAPE, "n_nodes",
          nbcore_scheme_add(scheme, "part1", "atoms", INT64_MIN, NULL, good.atom_first, good.atoms, good.coefficients,
                            NULL, good.child_first, good.atoms, NULL));
+  {
+    const int64_t huge[3] = {0, INT64_MAX / 2, INT64_MAX - 1}, below[3] = {0, 1, -1};
+    EXPECT(NBCORE_ESHAPE, "atom_first", nbcore_scheme_add(scheme, "part1", "atoms", 2, NULL, huge, good.atoms,
+                                                          good.coefficients, NULL, good.child_first, good.atoms, NULL));
+    EXPECT(NBCORE_ESHAPE, "child_first", nbcore_scheme_add(scheme, "part1", "atoms", 2, NULL, good.atom_first, good.atoms,
+                                                           good.coefficients, NULL, huge, good.atoms, NULL));
+    EXPECT(NBCORE_ESHAPE, "atom_first", nbcore_scheme_add(scheme, "part1", "atoms", 2, NULL, below, good.atoms,
+                                                          good.coefficients, NULL, good.child_first, good.atoms, NULL));
+  }
   EXPECT(NBCORE_EARG, "", run(tree, scheme, &s, &r)); /* an empty one */
   OK(nbcore_scheme_free(scheme));
 
