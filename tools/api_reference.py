@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "api"
 sys.path.insert(0, str(ROOT))  # these sources, whatever is installed
 MODULES = ["nbcore"] + [
-    f"nbcore.{name}" for name in "ase data errors evaluator gates paths presets results so3 train".split()
+    f"nbcore.{name}"
+    for name in "ase data errors evaluator gates parameter_groups paths presets results so3 train".split()
 ]  # fmt: skip
 
 

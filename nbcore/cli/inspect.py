@@ -62,10 +62,10 @@ def run(args):
     print_facts(args.model, potential, facts)
     if args.parameters:
         console.out()
-        console.out(console.block("parameters: name, shape, number, root mean square", "", "  "))
+        console.out(console.block("parameters: name, kind, shape, number, root mean square", "", "  "))
         for g in facts["parameter_groups"]:
             shape = " x ".join(map(str, g["shape"])) or "1"
-            console.out(f"  {g['name']:<36} {shape:>16} {g['number']:>9} {g['rms']:>11.3e}")
+            console.out(f"  {g['name']:<26} {g['kind']:<9} {shape:>16} {g['number']:>9} {g['rms']:>11.3e}")
     return 0
 
 
@@ -74,13 +74,14 @@ def gather(path, potential):
     import numpy as np
 
     from nbcore import files
+    from nbcore.parameter_groups import kinds
 
     theta = potential.parameters
-    groups = []
+    groups, of_kind = [], kinds(potential)
     for name, (where, shape) in potential.parameter_slices.items():
         part = theta[where]
         rms = float(np.sqrt(np.mean(part**2))) if len(part) else 0.0
-        groups.append({"name": name, "shape": list(shape), "number": len(part), "rms": rms})
+        groups.append({"name": name, "kind": of_kind[name], "shape": list(shape), "number": len(part), "rms": rms})
     return {
         "file": str(path),
         "bytes": os.path.getsize(path),

@@ -51,7 +51,7 @@ def test_parameters(model, capsys):
     out = capsys.readouterr().out
     for name, (where, shape) in potential.parameter_slices.items():
         line = next(line for line in out.splitlines() if line.split()[:1] == [name])
-        assert line.split()[1:-2] == " x ".join(map(str, shape)).split()
+        assert line.split()[2:-2] == " x ".join(map(str, shape)).split()
         part = potential.parameters[where]
         assert int(line.split()[-2]) == part.size
         assert float(line.split()[-1]) == pytest.approx(np.sqrt(np.mean(part**2)), rel=1e-3)
