@@ -303,6 +303,10 @@ def _check_values(config, origin):
         check_name(config.name)
     except InputError as e:
         raise ConfigError(f"{origin}: {e}") from None
+    try:
+        settings.check_optimizer(config.training)
+    except InputError as e:
+        raise ConfigError(f"{origin}: [training] {e}") from None
 
     for table in TABLES:
         part = getattr(config, table)

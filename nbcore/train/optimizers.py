@@ -13,12 +13,24 @@ __all__ = ["OPTIMIZERS", "SGD", "Adam", "Muon", "make_optimizer", "weight_matric
 SMALLEST = 9  # rows and columns: smaller matrices, readouts among them, are for AMSGrad
 
 
+def _momentum(settings, default):
+    return default if settings.momentum is None else settings.momentum
+
+
 def _adam(settings, slices, **kind):
-    return Adam(settings.lr, weight_decay=settings.weight_decay, **kind)
+    betas = _momentum(settings, 0.9), 0.999
+    return Adam(settings.lr, betas, weight_decay=settings.weight_decay, **kind)
 
 
 def _muon(settings, slices):
-    return Muon(weight_matrices(slices), settings.lr, weight_decay=settings.weight_decay)
+    return Muon(
+        weight_matrices(slices), settings.lr, _momentum(settings, 0.95), weight_decay=settings.weight_decay,
+        rest_lr=settings.rest_lr,
+    )  # fmt: skip
+
+
+def _sgd(settings, slices):
+    return SGD(settings.lr, _momentum(settings, 0.9), settings.weight_decay)
 
 
 #: name -> function (settings, slices) that makes the optimizer
@@ -27,7 +39,7 @@ OPTIMIZERS = {
     "adam": _adam,
     "adamw": lambda settings, slices: _adam(settings, slices, decoupled=True),
     "muon": _muon,
-    "sgd": lambda settings, slices: SGD(settings.lr, momentum=0.9, weight_decay=settings.weight_decay),
+    "sgd": _sgd,
 }
 
 

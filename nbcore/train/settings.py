@@ -7,6 +7,7 @@ import math
 from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated
 
+from nbcore.errors import InputError
 from nbcore.options import Option, check
 from nbcore.train.loss import Loss
 from nbcore.train.optimizers import OPTIMIZERS
@@ -22,12 +23,22 @@ class StageTwo:
     lr: Annotated[float, Option(gt=0)] = 0.001
 
 
+def check_optimizer(training) -> None:
+    """InputError for a number of [training] that the optimizer beside it would pass over."""
+    if training.rest_lr != 1.0 and training.optimizer != "muon":
+        raise InputError(
+            f"rest_lr: {training.optimizer} has one rate, lr, for all parameters. Leave rest_lr out, or write "
+            'optimizer = "muon"'
+        )
+
+
 @dataclass(frozen=True)
 class Settings:
     """All that decides the bits of a training besides data and initial parameters; names and defaults as in train.toml.
 
-    clip_grad: largest norm of the gradient, 0 for none; ema_decay: 0 for no averaging; patience: epochs without a
-    better validation loss, after which stage two begins or the run ends.
+    rest_lr: muon alone has it. momentum: what the running mean of gradients keeps in a step (the first beta of Adam);
+    None: as the optimizer likes. clip_grad: largest norm of the gradient, 0 for none; ema_decay: 0 for no averaging;
+    patience: epochs without a better validation loss, after which stage two begins or the run ends.
     """
 
     seed: Annotated[int, Option("initial weights, shuffling, random split: same seed, same bits", ge=0)] = 1
@@ -35,6 +46,8 @@ class Settings:
     batch_size: Annotated[int, Option("structures", ge=1)] = 5
     optimizer: Annotated[str, Option(choices=tuple(OPTIMIZERS))] = "amsgrad"
     lr: Annotated[float, Option(gt=0)] = 0.01
+    rest_lr: Annotated[float, Option("muon: for all parameters but weight matrices, times lr", ge=0)] = 1.0
+    momentum: Annotated[float, Option("0.9 if it is left out, of muon 0.95", ge=0, lt=1, optional=True)] = None
     schedule: Annotated[str, Option(choices=tuple(SCHEDULES))] = "plateau"
     warmup_epochs: Annotated[int, Option(ge=0)] = 0
     weight_decay: Annotated[float, Option(ge=0)] = 5e-7
@@ -47,6 +60,7 @@ class Settings:
     def __post_init__(self):
         check(Settings, vars(self))
         check(StageTwo, vars(self.stage_two), "stage_two: ")
+        check_optimizer(self)
 
     @property
     def stage_two_epoch(self) -> int:

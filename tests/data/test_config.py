@@ -127,6 +127,8 @@ def test_overrides_that_do_not_fit(tmp_path, override, message):
     ("data", 'energy_unit = "kcal"', r"energy_unit: expected one of .*\"kcal/mol\""),
     ("data", 'stress_key = "a"\nvirial_key = "b"', "give stress_key or virial_key, not both"),
     ("training", "lr = inf", r"\[training\] lr: expected a finite number, got inf"),
+    ("training", "momentum = 1.0", r"\[training\] momentum: expected a number >= 0 and < 1"),
+    ("training", "rest_lr = 0.5", r"train.toml: \[training\] rest_lr: amsgrad has one rate.*optimizer = \"muon\""),
     ("training", "ema_decay = 1.0", r"ema_decay: expected a number >= 0 and < 1, got 1.0"),
     ("training", 'threads = "all"', r"threads: expected \"auto\" or an integer >= 1, got \"all\""),
     ("training", 'max_time = "tomorrow"', r"max_time: expected a time such as \"3h45m\""),
@@ -161,8 +163,7 @@ def test_every_default_is_within_its_range():
     for table in ("loss", "training", "stage_two"):
         for key, value in ((k, getattr(getattr(c, table), k)) for k in getattr(c, table).__struct_fields__):
             if isinstance(value, float) and math.isfinite(value):
-                changed = from_dict(
-                    {"name": "a", "data": {"train": "a"}, "model": {"cutoff": 5.0}, table: {key: value * 0.9}}
-                )
+                keys = {key: value * 0.9} | ({"optimizer": "muon"} if key == "rest_lr" else {})
+                changed = from_dict({"name": "a", "data": {"train": "a"}, "model": {"cutoff": 5.0}, table: keys})
                 assert getattr(getattr(changed, table), key) == value * 0.9
     assert config.TABLES.keys() == {"about", "data", "model", "loss", "training", "stage_two"}

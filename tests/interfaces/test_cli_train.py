@@ -235,7 +235,7 @@ def test_a_full_disk_is_met_before_the_first_epoch(folder, capsys, monkeypatch):
 
 def test_files_that_cannot_grow(folder):
     """A limit on the size of files: the checkpoint does not fit, the message names it, nothing is half written."""
-    small = process(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000)))
+    small = process(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000)))
     _, err = small.communicate(timeout=300)
     assert small.returncode == 6 and "error: argon/last.ckpt: file too large" in err and "Traceback" not in err
     assert not list(Path("argon").glob("*.ckpt*")) and not list(Path("argon").glob("*.tmp*"))

@@ -74,6 +74,9 @@ def test_settings_are_the_tables_of_train_toml():
         (dict(lr=math.nan), "lr must be a number > 0, got nan"),
         (dict(ema_decay=1.0), "ema_decay must be a number >= 0 and < 1, got 1.0"),
         (dict(optimizer="lion"), "optimizer must be one of amsgrad, adam, adamw, muon, sgd, got 'lion'"),
+        (dict(momentum=1), "momentum must be a number >= 0 and < 1 or None, got 1"),
+        (dict(rest_lr=-1.0, optimizer="muon"), "rest_lr must be a number >= 0, got -1"),
+        (dict(rest_lr=0.5), "rest_lr: amsgrad has one rate, lr, for all parameters"),
         (dict(stage_two=StageTwo(lr=0.0)), "stage_two: lr must be a number > 0, got 0.0"),
     ],
 )

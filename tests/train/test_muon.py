@@ -7,8 +7,8 @@ from pair_model import molecules
 import nbcore
 from nbcore import train
 from nbcore.errors import InputError, NumericsError
-from nbcore.train import Muon
-from nbcore.train.optimizers import weight_matrices
+from nbcore.train import Muon, Settings
+from nbcore.train.optimizers import make_optimizer, weight_matrices
 
 SHAPES = [(2, 12, 20), (1, 20, 12), (1, 9, 9)]  # two matrices side by side, a tall one, a square one
 REST = 5  # numbers before and behind that belong to no matrix
@@ -34,12 +34,12 @@ def orthogonal(x, steps):
     return x
 
 
-def reference(gradients, lr=0.02, momentum=0.95, beta2=0.999, eps=1e-8, decay=0.0, steps=5):
+def reference(gradients, lr=0.02, momentum=0.95, beta2=0.999, eps=1e-8, decay=0.0, rest_lr=1.0, steps=5):
     theta, m, v, peak = START.copy(), np.zeros(N), np.zeros(N), np.zeros(N)
     for t, g in enumerate(gradients, start=1):
         m, v = momentum * m + (1 - momentum) * g, beta2 * v + (1 - beta2) * g * g
         peak = np.maximum(peak, v)
-        step = m / (1 - momentum**t) / (np.sqrt(peak / (1 - beta2**t)) + eps)
+        step = rest_lr * m / (1 - momentum**t) / (np.sqrt(peak / (1 - beta2**t)) + eps)
         for first, count, rows, columns in matrices():
             for k in range(count):
                 at = slice(first + k * rows * columns, first + (k + 1) * rows * columns)
@@ -58,7 +58,8 @@ def run(optimizer, gradients=GRADIENTS, start=START):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, dict(momentum=0.8, beta2=0.9, eps=1e-3), dict(weight_decay=0.3), dict(newton_schulz_steps=2)]
+    "options",
+    [{}, dict(momentum=0.8, beta2=0.9, eps=1e-3), dict(weight_decay=0.3, rest_lr=0.2), dict(newton_schulz_steps=2)],
 )
 def test_muon_is_its_equations(options):
     names = {"weight_decay": "decay", "newton_schulz_steps": "steps"}
@@ -106,7 +107,14 @@ def test_errors_leave_everything_as_it_was():
     assert np.array_equal(theta, before) and all(np.array_equal(state[k], v) for k, v in optimizer.state().items())
     with pytest.raises(InputError, match="reaches beyond the 7 parameters"):
         Muon(matrices(), lr=0.02).step(np.zeros(7), np.zeros(7))
-    for wrong in (dict(lr=-1.0), dict(momentum=1.0), dict(beta2=1.0), dict(eps=0.0), dict(newton_schulz_steps=0)):
+    for wrong in (
+        dict(lr=-1.0),
+        dict(momentum=1.0),
+        dict(beta2=1.0),
+        dict(eps=0.0),
+        dict(rest_lr=-1.0),
+        dict(newton_schulz_steps=0),
+    ):
         with pytest.raises(InputError, match="must be"):
             Muon(matrices(), **wrong)
     with pytest.raises(InputError, match="matrices"):
@@ -122,6 +130,14 @@ def test_weight_matrices_of_a_network():
     assert {"A1.W0e", "A2.W3o", "psi1.W1o", "psi2.W0e", "hidden.W0e"} <= names
     assert all(name.split(".")[1].startswith("W") for name in names) and "energy1.W0e" not in names
     assert all(rows >= 9 and columns >= 9 for _, _, rows, columns in found)
+
+
+def test_options_of_muon_by_name():
+    """rest_lr = 0: the readout stays, the mixing moves; as it is written in Settings."""
+    slices = {"A1.W0e": (slice(0, 100), (1, 10, 10)), "energy1.W0e": (slice(100, 110), (1, 10, 1))}
+    optimizer = make_optimizer(Settings(optimizer="muon", rest_lr=0.0, weight_decay=0.0), slices)
+    found = run(optimizer, np.ones((2, 110)), np.zeros(110))
+    assert np.all(found[:100] != 0) and np.all(found[100:] == 0)
 
 
 def test_muon_by_name_learns_and_resumes_to_the_same_bits(tmp_path, monkeypatch):

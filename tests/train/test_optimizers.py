@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from nbcore.errors import InputError, NumericsError
-from nbcore.train import SGD, Adam, Muon
+from nbcore.train import SGD, Adam, Muon, Settings
+from nbcore.train.optimizers import OPTIMIZERS, make_optimizer
 
 rng = np.random.default_rng(3)
 START = rng.normal(size=7)
@@ -143,3 +144,19 @@ def test_matrices_whose_size_overflows_are_refused(matrix):
     with pytest.raises(InputError, match="beyond"):
         Muon([matrix], 0.1).step(parameters, np.ones(20))
     assert np.all(parameters == 1)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_momentum_of_the_settings_reaches_every_optimizer(name):
+    """After one step the running mean is (1 - momentum) g, of SGD the sum of momentum u and g after two."""
+    gradients = np.stack([np.arange(1.0, 101.0), np.ones(100)])
+    slices = {"A1.W0e": (slice(0, 100), (1, 10, 10))}
+    for given, expected in ((None, {"muon": 0.95}.get(name, 0.9)), (0.5, 0.5)):
+        optimizer = make_optimizer(Settings(optimizer=name, momentum=given), slices)
+        run(optimizer, gradients, np.ones(100) * 0)
+        state = optimizer.state()
+        if name == "sgd":
+            assert np.allclose(state["velocity"], expected * gradients[0] + gradients[1], rtol=1e-6)
+        else:
+            mean = (1 - expected) * (expected * gradients[0] + gradients[1])
+            assert np.allclose(state["first_moment"], mean, rtol=1e-6)

@@ -17,12 +17,13 @@ struct Muon::Work {
 };
 
 Muon::Muon(double lr_, std::vector<Matrices> matrices_, double momentum_, double beta2_, double eps_,
-           double weight_decay_, int newton_schulz_steps_)
+           double weight_decay_, double rest_lr_, int newton_schulz_steps_)
     : lr(lr_),
       momentum(momentum_),
       beta2(beta2_),
       eps(eps_),
       weight_decay(weight_decay_),
+      rest_lr(rest_lr_),
       matrices(std::move(matrices_)),
       newton_schulz_steps(newton_schulz_steps_),
       work_(std::make_unique<Work>()) {
@@ -34,6 +35,7 @@ Muon::Muon(double lr_, std::vector<Matrices> matrices_, double momentum_, double
   require(beta2 >= 0 && beta2 < 1, "beta2", "in [0, 1)", beta2);
   require(std::isfinite(eps) && eps > 0, "eps", "a number > 0", eps);
   require(std::isfinite(weight_decay) && weight_decay >= 0, "weight_decay", "a number >= 0", weight_decay);
+  require(std::isfinite(rest_lr) && rest_lr >= 0, "rest_lr", "a number >= 0", rest_lr);
   require(newton_schulz_steps >= 1 && newton_schulz_steps <= 50, "newton_schulz_steps", "from 1 to 50",
           newton_schulz_steps);
   for (const Matrices& m : matrices)
@@ -68,7 +70,7 @@ void Muon::step(std::span<double> theta, std::span<const double> gradient) {
     if (in_matrix_[k]) continue;
     second[k] = beta2 * second[k] + (1 - beta2) * g * g;
     peak[k] = std::max(peak[k], second[k]);
-    theta[k] -= lr * unbias1 * first[k] / (std::sqrt(peak[k] * unbias2) + eps);
+    theta[k] -= rest_lr * lr * unbias1 * first[k] / (std::sqrt(peak[k] * unbias2) + eps);
   }
   for (const Matrices& m : matrices)
     for (std::int64_t which = 0; which < m.count; ++which) step_matrix(m, which, theta, gradient);

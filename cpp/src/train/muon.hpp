@@ -6,7 +6,7 @@
 //   W <- (1 - lr decay) W - lr s O(N),   s = 0.2 sqrt(max(rows, columns)) sqrt(max(1, rows / columns))
 // O(N) is U f(S) V^T of N = U S V^T with all singular values f(S) near one, by Newton-Schulz steps
 //   X <- a X + (b A + c A A) X,  A = X X^T,  (a, b, c) = (3.4445, -4.7750, 2.0315),  from X = N / |N|,
-// in single precision: how near to one they come matters little.
+// in single precision: how near to one they come matters little. The rate of AMSGrad is rest_lr lr.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -22,13 +22,13 @@ class Muon {
     std::int64_t first, count, rows, columns;
   };
   Muon(double lr, std::vector<Matrices> matrices, double momentum, double beta2, double eps, double weight_decay,
-       int newton_schulz_steps);
+       double rest_lr, int newton_schulz_steps);
   ~Muon();
 
   /// One step, in place; errors as Sgd::step, and InputError where a matrix reaches beyond the parameters.
   void step(std::span<double> theta, std::span<const double> gradient);
 
-  double lr, momentum, beta2, eps, weight_decay;
+  double lr, momentum, beta2, eps, weight_decay, rest_lr;
   std::vector<Matrices> matrices;
   int newton_schulz_steps;
   std::int64_t steps = 0;
