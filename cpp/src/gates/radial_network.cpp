@@ -2,8 +2,8 @@
 
 #include <cmath>
 
+#include "ops/activations.hpp"
 #include "ops/mixing.hpp"
-#include "ops/silu.hpp"
 
 namespace nbcore {
 
@@ -91,7 +91,7 @@ template <class Real> template <class Lane, Want want> void RadialNetwork<Real>:
       multiply<Lane, false>(h[k], layer.in_row(), b.weights + layer.W, h[k + 1], layer.out_row(), rows, layer.in,
                             layer.out_row());
       for (int j = 0; j < rows * layer.out_row(); j += width<Real>) {
-        const Silu<Lane> y = silu(load<Lane>(h[k + 1], j));
+        const ValueAndSlope<Lane> y = silu(load<Lane>(h[k + 1], j));
         store(h[k + 1], j, y.value), store(slope[k], j, y.slope);
       }
     }

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "ops/activations.hpp"
 #include "ops/mixing.hpp"
-#include "ops/silu.hpp"
 
 namespace nbcore {
 
@@ -108,7 +108,7 @@ void RadialSpline::exact(const double* r, int count, double* f, double* df, doub
         // a step of a Taylor series: s is silu, s1 and s2 its derivatives
         V &z = *reinterpret_cast<V*>(next + k), &dz = *reinterpret_cast<V*>(next + plane + k),
           &ddz = *reinterpret_cast<V*>(next + 2 * plane + k);
-        const Silu<Dual<V>> s = silu(Dual<V>{z, V{} + 1.0});
+        const ValueAndSlope<Dual<V>> s = silu(Dual<V>{z, V{} + 1.0});
         const V s1 = s.slope.value, s2 = s.slope.dot;
         ddz = s1 * ddz + s2 * dz * dz, dz = s1 * dz, z = s.value.value;
       }
