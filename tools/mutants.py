@@ -67,6 +67,9 @@ MUTANTS = [
         "if (!b.inputs[p.input].fresh) mix<false>",
         ENERGIES,
     ),
+    Mutant("cpp/src/gates/gated.cpp", "put(g, at_g, product(a_bar, slope));", "put(g, at_g, a_bar);", BATTERY),
+    Mutant("cpp/src/gates/gated.cpp", "to[k] += written", "to[k] = written", BATTERY),
+    Mutant("cpp/src/gates/gated.cpp", "layout[p].parity < 0 ? Activation::tanh : function", "function", BATTERY),
     Mutant("cpp/src/gates/mix.cpp", "{A.value, C_bar.dot}}", "{A.value, C_bar.value}}", BATTERY),
     # losses and optimizers
     Mutant(LOSS, "s.a = w * loss.slope(x) / n;", "s.a = w * loss.slope(x);", "tests/train/test_loss_gradient.py"),

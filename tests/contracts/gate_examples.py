@@ -3,12 +3,14 @@
 The options are drawn at random, channel and radial counts mostly off the multiples of the register width.
 """
 
+import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
 
 CUTOFF = 4.0
 BASES = ["bessel", "chebyshev", "gaussian", "inverse_gaussian", "inverse_power"]
+FUNCTIONS = ["silu", "tanh", "ssp"]
 ENVELOPES = ["polynomial", "cosine", "smooth"]
 
 
@@ -159,7 +161,23 @@ def mix(rng):
 
 def activation(rng):
     parity = str(rng.choice(["o3", "so3"]))
-    return Example(dict(gate="activation"), [[(0, natural(0, parity), channels(rng)) for _ in range(2)]], parity)
+    parities = [0, 0] if parity == "so3" else rng.choice([-1, 1], size=2).tolist()
+    spec = dict(gate="activation", function=str(rng.choice(FUNCTIONS)))
+    return Example(spec, [[(0, p, channels(rng)) for p in parities]], parity)
+
+
+def gated(rng):
+    """Any state with a part of l > 0; its gates in parts that do not end where those of the state do."""
+    parity = str(rng.choice(["o3", "so3"]))
+    state = [(int(l), 0 if parity == "so3" else int(rng.choice([-1, 1])), 2 * int(rng.integers(1, 3)), channels(rng),
+              bool(rng.random() < 0.3)) for l in rng.integers(0, 4, size=rng.integers(1, 5))]  # fmt: skip
+    state.insert(int(rng.integers(0, len(state) + 1)), (1, natural(1, parity), 1, channels(rng)))
+    n = sum(part[2] * part[3] for part in state if part[0] > 0)
+    cuts = [0, *sorted(set(rng.integers(1, n + 1, size=2).tolist()) - {n}), n]
+    gates = [(0, natural(0, parity), 1, b - a) for a, b in itertools.pairwise(cuts)]
+    functions = {option: str(rng.choice(names)) for option, names in [("function", FUNCTIONS),
+                 ("gate_function", [*FUNCTIONS, "sigmoid"])]}  # fmt: skip
+    return Example(dict(gate="gated", **functions), [state, gates], parity)
 
 
 def norm(rng):
@@ -173,6 +191,7 @@ EXAMPLES = dict(
     activation=activation,
     density=density,
     first_order_relative=first_order_relative,
+    gated=gated,
     mix=mix,
     norm=norm,
     self_product=self_product,
