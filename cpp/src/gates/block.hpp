@@ -41,7 +41,7 @@ template <class Real> struct State {
   }
 };
 
-/// Memory for a gate's intermediate results; nothing is allocated once it has grown.
+/// Memory for a gate's intermediate results; nothing is allocated once it has grown. What it held before is still there.
 template <class Real> class Scratch {
  public:
   void reset() { next_ = 0; }

@@ -10,7 +10,7 @@
 namespace nbcore {
 
 /// One l-block of a state. Its channels are `groups` times `group` (a group per path or species); each group is padded
-/// by itself, so that kernels write whole registers. Parity is tracked where it is not 0 (SO(3) only).
+/// by itself, with any finite numbers, so that kernels write whole registers. Parity is tracked where it is not 0.
 ///
 /// The groups of a complex part come in pairs, real parts and imaginary parts of `group` complex channels: in the real
 /// basis of harmonics a complex state is a real one with twice the channels, and turns with the same matrix.
