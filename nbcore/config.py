@@ -9,7 +9,8 @@ import functools
 import math
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
@@ -312,7 +313,7 @@ def _check_values(config, origin):
         part = getattr(config, table)
         for key in part.__struct_fields__:
             value = getattr(part, key)
-            numbers = value.values() if isinstance(value, dict) else [value]
+            numbers = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
             for number in numbers:
                 if isinstance(number, float) and not math.isfinite(number):
                     wrong(table, key, f"expected a finite number, got {number}.")
@@ -364,7 +365,7 @@ def _keys(config, part):
 
 def _key_lines(part, names):
     comments = {f.name: _comment(f) for f in msgspec.structs.fields(part) if f.name in names}
-    optional = {"virial_key": "", "isolated_atoms": []}
+    optional = {"virial_key": "", "isolated_atoms": [], "element_weights": {}}
     lines = []
     for name in names:
         value = getattr(part, name)
@@ -378,7 +379,9 @@ def _key_lines(part, names):
 def _comment(field):
     """The comment of a key; where it takes one of a few words, the others come first."""
     type_, *_, meta = get_args(field.type)
-    others = [to_toml(v) for v in get_args(type_) if v != field.default] if get_origin(type_) is Literal else []
+    kinds = [type_, *get_args(type_)] if get_origin(type_) in (Union, UnionType) else [type_]
+    words = next((get_args(kind) for kind in kinds if get_origin(kind) is Literal), ())
+    others = [to_toml(word) for word in words if word != field.default]
     return "; ".join(filter(None, [", ".join(others), meta.description]))
 
 

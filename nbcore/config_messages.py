@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from nbcore.config_values import to_toml
+from nbcore.options import length_in_words
 
 # The words of other codes: recognised in messages, not accepted.
 FOREIGN = {
@@ -100,9 +101,8 @@ def _kind_in_words(info):
         case msgspec.inspect.StrType():
             return {None: "a text", r"^[^/\\]+$": "a name without slashes"}.get(info.pattern, 'a time such as "3h45m"')
         case msgspec.inspect.ListType():
-            longest = "" if info.max_length is None else f" of at most {info.max_length} numbers"
-            item = _kind_in_words(info.item_type) if longest else ""
-            return f"a list{longest}, each {item}" if longest else "a list"
+            length = length_in_words(info.min_length, info.max_length)
+            return f"a list{length} numbers, each {_kind_in_words(info.item_type)}" if length else "a list"
         case msgspec.inspect.DictType():
-            return "a table { NAME = number }"
+            return f"a table {{ NAME = {_kind_in_words(info.value_type).removeprefix('a ')} }}"
     return ""

@@ -1,7 +1,9 @@
 """From the options of settings and presets to the tables of train.toml: same types, ranges, defaults and comments."""
 
-import copy
+import functools
 import inspect
+import operator
+from types import UnionType
 from typing import Annotated, Literal, get_args, get_origin
 
 import msgspec
@@ -39,21 +41,35 @@ def table_of(name, owner, first=(), last=(), leave_out=(), filled=()):
 
 
 def _default(value):
-    """A list for each struct of its own."""
+    """A list or a table for each struct of its own."""
     if isinstance(value, (list, tuple)):
-        return msgspec.field(default_factory=lambda: copy.copy(list(value)))
+        return msgspec.field(default_factory=lambda: list(value))
+    if isinstance(value, dict):
+        return msgspec.field(default_factory=lambda: dict(value))
     return value
 
 
 def _type(type_, option):
     """The type as msgspec checks it."""
+    if get_origin(type_) is UnionType:
+        found = functools.reduce(operator.or_, (_alone(one, option) for one in get_args(type_)))
+    else:
+        found = _alone(type_, option)
+    return found | None if option.optional else found
+
+
+def _alone(type_, option):
+    """One of the types of a union."""
     limits = {name: getattr(option, name) for name in ("gt", "ge", "lt", "le") if getattr(option, name) is not None}
+    if get_origin(type_) is dict:
+        return dict[str, _alone(get_args(type_)[1], option)]
+    if get_origin(type_) is list:
+        type_, length = list[_alone(get_args(type_)[0], option)], {}
+        if option.shortest is not None:
+            length["min_length"] = option.shortest
+        if option.longest is not None:
+            length["max_length"] = option.longest
+        return Annotated[type_, msgspec.Meta(**length)] if length else type_
     if option.choices:
-        type_ = Literal[option.choices]
-    elif get_origin(type_) is list:
-        item = get_args(type_)[0]
-        type_ = list[Annotated[item, msgspec.Meta(**limits)] if limits else item]
-        type_ = Annotated[type_, msgspec.Meta(max_length=option.longest)] if option.longest else type_
-    elif limits:
-        type_ = Annotated[type_, msgspec.Meta(**limits)]
-    return type_ | None if option.optional else type_
+        return Literal[option.choices]
+    return Annotated[type_, msgspec.Meta(**limits)] if limits else type_

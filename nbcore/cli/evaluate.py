@@ -209,8 +209,7 @@ def write_frames(path, frames, force=False):
             atoms = Atoms(s.numbers, positions=s.positions, cell=s.cell, pbc=s.pbc)
             atoms.info["writer"] = PREDICTIONS.mark.decode()
             atoms.info["config_type"] = s.config_type
-            if s.weight != 1:
-                atoms.info["weight"] = s.weight
+            atoms.info |= s.weights
             if s.fixed is not None:
                 atoms.set_constraint(constraints_of(s.fixed))
             for name, value in (("REF_energy", s.energy), ("nbcore_energy", r.energy)):

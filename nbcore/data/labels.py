@@ -24,7 +24,7 @@ CANDIDATES = {
 }
 FREE = {"REF_energy": "REF_free_energy", "energy": "free_energy"}
 NOT_LABELS = {"numbers", "positions", "symbols", "initial_magmoms", "initial_charges", "momenta", "tags", "masses"}
-WEIGHTS = ("weight", "config_weight")
+WEIGHTS = ("weight", "config_weight")  # of GPUMD and MACE
 FARTHEST = 1e8  # Å, beyond which a position is a mistake
 ASYMMETRY = 1e-3  # of the largest component: more than rounding in the last digit does
 CONSISTENCY = 1e-6  # relative, of stress and virial in one frame
@@ -223,7 +223,8 @@ def structure_of(frame: Frame, keys: Keys, options: Options) -> Structure:
         energy=None if energy is None else energy * energy_unit,
         forces=None if forces is None else forces * forces_unit,
         config_type=str(frame.values.get("config_type", "Default")),
-        weight=_weight(frame),
+        weight=_weight(frame, WEIGHTS),
+        label_weights=_label_weights(frame, options),
         file=frame.file,
         frame=frame.number,
         line=frame.line,
@@ -260,13 +261,30 @@ def _fixed(frame, keys):
         return None
 
 
-def _weight(frame):
-    """The weight that a frame gives itself (GPUMD, MACE), else 1."""
-    key = next((key for key in WEIGHTS if key in frame.values), None)
-    value = _number(frame, key) if key and frame.keyed else 1.0
-    if value < 0:
-        raise InputError(f"{frame.where}: {key} is {value:g}; the weight of a structure is at least 0.")
-    return value
+def _weight(frame, keys, rest=1.0):
+    """The weight that a frame gives itself under one of these keys, else `rest`."""
+    found = {key: _number(frame, key) for key in keys if key in frame.values} if frame.keyed else {}
+    for key, value in found.items():
+        if value < 0:
+            raise InputError(f"{frame.where}: {key} is {value:g}; a weight is at least 0.")
+    if len(set(found.values())) > 1:
+        said = " and ".join(f"{key}={value:g}" for key, value in found.items())
+        raise InputError(f"{frame.where}: {said} contradict each other; leave one of them out.")
+    return next(iter(found.values()), rest)
+
+
+def weight_keys(label: str) -> list[str]:
+    """The keys under which a frame may give the weight of one of its labels: energy_weight, config_energy_weight."""
+    names = (label, "virial", "virials") if label == "stress" else (label,)
+    return [f"{prefix}{name}_weight" for name in names for prefix in ("", "config_")]
+
+
+def _label_weights(frame, options):
+    """{label: weight} of the labels that a frame weighs on their own."""
+    found = {
+        label: _weight(frame, weight_keys(label), None) for label in ("energy", "forces", "stress", *options.outputs)
+    }
+    return {label: weight for label, weight in found.items() if weight is not None}
 
 
 def geometry(frame: Frame, length_unit: float):

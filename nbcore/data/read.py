@@ -112,10 +112,11 @@ def read(
     reading.remarks += mixed_kinds(reading.files)
     _check_present(structures, options, require, list(seen), files, reading)
     check_missing(structures, options, reading)
-    own = [s.weight for s in structures if s.weight != 1.0]
-    if own:
+    for key in dict.fromkeys(key for s in structures for key in s.weights):
+        own = [s.weights[key] for s in structures if key in s.weights]
         reading.remarks.append(
-            f"{len(own)} structures give a weight of their own, {min(own):g} to {max(own):g}; it counts in the loss."
+            f"{len(own)} structures give a {key.replace('_', ' ')} of their own, {min(own):g} to {max(own):g}; it "
+            "counts in the loss."
         )
     _set_weights(structures, config_type_weights or {})
     return Structures(structures, isolated, reading, name or _stem(files[0]))

@@ -77,7 +77,7 @@ def isolated(structures: Structures) -> dict[str, float]:
 def fit(structures: Structures) -> ReferenceEnergies:
     """Least-squares E0 from energies per atom; the rank tells how many of the numbers the data determines."""
     labelled = [s for s in structures if s.energy is not None]
-    labelled = [s for s in labelled if s.weight > 0] or labelled  # what is to be left out is left out
+    labelled = [s for s in labelled if s.weight_of("energy") > 0] or labelled  # what is to be left out is left out
     if not labelled:
         raise InputError("E0s cannot be fitted: no structure has an energy. Give them as a table.")
     numbers = np.unique(np.concatenate([s.numbers for s in structures]))

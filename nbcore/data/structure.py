@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +24,7 @@ class Structure:
     the cell, tension positive as in ASE; outputs: covariant labels by name, Cartesian, in their own unit: {"dipole":
     (3,)}; labels: {name: (N,) integers or texts} of the atoms, molecules they belong to, say; leaves: {name: (N, 2l+1,
     channels)} leaf states, for networks that read some; scheme: a composition scheme, for networks that work on one;
+    weight: in the loss, of all its labels; label_weights: {label: weight}, of some of them beside it; zero leaves out;
     fixed: (N, 3) booleans, components that dynamics and relaxation hold, or None; learning does not look at them;
     file, frame (from 0) and line (from 1) say where it was read.
 
@@ -48,6 +49,7 @@ class Structure:
     leaves: dict[str, np.ndarray] = field(default_factory=dict)
     scheme: CompositionScheme | None = None
     fixed: np.ndarray | None = None
+    label_weights: dict[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -74,6 +76,20 @@ class Structure:
     def volume(self) -> float:
         """Of the cell, Å^3, periodic or not, as in ASE; 0 without a cell of three vectors. A stress refers to it."""
         return volume(self.cell)
+
+    def weight_of(self, label: str) -> float:
+        """The weight of a label ("energy", "forces", "stress", an output) in the loss.
+
+        >>> Structure(np.zeros((1, 3)), np.array([1]), weight=2.0, label_weights={"energy": 0.5}).weight_of("energy")
+        1.0
+        """
+        return self.weight * self.label_weights.get(label, 1.0)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """{"weight": 2.0, "energy_weight": 0.5}: the weights that are not one, under their keys in a file."""
+        every = {"weight": self.weight} | {f"{label}_weight": w for label, w in self.label_weights.items()}
+        return {key: w for key, w in every.items() if w != 1}
 
     @property
     def where(self) -> str:
@@ -107,8 +123,7 @@ class Structure:
 
         atoms = Atoms(numbers=self.numbers, positions=self.positions, cell=self.cell, pbc=self.pbc)
         atoms.info["config_type"] = self.config_type
-        if self.weight != 1:
-            atoms.info["weight"] = self.weight
+        atoms.info |= self.weights
         if self.fixed is not None:
             atoms.set_constraint(constraints_of(self.fixed))
         labels = dict(energy=self.energy, forces=self.forces)
@@ -189,6 +204,22 @@ class Structures(Sequence):
         if not self._structures:
             return []
         return _symbols(np.unique(np.concatenate([s.numbers for s in self._structures])))
+
+
+def counted(structures: Iterable[Structure]) -> list[Structure]:
+    """Structures without the labels whose weight is zero, and those left out that have no weight at all.
+
+    >>> len(counted([Structure(np.zeros((1, 3)), np.array([1]), weight=0.0)]))
+    0
+    """
+    found = []
+    for s in structures:
+        none = [label for label, w in s.label_weights.items() if w == 0]
+        if none:
+            outputs = {name: tensor for name, tensor in s.outputs.items() if name not in none}
+            s = replace(s, **{x: None for x in ("energy", "forces", "stress") if x in none}, outputs=outputs)
+        found += [s] if s.weight > 0 else []
+    return found
 
 
 def one_per_atom(structure: Structure, tensor) -> bool:

@@ -58,8 +58,7 @@ def frame_text(structure: Structure, writer: str = "") -> str:
         if not one_per_atom(structure, tensor):
             comment.append(f'{name}="{_numbers(tensor)}"')
     comment.append(f"config_type={_word(structure.config_type)}")
-    if structure.weight != 1:
-        comment.append(f"weight={structure.weight!r}")
+    comment += [f"{key}={weight!r}" for key, weight in structure.weights.items()]
     comment.append(f'pbc="{" ".join("FT"[int(p)] for p in structure.pbc)}"')
     lines = [f"{s:<2} {row}" for s, row in zip(structure.symbols, rows, strict=True)]
     return "\n".join([str(len(structure)), " ".join(comment), *lines]) + "\n"

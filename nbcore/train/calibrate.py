@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nbcore.data.structure import counted
 from nbcore.errors import InputError
 from nbcore.species import symbols
 from nbcore.train.calibrate_outputs import fit_offsets, fit_output, scale_output, shortest_fit
@@ -31,15 +32,16 @@ def calibrate(potential: "Potential", structures: Iterable) -> None:
     that is absent from these too takes the size of its neighbours.
     At last the weights of the readouts, in which the energy is linear, are fitted to the energies in their strongest
     directions: binding energies of several eV per atom need not be learned in small steps. So it is with the readouts
-    of covariant outputs, part by part. Structures of weight zero do not count; InputError where no other is left.
+    of covariant outputs, part by part. Structures and labels of weight zero do not count; InputError where no other is
+    left.
     """
-    structures = [s for s in structures if s.weight > 0]
+    structures = counted(structures)
     if not structures:
         raise InputError("every structure has the weight 0: there is nothing to learn from")
     potential.scale = _energy_scale(potential, structures) if potential.has_energy else 1.0
     fit_offsets(potential, structures)
     sample = [structures[k] for k in np.unique(np.linspace(0, len(structures) - 1, SAMPLE).astype(int))]
-    sample = [dataclasses.replace(s, weight=1.0) for s in sample]
+    sample = [dataclasses.replace(s, weight=1.0, label_weights={}) for s in sample]
     _scale_states(potential, sample[:: max(1, len(sample) // MEASURED)])
     if potential.has_energy:
         _fit_readouts(potential, TrainingSet(potential, sample))

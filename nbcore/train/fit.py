@@ -158,6 +158,8 @@ def fingerprint(structures, E0s) -> str:
         for part in (s.numbers, s.positions, s.cell, s.pbc, s.energy, s.forces, s.stress, s.weight):
             content = b"none" if part is None else np.ascontiguousarray(part, dtype=float).tobytes()
             digest.update(len(content).to_bytes(8, "little") + content)
+        if s.label_weights:
+            digest.update(f"weights {sorted(s.label_weights.items())}".encode())
         for leaf in sorted(s.leaves):
             digest.update(leaf.encode() + np.ascontiguousarray(s.leaves[leaf], dtype=float).tobytes())
         for label in sorted(s.labels):

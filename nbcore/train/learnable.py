@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nbcore.data.structure import one_per_atom
+from nbcore.data.structure import counted, one_per_atom
 from nbcore.errors import Error, InputError
 from nbcore.train.loss import TERMS
 
@@ -27,12 +27,14 @@ def check_labels(structures, outputs) -> None:
                     name in outputs and one_per_atom(s, label)
                 ) else ""  # fmt: skip
                 raise InputError(f"{where}: {name}{atom} is not a finite number; correct it, or leave the frame out")
-        if not (np.isfinite(s.weight) and s.weight >= 0):
-            raise InputError(f"{where}: its weight must be a number of at least 0, got {s.weight}")
+        for key, weight in s.weights.items():
+            if not (np.isfinite(weight) and weight >= 0):
+                raise InputError(f"{where}: its {key} must be a number of at least 0, got {weight}")
 
 
 def check_loss(potential, train, valid, settings) -> None:
     """InputError where the loss of a stage is zero whatever the network says, on train or on valid."""
+    settings.loss.check_names(potential)
     stages = [("[loss]", settings.loss, "")] if settings.stage_two_epoch > 0 else []
     if settings.has_stage_two:
         stages.append(("[stage_two]", settings.loss_of_stage_two, " in stage two"))
@@ -66,7 +68,7 @@ def _key(label, table, potential):
 
 def _labelled(potential, structures):
     """What the potential learns and some structure that counts has: energy, forces, stress, outputs."""
-    counts = [s for s in structures if s.weight > 0]
+    counts = counted(structures)
     kinds = {}
     if potential.has_energy:
         for term, label in TERMS.items():

@@ -1,5 +1,6 @@
 """What a training minimises: weights of energies, forces, stresses and outputs, and the function of their errors."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,20 +19,33 @@ TERMS = dict(_core.loss_terms())  # term: the label that it compares with
 
 @dataclass
 class Loss:
-    """Mean over structures of weight (w_E rho((E - E*)/N) + w_F/(3N) sum rho(F - F*) + w_S/9 sum rho(S - S*) + ...).
+    """Mean over structures of w_E rho(dE/N) + w_F/N sum_i f_i rho(dF_i) + w_S rho(dS) + ..., d: predicted minus label.
 
-    kind: "l2" (rho = x^2), "l1" (|x|), "huber" (x^2/2 below huber_delta = d, linear above), "log_cosh" (d^2 log
-    cosh(x/d), the same without a corner). Units: eV/atom, eV/Angstrom, eV/Angstrom^3 (S: stress).
-    A covariant output y adds w_y/c sum rho((y - y*)/(N sigma)) over its c components, or w_y/(c N) sum
-    rho((y_i - y_i*)/sigma) where each atom has one; sigma is the spread of the labels (`calibrate`).
+    kind: the function rho of all terms, or {term or output: function}, "l2" for those not named. "l2": x^2; "l1": |x|;
+    "huber": x^2/2 below huber_delta = d, linear above; "log_cosh": d^2 log cosh(x/d), the same without a corner; each
+    the mean over the components of forces (3) and stresses (9). "norm": the length of the vector, which is the same in
+    every frame of coordinates. huber_delta: a number, or {term or output: number}. Units: eV/atom, eV/Angstrom,
+    eV/Angstrom^3.
+
+    The weights w are energy_weight, ... times those of the structure (`Structure.weight_of`); f_i is that of the
+    element of atom i in element_weights, 1 for elements not named. A covariant output y adds w_y rho(dy/(N sigma)), or
+    w_y/N sum_i rho(dy_i/sigma) where each atom has one; sigma is the spread of the labels (`calibrate`).
     output_weights: {name: w_y}, 1 for those not named. A label that is missing contributes exactly nothing.
+
+    >>> Loss(kind={"forces": "norm"}, forces_weight=10.0, element_weights={"H": 0.5}).of_term("forces")
+    (10.0, 'norm', 0.01)
     """
 
-    kind: Annotated[str, Option("", choices=KINDS)] = "l2"
-    huber_delta: Annotated[float, Option("of huber and log_cosh: eV/atom, eV/Angstrom", gt=0)] = 0.01
+    kind: Annotated[str | dict[str, str], Option('or by term: { forces = "norm" }', choices=KINDS)] = "l2"
+    huber_delta: Annotated[
+        float | dict[str, float], Option("of huber and log_cosh: eV/atom, eV/Angstrom; or { energy = 0.001 }", gt=0)
+    ] = 0.01
     energy_weight: Annotated[float, Option("on energy per atom", ge=0)] = 1.0
     forces_weight: Annotated[float, Option("on components", ge=0)] = 100.0
     stress_weight: Annotated[float, Option("eV/Angstrom^3; used where there are labels", ge=0)] = 1.0
+    element_weights: Annotated[dict[str, float], Option("on forces, beside forces_weight: { H = 0.5 }", ge=0)] = field(
+        default_factory=dict
+    )
     output_weights: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self):
@@ -40,12 +54,23 @@ class Loss:
             if not np.isfinite(value) or value < 0:
                 raise InputError(f"the weight of {name} must be a number of at least 0, got {value!r}")
 
-    @property
-    def term_weights(self) -> list[float]:
-        """The weights of the terms of energies, forces, stresses in the order of TERMS."""
-        return [getattr(self, f"{term}_weight") for term in TERMS]
+    def of_term(self, name: str) -> tuple[float, str, float]:
+        """(weight, kind, huber_delta) of a term ("energy", "forces", "stress") or of an output."""
+        weight = getattr(self, f"{name}_weight") if name in TERMS else self.output_weights.get(name, 1.0)
+        kind = self.kind.get(name, "l2") if isinstance(self.kind, Mapping) else self.kind
+        delta = self.huber_delta.get(name, 0.01) if isinstance(self.huber_delta, Mapping) else self.huber_delta
+        return weight, kind, delta
 
     def weights(self, potential: "Potential") -> dict[str, float]:
         """{"energy": 1.0, "forces": 100.0, ...}: the weight of everything that a potential can be asked for."""
-        weights = dict(zip(TERMS, self.term_weights, strict=True)) if potential.has_energy else {}
-        return weights | {name: self.output_weights.get(name, 1.0) for name in potential.outputs}
+        names = [*(TERMS if potential.has_energy else ()), *potential.outputs]
+        return {name: self.of_term(name)[0] for name in names}
+
+    def check_names(self, potential: "Potential") -> None:
+        """InputError for a table by term, output or element that names one which the potential has not."""
+        tables = {"kind": self.kind, "huber_delta": self.huber_delta}
+        known = {key: [*TERMS, *potential.outputs] for key in tables} | {"element_weights": potential.species}
+        for key, table in (tables | {"element_weights": self.element_weights}).items():
+            for name in table if isinstance(table, Mapping) else ():
+                if name not in known[key]:
+                    raise InputError(f"loss: {key}: there is no {name}. There are: {', '.join(known[key])}.")

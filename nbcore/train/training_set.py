@@ -14,7 +14,7 @@ from nbcore.data.atoms import as_structures
 from nbcore.errors import Error, InputError, NumericsError
 from nbcore.leaves import leaves_of
 from nbcore.scheme import core_scheme
-from nbcore.train.loss import Loss
+from nbcore.train.loss import TERMS, Loss
 
 if TYPE_CHECKING:
     from nbcore.potential import Potential
@@ -73,11 +73,14 @@ class TrainingSet:
 
     def _evaluate(self, indices, loss, threads, gradient):
         batch = list(range(len(self))) if indices is None else [operator.index(k) for k in indices]
+        loss.check_names(self.potential)
         spreads = self.potential.spreads
-        terms = [(loss.output_weights.get(name, 1.0), spreads.get(name, 1.0)) for name in self.potential.outputs]
+        terms = [loss.of_term(name) for name in TERMS]
+        output_terms = [(loss.of_term(name), spreads.get(name, 1.0)) for name in self.potential.outputs]
+        elements = [loss.element_weights.get(symbol, 1.0) for symbol in self.potential.species]
         value, energies, forces, virials, losses, components = self._core.evaluate(
-            batch, loss.kind, loss.huber_delta, loss.term_weights, terms, number_of_threads(threads), gradient,
-        )  # fmt: skip
+            batch, terms, output_terms, elements, number_of_threads(threads), gradient
+        )
         outputs = [
             self.potential.cartesian(y, len(self.structures[k].numbers)) for k, y in zip(batch, components, strict=True)
         ]
@@ -118,7 +121,8 @@ def _item(potential, s, cell, v):
         "energy": s.energy,
         "forces": s.forces,
         "stress": s.stress if v else None,
-        "weight": s.weight,
+        "weights": [s.weight_of(label) for label in TERMS.values()],
+        "output_weights": [s.weight_of(name) for name in potential.outputs],
         "scheme": core_scheme(potential, s),
         "leaves": leaves_of(potential, getattr(s, "leaves", {}), len(s.numbers)),
         "outputs": [

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from nbcore import config
+from nbcore.cli.train import make_settings
 from nbcore.config import ConfigError, config_text, from_dict, load, model_options, write_config
 
 LEAST = 'name = "acac"\n[data]\ntrain = "train.xyz"\n[model]\ncutoff = 5\n'
@@ -63,6 +64,16 @@ def test_what_is_written_is_read_again(tmp_path):
     assert second.about == first.about and second.stage_two == first.stage_two and second.name == first.name
     assert model_options(second.model) == model_options(first.model)
     assert config_text(second) == config_text(first)
+
+
+def test_a_loss_by_terms_and_elements_is_written_and_read(tmp_path):
+    tables = '[loss]\nkind = { forces = "norm", energy = "huber" }\nhuber_delta = { energy = 0.001 }\n'
+    first = load(file(tmp_path, f"{LEAST}{tables}element_weights = {{ H = 0.5 }}\n"))
+    write_config(first, tmp_path / "out.toml")
+    assert load(tmp_path / "out.toml").loss == first.loss
+    loss = make_settings(first).loss
+    assert loss.of_term("energy") == (1.0, "huber", 0.001) and loss.of_term("stress")[1:] == ("l2", 0.01)
+    assert loss.of_term("forces")[1] == "norm" and loss.element_weights == {"H": 0.5}
 
 
 def test_paths_follow_the_file(tmp_path):
@@ -126,6 +137,10 @@ def test_overrides_that_do_not_fit(tmp_path, override, message):
     ("data", "E0s = { H = nan }", r"\[data\] E0s: expected a finite number"),
     ("data", 'energy_unit = "kcal"', r"energy_unit: expected one of .*\"kcal/mol\""),
     ("data", 'stress_key = "a"\nvirial_key = "b"', "give stress_key or virial_key, not both"),
+    ("loss", 'kind = "l3"', r"\[loss\] kind: expected one of .*\"norm\" or a table { NAME = one of \"huber\", "),
+    ("loss", 'kind = { forces = "l3" }', r"\[loss\] kind: expected .*, got { forces = \"l3\" }"),
+    ("loss", "element_weights = { H = -1 }", r"\[loss\] element_weights: expected a table { NAME = number >= 0 }"),
+    ("loss", "element_weights = { H = inf }", r"\[loss\] element_weights: expected a finite number, got inf"),
     ("training", "lr = inf", r"\[training\] lr: expected a finite number, got inf"),
     ("training", "momentum = 1.0", r"\[training\] momentum: expected a number >= 0 and < 1"),
     ("training", "rest_lr = 0.5", r"train.toml: \[training\] rest_lr: amsgrad has one rate.*optimizer = \"muon\""),

@@ -125,6 +125,32 @@ def test_weights_of_frames(tmp_path):
     assert "1 structures give a weight of their own, 0.25 to 0.25" in " ".join(data.reading.remarks)
 
 
+@pytest.mark.parametrize("key, label", [
+    ("energy_weight", "energy"), ("config_energy_weight", "energy"), ("config_forces_weight", "forces"),
+    ("stress_weight", "stress"), ("config_virials_weight", "stress"),
+])  # fmt: skip
+def test_weights_of_labels(tmp_path, key, label):
+    """As MACE and others write them; zero is a weight."""
+    data = read(
+        written(tmp_path, GOOD.replace("energy", f"{key}=0.0 energy") + GOOD), config_type_weights={"Default": 2}
+    )
+    assert [s.weight_of(label) for s in data] == [0.0, 2.0] and [s.weight for s in data] == [2.0, 2.0]
+    assert data[0].label_weights == {label: 0.0} and not data[1].label_weights
+    said = f"1 structures give a {label} weight of their own, 0 to 0; it counts in the loss."
+    assert said in " ".join(data.reading.remarks)
+
+
+@pytest.mark.parametrize("words, message", [
+    ("energy_weight=1 config_energy_weight=2", "energy_weight=1 and config_energy_weight=2 contradict each other"),
+    ("weight=1 config_weight=3", "weight=1 and config_weight=3 contradict each other"),
+    ("forces_weight=-1", "forces_weight is -1; a weight is at least 0"),
+    ('forces_weight="1 2"', "forces_weight is .*expected one finite number"),
+])  # fmt: skip
+def test_weights_that_are_none(tmp_path, words, message):
+    with pytest.raises(InputError, match=f"frame 0.*{message}"):
+        read(written(tmp_path, GOOD.replace("energy", f"{words} energy", 1)))
+
+
 @pytest.mark.parametrize("name", ["a.db", "a.json"])
 def test_labels_of_a_database_under_any_name(tmp_path, name):
     with ase.db.connect(tmp_path / name) as rows:

@@ -9,7 +9,7 @@ from ase.io import read as ase_read
 from ase.io import write as ase_write
 
 from nbcore.cli import main
-from nbcore.data import read, write_extxyz
+from nbcore.data import Structure, read, write_extxyz
 
 
 def slab(constraints=()):
@@ -51,12 +51,14 @@ def test_weights_labels_and_leaf_states_stay(tmp_path):
     atoms.new_array("molecule", np.array([0, 0, 1, 1]))
     atoms.new_array("part", np.array(["a", "b", "a", "b"]))
     atoms.new_array("spin", np.array([[0.1, 1e-13], [0.3, 0.4], [0.5, 0.6], [0.7, 0.8]]))
-    atoms.info["weight"] = 0.0
+    atoms.info |= {"weight": 0.0, "config_energy_weight": 0.5}
     ase_write(tmp_path / "in.xyz", [atoms, slab()], format="extxyz")
     data = read(tmp_path / "in.xyz")
     write_extxyz(data, tmp_path / "out.xyz")
     again = read(tmp_path / "out.xyz")
     assert [s.weight for s in again] == [s.weight for s in data] == [0.0, 1.0]
+    assert [s.label_weights for s in again] == [{"energy": 0.5}, {}]
+    assert Structure.from_ase(data[0].to_ase()).weights == {"weight": 0.0, "energy_weight": 0.5}
     assert again[0].labels["molecule"].tolist() == [0, 0, 1, 1]
     assert again[0].labels["part"].tolist() == ["a", "b", "a", "b"]
     assert np.array_equal(again[0].leaves["spin"], data[0].leaves["spin"])

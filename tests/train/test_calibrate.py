@@ -113,6 +113,20 @@ def test_structures_of_weight_zero_change_nothing():
         calibrate(potential, more)
 
 
+def test_labels_of_weight_zero_change_nothing():
+    """Energies and forces that do not count are like none."""
+    good, wrong = [labelled(moved(k)) for k in range(3)], [labelled(moved(k, 0.5)) for k in range(9, 12)]
+    found = []
+    for data in (
+        [dataclasses.replace(s, energy=None, forces=None, stress=None) for s in wrong] + good,
+        [dataclasses.replace(s, label_weights={"energy": 0, "forces": 0, "stress": 0}) for s in wrong] + good,
+    ):
+        potential = nbcore.presets.nbody(species=["Cu"], cutoff=3.6, channels=4)
+        calibrate(potential, data)
+        found.append((potential.scale, potential.parameters.tobytes()))
+    assert found[0] == found[1]
+
+
 def test_displaced_copies():
     """Small cells are repeated, atoms move by a twentieth of the distance to the next one, labels are gone."""
     potential = nbcore.presets.nbody(species=["Cu", "H"], cutoff=5.0, channels=2)

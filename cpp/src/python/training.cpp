@@ -10,9 +10,12 @@ namespace nbcore::python {
 
 namespace {
 
+using TermArguments = std::tuple<double, std::string, double>;  // weight, kind, delta
+
 Labels labels_from(const py::dict& d, std::size_t n, const Structure& s) {
   Labels labels;
-  labels.weight = d["weight"].cast<double>();
+  labels.weights = d["weights"].cast<std::vector<double>>();
+  labels.output_weights = d["output_weights"].cast<std::vector<double>>();
   if (!d["energy"].is_none()) labels.energy = d["energy"].cast<double>();
   if (!d["forces"].is_none()) {
     const Doubles f = d["forces"].cast<Doubles>();
@@ -77,13 +80,18 @@ void bind_training(py::module_& m) {
            })
       .def(
           "evaluate",
-          [](TrainingSet& self, const std::vector<std::int64_t>& batch, const std::string& kind, double delta,
-             const std::vector<double>& weights, const std::vector<std::pair<double, double>>& outputs_terms,
+          [](TrainingSet& self, const std::vector<std::int64_t>& batch, const std::vector<TermArguments>& terms,
+             const std::vector<std::pair<TermArguments, double>>& output_terms, const std::vector<double>& elements,
              int threads, const std::optional<py::array>& gradient) {
-            if (weights.size() != loss_terms().size())
-              throw InputError("the loss wants one weight for each of its terms");
-            Loss loss{&loss_kind(kind), delta, weights, {}};
-            for (const auto& [weight, spread] : outputs_terms) loss.outputs.push_back({weight, spread});
+            if (terms.size() != loss_terms().size())
+              throw InputError("the loss wants a weight and a kind for each of its terms");
+            Loss loss;
+            for (const auto& [weight, kind, delta] : terms) loss.terms.push_back({weight, {&loss_kind(kind), delta}});
+            for (const auto& [term, spread] : output_terms) {
+              const auto& [weight, kind, delta] = term;
+              loss.outputs.push_back({weight, spread, {&loss_kind(kind), delta}});
+            }
+            loss.elements = elements;
             double* g = gradient ? own_memory(*gradient, "gradient", self.n_parameters()) : nullptr;
             TrainingSet::BatchResult e;
             {
@@ -97,8 +105,8 @@ void bind_training(py::module_& m) {
             return py::make_tuple(e.loss, Doubles(py::ssize_t(e.energies.size()), e.energies.data()), forces, virials,
                                   Doubles(py::ssize_t(e.losses.size()), e.losses.data()), outputs);
           },
-          py::arg("batch"), py::arg("kind"), py::arg("delta"), py::arg("weights"), py::arg("outputs_terms"),
-          py::arg("threads"), py::arg("gradient"));
+          py::arg("batch"), py::arg("terms"), py::arg("output_terms"), py::arg("elements"), py::arg("threads"),
+          py::arg("gradient"));
 }
 
 }  // namespace nbcore::python

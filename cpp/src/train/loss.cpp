@@ -22,35 +22,35 @@ constexpr LossKind kinds[] = {
        return delta * delta * (y + std::log1p(std::exp(-2 * y)) - std::log(2.0));
      },
      [](double x, double delta) { return delta * std::tanh(x / delta); }},
+    {"norm", [](double x, double) { return x; }, [](double, double) { return 1.0; }, true},
 };
 
-void add_energy(const Loss& loss, double weight, const Labels& labels, const Predicted& predicted, LossSeeds& s) {
+void add_energy(const Loss&, Rho rho, double w, const Labels& labels, const Predicted& predicted, LossSeeds& s) {
   if (!labels.energy) return;
-  const double n = double(predicted.forces.size());
-  const double x = (predicted.energy - *labels.energy) / n, w = labels.weight * weight;
-  s.loss += w * loss.rho(x), s.a = w * loss.slope(x) / n;
+  const double n = double(predicted.forces.size()), x = (predicted.energy - *labels.energy) / n;
+  double slope;
+  s.loss += rho.of(w, &x, 1, &slope), s.a = slope / n;
 }
 
-void add_forces(const Loss& loss, double weight, const Labels& labels, const Predicted& predicted, LossSeeds& s) {
-  const std::vector<Vec3>& forces = predicted.forces;
+void add_forces(const Loss& loss, Rho rho, double w, const Labels& labels, const Predicted& predicted, LossSeeds& s) {
   if (labels.forces.empty()) return;
-  const double w = labels.weight * weight / (3 * double(forces.size()));
-  for (std::size_t i = 0; i < forces.size(); ++i)
-    for (int c = 0; c < 3; ++c) {
-      const double x = forces[i][c] - labels.forces[i][c];
-      s.loss += w * loss.rho(x), s.v[i][c] = w * loss.slope(x);
-    }
+  w /= double(predicted.forces.size());
+  for (std::size_t i = 0; i < predicted.forces.size(); ++i) {
+    const double f = loss.elements.empty() ? 1 : loss.elements[predicted.species[i]];
+    Vec3 x = predicted.forces[i];
+    for (int c = 0; c < 3; ++c) x[c] -= labels.forces[i][c];
+    if (f != 0) s.loss += rho.of(w * f, x.data(), 3, s.v[i].data());
+  }
 }
 
-void add_stress(const Loss& loss, double weight, const Labels& labels, const Predicted& predicted, LossSeeds& s) {
+void add_stress(const Loss&, Rho rho, double w, const Labels& labels, const Predicted& predicted, LossSeeds& s) {
   if (!labels.stress) return;
-  const double w = labels.weight * weight / 9;
+  Mat3 x, slope;
   for (int a = 0; a < 3; ++a)
-    for (int c = 0; c < 3; ++c) {
-      const double x = -predicted.virial[a][c] / labels.volume - (*labels.stress)[a][c];
-      const double slope = -w * loss.slope(x) / labels.volume;
-      s.loss += w * loss.rho(x), s.S[a][c] += 0.5 * slope, s.S[c][a] += 0.5 * slope;
-    }
+    for (int c = 0; c < 3; ++c) x[a][c] = -predicted.virial[a][c] / labels.volume - (*labels.stress)[a][c];
+  s.loss += rho.of(w, x[0].data(), 9, slope[0].data());
+  for (int a = 0; a < 3; ++a)
+    for (int c = 0; c < 3; ++c) s.S[a][c] = -0.5 * (slope[a][c] + slope[c][a]) / labels.volume;
 }
 
 constexpr LossTerm terms[] = {
@@ -70,26 +70,43 @@ const LossKind& loss_kind(const std::string& name) {
   throw InputError(message("loss kind must be one of ", known, ", got \"", name, "\""));
 }
 
-LossSeeds loss_of(const Loss& loss, const Labels& labels, double energy, const std::vector<Vec3>& forces,
-                  const Mat3& virial) {
+double Rho::of(double w, const double* x, int n, double* slope) const {
+  if (!kind->whole) {
+    w /= n;
+    double sum = 0;
+    for (int k = 0; k < n; ++k) sum += kind->rho(x[k], delta), slope[k] = w * kind->slope(x[k], delta);
+    return w * sum;
+  }
+  double length = 0;
+  for (int k = 0; k < n; ++k) length = std::hypot(length, x[k]);
+  for (int k = 0; k < n; ++k) slope[k] = length > 0 ? w * kind->slope(length, delta) * (x[k] / length) : 0;
+  return w * kind->rho(length, delta);
+}
+
+LossSeeds loss_of(const Loss& loss, const Labels& labels, const Predicted& predicted) {
   LossSeeds s;
-  s.v.assign(forces.size(), Vec3{});
-  if (forces.empty()) return s;
-  for (std::size_t k = 0; k < loss.weights.size(); ++k)
-    if (loss.weights[k] != 0) terms[k].add(loss, loss.weights[k], labels, {energy, forces, virial}, s);
+  s.v.assign(predicted.forces.size(), Vec3{});
+  if (predicted.forces.empty()) return s;
+  for (std::size_t k = 0; k < loss.terms.size(); ++k) {
+    const double w = loss.terms[k].weight * labels.weights[k];
+    if (w != 0) terms[k].add(loss, loss.terms[k].rho, w, labels, predicted, s);
+  }
   return s;
 }
 
-double loss_of_output(const Loss& loss, Loss::OutputWeight term, const std::vector<double>& labels,
-                      const std::vector<double>& y, int c, bool per_atom, std::size_t n, std::vector<double>& y_bar) {
+double loss_of_output(const Loss::Output& term, const std::vector<double>& labels, const std::vector<double>& y, int c,
+                      bool per_atom, std::size_t n, std::vector<double>& y_bar) {
   y_bar.clear();
   if (labels.empty() || term.weight == 0 || n == 0) return 0;
-  const double w = term.weight / c / (per_atom ? double(n) : 1), unit = term.spread * (per_atom ? 1 : double(n));
+  const double w = term.weight / (per_atom ? double(n) : 1), unit = term.spread * (per_atom ? 1 : double(n));
   double total = 0;
-  for (std::size_t k = 0; k < y.size(); ++k) {
-    const double x = (y[k] - labels[k]) / unit;
-    total += w * loss.rho(x), y_bar.push_back(w * loss.slope(x) / unit);
+  std::vector<double> x(c);
+  y_bar.resize(y.size());
+  for (std::size_t first = 0; first < y.size(); first += c) {
+    for (int k = 0; k < c; ++k) x[k] = (y[first + k] - labels[first + k]) / unit;
+    total += term.rho.of(w, x.data(), c, y_bar.data() + first);
   }
+  for (double& slope : y_bar) slope /= unit;
   return total;
 }
 

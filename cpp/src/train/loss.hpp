@@ -1,9 +1,11 @@
 // The loss of one structure and its derivatives by energy, forces and virial.
 //
-//   L_s = weight_s [ w_E rho((E - E*)/N) + w_F/(3N) sum rho(F - F*) + w_S/9 sum rho(stress - stress*)
-//                    + w_y/c sum rho((y - y*)/(N sigma))  or  w_y/(c N) sum rho((y_i - y_i*)/sigma) ],  stress = -W/V
+//   L_s = w_E rho_E((E - E*)/N) + w_F/N sum_i f_i rho_F(F_i - F_i*) + w_S rho_S(stress - stress*)
+//         + w_y rho_y((y - y*)/(N sigma))  or  w_y/N sum_i rho_y((y_i - y_i*)/sigma),   stress = -W/V
 //
-// for outputs y of c components, of the structure or of its atoms; sigma is the spread of their labels.
+// for outputs y of c components, of the structure or of its atoms; sigma is the spread of their labels. Each weight w is
+// that of the term times that of the structure, f_i a factor of the element of atom i. A rho of several components is the
+// mean of what it is of each, or, where it is `whole`, what it is of the length of the vector that they make.
 //
 // The functions rho stand in one table, loss_kinds, and the terms in another, loss_terms: a new one is an entry there.
 // Labels that are missing contribute nothing.
@@ -17,27 +19,39 @@
 
 namespace nbcore {
 
-/// A function of an error x, and its derivative; delta: from where on it is no longer x^2/2, for kinds that have it
+/// A function of an error x, and its derivative; delta: from where on it is no longer x^2/2, for kinds that have it;
+/// whole: of the length of a vector, not of its components
 struct LossKind {
   const char* name;
   double (*rho)(double x, double delta);
   double (*slope)(double x, double delta);
+  bool whole = false;
 };
 /// l2: x^2. l1: |x|. huber: x^2/2 below delta, delta (|x| - delta/2) above. log_cosh: delta^2 log cosh(x/delta), the same
-/// without a corner.
+/// without a corner. norm: the length of a vector, the same in every frame of coordinates; of a number |x|.
 std::span<const LossKind> loss_kinds();
 const LossKind& loss_kind(const std::string& name);  // InputError, with the names there are
 
-struct Loss {
+/// A kind and its delta
+struct Rho {
   const LossKind* kind = &loss_kinds()[0];
   double delta = 0.01;
-  std::vector<double> weights;  // as loss_terms
-  struct OutputWeight {
-    double weight = 1, spread = 1;
+  /// w rho(x) of an error of n components; slope[n]: its derivative
+  double of(double w, const double* x, int n, double* slope) const;
+};
+
+struct Loss {
+  struct Term {
+    double weight;
+    Rho rho;
   };
-  std::vector<OutputWeight> outputs;  // per output of the network
-  double rho(double x) const { return kind->rho(x, delta); }
-  double slope(double x) const { return kind->slope(x, delta); }
+  std::vector<Term> terms;  // as loss_terms
+  struct Output {
+    double weight = 1, spread = 1;
+    Rho rho;
+  };
+  std::vector<Output> outputs;   // per output of the network
+  std::vector<double> elements;  // factors f by species of the potential; empty: ones
 };
 
 struct Labels {
@@ -46,7 +60,8 @@ struct Labels {
   std::optional<Mat3> stress;                // eV/Angstrom^3
   double volume = 0;                         // Angstrom^3, where there is a stress
   std::vector<std::vector<double>> outputs;  // [output] components, or [atom][components]; empty if there is no label
-  double weight = 1;
+  std::vector<double> weights;               // of the structure, as loss_terms
+  std::vector<double> output_weights;        // [output]
 };
 
 /// Loss and its derivatives a = dL/dE, v = dL/dF, S = dL/dW (symmetrised).
@@ -61,22 +76,22 @@ struct Predicted {
   double energy;                    // eV
   const std::vector<Vec3>& forces;  // eV/Angstrom
   const Mat3& virial;               // eV
+  const std::vector<int>& species;  // of the atoms
 };
 
 /// A term of the loss: its name, the label that it compares with, and what it adds to loss and seeds, weighted by w.
 struct LossTerm {
   const char* name;
   const char* label;
-  void (*add)(const Loss& loss, double w, const Labels& labels, const Predicted& predicted, LossSeeds& seeds);
+  void (*add)(const Loss& loss, Rho rho, double w, const Labels& labels, const Predicted& predicted, LossSeeds& seeds);
 };
 std::span<const LossTerm> loss_terms();
 
-LossSeeds loss_of(const Loss& loss, const Labels& labels, double energy, const std::vector<Vec3>& forces,
-                  const Mat3& virial);
+LossSeeds loss_of(const Loss& loss, const Labels& labels, const Predicted& predicted);
 
 /// What an output y of c components adds to the loss of a structure of n atoms; y_bar: its derivative by y, empty where
 /// there is no label. y, labels: c numbers, or those of every atom (per_atom)
-double loss_of_output(const Loss& loss, Loss::OutputWeight term, const std::vector<double>& labels,
-                      const std::vector<double>& y, int c, bool per_atom, std::size_t n, std::vector<double>& y_bar);
+double loss_of_output(const Loss::Output& term, const std::vector<double>& labels, const std::vector<double>& y, int c,
+                      bool per_atom, std::size_t n, std::vector<double>& y_bar);
 
 }  // namespace nbcore

@@ -20,6 +20,8 @@ TrainingSet::TrainingSet(std::shared_ptr<Potential> potential, const std::vector
     const Structure& s = structures[k];
     const std::vector<int> species = potential_->species_of(s.numbers);
     labels_[k].outputs.resize(potential_->network().outputs().size());
+    labels_[k].weights.resize(loss_terms().size(), 1.0);
+    labels_[k].output_weights.resize(labels_[k].outputs.size(), 1.0);
     structures_.push_back(s), species_.push_back(species);
     for (std::size_t o = 0; o < labels_[k].outputs.size(); ++o) {
       const Network::Output& output = potential_->network().outputs()[o];
@@ -150,7 +152,8 @@ class TrainingSet::Group {
     for (const auto& level : energies_[m])
       for (double e : level) out.energies[place] += scales_.scale * e;
     out.forces[place] = forces(m, out.virials[place]);
-    seeds_[m] = loss_of(loss, set_.labels_[k], out.energies[place], out.forces[place], out.virials[place]);
+    seeds_[m] =
+        loss_of(loss, set_.labels_[k], {out.energies[place], out.forces[place], out.virials[place], set_.species_[k]});
     out.losses[place] = seeds_[m].loss + of_outputs;
     edge_tangents(m, weight);
   }
@@ -183,9 +186,9 @@ class TrainingSet::Group {
       const OutputContext context =
           set_.potential_->output_context(scales_, int(o), set_.structures_[k], set_.species_[k]);
       values.push_back(output_forward(context, std::move(values_[m][o])));
-      Loss::OutputWeight term = o < loss.outputs.size() ? loss.outputs[o] : Loss::OutputWeight();
-      term.weight *= set_.labels_[k].weight;
-      total += loss_of_output(loss, term, set_.labels_[k].outputs[o], values[o], output.components, output.per_atom,
+      Loss::Output term = o < loss.outputs.size() ? loss.outputs[o] : Loss::Output();
+      term.weight *= set_.labels_[k].output_weights[o];
+      total += loss_of_output(term, set_.labels_[k].outputs[o], values[o], output.components, output.per_atom,
                               set_.species_[k].size(), y_bar);
       const int n = graph(m).sets[network_.slots()[output.slot].set].n;
       output_seeds_[m].push_back(y_bar.empty() ? y_bar : output_adjoint(context, n, y_bar));
@@ -249,6 +252,9 @@ TrainingSet::BatchResult TrainingSet::evaluate(std::span<const std::int64_t> bat
     if (k < 0 || k >= std::int64_t(graphs_.size()))
       throw InputError(message("training set: no structure ", k, " among ", graphs_.size()));
   if (n == 0) return out;
+  const auto scales = potential_->scales();
+  if (!loss.elements.empty() && loss.elements.size() != scales->E0s.size())
+    throw InputError("the loss wants one factor for each element of the potential");
   std::unique_ptr<Memory> memory;
   {
     const ShortLock lock(guard_);
@@ -257,7 +263,6 @@ TrainingSet::BatchResult TrainingSet::evaluate(std::span<const std::int64_t> bat
   if (!memory) memory = std::make_unique<Memory>();
   const Engine<double>& engine = potential_->network().engine<double>();
   const auto packed = potential_->packed<double>();
-  const auto scales = potential_->scales();
   const double weight = 1.0 / double(n);
 
   threads = std::max(threads, 1);
