@@ -35,9 +35,9 @@ def check_labels(structures, outputs) -> None:
 def check_loss(potential, train, valid, settings) -> None:
     """InputError where the loss of a stage is zero whatever the network says, on train or on valid."""
     settings.loss.check_names(potential)
-    stages = [("[loss]", settings.loss, "")] if settings.stage_two_epoch > 0 else []
+    stages = [("[loss]", settings.last_loss_of(1), "")] if settings.stage_two_epoch > 0 else []
     if settings.has_stage_two:
-        stages.append(("[stage_two]", settings.loss_of_stage_two, " in stage two"))
+        stages.append(("[stage_two]", settings.last_loss_of(2), " in stage two"))
     for structures, name in ((train, "training"), (valid, "validation")):
         if not len(structures):
             continue

@@ -1,7 +1,7 @@
 """What a training minimises: weights of energies, forces, stresses and outputs, and the function of their errors."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -13,6 +13,8 @@ from nbcore.options import Option, check
 if TYPE_CHECKING:
     from nbcore.potential import Potential
 
+Weight = float | list[float]
+PAIR = dict(shortest=2, longest=2)  # of a weight that is a list
 KINDS = tuple(_core.loss_kinds())
 TERMS = dict(_core.loss_terms())  # term: the label that it compares with
 
@@ -27,6 +29,8 @@ class Loss:
     every frame of coordinates. huber_delta: a number, or {term or output: number}. Units: eV/atom, eV/Angstrom,
     eV/Angstrom^3.
 
+    A weight may be a list [first, last]: it moves from one to the other over a training, geometrically (`at`).
+
     The weights w are energy_weight, ... times those of the structure (`Structure.weight_of`); f_i is that of the
     element of atom i in element_weights, 1 for elements not named. A covariant output y adds w_y rho(dy/(N sigma)), or
     w_y/N sum_i rho(dy_i/sigma) where each atom has one; sigma is the spread of the labels (`calibrate`).
@@ -40,9 +44,11 @@ class Loss:
     huber_delta: Annotated[
         float | dict[str, float], Option("of huber and log_cosh: eV/atom, eV/Angstrom; or { energy = 0.001 }", gt=0)
     ] = 0.01
-    energy_weight: Annotated[float, Option("on energy per atom", ge=0)] = 1.0
-    forces_weight: Annotated[float, Option("on components", ge=0)] = 100.0
-    stress_weight: Annotated[float, Option("eV/Angstrom^3; used where there are labels", ge=0)] = 1.0
+    energy_weight: Annotated[
+        Weight, Option("on energy per atom; [1.0, 100.0]: moving, see docs/theory/training.md", ge=0, **PAIR)
+    ] = 1.0
+    forces_weight: Annotated[Weight, Option("on components", ge=0, **PAIR)] = 100.0
+    stress_weight: Annotated[Weight, Option("eV/Angstrom^3; used where there are labels", ge=0, **PAIR)] = 1.0
     element_weights: Annotated[dict[str, float], Option("on forces, beside forces_weight: { H = 0.5 }", ge=0)] = field(
         default_factory=dict
     )
@@ -53,9 +59,37 @@ class Loss:
         for name, value in self.output_weights.items():
             if not np.isfinite(value) or value < 0:
                 raise InputError(f"the weight of {name} must be a number of at least 0, got {value!r}")
+        for key, weight in self._moving.items():
+            if min(weight) <= 0:
+                raise InputError(
+                    f"loss: {key} moves by a factor per epoch, so both its ends must be numbers > 0, got {list(weight)}"
+                )
+
+    @property
+    def _moving(self):
+        every = {f"{term}_weight": getattr(self, f"{term}_weight") for term in TERMS}
+        return {key: weight for key, weight in every.items() if isinstance(weight, (list, tuple))}
+
+    @property
+    def moves(self) -> bool:
+        """True if a weight changes in the course of a training."""
+        return any(first != last for first, last in self._moving.values())
+
+    def at(self, fraction: float) -> "Loss":
+        """The loss with the weights w(t) = first (last / first)^t of a fraction t of the way, 0 to 1.
+
+        >>> Loss(energy_weight=[1.0, 100.0]).at(0.5).energy_weight
+        10.0
+        """
+        if not self._moving:
+            return self
+        now = {key: first * (last / first) ** fraction for key, (first, last) in self._moving.items()}
+        return replace(self, **now)
 
     def of_term(self, name: str) -> tuple[float, str, float]:
         """(weight, kind, huber_delta) of a term ("energy", "forces", "stress") or of an output."""
+        if f"{name}_weight" in self._moving:
+            raise InputError(f"loss: {name}_weight moves: Loss.at(fraction) is the loss of one moment of the training")
         weight = getattr(self, f"{name}_weight") if name in TERMS else self.output_weights.get(name, 1.0)
         kind = self.kind.get(name, "l2") if isinstance(self.kind, Mapping) else self.kind
         delta = self.huber_delta.get(name, 0.01) if isinstance(self.huber_delta, Mapping) else self.huber_delta

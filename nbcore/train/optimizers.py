@@ -6,9 +6,12 @@ entry of OPTIMIZERS: a function of Settings and of the slices {name: (slice, sha
 known to train.toml, to `fit` and to the messages.
 """
 
-from nbcore._core import SGD, Adam, Muon
+from dataclasses import replace
 
-__all__ = ["OPTIMIZERS", "SGD", "Adam", "Muon", "make_optimizer", "weight_matrices"]
+from nbcore._core import SGD, Adam, Muon
+from nbcore.parameter_groups import spread
+
+__all__ = ["OPTIMIZERS", "SGD", "Adam", "GroupDecay", "Muon", "make_optimizer", "optimizer_for", "weight_matrices"]
 
 SMALLEST = 9  # rows and columns: smaller matrices, readouts among them, are for AMSGrad
 
@@ -43,6 +46,10 @@ OPTIMIZERS = {
 }
 
 
+#: those whose weight decay stands beside the step (Loshchilov and Hutter), not in the gradient
+DECOUPLED = ("adamw", "muon")
+
+
 def weight_matrices(slices) -> list[tuple[int, int, int, int]]:
     """(first, count, rows, columns) of the weight matrices of mixings among slices {name: (slice, shape)}, for Muon.
 
@@ -59,6 +66,49 @@ def weight_matrices(slices) -> list[tuple[int, int, int, int]]:
     return found
 
 
+class GroupDecay:
+    """An optimizer, and beside it a weight decay of its own for each parameter: decay (n_parameters,).
+
+    decoupled: theta <- theta - lr decay theta beside the step; else decay theta is added to the gradient before it.
+    """
+
+    def __init__(self, optimizer, decay, decoupled):
+        self.optimizer, self.decay, self.decoupled = optimizer, decay, decoupled
+
+    @property
+    def lr(self):
+        """The rate of the next step."""
+        return self.optimizer.lr
+
+    @lr.setter
+    def lr(self, rate):
+        self.optimizer.lr = rate
+
+    def step(self, parameters, gradient):
+        """One step, in place; nothing changes where the optimizer raises."""
+        pull = self.decay * parameters
+        self.optimizer.step(parameters, gradient if self.decoupled else gradient + pull)
+        if self.decoupled:
+            parameters -= self.lr * pull
+
+    def state(self):
+        """That of the optimizer."""
+        return self.optimizer.state()
+
+    def load_state(self, state):
+        """Goes on from what `state()` gave."""
+        self.optimizer.load_state(state)
+
+
 def make_optimizer(settings, slices):
     """The optimizer that [training] names, for parameters with these slices (`Potential.parameter_slices`)."""
     return OPTIMIZERS[settings.optimizer](settings, slices)
+
+
+def optimizer_for(settings, potential):
+    """The same for the parameters of a potential; a weight decay by group is looked up among its groups."""
+    if not isinstance(settings.weight_decay, dict):
+        return make_optimizer(settings, potential.parameter_slices)
+    optimizer = make_optimizer(replace(settings, weight_decay=0.0), potential.parameter_slices)
+    decay = spread(potential, settings.weight_decay, 0.0, "weight_decay: ")
+    return GroupDecay(optimizer, decay, settings.optimizer in DECOUPLED)

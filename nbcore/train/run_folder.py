@@ -188,6 +188,8 @@ def _csv_line(values):
 def _said(key, value):
     """`model.channels = 64`, as it would stand in train.toml."""
     text = "nothing" if value is None else f'"{value}"' if isinstance(value, str) else str(value)
+    if isinstance(value, dict):
+        text = "{ " + ", ".join(f"{name} = {_said('', one)}" for name, one in value.items()) + " }"
     if isinstance(value, float) and math.isfinite(value):
         text = f"{value:g}"
     return f"{key} = {text}" if key else text

@@ -38,7 +38,8 @@ class Settings:
 
     rest_lr: muon alone has it. momentum: what the running mean of gradients keeps in a step (the first beta of Adam);
     None: as the optimizer likes. clip_grad: largest norm of the gradient, 0 for none; ema_decay: 0 for no averaging;
-    patience: epochs without a better validation loss, after which stage two begins or the run ends.
+    patience: epochs without a better validation loss, after which stage two begins or the run ends. weight_decay: a
+    number, or {word: number} by groups of parameters (`nbcore.parameter_groups`), 0 for those not named.
     """
 
     seed: Annotated[int, Option("initial weights, shuffling, random split: same seed, same bits", ge=0)] = 1
@@ -50,7 +51,9 @@ class Settings:
     momentum: Annotated[float, Option("0.9 if it is left out, of muon 0.95", ge=0, lt=1, optional=True)] = None
     schedule: Annotated[str, Option(choices=tuple(SCHEDULES))] = "plateau"
     warmup_epochs: Annotated[int, Option(ge=0)] = 0
-    weight_decay: Annotated[float, Option(ge=0)] = 5e-7
+    weight_decay: Annotated[
+        float | dict[str, float], Option("or by group: { mix = 1e-6, radial = 1e-4 }, 0 for others", ge=0)
+    ] = 5e-7
     ema_decay: Annotated[float, Option("the averaged weights are the model; 0 switches it off", ge=0, lt=1)] = 0.99
     clip_grad: Annotated[float, Option("largest norm of the gradient; 0 switches it off", ge=0)] = 10.0
     patience: Annotated[int, Option("epochs without a better valid loss", ge=1)] = 200
@@ -72,10 +75,15 @@ class Settings:
         """True if some epochs are left for stage two."""
         return self.stage_two_epoch < self.max_epochs
 
-    @property
-    def loss_of_stage_two(self) -> Loss:
-        """The loss of stage two: that of stage one with another weight of the energies."""
-        return replace(self.loss, energy_weight=self.stage_two.energy_weight)
+    def loss_of(self, stage: int, epoch: int) -> Loss:
+        """The loss of an epoch of stage 1 or 2, counted from 0: weights move over stage one and then stay."""
+        if stage == 1:
+            return self.loss.at(min(1.0, epoch / max(self.stage_two_epoch - 1, 1)))
+        return replace(self.loss.at(1.0), energy_weight=self.stage_two.energy_weight)
+
+    def last_loss_of(self, stage: int) -> Loss:
+        """The loss with which a stage ends: the same measure for all its epochs."""
+        return self.loss_of(stage, self.max_epochs)
 
     def flat(self) -> dict:
         """{"training.lr": 0.01, ...}: every number under the name it has in train.toml."""

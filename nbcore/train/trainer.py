@@ -10,9 +10,9 @@ import os
 
 import numpy as np
 
-from nbcore.errors import NumericsError
+from nbcore.errors import InputError, NumericsError
 from nbcore.train.measures import Sums
-from nbcore.train.optimizers import make_optimizer
+from nbcore.train.optimizers import optimizer_for
 from nbcore.train.schedule import make_schedule
 
 
@@ -30,6 +30,11 @@ class Trainer:
     """
 
     def __init__(self, train_set, valid_set, settings, threads=None):
+        if valid_set is None and settings.loss.moves and settings.schedule == "plateau":
+            raise InputError(
+                "a weight of the loss moves, so losses of training are no measure for the schedule plateau: give "
+                'validation data, or write  schedule = "cosine"  under [training]'
+            )
         self.train_set, self.valid_set, self.settings, self.threads = train_set, valid_set, settings, threads
         self.potential = train_set.potential
         self.parameters = self.potential.parameters
@@ -38,7 +43,7 @@ class Trainer:
         self.random = np.random.Generator(np.random.PCG64([settings.seed, 1]))  # by name: a default may change
         self.order, self.position, self.sums = self.random.permutation(self.n_train), 0, self._sums()
         self.epoch, self.steps = 0, 0  # finished ones
-        self.optimizer = make_optimizer(settings, self.potential.parameter_slices)
+        self.optimizer = optimizer_for(settings, self.potential)
         self.average = self.parameters.copy()
         self.stage, self.stage_epoch, self.stage_steps = 1, 0, 0  # which, begun after which epoch, steps within
         self.schedule = make_schedule(settings, 1, self.steps_per_epoch)
@@ -50,8 +55,13 @@ class Trainer:
 
     @property
     def loss(self):
-        """The Loss of this stage."""
-        return self.settings.loss if self.stage == 1 else self.settings.loss_of_stage_two
+        """The Loss of this epoch."""
+        return self.settings.loss_of(self.stage, self.epoch)
+
+    @property
+    def loss_of_valid(self):
+        """The Loss that validates: where weights move, with the last ones of the stage, so that epochs compare."""
+        return self.settings.last_loss_of(self.stage)
 
     @property
     def out_of_patience(self) -> bool:
@@ -121,7 +131,8 @@ class Trainer:
         if not math.isfinite(criterion):
             raise NumericsError(f"loss is not finite on the validation data after epoch {self.epoch}")
         self.waiting += 1
-        if criterion < self.best_loss:
+        incomparable = valid["loss"] is None and self.stage == 1 and self.settings.loss.moves
+        if criterion < self.best_loss or incomparable:
             self.best, self.best_epoch, self.best_loss, self.waiting = self.average.copy(), self.epoch, criterion, 0
         self.schedule.observe(criterion)
 
@@ -142,7 +153,7 @@ class Trainer:
         sums = self._sums()
         if self.valid_set is not None:
             with self.using(self.average):
-                sums.add(self.valid_set.structures, self.valid_set.predict(None, self.threads, self.loss))
+                sums.add(self.valid_set.structures, self.valid_set.predict(None, self.threads, self.loss_of_valid))
         return sums.means()
 
     def _sums(self, values=None):

@@ -76,6 +76,16 @@ def test_a_loss_by_terms_and_elements_is_written_and_read(tmp_path):
     assert loss.of_term("forces")[1] == "norm" and loss.element_weights == {"H": 0.5}
 
 
+def test_weights_that_move_and_decay_by_group_are_written_and_read(tmp_path):
+    tables = '[loss]\nenergy_weight = [1, 100]\n[training]\nweight_decay = { mix = 1e-6, "sum2.R" = 0 }\n'
+    first = load(file(tmp_path, LEAST + tables))
+    write_config(first, tmp_path / "out.toml")
+    again = load(tmp_path / "out.toml")
+    assert again.loss == first.loss and again.training == first.training
+    made = make_settings(again)
+    assert made.loss.energy_weight == [1.0, 100.0] and made.weight_decay == {"mix": 1e-6, "sum2.R": 0.0}
+
+
 def test_paths_follow_the_file(tmp_path):
     (tmp_path / "run").mkdir()
     text = LEAST.replace('"train.xyz"', '["train.xyz", "sub/*.xyz", "/abs/x.xyz"]')
@@ -141,6 +151,9 @@ def test_overrides_that_do_not_fit(tmp_path, override, message):
     ("loss", 'kind = { forces = "l3" }', r"\[loss\] kind: expected .*, got { forces = \"l3\" }"),
     ("loss", "element_weights = { H = -1 }", r"\[loss\] element_weights: expected a table { NAME = number >= 0 }"),
     ("loss", "element_weights = { H = inf }", r"\[loss\] element_weights: expected a finite number, got inf"),
+    ("loss", "energy_weight = [1, 2, 3]", r"energy_weight: expected .* or a list of 2 numbers, each a number"),
+    ("loss", "stress_weight = [1.0, inf]", r"\[loss\] stress_weight: expected a finite number, got inf"),
+    ("training", "weight_decay = { mix = -1 }", r"weight_decay: expected .* or a table { NAME = number >= 0 }"),
     ("training", "lr = inf", r"\[training\] lr: expected a finite number, got inf"),
     ("training", "momentum = 1.0", r"\[training\] momentum: expected a number >= 0 and < 1"),
     ("training", "rest_lr = 0.5", r"train.toml: \[training\] rest_lr: amsgrad has one rate.*optimizer = \"muon\""),

@@ -19,8 +19,9 @@ class PairModel:
         self.parameters = 0.1 * np.random.default_rng(seed).normal(size=n)
         self.centres = np.linspace(0.8, 3.2, n)
         self.E0s = {"H": -1.0, "C": -2.0}
-        self.parameter_slices = {"theta": (slice(0, n), (n,))}
-        self.description = {"preset": "pair", "options": {}}
+        self.parameter_slices = {"near.W": (slice(0, n // 2), (n // 2,)), "far.R": (slice(n // 2, n), (n - n // 2,))}
+        gates = [{"name": "near", "gate": "mix"}, {"name": "far", "gate": "pairs", "radial": {}}]
+        self.description = {"preset": "pair", "options": {}, "program": {"gates": gates, "readout": []}}
 
     def annotate(self, **notes):
         self.description.update(notes)
