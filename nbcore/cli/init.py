@@ -114,7 +114,8 @@ def _outputs(files):
     """The covariant labels under their usual names in every frame, where there are neither energies nor forces."""
     from nbcore.data.files import Bar
     from nbcore.data.labels import CANDIDATES, candidates_of
-    from nbcore.data.read import Reading, read_frames
+    from nbcore.data.read import read_frames
+    from nbcore.data.reading import Reading
     from nbcore.outputs import KNOWN
 
     frames = []

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from ase import Atoms
 
 from nbcore.data.labels import Frame, Options, find_keys, structure_of
-from nbcore.data.read import Reading, check_missing, is_isolated
+from nbcore.data.read import is_isolated
+from nbcore.data.reading import Reading, Tally, check_missing
 from nbcore.data.structure import Structure, Structures
 from nbcore.errors import InputError
 
@@ -39,7 +40,7 @@ def as_structures(items: Iterable, *, apart: bool = True, **keys: str | None) ->
     structures = [structure_of(frames[k], found, options) if k in frames else item for k, item in enumerate(items)]
     isolated = [s for k, s in enumerate(structures) if apart and k in frames and is_isolated(s)]
     rest = [s for s in structures if not any(s is other for other in isolated)]
-    check_missing(rest, options, reading)
+    check_missing(Tally(options.outputs, rest), options, reading)
     return Structures(rest, isolated, reading)
 
 

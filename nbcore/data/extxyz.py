@@ -1,5 +1,6 @@
 """Extended XYZ, frame by frame: the text is checked here, so that every message names file and line; ASE parses it."""
 
+import codecs
 import io
 import re
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from ase.data import atomic_numbers, chemical_symbols
 from ase.io.extxyz import key_val_str_to_dict, read_xyz
 
 from nbcore.data.extxyz_comment import PLAIN, Comment, fortran, read_comment
+from nbcore.data.files import open_unpacked
 from nbcore.errors import InputError
 
 MATRIX = re.compile(r"""(?<![\w-])(stress|virial)(\s*=\s*["'\[{])([^"'\]}]*)(["'\]}])""", re.IGNORECASE)
@@ -38,8 +40,42 @@ def decode(content: bytes, file: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def frames(text: str, file: str) -> Iterator[TextFrame]:
+def text_portions(path: str, most: int) -> Iterator[tuple[str, int, int, int]]:
+    """(text, number of its first frame, lines before it, bytes read so far): at most so many frames of a file.
+
+    What does not begin with a number of atoms is handed over with the lines around it: `frames` says what is wrong.
+    """
+    number = line = 0
+    with open_unpacked(path) as f:
+        portion, count = [], 0
+        while first := f.readline():
+            words = first.removeprefix(codecs.BOM_UTF8) if not number and not portion else first
+            rows = [first]
+            if words.strip().isdigit():
+                rows += [f.readline() for _ in range(int(words) + 1)]
+            elif words.lstrip().startswith(b"VEC") and portion:
+                portion.append(first)
+                continue
+            else:
+                while not rows[-1].strip() and (more := f.readline()):
+                    rows.append(more)
+                if not rows[-1].strip():  # the blank end of the file
+                    portion += rows
+                    break
+                rows += [f.readline() for _ in range(10)]
+            if count == most:
+                yield decode(b"".join(portion), path), number, line, f.tell()
+                number, line, portion, count = number + count, line + len(portion), [], 0
+            portion += [row for row in rows if row]
+            count += 1
+        if portion or not number:
+            yield decode(b"".join(portion), path), number, line, f.tell()
+
+
+def frames(text: str, file: str, number: int = 0, line: int = 0) -> Iterator[TextFrame]:
     """Cuts the text into frames and checks counts and columns.
+
+    number, line: of the first frame, and lines before it, where the text is a later portion of a file.
 
     Raises InputError "FILE:LINE: ..." for a wrong atom count, a missing column, a duplicate key, a file cut short.
     """
@@ -48,23 +84,23 @@ def frames(text: str, file: str) -> Iterator[TextFrame]:
         lines.pop()
     if not lines:
         raise InputError(f"{file}: the file is empty.")
-    start, number = 0, 0
+    start = 0
     while start < len(lines):
-        n = _atom_count(lines, start, number, file)
+        n = _atom_count(lines, start, number, file, line)
         end = start + 2 + n
         if end > len(lines):
             there = max(0, len(lines) - start - 2)
             raise InputError(
-                f"{file}:{len(lines)}: the file ends within frame {number} (line {start + 1}): "
+                f"{file}:{line + len(lines)}: the file ends within frame {number} (line {line + start + 1}): "
                 f"{n} atoms announced, {there} there. Is it cut short?"
             )
         comment = lines[start + 1]
-        announced = read_comment(comment, f"{file}:{start + 2}: frame {number}")
-        rows = _check_columns(announced, lines[start + 2 : end], f"{file}:{{}}", start + 3, number, n)
+        announced = read_comment(comment, f"{file}:{line + start + 2}: frame {number}")
+        rows = _check_columns(announced, lines[start + 2 : end], f"{file}:{{}}", line + start + 3, number, n)
         while end < len(lines) and lines[end].lstrip().startswith("VEC"):
             rows.append(lines[end])
             end += 1
-        yield TextFrame(number, start + 1, comment, [lines[start].strip(), announced.text, *rows], announced)
+        yield TextFrame(number, line + start + 1, comment, [lines[start].strip(), announced.text, *rows], announced)
         start, number = end, number + 1
 
 
@@ -92,7 +128,7 @@ def parse(frame: TextFrame, file: str) -> Atoms:
     return atoms
 
 
-def _atom_count(lines, start, number, file):
+def _atom_count(lines, start, number, file, line):
     text = lines[start].strip()
     try:
         n = int(text.replace("_", "?"))
@@ -100,10 +136,10 @@ def _atom_count(lines, start, number, file):
         hint = f" Does frame {number - 1} hold more atoms than it announces?" if number and text else ""
         got = f'"{text[:40]}"' if text else "an empty line"
         raise InputError(
-            f"{file}:{start + 1}: expected the number of atoms of frame {number}, got {got}.{hint}"
+            f"{file}:{line + start + 1}: expected the number of atoms of frame {number}, got {got}.{hint}"
         ) from None
     if n < 1:
-        raise InputError(f"{file}:{start + 1}: frame {number} has {n} atoms; a structure has at least one.")
+        raise InputError(f"{file}:{line + start + 1}: frame {number} has {n} atoms; a structure has at least one.")
     return n
 
 

@@ -1,6 +1,7 @@
 """From names to bytes: globs in natural order, compressed files unpacked, a progress bar where it takes long."""
 
 import bz2
+import contextlib
 import glob
 import gzip
 import lzma
@@ -9,11 +10,13 @@ import re
 import sys
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from nbcore.errors import InputError
 
+OPEN = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ\x00": lzma.open, b"BZh": bz2.open}
 UNPACK = {b"\x1f\x8b": gzip.decompress, b"\xfd7zXZ\x00": lzma.decompress, b"BZh": bz2.decompress}
 PACKED = (".gz", ".xz", ".bz2")
 
@@ -64,6 +67,19 @@ def read_bytes(path) -> tuple[bytes, bool]:
             except (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError) as e:
                 raise InputError(f"{path}: the compressed file is damaged or cut short ({e}).") from None
     return content, False
+
+
+@contextlib.contextmanager
+def open_unpacked(path) -> Iterator[BinaryIO]:
+    """The content of a file as a stream, unpacked as it is read; InputError for a damaged one."""
+    with open(path, "rb") as f:
+        head = f.read(8)
+    opener = next((opener for magic, opener in OPEN.items() if head.startswith(magic)), open)
+    try:
+        with opener(path, "rb") as f:
+            yield f
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as e:
+        raise InputError(f"{path}: the compressed file is damaged or cut short ({e}).") from None
 
 
 class Bar:

@@ -143,6 +143,28 @@ class Keys:
         elif key:
             self.outputs[label] = key
 
+    def merge(self, later: "Keys", frame: Frame) -> None:
+        """Takes in the keys of a later portion of the same file, which begins with `frame`; they must be the same."""
+        for label, key in later.named().items():
+            before = self.named().get(label)
+            if before is not None and before != key:
+                word = f'{label}_key = "{before}"  or  "{key}"' if label in CANDIDATES else "its key"
+                if {before, key} & {*FREE.values()}:
+                    word = 'energy_kind = "free"  or  "zero"'
+                raise InputError(
+                    f"{frame.where}: the {label} stands under {key} from about here on, under {before} before. "
+                    f"Write  {word}, or cut the file there."
+                )
+            self.put(label, key)
+        self.kind = later.kind or self.kind
+
+    def note(self, later: "Keys") -> None:
+        """Takes in what was noted while the structures of a later portion were made."""
+        self.unused += later.unused
+        self.not_held += later.not_held
+        for label, found in later.asymmetry.items():
+            self.asymmetry[label] = max(self.asymmetry.get(label, (0.0, "")), found)
+
     def named(self) -> dict[str, str]:
         """{label: key} of what was found."""
         found = {label: key for label in CANDIDATES if (key := getattr(self, label))}

@@ -4,18 +4,29 @@ import io
 import os
 import tempfile
 import warnings
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from ase.data import covalent_radii
 
 from nbcore.data import programs
-from nbcore.data.extxyz import decode, frames, parse
+from nbcore.data.extxyz import decode, frames, parse, text_portions
 from nbcore.data.files import PACKED, Bar, expand, plain_name, read_bytes
-from nbcore.data.labels import CANDIDATES, Frame, Options, candidates_of, find_keys, structure_of
+from nbcore.data.labels import Frame, Keys, Options, find_keys, structure_of
+from nbcore.data.reading import (
+    FileReading,
+    Reading,
+    Tally,
+    check_missing,
+    check_present,
+    mixed_kinds,
+    remark_on_weights,
+    type_weights,
+)
+from nbcore.data.shard_set import view
+from nbcore.data.shards import is_shards
 from nbcore.data.structure import Structure, Structures
 from nbcore.errors import InputError
 
@@ -24,28 +35,6 @@ ALONE = 10.0  # Å to its own image, from which a periodic one-atom frame counts
 BONDED = 1.5  # times the sum of the covalent radii: nearer images make a crystal, whatever the frame is called
 # Formats with labels under names and units of the user's.
 WITH_KEYS = {"extxyz", "xyz", "traj", "db", "json", "bundletrajectory"}
-
-
-@dataclass
-class FileReading:
-    """One file: how many structures and isolated atoms, its format and the keys of its labels."""
-
-    name: str
-    count: int
-    isolated: int
-    format: str
-    keys: dict[str, str]
-    kind: str = ""  # of its energies: "free", "plain" (the file does not say which), or "" where both are the same
-
-
-@dataclass
-class Reading:
-    """What the reader found and assumed: files, remarks for the screen, and how many structures lack a label."""
-
-    options: Options
-    files: list[FileReading] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-    missing: dict[str, int] = field(default_factory=dict)
 
 
 def read(
@@ -75,65 +64,123 @@ def read(
     """
     options = Options(**keys)
     require = (options.outputs or ("energy", "forces")) if require is None else require
-    reading = Reading(options)
-    files = _with_partners(expand(paths)) + [f for f in expand(isolated_atoms or [])]
-    structures, isolated, seen, smearing = [], [], {}, 0.0
-    with Bar("reading", sum(os.path.getsize(f) for f in files)) as bar:
-        for file in files:
-            raw, format = read_frames(file, bar, reading)
-            found = find_keys(raw, options)
-            smearing = max(smearing, found.kinds_differ)
-            seen.update({key: None for frame in raw for key in _described(frame)})
-            here = [structure_of(frame, found, options) for frame in raw]
+    gathering = Gathering(paths, options, isolated_atoms)
+    structures, isolated = [], []
+    for here, alone in gathering.portions():
+        structures += here
+        isolated += alone
+    reading = gathering.finish(require)
+    factors = type_weights(gathering.tally.types, config_type_weights or {})
+    for k, s in enumerate(structures):
+        if factors[s.config_type] != 1.0:
+            structures[k] = replace(s, weight=s.weight * factors[s.config_type])
+    return Structures(structures, isolated, reading, name or stem(gathering.files[0]))
+
+
+class Gathering:
+    """Files, read one portion after another, and what there is to say of them all in the end.
+
+    >>> gathering = Gathering(["train.xyz"], Options())
+    >>> for structures, isolated in gathering.portions(10_000): ...
+    >>> gathering.finish(require=()).remarks
+    """
+
+    def __init__(self, paths, options: Options, isolated_atoms=()):
+        self.files = _with_partners(expand(paths)) + [f for f in expand(isolated_atoms or [])]
+        self.options, self.reading, self.tally = options, Reading(options), Tally(options.outputs)
+        self._seen, self._smearing = {}, 0.0
+
+    def portions(self, most: int | None = None) -> Iterator[tuple[list[Structure], list[Structure]]]:
+        """(structures, isolated atoms): a file at a time, or at most so many frames of files that can be cut."""
+        with Bar("reading", sum(os.path.getsize(f) for f in self.files)) as bar:
+            for file in self.files:
+                yield from self._shards(file, most) if is_shards(file) else self._frames(file, most, bar)
+
+    def _shards(self, file, most):
+        shards = view([file], self.options)
+        self.reading.files += shards.reading.files
+        self.reading.remarks += shards.reading.remarks
+        for first in range(0, max(1, len(shards)), most or max(1, len(shards))):
+            here = list(shards[first : first + (most or len(shards))])
+            self.tally.add(here)
+            yield here, [] if first else shards.isolated
+
+    def _frames(self, file, most, bar):
+        entry, whole = FileReading(file, 0, 0, "", {}), Keys()
+        for raw, entry.format in frame_portions(file, bar, self.reading, most):
+            found = find_keys(raw, self.options)
+            whole.merge(found, raw[0])
+            self._smearing = max(self._smearing, found.kinds_differ)
+            self._seen.update({key: None for frame in raw for key in _described(frame)})
+            here = [structure_of(frame, found, self.options) for frame in raw]
             alone = [s for s in here if is_isolated(s)]
-            structures += [s for s in here if not is_isolated(s)]
-            isolated += alone
-            labels = found.named()
-            for label, (off, where) in found.asymmetry.items():
-                reading.remarks.append(
-                    f"{label} is not quite symmetric, by up to {off:.2g} ({where}); its symmetric part is used."
-                )
-            reading.files.append(FileReading(file, len(here) - len(alone), len(alone), format, labels, found.kind))
-            for kinds, count in found.not_held.items():
-                reading.remarks.append(
-                    f"{file}: the constraints of {count} frame{'s' * (count > 1)} are not kept ({kinds}). Training "
-                    "does not look at constraints; md and relax refuse these."
-                )
-            for key, count in found.unused.items():
-                if count and key:
-                    reading.remarks.append(
-                        f"{file}: {key} of {count} frames is not used: they have no cell with a volume."
-                    )
-    if smearing:
-        reading.remarks.append(
-            f"Both energy (sigma -> 0) and free_energy are present and differ by up to {1000 * smearing:.3g} meV/atom; "
-            "the free energy is used, because the forces belong to it."
-        )
-    reading.remarks += mixed_kinds(reading.files)
-    _check_present(structures, options, require, list(seen), files, reading)
-    check_missing(structures, options, reading)
-    for key in dict.fromkeys(key for s in structures for key in s.weights):
-        own = [s.weights[key] for s in structures if key in s.weights]
-        reading.remarks.append(
-            f"{len(own)} structures give a {key.replace('_', ' ')} of their own, {min(own):g} to {max(own):g}; it "
-            "counts in the loss."
-        )
-    _set_weights(structures, config_type_weights or {})
-    return Structures(structures, isolated, reading, name or _stem(files[0]))
+            here = [s for s in here if not is_isolated(s)]
+            whole.note(found)
+            entry.count, entry.isolated = entry.count + len(here), entry.isolated + len(alone)
+            self.tally.add(here)
+            yield here, alone
+        entry.keys, entry.kind = whole.named(), whole.kind
+        self.reading.files.append(entry)
+        self._remark(file, whole)
+
+    def _remark(self, file, found):
+        remarks = self.reading.remarks
+        for label, (off, where) in found.asymmetry.items():
+            remarks.append(f"{label} is not quite symmetric, by up to {off:.2g} ({where}); its symmetric part is used.")
+        for kinds, count in found.not_held.items():
+            remarks.append(
+                f"{file}: the constraints of {count} frame{'s' * (count > 1)} are not kept ({kinds}). Training "
+                "does not look at constraints; md and relax refuse these."
+            )
+        for key, count in found.unused.items():
+            if count and key:
+                remarks.append(f"{file}: {key} of {count} frames is not used: they have no cell with a volume.")
+
+    def finish(self, require: Sequence[str]) -> Reading:
+        """What was read; InputError for a label that is required, or that only some structures have."""
+        reading, options = self.reading, self.options
+        if self._smearing:
+            reading.remarks.append(
+                f"Both energy (sigma -> 0) and free_energy are present and differ by up to {1000 * self._smearing:.3g} "
+                "meV/atom; the free energy is used, because the forces belong to it."
+            )
+        reading.remarks = [*dict.fromkeys(reading.remarks), *mixed_kinds(reading.files)]
+        check_present(self.tally, options, require, list(self._seen), self.files, reading)
+        check_missing(self.tally, options, reading)
+        remark_on_weights(self.tally, reading)
+        return reading
 
 
-def mixed_kinds(files: list[FileReading]) -> list[str]:
-    """A remark where some files give free energies and others an energy whose kind they do not say."""
-    free = [f.name for f in files if f.kind == "free"]
-    plain = [f.name for f in files if f.kind == "plain"]
-    if not free or not plain:
-        return []
-    more = f" and {len(plain) - 1} more" if len(plain) > 1 else ""
-    return [
-        f"Two kinds of energy: free energies from {free[0]}, but {plain[0]}{more} has an energy alone and does not say "
-        'whether it is the free one or E(sigma -> 0). They must be of one kind: energy_kind = "zero"  takes the other '
-        "from every file that has it; or leave those files out."
-    ]
+def frame_portions(path, bar, reading, most=None) -> Iterator[tuple[list[Frame], str]]:
+    """(frames, format) of a file: all at once, or at most so many of extended XYZ, which is read as it comes."""
+    name = plain_name(path).lower()
+    if most is None or not name.endswith((".xyz", ".extxyz")) or programs.cp2k_kind(path):
+        yield read_frames(path, bar, reading)
+        return
+    size, done, told = os.path.getsize(path), 0, False
+    for text, number, line, at in text_portions(path, most):
+        raw, dropped = _extxyz_frames(frames(text, path, number, line), path)
+        reading.remarks += dropped * (not told)
+        told = told or bool(dropped)
+        yield raw, "extxyz"
+        bar.advance(min(at, size) - done)
+        done = min(at, size)
+
+
+def _extxyz_frames(texts, path, bar=None):
+    """Frames of texts, and at most one remark, on columns that no Properties= tells the meaning of."""
+    raw, dropped = [], []
+    for text in texts:
+        raw.append(Frame.of(parse(text, path), path, text.number, text.line, keyed=True))
+        count = len(text.lines[2].split())
+        if not text.announced.columns and count > 4 and not dropped:
+            dropped.append(
+                f"{path}: frame {text.number} has {count} columns, but no Properties= says what those after the "
+                "fourth are; they are not read."
+            )
+        if bar:
+            bar(sum(map(len, text.lines)))
+    return raw, dropped
 
 
 def read_frames(path: str, bar: Bar | None, reading: Reading, index: int | None = None) -> tuple[list[Frame], str]:
@@ -157,19 +204,10 @@ def read_frames(path: str, bar: Bar | None, reading: Reading, index: int | None 
     content, packed = read_bytes(path)
     format = _format(path, content)
     if format in ("xyz", "extxyz"):
-        raw = []
-        dropped = ""
         texts = frames(decode(content, path), path)
-        for text in texts if index is None else some(list(texts)):
-            raw.append(Frame.of(parse(text, path), path, text.number, text.line, keyed=True))
-            count = len(text.lines[2].split())
-            if not text.announced.columns and count > 4 and not dropped:
-                dropped = (
-                    f"{path}: frame {text.number} has {count} columns, but no Properties= says what those after the "
-                    "fourth are; they are not read."
-                )
-            bar.advance(size * sum(map(len, text.lines)) / max(1, len(content)))
-        reading.remarks += [dropped] if dropped else []
+        texts = texts if index is None else some(list(texts))
+        raw, dropped = _extxyz_frames(texts, path, lambda n: bar.advance(size * n / max(1, len(content))))
+        reading.remarks += dropped
         return raw, "extxyz"
     images = _read_ase(path, content if packed else None, format)
     if format == "orca-output":
@@ -276,81 +314,7 @@ def _described(frame):
         yield f"{key} (per atom, {columns} column{'s' * (columns > 1)})" if per_atom else key
 
 
-def _check_present(structures, options, require, seen, files, reading):
-    """A label that was asked for, or that training needs, must be in some frame; others are remarked on."""
-    for label in (*CANDIDATES, *options.outputs):
-        asked = options.asked(label)
-        attribute = "stress" if label == "virial" else label
-        needed = label in require or asked not in ("auto", "none")
-        remarked = ("energy", "forces") if not options.outputs else tuple(options.outputs)
-        if asked == "none" or not structures or not (needed or label in remarked):
-            continue
-        if any(_value(s, attribute) is not None for s in structures):
-            continue
-        if all(not _may_have(s, attribute) for s in structures):
-            continue
-        file = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
-        looked = ", ".join(CANDIDATES.get(label) or candidates_of(label)) if asked == "auto" else asked
-        hold = f"The frames hold: {', '.join(seen)}." if seen else "The frames hold positions only."
-        near = [word.split()[0] for word in seen if label in word.lower()]
-        write = f'\nWrite  {options.key_word(label)} = "{near[0]}"  under [{options.table(label)}].' if near else ""
-        if not near and label == "forces":
-            write = '\nWrite  forces_key = "none"  under [data] to train on energies alone.'
-        text = f"{file}: no frame has {_article(label)}.\nLooked for {looked}. {hold}"
-        if needed:
-            raise InputError(text + write)
-        reading.remarks.append(text)
-
-
-def _article(label):
-    return {"energy": "an energy", "forces": "forces"}.get(label, f"a {label}")
-
-
-def _value(structure, label):
-    """A label of a structure, None if it has none."""
-    return structure.outputs.get(label) if label not in ("energy", "forces", "stress") else getattr(structure, label)
-
-
-def _may_have(structure, label):
-    """Whether a label can be expected: forces on more than one atom, stress with three periods."""
-    return {"forces": len(structure) > 1, "stress": structure.periodic}.get(label, True)
-
-
-def check_missing(structures, options, reading):
-    """A label that some structures have and others lack: an error, or counted where `missing` is "mask"."""
-    for label in ("energy", "forces", "stress", *options.outputs):
-        expected = [s for s in structures if _may_have(s, label)]
-        lacking = [s for s in expected if _value(s, label) is None]
-        if not lacking or len(lacking) == len(expected):
-            continue
-        have, first = len(expected) - len(lacking), lacking[0]
-        if options.missing == "error":
-            others = f"{have} other frames have them" if label == "forces" else f"{have} other frames have one"
-            more = f" So it is with {len(lacking) - 1} more." if len(lacking) > 1 else ""
-            labels = ("energy", "forces", "stress", *options.outputs)
-            rest = " and ".join(x for x in labels if _value(first, x) is not None)
-            use = f"to use its {rest} alone" if rest else "to accept it"
-            raise InputError(
-                f"{first.where}: no {label}, although {others}.{more}\n"
-                f'Remove {"it" if len(lacking) == 1 else "them"}, or write  missing = "mask"  {use}.'
-            )
-        reading.missing[label] = len(lacking)
-        reading.remarks.append(
-            f"{len(lacking)} of {len(expected)} structures {'has' if len(lacking) == 1 else 'have'} no {label} "
-            f"(the first: {first.where}); only the other labels of such a structure count."
-        )
-
-
-def _set_weights(structures, weights):
-    types = Counter(s.config_type for s in structures)
-    unknown = [t for t in weights if t != "Default" and t not in types]
-    if unknown and structures:
-        raise InputError(f"config_type_weights: no structure is of type {unknown[0]}. There are: {', '.join(types)}.")
-    for k, structure in enumerate(structures):
-        weight = structure.weight * weights.get(structure.config_type, weights.get("Default", 1.0))
-        structures[k] = structure if weight == structure.weight else replace(structure, weight=float(weight))
-
-
-def _stem(path):
+def stem(path) -> str:
+    """The name of a file without folder and suffix."""
     name = os.path.basename(plain_name(path))
     return name.partition(".")[0] if not name.endswith(PACKED) else name

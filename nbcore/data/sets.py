@@ -8,7 +8,8 @@ import numpy as np
 from nbcore.data.distances import copies, refuse_overlaps
 from nbcore.data.files import expand
 from nbcore.data.labels import Options
-from nbcore.data.read import mixed_kinds, read
+from nbcore.data.read import read
+from nbcore.data.reading import mixed_kinds
 from nbcore.data.reference_energies import ReferenceEnergies, reference_energies
 from nbcore.data.structure import Structures
 from nbcore.errors import InputError

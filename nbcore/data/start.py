@@ -7,7 +7,8 @@ from ase import Atoms
 
 from nbcore.data.constraints import constraints_of, fixed_components
 from nbcore.data.labels import NOT_LABELS, Options, geometry
-from nbcore.data.read import Reading, read_frames
+from nbcore.data.read import read_frames
+from nbcore.data.reading import Reading
 from nbcore.errors import InputError
 from nbcore.scheme import labels_of
 
