@@ -53,10 +53,9 @@ def tally_of(shards: Shards) -> Tally:
     for file in shards.files:
         for kind, count in file.summary.types.items():
             tally.types[kind] += count
-    for key, weights in {"weight": shards.weight_of()} | {
-        f"{x}_weight": shards.own_weight(x) for x in shards.weighed
-    }.items():
-        own = weights[weights != 1.0]
+    weights = {f"{label}_weight": shards.own_weight(label) for label in shards.weighed}
+    for key, of in {"weight": shards.weight_of(), **weights}.items():
+        own = of[of != 1.0]
         if len(own):
             tally.weigh(key, len(own), float(own.min()), float(own.max()))
     return tally

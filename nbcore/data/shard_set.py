@@ -113,7 +113,11 @@ class Shards(Structures):
     def own_weight(self, label: str) -> np.ndarray:
         """(n,) weights of a label beside that of its structure, one where it has none."""
         name = f"label_weights.{label}"
-        return self._whole(lambda block: np.where(block.has(name), block.columns.get(name, 1.0), 1.0))
+
+        def of_block(block):
+            return np.where(block.has(name), block.columns.get(name, 1.0), 1.0)
+
+        return self._whole(of_block)
 
     @property
     def weighed(self) -> list[str]:
