@@ -40,9 +40,10 @@ def finish(trainer, data, job, display, run, reason, elapsed) -> dict:
         (folder / f"{plot}.png").unlink(missing_ok=True)  # of an earlier end of this run, or given up by --force
     sets = [(name, structures[name], p) for name, p in predictions.items()]
     stage_two = trainer.stage_epoch if trainer.stage == 2 and trainer.stage_epoch else None
-    plots.learning_curve(
-        folder / "learning_curve.png", trainer.history, trainer.best_epoch, stage_two, potential.outputs
-    )
+    if trainer.history:  # max_time may be shorter than an epoch
+        plots.learning_curve(
+            folder / "learning_curve.png", trainer.history, trainer.best_epoch, stage_two, potential.outputs
+        )
     plots.parity(folder / "parity.png", sets, potential.E0s, potential.outputs)
     plots.error_distributions(folder / "errors.png", sets, potential.E0s, potential.outputs)
     summary = [f"{trainer.epoch} epochs in {duration(elapsed)}; {_best(trainer, job, reason)}"]

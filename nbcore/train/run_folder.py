@@ -57,6 +57,7 @@ class RunFolder:
         self.folder, self.name = Path(folder), name
         self.saved_epoch = None  # epochs (with fractions) in the checkpoint on disk
         self.found = checkpoint.read(self.folder)
+        self.extended = ""  # what to say of a run that goes on beyond its planned end
 
     @property
     def model(self) -> Path:
@@ -69,9 +70,9 @@ class RunFolder:
         return self.found is not None
 
     def remarks(self, kernels) -> list[str]:
-        """What to say of the checkpoint that is continued: the last was damaged, or made with other vector kernels."""
+        """What to say of the checkpoint that is continued: damaged, of other vector kernels or of a shorter run."""
         _, plain, damaged = self.found
-        remarks = [damaged] if damaged else []
+        remarks = [*filter(None, [damaged, self.extended])]
         if plain["kernels"] != kernels:
             remarks.append(
                 f"Begun with {plain['kernels']}, continued with {kernels}: the same to rounding, not bit for bit."
@@ -122,6 +123,9 @@ class RunFolder:
                 f"--restart begins again (the old run is kept as {self.folder}.1/)."
             ) from e
         self.saved_epoch = trainer.progress
+        planned = plain["config"]["training.max_epochs"]
+        if planned < trainer.settings.max_epochs:
+            self.extended = _extended(trainer, planned, trainer.stage_epoch, trainer.extend())
         return plain["elapsed"]
 
     def begin(self, trainer, identities) -> None:
@@ -166,6 +170,20 @@ class RunFolder:
         except OSError as e:
             e.filename = e.filename or str(path)
             raise
+
+
+def _extended(trainer, planned, begun, undone):
+    """What it means for a run that max_epochs was raised."""
+    s = trainer.settings
+    words = f"max_epochs was {planned} and is {s.max_epochs}: the schedule, {s.schedule}, is that of the new length"
+    if s.loss.moves:
+        words += ", and so are the weights that move"
+    if undone:
+        words += (
+            f"; stage two, begun after epoch {begun}, is undone and begins after epoch {s.stage_two_epoch}; until then "
+            "the losses are those of stage one, and the best is chosen anew"
+        )
+    return f"{words}."
 
 
 def _check_state(trainer, arrays, plain):

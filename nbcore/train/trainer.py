@@ -145,7 +145,7 @@ class Trainer:
     def _begin_stage_two(self):
         """Another loss and another rate: losses of stage one are no measure any more, so its best counts no longer."""
         self.stage, self.stage_epoch, self.stage_steps = 2, self.epoch, 0
-        self.schedule = make_schedule(self.settings, 2, self.steps_per_epoch)
+        self.schedule = make_schedule(self.settings, 2, self.steps_per_epoch, self.epoch)
         self.best_loss, self.waiting = math.inf, 0
 
     def validate(self) -> dict:
@@ -196,6 +196,20 @@ class Trainer:
             setattr(self, name, plain[name])
         self.history = list(plain["history"])
         self.random.bit_generator.state = plain["random"]
-        self.schedule = make_schedule(self.settings, self.stage, self.steps_per_epoch)
+        begun = self.stage_epoch if self.stage == 2 else None
+        self.schedule = make_schedule(self.settings, self.stage, self.steps_per_epoch, begun)
         self.schedule.load_state(plain["schedule"])
         self.sums = self._sums(plain["sums"])
+
+    def extend(self) -> bool:
+        """After `load_state` of a run with fewer max_epochs: True if its stage two is undone, as it would begin later.
+
+        The schedule is that of the new length anyway, at the epoch that was reached. An undone stage two leaves its
+        parameters; losses are those of stage one again, so the best is chosen anew.
+        """
+        if self.stage == 1 or self.epoch >= self.settings.stage_two_epoch:
+            return False
+        self.stage, self.stage_epoch, self.stage_steps = 1, 0, self.steps
+        self.schedule = make_schedule(self.settings, 1, self.steps_per_epoch)
+        self.best_loss, self.waiting = math.inf, 0
+        return True
