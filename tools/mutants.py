@@ -31,6 +31,7 @@ class Mutant(NamedTuple):
 SWEEP, EDGES = "cpp/src/network/sweep.hpp", "cpp/src/potential/edge_forces.cpp"
 LISTS, VERLET = "cpp/src/potential/neighbours.cpp", "cpp/src/potential/verlet_list.cpp"
 LOSS, OPTIMIZERS = "cpp/src/train/loss.cpp", "cpp/src/train/optimizers.cpp"
+MUON, POLAR = "cpp/src/train/muon.cpp", "cpp/src/train/polar.cpp"
 ENERGIES = "tests/potential/test_potential.py tests/potential/test_schemes.py tests/train/test_loss_gradient.py"
 BATTERY = "tests/contracts tests/gates"
 MUTANTS = [
@@ -77,6 +78,19 @@ MUTANTS = [
     Mutant(LOSS, "delta * (std::abs(x) - 0.5 * delta)", "delta * std::abs(x)", "tests/train/test_loss_gradient.py"),
     Mutant(OPTIMIZERS, "std::pow(beta2, t)", "std::pow(beta1, t)", "tests/train/test_optimizers.py"),
     Mutant(OPTIMIZERS, "1.0 - lr * weight_decay", "1.0 - weight_decay", "tests/train/test_optimizers.py"),
+    Mutant(MUON, "columns > room / rows", "false", "tests/train/test_optimizers.py"),
+    Mutant(MUON, "if (tall) put_look_ahead", "if (true) put_look_ahead", "tests/train/test_muon.py"),
+    Mutant(MUON, "most < size ? size : most", "size", "tests/train/test_muon.py"),
+    Mutant(MUON, "if (inside[k]) continue;", "", "tests/train/test_muon.py"),
+    Mutant(POLAR, "    so3::transpose(block);", "", "tests/train/test_muon.py"),
+    Mutant(POLAR, "-16.50939f", "-16.60939f", "tests/train/test_muon.py"),
+    Mutant(POLAR, "(stride_ - columns) * stride_, 0.0f", "0, 0.0f", "tests/train/test_muon.py"),
+    Mutant(
+        POLAR,
+        "columns_; ++i) to[i * stride_ + i] += factor",
+        "columns_; ++i) to[i * stride_ + i] = factor",
+        "tests/train/test_muon.py",
+    ),
     # files and the C ABI
     Mutant(
         "cpp/src/potential/model_file.cpp",

@@ -1,14 +1,16 @@
 """Optimizers on the flat parameter vector, by name.
 
-An optimizer has `step(parameters, gradient)`, in place; `lr`, which the schedule sets before each step; and `state()`
-and `load_state(state)`, a dict of arrays for checkpoints, from which a run goes on with the same bits. A new one is an
-entry of OPTIMIZERS: a function of Settings and of the slices {name: (slice, shape)} of the parameters. Its name is then
-known to train.toml, to `fit` and to the messages.
+An optimizer has `step(parameters, gradient)`, in place; `lr`, which the schedule sets before each step; `state()` and
+`load_state(state)`, a dict of arrays for checkpoints, from which a run goes on with the same bits; and `threads`, if it
+shares its work among several, with the same bits for any number. A new one is an entry of OPTIMIZERS: a function of
+Settings and of the slices {name: (slice, shape)} of the parameters. Its name is then known to train.toml, to `fit` and
+to the messages.
 """
 
 from dataclasses import replace
 
 from nbcore._core import SGD, Adam, Muon
+from nbcore._threads import threads as number_of_threads
 from nbcore.parameter_groups import spread
 
 __all__ = ["OPTIMIZERS", "SGD", "Adam", "GroupDecay", "Muon", "make_optimizer", "optimizer_for", "weight_matrices"]
@@ -100,15 +102,18 @@ class GroupDecay:
         self.optimizer.load_state(state)
 
 
-def make_optimizer(settings, slices):
+def make_optimizer(settings, slices, threads=None):
     """The optimizer that [training] names, for parameters with these slices (`Potential.parameter_slices`)."""
-    return OPTIMIZERS[settings.optimizer](settings, slices)
+    optimizer = OPTIMIZERS[settings.optimizer](settings, slices)
+    if hasattr(optimizer, "threads"):
+        optimizer.threads = number_of_threads(threads)
+    return optimizer
 
 
-def optimizer_for(settings, potential):
+def optimizer_for(settings, potential, threads=None):
     """The same for the parameters of a potential; a weight decay by group is looked up among its groups."""
     if not isinstance(settings.weight_decay, dict):
-        return make_optimizer(settings, potential.parameter_slices)
-    optimizer = make_optimizer(replace(settings, weight_decay=0.0), potential.parameter_slices)
+        return make_optimizer(settings, potential.parameter_slices, threads)
+    optimizer = make_optimizer(replace(settings, weight_decay=0.0), potential.parameter_slices, threads)
     decay = spread(potential, settings.weight_decay, 0.0, "weight_decay: ")
     return GroupDecay(optimizer, decay, settings.optimizer in DECOUPLED)

@@ -43,7 +43,7 @@ class Trainer:
         self.random = np.random.Generator(np.random.PCG64([settings.seed, 1]))  # by name: a default may change
         self.order, self.position, self.sums = self.random.permutation(self.n_train), 0, self._sums()
         self.epoch, self.steps = 0, 0  # finished ones
-        self.optimizer = optimizer_for(settings, self.potential)
+        self.optimizer = optimizer_for(settings, self.potential, threads)
         self.average = self.parameters.copy()
         self.stage, self.stage_epoch, self.stage_steps = 1, 0, 0  # which, begun after which epoch, steps within
         self.schedule = make_schedule(settings, 1, self.steps_per_epoch)

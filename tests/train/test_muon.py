@@ -10,11 +10,12 @@ from nbcore.errors import InputError, NumericsError
 from nbcore.train import Muon, Settings
 from nbcore.train.optimizers import make_optimizer, weight_matrices
 
-SHAPES = [(2, 12, 20), (1, 20, 12), (1, 9, 9)]  # two matrices side by side, a tall one, a square one
+#: two matrices side by side, a tall one, a square one, one wider than a register or two in every kernel set
+SHAPES = [(2, 12, 20), (1, 20, 12), (1, 9, 9), (1, 70, 45)]
 REST = 5  # numbers before and behind that belong to no matrix
 N = 2 * REST + sum(np.prod(shape) for shape in SHAPES)
 rng = np.random.default_rng(4)
-START, GRADIENTS = rng.normal(size=N), rng.normal(size=(6, N)) * np.geomspace(1e-2, 1e2, N)
+START, GRADIENTS = rng.normal(size=N), rng.normal(size=(6, N)) * 10 ** rng.uniform(-1, 1, N)
 
 
 def matrices():
@@ -25,16 +26,28 @@ def matrices():
     return found
 
 
-def orthogonal(x, steps):
-    """Newton-Schulz steps for a matrix, with the Gram matrix of either side: they commute."""
-    x = x / np.linalg.norm(x)
-    for _ in range(steps):
-        gram = x.T @ x
-        x = 3.4445 * x + x @ (-4.7750 * gram + 2.0315 * gram @ gram)
-    return x
+#: of odd polynomials of degree nine, applied one after the other to the singular values
+POLYNOMIALS = np.array([
+    [14.95793, -146.5209, 487.6322, -626.8204, 272.7235],
+    [6.81586, -16.50939, 13.96161, -4.587734, 0.5114285],
+    [4.304312, -9.13416, 8.237573, -3.040923, 0.3890036],
+])  # fmt: skip
+FROM = 0.00185  # smaller singular values stay smaller
 
 
-def reference(gradients, lr=0.02, momentum=0.95, beta2=0.999, eps=1e-8, decay=0.0, rest_lr=1.0, steps=5):
+def near_one(s, polynomials=POLYNOMIALS):
+    for coefficients in polynomials:
+        s = s * np.polynomial.polynomial.polyval(s * s, coefficients)
+    return s
+
+
+def orthogonal(x):
+    """U f(S) V^T from the singular value decomposition."""
+    u, s, v = np.linalg.svd(x, full_matrices=False)
+    return u * near_one(s / np.sum(s**8) ** 0.125) @ v
+
+
+def reference(gradients, lr=0.02, momentum=0.95, beta2=0.999, eps=1e-8, decay=0.0, rest_lr=1.0):
     theta, m, v, peak = START.copy(), np.zeros(N), np.zeros(N), np.zeros(N)
     for t, g in enumerate(gradients, start=1):
         m, v = momentum * m + (1 - momentum) * g, beta2 * v + (1 - beta2) * g * g
@@ -45,7 +58,7 @@ def reference(gradients, lr=0.02, momentum=0.95, beta2=0.999, eps=1e-8, decay=0.
                 at = slice(first + k * rows * columns, first + (k + 1) * rows * columns)
                 ahead = (momentum * m[at] + (1 - momentum) * g[at]).reshape(rows, columns)
                 size = 0.2 * np.sqrt(max(rows, columns)) * np.sqrt(max(1, rows / columns))
-                step[at] = size * orthogonal(ahead, steps).ravel()
+                step[at] = size * orthogonal(ahead).ravel()
         theta = (1 - lr * decay) * theta - lr * step
     return theta
 
@@ -57,27 +70,43 @@ def run(optimizer, gradients=GRADIENTS, start=START):
     return theta
 
 
-@pytest.mark.parametrize(
-    "options",
-    [{}, dict(momentum=0.8, beta2=0.9, eps=1e-3), dict(weight_decay=0.3, rest_lr=0.2), dict(newton_schulz_steps=2)],
-)
+@pytest.mark.parametrize("options", [{}, dict(momentum=0.8, beta2=0.9, eps=1e-3), dict(decay=0.3, rest_lr=0.2)])
 def test_muon_is_its_equations(options):
-    names = {"weight_decay": "decay", "newton_schulz_steps": "steps"}
-    expected = reference(GRADIENTS, **{names.get(key, key): value for key, value in options.items()})
+    expected = reference(GRADIENTS, **options)
+    options = {{"decay": "weight_decay"}.get(key, key): value for key, value in options.items()}
     found = run(Muon(matrices(), lr=0.02, **options))
     rest = np.ones(N, bool)
     rest[REST:-REST] = False
     assert np.allclose(found[rest], expected[rest], rtol=1e-12, atol=1e-14)  # AMSGrad, in double precision
-    assert np.allclose(found, expected, atol=2e-5) and not np.allclose(found, START, atol=1e-2)
+    assert np.allclose(found, expected, atol=1e-4) and not np.allclose(found, START, atol=1e-2)
 
 
-def test_singular_values_of_a_step_are_near_one():
-    found = run(Muon(matrices(), lr=1.0), GRADIENTS[:1], np.zeros(N))
-    for first, count, rows, columns in matrices():
-        step = found[first : first + count * rows * columns].reshape(count, rows, columns)
-        size = 0.2 * np.sqrt(max(rows, columns)) * np.sqrt(max(1, rows / columns))
-        sigma = np.linalg.svd(step, compute_uv=False) / size
-        assert np.all(sigma < 1.3) and np.median(sigma) > 0.6
+def test_every_polynomial_is_the_nearest_to_one_on_its_interval():
+    """By Chebyshev's theorem: with five coefficients the largest error is met six times, with alternating signs."""
+    low, high = FROM, 1.0
+    for coefficients in POLYNOMIALS:
+        x = np.geomspace(low, high, 100001)
+        error = near_one(x, [coefficients]) - 1
+        turns = np.flatnonzero(np.diff(np.sign(np.diff(error)))) + 1
+        extremes = error[np.concatenate([[0], turns, [len(x) - 1]])]
+        assert len(extremes) == 6 and np.ptp(np.abs(extremes)) < 1e-3
+        low, high = 1 + error.min(), 1 + error.max()
+    assert low > 0.75 and high < 1.25
+
+
+@pytest.mark.parametrize("rows, columns", [(64, 64), (24, 64), (192, 64), (130, 70), (9, 9), (33, 32), (31, 257)])
+@pytest.mark.parametrize("scale", [1e-140, 1e-5, 1e140])
+def test_singular_values_of_a_step_are_near_one(rows, columns, scale):
+    """Singular values over a range of 500 come near one, whatever their size; singular vectors stay."""
+    short = min(rows, columns)
+    u, v = (np.linalg.qr(rng.normal(size=(n, short)))[0] for n in (rows, columns))
+    theta = np.zeros(rows * columns)
+    gradient = scale * (u * np.geomspace(1, 2e-3, short)) @ v.T
+    Muon([(0, 1, rows, columns)], lr=1.0).step(theta, gradient.ravel())
+    size = 0.2 * np.sqrt(max(rows, columns)) * np.sqrt(max(1, rows / columns))
+    factor = u.T @ (-theta.reshape(rows, columns) / size) @ v
+    assert np.all(np.abs(np.diag(factor) - 1) < 0.3)
+    assert np.abs(factor - np.diag(np.diag(factor))).max() < 0.06  # the smallest feel that precision is single
 
 
 def test_a_matrix_without_gradient_stays():
@@ -85,6 +114,19 @@ def test_a_matrix_without_gradient_stays():
     gradients[:, REST : REST + 240] = 0.0
     found = run(Muon(matrices(), lr=0.02), gradients)
     assert np.array_equal(found[REST : REST + 240], START[REST : REST + 240]) and np.all(np.isfinite(found))
+
+
+def test_the_same_bits_for_any_number_of_threads():
+    """Large enough for work to be shared: matrices, and more than one range of the rest."""
+    gradient = rng.normal(size=50000)
+    large = [(7, 2, 100, 100), (20007, 1, 20, 300)]
+    one, *others = [run(Muon(large, lr=0.02, threads=n), [gradient] * 3, np.ones(50000)) for n in (1, 2, 3, 8)]
+    assert np.all(one != 1) and all(np.array_equal(one, other) for other in others)
+    optimizer = Muon(large, lr=0.02)
+    optimizer.threads = 2
+    assert optimizer.threads == 2 and np.array_equal(run(optimizer, [gradient] * 3, np.ones(50000)), one)
+    with pytest.raises(InputError, match="threads must be from 1 to 1024, got 0"):
+        optimizer.threads = 0
 
 
 def test_the_same_bits_again_and_after_a_state():
@@ -113,12 +155,14 @@ def test_errors_leave_everything_as_it_was():
         dict(beta2=1.0),
         dict(eps=0.0),
         dict(rest_lr=-1.0),
-        dict(newton_schulz_steps=0),
+        dict(threads=0),
     ):
         with pytest.raises(InputError, match="must be"):
             Muon(matrices(), **wrong)
     with pytest.raises(InputError, match="matrices"):
         Muon([(0, 1, 0, 3)])
+    with pytest.raises(InputError, match="two of them share parameters, from 90 on"):
+        Muon([(0, 1, 10, 10), (90, 1, 10, 10)]).step(np.zeros(200), np.zeros(200))
 
 
 def test_weight_matrices_of_a_network():

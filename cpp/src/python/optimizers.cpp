@@ -119,8 +119,9 @@ arXiv:1904.09237; Loshchilov and Hutter, arXiv:1711.05101. Example:
       R"(Muon: weight matrices step along their orthogonalised momentum, all other parameters as in AMSGrad.
 
 M <- mu M + (1 - mu) G, W <- (1 - lr weight_decay) W - lr s O(mu M + (1 - mu) G), where O sets the singular values of a
-matrix near one by Newton-Schulz steps in single precision, and s = 0.2 sqrt(max(rows, columns)) sqrt(max(1, rows /
-columns)). The rate of AMSGrad is rest_lr lr. Jordan and others 2024; Bernstein and Newhouse, arXiv:2409.20325; docs/theory/muon.md.
+matrix near one by polynomials in single precision, and s = 0.2 sqrt(max(rows, columns)) sqrt(max(1, rows / columns)).
+The rate of AMSGrad is rest_lr lr. The same bits for any number of threads. Jordan and others 2024; Bernstein and Newhouse,
+arXiv:2409.20325; docs/theory/muon.md.
 
 matrices: a list of (first, count, rows, columns), from parameter `first` on `count` matrices, row after row. A potential's
 weights of mixings: `nbcore.train.optimizers.weight_matrices(potential.parameter_slices)`. Example:
@@ -130,17 +131,16 @@ weights of mixings: `nbcore.train.optimizers.weight_matrices(potential.parameter
     loss, gradient = nbcore.train.loss_and_gradient(potential, structures)
     optimizer.step(potential.parameters, gradient))")
       .def(py::init([](const std::vector<std::array<std::int64_t, 4>>& matrices, double lr, double momentum,
-                       double beta2, double eps, double weight_decay, double rest_lr, int newton_schulz_steps) {
+                       double beta2, double eps, double weight_decay, double rest_lr, int threads) {
              std::vector<Muon::Matrices> all;
              for (const auto& [first, count, rows, columns] : matrices) all.push_back({first, count, rows, columns});
-             return std::make_unique<Muon>(lr, std::move(all), momentum, beta2, eps, weight_decay, rest_lr,
-                                           newton_schulz_steps);
+             return std::make_unique<Muon>(lr, std::move(all), momentum, beta2, eps, weight_decay, rest_lr, threads);
            }),
            py::arg("matrices"), py::arg("lr") = 0.02, py::arg("momentum") = 0.95, py::arg("beta2") = 0.999,
-           py::arg("eps") = 1e-8, py::arg("weight_decay") = 0.0, py::arg("rest_lr") = 1.0,
-           py::arg("newton_schulz_steps") = 5)
+           py::arg("eps") = 1e-8, py::arg("weight_decay") = 0.0, py::arg("rest_lr") = 1.0, py::arg("threads") = 1)
       .def("step", &step<Muon>, py::arg("parameters"), py::arg("gradient"), step_doc)
       .def_readwrite("lr", &Muon::lr, "Step length; may be changed between steps.")
+      .def_property("threads", &Muon::threads, &Muon::set_threads, "Among which matrices are divided.")
       .def("state", &moments<Muon>, state_doc)
       .def(
           "load_state", [](Muon& a, const py::dict& state) { load_moments(a, state, true); }, py::arg("state"),

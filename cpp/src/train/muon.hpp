@@ -4,14 +4,14 @@
 // For a matrix W (rows x columns) with gradient G:
 //   M <- mu M + (1 - mu) G,   N = mu M + (1 - mu) G                                        (momentum, Nesterov's look-ahead)
 //   W <- (1 - lr decay) W - lr s O(N),   s = 0.2 sqrt(max(rows, columns)) sqrt(max(1, rows / columns))
-// O(N) is U f(S) V^T of N = U S V^T with all singular values f(S) near one, by Newton-Schulz steps
-//   X <- a X + (b A + c A A) X,  A = X X^T,  (a, b, c) = (3.4445, -4.7750, 2.0315),  from X = N / |N|,
-// in single precision: how near to one they come matters little. The rate of AMSGrad is rest_lr lr.
+// O(N) is U f(S) V^T of N = U S V^T with singular values f(S) near one, in single precision (polar.hpp): how near to one
+// they come matters little. The rate of AMSGrad is rest_lr lr.
 #pragma once
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
+
+#include "train/polar.hpp"
 
 namespace nbcore {
 
@@ -22,23 +22,32 @@ class Muon {
     std::int64_t first, count, rows, columns;
   };
   Muon(double lr, std::vector<Matrices> matrices, double momentum, double beta2, double eps, double weight_decay,
-       double rest_lr, int newton_schulz_steps);
-  ~Muon();
+       double rest_lr, int threads);
 
-  /// One step, in place; errors as Sgd::step, and InputError where a matrix reaches beyond the parameters.
+  /// One step, in place; errors as Sgd::step, and InputError where a matrix reaches beyond the parameters or into
+  /// another one. The same bits for any number of threads.
   void step(std::span<double> theta, std::span<const double> gradient);
+
+  int threads() const { return threads_; }
+  void set_threads(int threads);
 
   double lr, momentum, beta2, eps, weight_decay, rest_lr;
   std::vector<Matrices> matrices;
-  int newton_schulz_steps;
   std::int64_t steps = 0;
   std::vector<double> first, second, peak;  // M of all parameters; v and its largest of those in no matrix
 
  private:
-  struct Work;
-  void step_matrix(const Matrices& all, std::int64_t which, std::span<double> theta, std::span<const double> gradient);
-  std::vector<bool> in_matrix_;
-  std::unique_ptr<Work> work_;
+  /// A matrix, or a range of parameters in no matrix (columns = 0)
+  struct Piece {
+    std::int64_t first, rows, columns;
+  };
+  void divide(std::int64_t n);
+  void step_matrix(const Piece& piece, PolarFactor& polar, double* theta, const double* gradient);
+
+  int threads_;
+  std::int64_t divided_ = -1;  // so many parameters, into
+  std::vector<Piece> pieces_;
+  std::vector<PolarFactor> polar_;  // of each thread
 };
 
 }  // namespace nbcore

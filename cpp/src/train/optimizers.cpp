@@ -1,6 +1,7 @@
 #include "train/optimizers.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -25,8 +26,9 @@ void check_step(std::span<const double> theta, std::span<const double> gradient,
   if (moments != 0 && moments != theta.size()) {
     throw InputError(message("parameters: this optimizer has begun with ", moments, " numbers, got ", theta.size()));
   }
-  int bad = 0;  // without a branch for each
-  for (double g : gradient) bad |= !(std::abs(g) <= std::numeric_limits<double>::max());
+  constexpr auto infinite = std::bit_cast<std::uint64_t>(std::numeric_limits<double>::infinity());
+  std::uint64_t bad = 0;  // without a branch for each: infinities and NaN have all bits of the exponent
+  for (double g : gradient) bad |= (std::bit_cast<std::uint64_t>(g) & infinite) == infinite;
   if (bad) {
     const auto k = std::find_if_not(gradient.begin(), gradient.end(), [](double g) { return std::isfinite(g); });
     throw NumericsError(message("gradient is not finite: element ", k - gradient.begin(), " is ", *k));
@@ -46,6 +48,25 @@ void Sgd::step(std::span<double> theta, std::span<const double> gradient) {
   for (std::size_t k = 0; k < theta.size(); ++k) {
     velocity[k] = momentum * velocity[k] + (gradient[k] + weight_decay * theta[k]);
     theta[k] -= lr * velocity[k];
+  }
+}
+
+void AdamStep::operator()(std::size_t n, double* x_, const double* slope_, double* m_, double* v_, double* top_) const {
+  // Copies of what the loop reads: the compiler then knows that no store changes them, and takes whole registers.
+  const auto [rate_now, keep1, keep2, unbias, least, decay, keep] = *this;
+  double* const __restrict x = x_, * const __restrict m = m_, * const __restrict v = v_;
+  const double* const __restrict slope = slope_;
+  const auto update = [&](std::size_t k, auto largest) {
+    const double g = slope[k] + decay * x[k];
+    m[k] = keep1 * m[k] + (1.0 - keep1) * g;
+    v[k] = keep2 * v[k] + (1.0 - keep2) * g * g;
+    x[k] = keep * x[k] - rate_now * m[k] / (std::sqrt(largest(k, v[k]) * unbias) + least);
+  };
+  if (double* const __restrict top = top_) {
+    for (std::size_t k = 0; k < n; ++k)
+      update(k, [=](std::size_t at, double w) { return top[at] = top[at] < w ? w : top[at]; });
+  } else {
+    for (std::size_t k = 0; k < n; ++k) update(k, [](std::size_t, double w) { return w; });
   }
 }
 
@@ -71,27 +92,10 @@ void Adam::step(std::span<double> theta, std::span<const double> gradient) {
   if (amsgrad) peak.resize(theta.size());
   ++steps;
   const double t = static_cast<double>(steps);
-  const double unbias1 = 1.0 / (1.0 - std::pow(beta1, t));
-  const double unbias2 = 1.0 / (1.0 - std::pow(beta2, t));
-  const double coupled_decay = decoupled ? 0.0 : weight_decay;
-  const double shrink = decoupled ? 1.0 - lr * weight_decay : 1.0;
-  // Copies of what the loop reads: the compiler then knows that no store changes them, and takes whole registers.
-  const double rate = lr * unbias1, keep1 = beta1, keep2 = beta2, least = eps;
-  double* const __restrict x = theta.data(), * const __restrict m = first.data(), * const __restrict v = second.data();
-  const double* const __restrict slope = gradient.data();
-  const auto update = [&](std::size_t k, auto largest) {
-    const double g = slope[k] + coupled_decay * x[k];
-    m[k] = keep1 * m[k] + (1.0 - keep1) * g;
-    v[k] = keep2 * v[k] + (1.0 - keep2) * g * g;
-    x[k] = shrink * x[k] - rate * m[k] / (std::sqrt(largest(k, v[k]) * unbias2) + least);
-  };
-  if (amsgrad) {
-    double* const __restrict top = peak.data();
-    for (std::size_t k = 0; k < theta.size(); ++k)
-      update(k, [=](std::size_t at, double w) { return top[at] = top[at] < w ? w : top[at]; });
-  } else {
-    for (std::size_t k = 0; k < theta.size(); ++k) update(k, [](std::size_t, double w) { return w; });
-  }
+  const AdamStep step{lr / (1.0 - std::pow(beta1, t)),          beta1, beta2,
+                      1.0 / (1.0 - std::pow(beta2, t)),         eps,   decoupled ? 0.0 : weight_decay,
+                      decoupled ? 1.0 - lr * weight_decay : 1.0};
+  step(theta.size(), theta.data(), gradient.data(), first.data(), second.data(), amsgrad ? peak.data() : nullptr);
 }
 
 }  // namespace nbcore

@@ -24,6 +24,12 @@ class Sgd {
   std::vector<double> velocity;  // u; empty before the first step
 };
 
+/// One step of Adam on n numbers, with the factors that depend on the step alone; top: the largest v, for amsgrad.
+struct AdamStep {
+  double rate, beta1, beta2, unbias2, eps, coupled_decay, shrink;
+  void operator()(std::size_t n, double* x, const double* slope, double* m, double* v, double* top = nullptr) const;
+};
+
 /// Adam (Kingma and Ba, arXiv:1412.6980); with `amsgrad` after Reddi, Kale and Kumar (arXiv:1904.09237), with
 /// `decoupled` AdamW (Loshchilov and Hutter, arXiv:1711.05101). At step t = 1, 2, ...
 ///   g' = g + weight_decay theta                      (decoupled: g' = g, and theta <- (1 - lr weight_decay) theta)
