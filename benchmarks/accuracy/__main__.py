@@ -19,7 +19,7 @@ from datetime import date
 from cost import us_per_atom
 from log import Log
 from rows import ROWS
-from training import Run
+from training import Run, digest_of
 
 from nbcore import Potential, build_info, files
 from nbcore.errors import InputError
@@ -61,6 +61,7 @@ def main(arguments=None) -> int:
         "structures": args.structures,
         "set": args.overrides,
         "run": run.name,
+        "settings": digest_of(run.config, args.structures, without=["seed"]),
         **training_figures(run),
         "us_per_atom": round(us_per_atom(run.model, [str(run.base / f) for f in row.train], least=args.least), 2),
         "kernels": build_info()["kernel_set"],

@@ -2,6 +2,7 @@
 
 results.jsonl         runs whose model was evaluated on the tests, once
 validations.jsonl     runs that were only validated, for choosing
+dynamics.jsonl        what md_judge.py found
 history/RUN.csv       epoch, seconds (wall, CPU), errors in training and on the validation data
 ../test_evaluations.md   a line for each test set that was evaluated
 """
@@ -36,6 +37,11 @@ class Log:
     def entries(self, tested=True) -> list[dict]:
         """All lines, in order."""
         path = self.results if tested else self.validations
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def dynamics(self) -> list[dict]:
+        """The lines of md_judge.py, in order."""
+        path = self.folder / "dynamics.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def tested(self, digest):

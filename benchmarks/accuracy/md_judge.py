@@ -253,11 +253,9 @@ def main(arguments=None) -> int:
 
 def log_once(log, entry, rdf):
     """A line of dynamics.jsonl, not twice the same; radial distributions go to history/."""
-    path = log.folder / "dynamics.jsonl"
+    path, identity = log.folder / "dynamics.jsonl", ("model", "case", "kelvin", "ps", "timestep_fs", "seed")
     with log.locked():
-        known = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-        same = [[e[k] for k in ("model", "case", "kelvin", "ps", "timestep_fs", "seed")] for e in known]
-        if [entry[k] for k in ("model", "case", "kelvin", "ps", "timestep_fs", "seed")] in same:
+        if [entry[k] for k in identity] in [[e[k] for k in identity] for e in log.dynamics()]:
             print("this run is in the log already")
             return
         if rdf.exists():

@@ -155,10 +155,10 @@ SPEEDS = {
         Speed("NequIP", 1610, f"64 channels, l <= 2, 3.3 million parameters, float32, nequip 0.19.1; {_HERE}"),
     ],
     "mlearn_Si": [
-        Speed("SNAP (JARVIS)", 154, "2J = 8, LAMMPS; one core of an AVX-512 Xeon"),
+        Speed("SNAP (JARVIS)", 154, "2J = 8 with the weights of Zuo et al., LAMMPS; one core of an AVX-512 Xeon"),
     ],
     "mlearn_Cu": [
-        Speed("SNAP (JARVIS)", 122, "2J = 8, LAMMPS; one core of an AVX-512 Xeon"),
+        Speed("SNAP (JARVIS)", 122, "2J = 8 with the weights of Zuo et al., LAMMPS; one core of an AVX-512 Xeon"),
         Speed("ACE, 1000 functions", 190, "742 functions of another fit, ML-PACE; one core of an AVX-512 Xeon"),
     ],
 }

@@ -61,6 +61,11 @@ class Row:
     note: str = ""
     shipped: bool = False
 
+    @property
+    def short(self) -> str:
+        """The data set in a few words."""
+        return self.what.partition(",")[0].partition(":")[0]
+
     def bar(self, size, test, figure):
         """The value that a model of this size should reach; None where there is none."""
         both = {**self.bars.get("any", {}), **self.bars.get(size, {})}

@@ -85,10 +85,17 @@ def settings(row, base, size, seed, overrides=(), train=None):
         return configuration.load(f.name, overrides)
 
 
-def digest_of(config, structures):
-    """Six characters that stand for all settings but the places of files."""
+def digest_of(config, structures, without=()):
+    """Six characters that stand for all settings but the places of files, and but those of `without`."""
     values = {key: value for key, value in flat(config).items() if not key.startswith("about.")}
-    for key in ("data.train", "data.isolated_atoms", "training.threads", "training.checkpoint_minutes", "folder"):
+    for key in (
+        *without,
+        "data.train",
+        "data.isolated_atoms",
+        "training.threads",
+        "training.checkpoint_minutes",
+        "folder",
+    ):
         values.pop(key, None)
     return hashlib.sha256(json.dumps([values, structures], sort_keys=True).encode()).hexdigest()[:6]
 

@@ -96,8 +96,9 @@ def test_instructions():
 def test_all_are_here():
     """A new benchmark needs a test, here or in tests/bench."""
     tests = [path.read_text() for folder in ("bench", "benchmarks") for path in (ROOT / "tests" / folder).glob("*.py")]
-    for path in BENCHMARKS.glob("*.py"):
-        assert any(f'"{path.stem}"' in text for text in tests), path
+    commands = [path for path in BENCHMARKS.glob("accuracy/*.py") if "def main(" in path.read_text()]
+    for path in [*BENCHMARKS.glob("*.py"), *(p if p.stem != "__main__" else p.parent for p in commands)]:
+        assert any(f'"{path.stem}"' in text or f'"{path.name}"' in text for text in tests), path
 
 
 def test_skin():
