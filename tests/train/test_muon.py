@@ -116,6 +116,14 @@ def test_a_matrix_without_gradient_stays():
     assert np.array_equal(found[REST : REST + 240], START[REST : REST + 240]) and np.all(np.isfinite(found))
 
 
+def test_a_matrix_with_a_gradient_in_one_place_moves_there():
+    theta, gradient = np.zeros(200), np.zeros(200)
+    gradient[3] = 1e-7
+    Muon([(0, 1, 20, 10)], lr=1.0).step(theta, gradient)
+    size = 0.2 * np.sqrt(20) * np.sqrt(2)
+    assert np.allclose(theta[3], -size * near_one(1.0), rtol=0.03) and np.count_nonzero(theta) == 1
+
+
 def test_the_same_bits_for_any_number_of_threads():
     """Large enough for work to be shared: matrices, and more than one range of the rest."""
     gradient = rng.normal(size=50000)

@@ -138,7 +138,9 @@ def test_states_that_no_step_leaves_are_refused(kind):
     np.testing.assert_equal(optimizer.state(), state)  # as it was
 
 
-@pytest.mark.parametrize("matrix", [(0, 1, 2**32, 2**32), (0, 2**62, 2, 2), (0, 2**40, 2**40, 1), (2**62, 1, 4, 4)])
+@pytest.mark.parametrize(
+    "matrix", [(0, 1, 2**32, 2**32), (0, 1, 4, 2**62), (0, 2**62, 2, 2), (0, 2**40, 2**40, 1), (2**62, 1, 4, 4)]
+)
 def test_matrices_whose_size_overflows_are_refused(matrix):
     parameters = np.ones(20)
     with pytest.raises(InputError, match="beyond"):

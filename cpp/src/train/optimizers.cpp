@@ -52,15 +52,15 @@ void Sgd::step(std::span<double> theta, std::span<const double> gradient) {
 }
 
 void AdamStep::operator()(std::size_t n, double* x_, const double* slope_, double* m_, double* v_, double* top_) const {
-  // Copies of what the loop reads: the compiler then knows that no store changes them, and takes whole registers.
-  const auto [rate_now, keep1, keep2, unbias, least, decay, keep] = *this;
+  // A copy of what the loop reads: the compiler then knows that no store changes it, and takes whole registers.
+  const AdamStep step = *this;
   double* const __restrict x = x_, * const __restrict m = m_, * const __restrict v = v_;
   const double* const __restrict slope = slope_;
-  const auto update = [&](std::size_t k, auto largest) {
-    const double g = slope[k] + decay * x[k];
-    m[k] = keep1 * m[k] + (1.0 - keep1) * g;
-    v[k] = keep2 * v[k] + (1.0 - keep2) * g * g;
-    x[k] = keep * x[k] - rate_now * m[k] / (std::sqrt(largest(k, v[k]) * unbias) + least);
+  const auto update = [=](std::size_t k, auto largest) {
+    const double g = slope[k] + step.coupled_decay * x[k];
+    m[k] = step.beta1 * m[k] + (1.0 - step.beta1) * g;
+    v[k] = step.beta2 * v[k] + (1.0 - step.beta2) * g * g;
+    x[k] = step.shrink * x[k] - step.rate * m[k] / (std::sqrt(largest(k, v[k]) * step.unbias2) + step.eps);
   };
   if (double* const __restrict top = top_) {
     for (std::size_t k = 0; k < n; ++k)
