@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
+from nbcore.config_fine_tune import FineTuneTable, of_start
 from nbcore.config_messages import no_such_key, readable
 from nbcore.config_tables import Table, table_of
 from nbcore.config_tables import key as _
@@ -129,7 +130,8 @@ class Config(Table, kw_only=True):
     seed: _(int, "initial weights, shuffling, random split: same seed, same bits", ge=0) = 1
     about: About = msgspec.field(default_factory=About)
     data: Data
-    model: Any = None
+    model: Any = None  # None with fine_tune
+    fine_tune: FineTuneTable | None = None
     loss: Loss = msgspec.field(default_factory=Loss)
     training: Training = msgspec.field(default_factory=Training)
     stage_two: StageTwo = msgspec.field(default_factory=StageTwo)
@@ -146,10 +148,13 @@ class Config(Table, kw_only=True):
         return {name: {key: v for key, v in table.items() if key != "weight"} for name, table in tables.items()}
 
 
+#: keys that name files
+PATHS = {"data": ("train", "valid", "test", "isolated_atoms"), "fine_tune": ("model", "replay")}
 TABLES = {
     "about": About,
     "data": Data,
     "model": model_table("nbody"),
+    "fine_tune": FineTuneTable,
     "loss": Loss,
     "training": Training,
     "stage_two": StageTwo,
@@ -191,11 +196,15 @@ def load(path, overrides=()) -> Config:
 
 def from_dict(content: dict[str, Any], origin: str = "configuration", folder: str = "") -> Config:
     """A Config from nested dictionaries; `origin` begins the messages, `folder` is where relative paths begin."""
+    try:
+        content = of_start(content, origin, folder, _output_defaults()) if "fine_tune" in content else content
+    except InputError as e:
+        raise ConfigError(str(e)) from None
     preset = _preset(content, origin)
     tables = tables_of(preset)
     _check_keys(content, origin, preset)
     try:
-        model = msgspec.convert(content["model"], tables["model"])
+        model = None if "fine_tune" in content else msgspec.convert(content["model"], tables["model"])
     except msgspec.ValidationError as e:
         raise ConfigError(readable(str(e), content["model"], origin, {}, tables["model"], "model")) from None
     rest = {**content, "outputs": _outputs(content.get("outputs", {}), origin), "model": None, "folder": folder}
@@ -206,6 +215,11 @@ def from_dict(content: dict[str, Any], origin: str = "configuration", folder: st
     _check_values(config, origin)
     _check_outputs(config, origin)
     return config
+
+
+def _output_defaults():
+    """{key: default} of an [outputs.NAME]."""
+    return {field.name: field.default for field in msgspec.structs.fields(OutputTable)}
 
 
 def _preset(content, origin):
@@ -242,7 +256,7 @@ def _outputs(tables, origin):
 def _check_outputs(config, origin):
     """Not every preset has outputs."""
     having = [name for name, preset in PRESETS.items() if preset.has_outputs]
-    if config.outputs and config.model.preset not in having:
+    if config.outputs and config.model and config.model.preset not in having:
         raise ConfigError(
             f"{origin}: [outputs.{next(iter(config.outputs))}]: the preset {config.model.preset} gives energies alone. "
             f"With outputs there are {', '.join(having)}."
@@ -290,7 +304,8 @@ def _check_keys(content, origin, preset):
                 )
             if key not in struct.__struct_fields__:
                 raise ConfigError(f"{origin}: [{table}] {key}: {no_such_key(key, struct.__struct_fields__, tables)}")
-    for table, key, meant in ((None, "name", "my_potential"), ("data", "train", "train.xyz"), ("model", "cutoff", 5.0)):
+    decides = ("fine_tune", "model", "old.nbcore") if "fine_tune" in content else ("model", "cutoff", 5.0)
+    for table, key, meant in ((None, "name", "my_potential"), ("data", "train", "train.xyz"), decides):
         if key not in (content.get(table, {}) if table else content):
             where = f" under [{table}]" if table else " at the top"
             raise ConfigError(f"{origin}: {key} is needed: write  {key} = {to_toml(meant)} {where}.")
@@ -311,7 +326,7 @@ def _check_values(config, origin):
 
     for table in TABLES:
         part = getattr(config, table)
-        for key in part.__struct_fields__:
+        for key in part.__struct_fields__ if part else ():
             value = getattr(part, key)
             numbers = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
             for number in numbers:
@@ -345,12 +360,15 @@ def write_config(config: Config, path, overwrite: bool = False) -> None:
 def config_text(config: Config, folder=None) -> str:
     """The text of train.toml; paths are made relative to `folder` where it is given."""
     lines = _key_lines(config, ["name", "seed"])
-    filled = msgspec.structs.replace(config.model, **model_options(config.model))
     for table in TABLES:
-        part = filled if table == "model" else getattr(config, table)
-        if table == "data" and folder is not None:
-            part = _moved(part, config.folder, folder)
-        lines += ["", f"[{table}]", *_key_lines(part, _keys(config, part))]
+        part = getattr(config, table)
+        if part is None:
+            continue
+        if table == "model":
+            part = msgspec.structs.replace(part, **model_options(part))
+        if folder is not None:
+            part = _moved(part, PATHS.get(table, ()), config.folder, folder)
+        lines += ["", f"[{table}]", *_key_lines(part, _keys(part))]
     for name, output in config.outputs.items():
         rank = output.rank if output.rank is not None else KNOWN[name]["rank"]
         lines += ["", f"[outputs.{name}]"]
@@ -358,8 +376,8 @@ def config_text(config: Config, folder=None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _keys(config, part):
-    sized = PRESETS[config.model.preset].sizes
+def _keys(part):
+    sized = PRESETS[part.preset].sizes if hasattr(part, "preset") else {}
     return [key for key in part.__struct_fields__ if sized or key != "size"]
 
 
@@ -385,7 +403,7 @@ def _comment(field):
     return "; ".join(filter(None, [", ".join(others), meta.description]))
 
 
-def _moved(data, old, new):
+def _moved(part, keys, old, new):
     def move(files):
         if isinstance(files, list):
             return [move(f) for f in files]
@@ -393,6 +411,4 @@ def _moved(data, old, new):
             return files
         return path_from(os.path.join(old or ".", files), new)
 
-    return msgspec.structs.replace(
-        data, **{key: move(getattr(data, key)) for key in ("train", "valid", "test", "isolated_atoms")}
-    )
+    return msgspec.structs.replace(part, **{key: move(getattr(part, key)) for key in keys})

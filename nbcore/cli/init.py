@@ -24,7 +24,16 @@ def add_parser(subparsers):
     parser.add_argument("files", nargs="*", metavar="DATA", help="files or quoted globs")
     parser.add_argument("--output", metavar="FILE", default="train.toml", help="file to write (default train.toml)")
     parser.add_argument("--name", help="of the potential and its folder (default: from the data)")
-    parser.add_argument("--preset", default="nbody", help="architecture (default nbody)")
+    parser.add_argument("--preset", help="architecture (default nbody)")
+    parser.add_argument(
+        "--from", dest="start", metavar="MODEL", help="fine-tune this model; it says what the network is"
+    )
+    parser.add_argument(
+        "--replay",
+        metavar="FILE",
+        action="append",
+        help="with --from: data that the model was trained on, to be seen again",
+    )
     parser.add_argument("--list-presets", action="store_true", help="list the architectures and their sizes, and stop")
     parser.add_argument("--force", action="store_true", help="overwrite an existing file")
     add_reader_options(parser)
@@ -40,6 +49,10 @@ def run(args) -> int:
         return _list_presets()
     if not args.files:
         raise UsageError("init: no DATA given.\nSee  nbcore init --help")
+    if args.start and args.preset:
+        raise UsageError("init: --from and --preset: the network is that of the model. Leave out one of them.")
+    if args.replay and not args.start:
+        raise UsageError("init: --replay goes with --from: the data are those of that model.")
     check_output(args.output, force=True)  # no folder, no device
     if args.name is not None:
         try:
@@ -52,6 +65,7 @@ def run(args) -> int:
         )
     from nbcore import config as configuration
     from nbcore import data
+    from nbcore.model_file import read_description
 
     options = reader_options(args)
     sets = _sort(data.expand(args.files), options)
@@ -59,10 +73,16 @@ def run(args) -> int:
     if found and "outputs" not in options:
         options["outputs"] = {name: {} for name in found}
     train, remarks = _read_train(sets, options)
-    result = data.audit(train, cutoff=None)
+    start = read_description(args.start) if args.start else None
+    new = [x for x in train.species if start and x not in start["species"]]
+    known = start and not new and "E0s" in start
+    result = data.audit(train, cutoff=None, E0=data.ReferenceEnergies(start["E0s"], "model") if known else None)
     values, assumed = _fit(args, sets, train, result, options)
+    if start:
+        _from_model(args, start, new, values, assumed)
     config = configuration.from_dict(values, args.output, os.path.dirname(args.output))
-    result.cutoff, result.neighbours = config.model.cutoff, data.neighbours_per_atom(train, config.model.cutoff)
+    result.cutoff = start["cutoff"] if start else config.model.cutoff
+    result.neighbours = data.neighbours_per_atom(train, result.cutoff)
     configuration.write_config(config, args.output, args.force)
     if not args.quiet:
         console.out(data.audit_text(result, console.width()))
@@ -164,7 +184,7 @@ def _fit(args, sets, train, result, options):
         "name": name,
         "about": {"description": _description(result)},
         "data": table,
-        "model": {"preset": args.preset, "cutoff": cutoff},
+        "model": {"preset": args.preset or "nbody", "cutoff": cutoff},
         "training": {"max_epochs": epochs, "batch_size": batch, "patience": max(20, epochs // 4)},
     }
     assumed = [f'name "{name}"', f"cutoff {cutoff:g} Å: {why}"]
@@ -180,12 +200,34 @@ def _fit(args, sets, train, result, options):
             f"outputs: {', '.join(outputs)}, found in the data; their unit is not stated there: write it down"
         )
     source = {"isolated": "from the isolated atoms", "fit": "fitted, no isolated atom of each element in the data"}
-    if result.E0:
+    if result.E0 and result.E0.source in source:
         assumed.append(f"E0s: {source[result.E0.source]}")
     assumed.append(f"batch_size {batch}, max_epochs {epochs}: about {round(steps * epochs, -3)} steps")
     if train.reading.missing:
         assumed.append('missing = "mask": some frames lack a label; they count for the others')
     return values, assumed
+
+
+def _from_model(args, start, new, values, assumed):
+    """Makes of the tables of a training those of a fine-tuning, and says so; new: elements that the model lacks."""
+    from nbcore.config_values import path_from
+    from nbcore.train.fine_tune import FINE_TUNING
+
+    here, of_data = os.path.dirname(args.output) or ".", ("cutoff", "batch_size", "E0s")
+    assumed[:] = [text for text in assumed if not text.startswith(of_data)]
+    options = " ".join(f"{key} {value}" for key, value in start.get("options", {}).items())
+    assumed.insert(1, f"network, scales and E0s of {args.start}: {start.get('preset', 'its own program')}, {options}")
+    if new:
+        assumed.append(f"{' '.join(new)}: not in the model, added to it")
+    training = values["training"] = {**FINE_TUNING, "batch_size": values["training"]["batch_size"]}
+    assumed.append(f"lr {training['lr']:g}, max_epochs {training['max_epochs']}: smaller steps than from the beginning")
+    del values["model"]
+    values["fine_tune"] = {
+        "model": path_from(args.start, here),
+        "replay": [path_from(f, here) for f in args.replay or ()],
+    }
+    if not args.replay:
+        assumed.append("no old data: what is not seen again is forgotten; name it by --replay, or replay in the file")
 
 
 def _round(number):

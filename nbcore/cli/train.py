@@ -69,9 +69,14 @@ def train(config, folder, run_folder, display, threads, origin) -> int:
         if not same_file(folder / "config.toml", [origin]):  # a run that is continued from its own copy
             write_config(config, folder / "config.toml", overwrite=True)
 
-    sets = reference.read_sets(config)
-    parts = {"train": sets.train, "valid": sets.valid}
-    audit = reference.audit(parts, sets.test, config.model.cutoff, sets.E0, sets.roles)
+    settings, more = make_settings(config), {}
+    if config.fine_tune:
+        sets, potential, more = start_of(config)
+    else:
+        sets = reference.read_sets(config)
+        potential = make_potential(config, sets)
+    parts = {"train": sets.train, "valid": sets.valid} | ({"replay": sets.replay} if len(sets.replay) else {})
+    audit = reference.audit(parts, sets.test, potential.cutoff, sets.E0, sets.roles)
     if not (run_folder and run_folder.begun):
         display.print("\nData", lambda width: reference.audit_text(audit, width), "")
         for remark in dict.fromkeys([*sets.remarks, *audit.remarks]):
@@ -81,26 +86,28 @@ def train(config, folder, run_folder, display, threads, origin) -> int:
         sets.valid,
         sets.test,
         file_list(audit),
-        reference.shortest_distances(sets.train),
+        more.get("shortest_distances") or reference.shortest_distances(sets.train),
         reference.audit_text(audit),
-        {"energy_kind": config.data.energy_kind, "forces_rms": audit.forces_rms},
+        {"energy_kind": config.data.energy_kind, "forces_rms": audit.forces_rms, **more.get("facts", {})},
+        more.get("tuned"),
     )
     limit = seconds(config.training.max_time)
-    job = Job(config.name, threads, limit, 60 * config.training.checkpoint_minutes, config.model.size, origin)
+    job = Job(config.name, threads, limit, 60 * config.training.checkpoint_minutes, origin=origin)
+    job.size, job.start_counts = (config.model.size, False) if config.model else ("", True)
     job.again = "The same command continues."
-    potential, settings = make_potential(config, sets), make_settings(config)
     if run_folder is None:
-        show_plan(prepare(potential, data, settings, job), job, display)
+        show_plan(prepare(potential, data, settings, job), data, job, display)
         return 0
     _, reason = carry_out(potential, data, settings, job, display, run_folder, config_flat)
     return 128 + reason if isinstance(reason, int) else 0
 
 
 def config_files(config) -> list[str]:
-    """The data files of a configuration that are there, globs resolved."""
+    """The files that a configuration reads, globs resolved."""
     import glob
 
-    parts = (config.data.train, config.data.valid, config.data.test, config.data.isolated_atoms)
+    parts = [config.data.train, config.data.valid, config.data.test, config.data.isolated_atoms]
+    parts += [config.fine_tune.model, config.fine_tune.replay] if config.fine_tune else []
     named = [part for part in parts if not isinstance(part, float)]
     return [file for part in named for path in config.paths(part) for file in [path, *glob.glob(path, recursive=True)]]
 
@@ -113,7 +120,8 @@ def flat(config) -> dict:
 
     tables = msgspec.to_builtins(config)
     tables |= {f"outputs.{name}": table for name, table in tables.pop("outputs").items()}
-    tables["model"] |= model_options(config.model)
+    if config.model:
+        tables["model"] |= model_options(config.model)
     found = {"seed": tables["seed"]}
     for table, keys in tables.items():
         if isinstance(keys, dict):
@@ -150,6 +158,33 @@ def make_potential(config, sets):
     potential = make(species=sets.train.species, E0s=energies, seed=config.seed, **options)
     potential.annotate(about=msgspec.to_builtins(config.about))
     return potential
+
+
+def start_of(config):
+    """(sets, potential, more): the data and the beginning of a fine-tuning, and what `Data` is to hold of it."""
+    import msgspec
+
+    import nbcore
+    from nbcore import data as reference
+    from nbcore.train import FineTune, start_from
+    from nbcore.train.fine_tune import facts_of, merged_distances, tuned
+
+    table = msgspec.to_builtins(config.fine_tune)
+    name, tuning = os.path.basename(table.pop("model")), FineTune(**{k: v for k, v in table.items() if k != "replay"})
+    start = nbcore.Potential.load(config.paths(config.fine_tune.model)[0])
+    sets = reference.read_sets(config, start.species)
+    cut_off = isinstance(config.data.valid, float)
+    begun = start_from(start, sets.train + sets.valid if cut_off else sets.train, config.data.E0s, tuning.new_elements)
+    sets.E0 = begun.E0
+    potential = begun.potential
+    written = {key: text for key, text in msgspec.to_builtins(config.about).items() if text}
+    potential.annotate(about={**start.description.get("about", {}), **written})
+    more = {
+        "tuned": tuned(tuning, begun, start, name, sets.train, sets.valid, sets.replay, config.seed),
+        "facts": facts_of(start, name),
+        "shortest_distances": merged_distances(start, sets.train),
+    }
+    return sets, potential, more
 
 
 def file_list(audit) -> list[dict]:

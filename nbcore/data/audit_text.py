@@ -90,7 +90,13 @@ def _elements(audit):
 def _E0(audit):
     if audit.E0 is None:
         return ""
-    source = {"isolated": "isolated atoms", "given": "given"}.get(audit.E0.source, f"fitted, rank {audit.E0.rank}")
+    sources = {
+        "isolated": "isolated atoms",
+        "given": "given",
+        "model": "of the model",
+        "shifted": "of the model, shifted",
+    }
+    source = sources.get(audit.E0.source, f"fitted, rank {audit.E0.rank}")
     return "   ".join(f"{s} {e:.4f}" for s, e in audit.E0.energies.items()) + f" eV  ({source})"
 
 

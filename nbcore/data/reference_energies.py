@@ -10,7 +10,8 @@ from nbcore.errors import InputError
 
 @dataclass
 class ReferenceEnergies:
-    """`energies` symbol -> eV; `source` isolated, fit, given or none; `rank` of a fit; what to tell the user."""
+    """`energies` symbol -> eV; `source` isolated, fit, given or none, of a fine-tuning also model or shifted; `rank` of
+    a fit; what to tell the user."""
 
     energies: dict[str, float]
     source: str

@@ -17,29 +17,35 @@ from nbcore.errors import InputError
 
 @dataclass
 class Sets:
-    """train, valid; test: name of each file -> structures; E0; `roles`: file -> what it became, for the screen."""
+    """train, valid; test: name of each file -> structures; E0; `roles`: file -> what it became, for the screen.
+
+    replay: old structures, for a fine-tuning. E0 is None where a model that knows E0s is to decide them.
+    """
 
     train: Structures
     valid: Structures
     test: dict[str, Structures]
-    E0: ReferenceEnergies
+    E0: ReferenceEnergies | None
+    replay: Structures = field(default_factory=Structures)
     roles: dict[str, str] = field(default_factory=dict)
 
     @property
     def remarks(self) -> list[str]:
         """What the readers have to say, each once."""
-        readings = [s.reading for s in (self.train, self.valid, *self.test.values()) if s.reading]
+        readings = [s.reading for s in (self.train, self.valid, *self.test.values(), self.replay) if s.reading]
         texts = [text for reading in readings for text in reading.remarks]
         within = any(mixed_kinds(reading.files) for reading in readings)
         files = [file for reading in readings for file in reading.files]
-        return list(dict.fromkeys([*texts, *([] if within else mixed_kinds(files)), *self.E0.remarks]))
+        of_E0 = self.E0.remarks if self.E0 else []
+        return list(dict.fromkeys([*texts, *([] if within else mixed_kinds(files)), *of_E0]))
 
 
-def read_sets(config: object) -> Sets:
+def read_sets(config: object, known: list[str] | None = None) -> Sets:
     """Reads the files of [data], splits valid off train where it is a fraction, decides the E0s.
 
-    config: nbcore.config.Config. Raises InputError and FileNotFoundError as `read` does, and InputError where a file
-    stands in two sets or an element of valid or test is not in train.
+    config: nbcore.config.Config. known: elements of the model that a fine-tuning starts from; then the E0s are left
+    open. Raises InputError and FileNotFoundError as `read` does, and InputError where a file stands in two sets or an
+    element of valid or test is not in train, nor known.
 
     >>> sets = read_sets(nbcore.config.load("train.toml"))
     """
@@ -48,6 +54,7 @@ def read_sets(config: object) -> Sets:
     keys["outputs"] = config.output_labels()
     sources = {"train": config.paths(data.train), "test": config.paths(data.test)}
     sources["valid"] = [] if isinstance(data.valid, float) else config.paths(data.valid)
+    sources["replay"] = config.paths(config.fine_tune.replay) if config.fine_tune else []
     _disjoint({role: expand(paths) for role, paths in sources.items()})
     isolated = config.paths(data.isolated_atoms)
     everything = read(
@@ -73,9 +80,16 @@ def read_sets(config: object) -> Sets:
         one.name = unique_name(one.name, path, test)
         test[one.name] = one
         roles[path] = "test"
-    _known_elements(train, [valid, *test.values()])
-    refuse_overlaps([*train, *valid])
-    return Sets(train, valid, test, reference_energies(everything, data.E0s), roles)
+    replay = Structures()
+    if sources["replay"]:
+        replay = read(sources["replay"], require=(), config_type_weights=data.config_type_weights, name="replay",
+                      **{**keys, "missing": "mask"})  # fmt: skip
+        roles |= {f.name: "replay" for f in replay.reading.files}
+    _known_elements(train.species, known, [valid, *test.values()])
+    _known_elements(None, known, [replay])
+    refuse_overlaps([*train, *valid, *replay])
+    E0 = None if known else reference_energies(everything, data.E0s)
+    return Sets(train, valid, test, E0, replay, roles)
 
 
 def split(structures: Structures, fractions: float, seed: int = 1) -> list[Structures]:
@@ -137,12 +151,12 @@ def _disjoint(sources):
                 raise InputError(f"{file} is in data.{other} and in data.{role}; a file belongs to one set.")
 
 
-def _known_elements(train, others):
-    known = set(train.species)
+def _known_elements(of_train, of_model, others):
+    """InputError for the first structure with an element that neither train nor the model has; None: not looked at."""
+    sources = {"train": of_train, "the model": of_model}
+    words = " nor in ".join(f"{name} ({' '.join(found)})" for name, found in sources.items() if found)
     for part in others:
         for s in part:
-            foreign = sorted(set(s.symbols) - known)
+            foreign = sorted(set(s.symbols) - {*(of_train or ()), *(of_model or ())})
             if foreign:
-                raise InputError(
-                    f"{s.where}: {foreign[0]} is in {part.name} but not in train ({' '.join(train.species)})."
-                )
+                raise InputError(f"{s.where}: {foreign[0]} is in {part.name} but not in {words}.")

@@ -5,15 +5,18 @@ from nbcore import _extras
 _extras.require("nbcore.train")
 
 from nbcore.data import read
+from nbcore.new_elements import add_elements
 from nbcore.train.calibrate import calibrate
+from nbcore.train.fine_tune import FINE_TUNING, FineTune, fine_tune
 from nbcore.train.fit import Fit, fit
 from nbcore.train.loss import Loss
 from nbcore.train.objective import loss_and_gradient, objective
 from nbcore.train.optimizers import SGD, Adam, Muon
 from nbcore.train.settings import Settings, StageTwo
+from nbcore.train.start_energies import start_from
 from nbcore.train.training_set import TrainingSet
 
 __all__ = [
-    "SGD", "Adam", "Fit", "Loss", "Muon", "Settings", "StageTwo", "TrainingSet", "calibrate", "fit",
-    "loss_and_gradient", "objective", "read",
+    "FINE_TUNING", "SGD", "Adam", "FineTune", "Fit", "Loss", "Muon", "Settings", "StageTwo", "TrainingSet",
+    "add_elements", "calibrate", "fine_tune", "fit", "loss_and_gradient", "objective", "read", "start_from",
 ]  # fmt: skip

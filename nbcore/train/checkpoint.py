@@ -66,8 +66,10 @@ MAY_CHANGE = (
     "data.train",
     "data.test",
     "data.isolated_atoms",
-    "about.",
+    "fine_tune.model",  # its parameters and its network are compared
+    "fine_tune.replay",
 )
+WHOLE_TABLES = ("about.",)
 
 
 def first_difference(old, new):
@@ -78,7 +80,7 @@ def first_difference(old, new):
     """
     for key in dict.fromkeys([*new, *old]):
         a, b = old.get(key), new.get(key)
-        if a == b or key.startswith(MAY_CHANGE):
+        if a == b or key in MAY_CHANGE or key.startswith(WHOLE_TABLES):
             continue
         if key == "training.max_time" or (key in MAY_GROW and b > a):
             continue

@@ -11,12 +11,9 @@ def finish(trainer, data, job, display, run, reason, elapsed) -> dict:
     With a RunFolder the model file gets its final header, and plots and report are made.
     """
     potential = trainer.potential
-    predictions = {"train": predict(trainer.train_set, job)}
-    if trainer.valid_set is not None:
-        predictions["valid"] = predict(trainer.valid_set, job)
-    for name, structures in data.tests.items():
-        predictions[name] = predict(TrainingSet(potential, structures), job)
-    structures = {"train": data.train, "valid": data.valid, **data.tests}
+    structures = own_sets(data) | data.tests
+    predictions = {name: predict(*place, job) for name, place in places(trainer, data).items()}
+    predictions |= {name: predict(TrainingSet(potential, s), slice(None), job) for name, s in data.tests.items()}
     distances = data.shortest_distances or None
     errors = {name: compare(name, structures[name], p, distances, potential.outputs) for name, p in predictions.items()}
     rows = list(errors.values())
@@ -26,6 +23,7 @@ def finish(trainer, data, job, display, run, reason, elapsed) -> dict:
     # an offset that train has too is an unfinished training, not another code
     tests = [errors[name] for name in data.tests if not errors["train"].offset]
     remarks = [*tables.remarks(tests), *filter(None, [_overfitting(errors)])]
+    remarks += data.tuned.remarks(errors) if data.tuned else []
     for remark in remarks:
         display.remark(remark)
     if run is None:
@@ -52,9 +50,35 @@ def finish(trainer, data, job, display, run, reason, elapsed) -> dict:
     return errors
 
 
-def predict(training_set, job):
-    """Predictions of a whole TrainingSet, one Prediction per structure."""
-    result = training_set.predict(threads=job.threads)
+def own_sets(data) -> dict:
+    """{"train", "valid", "replay"}: the structures of each set that there is; replay: old ones of a fine-tuning."""
+    sets = {"train": data.train, "valid": data.valid} | ({"replay": data.tuned.replay.judged} if data.old else {})
+    return {name: structures for name, structures in sets.items() if len(structures)}
+
+
+def places(trainer, data) -> dict:
+    """{set: (TrainingSet, slice)}: where the trainer has the structures of each set; the old stand behind the new."""
+    found = {"train": (trainer.train_set, slice(0, len(data.train)))}
+    if len(data.valid):
+        found["valid"] = trainer.valid_set, slice(0, len(data.valid))
+    if data.old:
+        held = len(data.old["valid"]) > 0
+        found["replay"] = (trainer.valid_set, slice(len(data.valid), None)) if held else (
+            trainer.train_set, slice(len(data.train), None)
+        )  # fmt: skip
+    return found
+
+
+def compared(trainer, data, job, names) -> dict:
+    """{set: Errors} of the parameters as they are, of those of the sets that there are."""
+    sets, of = own_sets(data), trainer.potential.outputs
+    where = places(trainer, data)
+    return {n: compare(n, sets[n], predict(*where[n], job), None, of) for n in names if n in where}
+
+
+def predict(training_set, part, job):
+    """Predictions of a part of a TrainingSet, a slice of it, one Prediction per structure."""
+    result = training_set.predict(range(len(training_set))[part], threads=job.threads)
     parts = zip(result.energies, result.forces, result.stress, result.outputs, strict=True)
     return [Prediction(*p) for p in parts]
 

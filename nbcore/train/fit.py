@@ -22,7 +22,7 @@ from nbcore.identity import digest
 from nbcore.results import report
 from nbcore.train.calibrate import calibrate
 from nbcore.train.display import Display, about
-from nbcore.train.finish import finish
+from nbcore.train.finish import compared, finish
 from nbcore.train.learnable import check_labels, check_loss, check_saves, lonely_atoms
 from nbcore.train.loop import loop
 from nbcore.train.plan import measure, model_lines, plan_line
@@ -30,6 +30,7 @@ from nbcore.train.run_folder import open_run
 from nbcore.train.settings import Settings
 from nbcore.train.trainer import Trainer
 from nbcore.train.training_set import TrainingSet
+from nbcore.train.tuned import Tuned
 
 if TYPE_CHECKING:
     from nbcore.potential import Potential
@@ -59,6 +60,13 @@ class Data:
     shortest_distances: dict[str, float] = field(default_factory=dict)
     text: str = ""  # what the report says of them
     facts: dict = field(default_factory=dict)  # further entries of description["training"]
+    tuned: Tuned | None = None  # of a fine-tuning
+
+    @property
+    def old(self) -> dict[str, Structures]:
+        """{"train", "valid"}: the old structures behind the new ones in a fine-tuning, most often none."""
+        replay = self.tuned and self.tuned.replay
+        return {"train": replay.train, "valid": replay.valid} if replay else {}
 
 
 @dataclass
@@ -119,16 +127,21 @@ def fit(
         shortest_distances=shortest_distances(train),
     )
     job = Job(name, threads, max_time or math.inf, 60 * checkpoint_minutes, start_counts=True)
+    remarks = []
+    if not trained(potential) and not any(potential.E0s.values()):
+        energies = reference_energies(structures)
+        potential.E0s, remarks = energies.energies, energies.remarks
+    return run_through(potential, data, settings, job, folder, restart, quiet, settings.flat(), remarks)
+
+
+def run_through(potential, data, settings, job, folder, restart, quiet, config, remarks) -> Fit:
+    """`carry_out` from Python: in a run folder or without one; a signal that ended it comes after all is in order."""
     with contextlib.ExitStack() as stack:
-        run = stack.enter_context(open_run(folder, name, restart)) if folder else None
-        log = run.folder / "train.log" if run else None
-        display = stack.enter_context(Display(quiet, log))
-        if not trained(potential) and not any(potential.E0s.values()):
-            energies = reference_energies(structures)
-            potential.E0s = energies.energies
-            for remark in energies.remarks:
-                display.remark(remark)
-        result, reason = carry_out(potential, data, settings, job, display, run, settings.flat())
+        run = stack.enter_context(open_run(folder, job.name, restart)) if folder else None
+        display = stack.enter_context(Display(quiet, run.folder / "train.log" if run else None))
+        for remark in remarks:
+            display.remark(remark)
+        result, reason = carry_out(potential, data, settings, job, display, run, config)
     if isinstance(reason, int):
         signal.raise_signal(reason)
     return result
@@ -182,15 +195,23 @@ def prepare(potential, data, settings, job) -> Trainer:
     """The Trainer of a run at its beginning; a potential that was never trained gets its scales from the data."""
     if not len(data.train):
         raise InputError("no structure to train on")
-    for structures in (data.train, data.valid, *data.tests.values()):
+    for structures in (data.train, data.valid, *data.tests.values(), *data.old.values()):
         check_labels(structures, potential.outputs)
     for s in (s for part in data.tests.values() for s in part):
         TrainingSet(potential, [s])  # what it cannot evaluate is said now, not after the training
     check_loss(potential, data.train, data.valid, settings)
-    if not trained(potential):
+    if not trained(potential) and not data.tuned:
         calibrate(potential, data.train)
-    valid_set = TrainingSet(potential, data.valid) if len(data.valid) else None
-    trainer = Trainer(TrainingSet(potential, data.train), valid_set, settings, job.threads)
+    train, valid, more = data.train, data.valid, {}
+    if data.tuned:
+        more["frozen"] = data.tuned.frozen
+    if data.old:
+        train, valid = train + data.old["train"], valid + data.old["valid"]
+        more["replay"] = len(data.old["train"]), data.tuned.replay.per_epoch, len(data.old["valid"])
+    valid_set = TrainingSet(potential, valid) if len(valid) else None
+    trainer = Trainer(TrainingSet(potential, train), valid_set, settings, job.threads, **more)
+    if data.tuned:
+        data.tuned.before = compared(trainer, data, job, ["valid" if len(data.valid) else "train", "replay"])
     describe(potential, data, settings, job)
     check_saves(potential)
     return trainer
@@ -214,8 +235,12 @@ def describe(potential, data, settings, job) -> None:
     )
 
 
-def show_plan(trainer, job, display) -> None:
-    """The sections Model and Plan, with measured times."""
+def show_plan(trainer, data, job, display) -> None:
+    """The sections Start, Model and Plan, with measured times."""
+    if data.tuned:
+        display.section("Start", *data.tuned.lines(trainer.potential))
+        for remark in data.tuned.replay.remarks if data.tuned.replay else []:
+            display.remark(remark)
     cost = measure(trainer)
     display.section("Model", *model_lines(trainer.potential, cost, job.size))
     display.section("Plan", plan_line(trainer, cost))
@@ -228,6 +253,7 @@ def carry_out(potential, data, settings, job, display, run=None, config=None):
     """
     trainer, elapsed = prepare(potential, data, settings, job), 0.0
     prints = {name: fingerprint(getattr(data, name), potential.E0s) for name in ("train", "valid")}
+    prints |= {f"replay ({name})": fingerprint(old, potential.E0s) for name, old in data.old.items()}
     prints["the network"] = network_print(potential)
     start = digest(potential.parameters) if job.start_counts else ""
     identities = {"config": config, "data": prints, "kernels": build_info()["kernel_set"], "start": start}
@@ -240,7 +266,7 @@ def carry_out(potential, data, settings, job, display, run=None, config=None):
         for remark in run.remarks(identities["kernels"]):
             display.remark(remark)
     else:
-        show_plan(trainer, job, display)
+        show_plan(trainer, data, job, display)
         for remark in lonely_atoms(potential, trainer.train_set):
             display.remark(remark)
         if run:

@@ -14,12 +14,18 @@ class Sums:
         self.values = dict.fromkeys(("loss", "n", *self.kinds, *(f"n_{kind}" for kind in self.kinds)), 0.0)
         self.values.update(values or {})
 
-    def add(self, structures, result) -> None:
-        """Adds a batch: result has the mean loss, and what was predicted for each structure (BatchResult)."""
+    def add(self, structures, result, counted=None) -> None:
+        """Adds a batch: result has the mean loss, and what was predicted for each structure (BatchResult).
+
+        counted: booleans, whose errors count (all); the loss is always that of all.
+        """
         self.values["loss"] += result.loss * len(structures)
         self.values["n"] += len(structures)
         predicted = zip(result.energies, result.forces, result.stress, result.outputs, strict=True)
-        for s, (energy, forces, stress, tensors) in zip(structures, predicted, strict=True):
+        counted = [True] * len(structures) if counted is None else counted
+        for s, (energy, forces, stress, tensors), counts in zip(structures, predicted, counted, strict=True):
+            if not counts:
+                continue
             if s.energy is not None:
                 self._add("energy", np.array((float(energy) - s.energy) / len(s.numbers)))
             if s.forces is not None:

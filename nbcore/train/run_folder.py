@@ -192,8 +192,12 @@ def _check_state(trainer, arrays, plain):
         a = arrays[name]
         if a.dtype != float or a.shape != trainer.parameters.shape or not np.isfinite(a).all():
             raise ValueError(f"{name} are not {trainer.parameters.size} finite numbers")
-    if not np.array_equal(np.sort(arrays["order"]), np.arange(trainer.n_train)):
-        raise ValueError(f"the order is no permutation of {trainer.n_train} structures")
+    order, n = np.unique(arrays["order"]), len(trainer.train_set.structures)
+    new = trainer.n_new  # these are in every epoch
+    if not (len(order) == arrays["order"].size == trainer.n_train and np.array_equal(order[:new], np.arange(new))):
+        raise ValueError(f"the order does not name {trainer.n_train} structures once each")
+    if order[-1] >= n:
+        raise ValueError(f"the order names a structure beyond the last of {n}")
     for name in ("epoch", "steps", "position", "stage", "stage_epoch", "stage_steps", "best_epoch", "waiting"):
         if type(plain[name]) is not int or plain[name] < 0:
             raise ValueError(f"{name} is {plain[name]!r}")

@@ -21,6 +21,8 @@ class Trainer:
 
     train_set, valid_set: TrainingSet, the second may be None (then the loss in training chooses the best).
     While it runs, `potential.parameters` are the raw ones; `average` (EMA) is what is validated, `best` what is kept.
+    frozen: (n_parameters,) booleans, parameters that keep their bits. replay: (n, k, v), the last n structures of
+    train_set are old ones, of which each epoch takes k at random, and so are the last v of valid_set.
     Raises NumericsError, naming epoch, step and structures, when the loss is not finite.
 
     >>> sets = [nbcore.train.TrainingSet(potential, part) for part in (data[:20], data[20:30])]
@@ -29,7 +31,7 @@ class Trainer:
     ...     row = trainer.step()
     """
 
-    def __init__(self, train_set, valid_set, settings, threads=None):
+    def __init__(self, train_set, valid_set, settings, threads=None, frozen=None, replay=(0, 0, 0)):
         if valid_set is None and settings.loss.moves and settings.schedule == "plateau":
             raise InputError(
                 "a weight of the loss moves, so losses of training are no measure for the schedule plateau: give "
@@ -38,10 +40,13 @@ class Trainer:
         self.train_set, self.valid_set, self.settings, self.threads = train_set, valid_set, settings, threads
         self.potential = train_set.potential
         self.parameters = self.potential.parameters
-        self.n_train = len(train_set.structures)
+        self.frozen, self.kept = frozen, None if frozen is None else self.parameters[frozen]
+        self.replay, self.n_old_valid = replay, replay[2]
+        self.n_new = len(train_set.structures) - replay[0]  # errors are those of new structures, the loss is of all
+        self.n_train = self.n_new + replay[1]  # in an epoch
         self.steps_per_epoch = math.ceil(self.n_train / settings.batch_size)
         self.random = np.random.Generator(np.random.PCG64([settings.seed, 1]))  # by name: a default may change
-        self.order, self.position, self.sums = self.random.permutation(self.n_train), 0, self._sums()
+        self.order, self.position, self.sums = self._draw(), 0, self._sums()
         self.epoch, self.steps = 0, 0  # finished ones
         self.optimizer = optimizer_for(settings, self.potential, threads)
         self.average = self.parameters.copy()
@@ -82,14 +87,24 @@ class Trainer:
         """One batch; after the last of an epoch the row of the history (a dict), else None."""
         batch = self.order[self.position : self.position + self.settings.batch_size]
         result = self._loss_and_gradient(batch)
-        self.sums.add([self.train_set.structures[i] for i in batch], result)
+        self.sums.add([self.train_set.structures[i] for i in batch], result, batch < self.n_new)
         self.optimizer.lr = self.schedule.rate(self.stage_steps)
         self.optimizer.step(self.parameters, result.gradient)
+        if self.frozen is not None:  # whatever an optimizer does to parameters without a gradient: decay, momenta
+            self.parameters[self.frozen] = self.kept
         self.steps, self.stage_steps = self.steps + 1, self.stage_steps + 1
         decay = min(self.settings.ema_decay, (1 + self.steps) / (10 + self.steps))
         self.average += (1 - decay) * (self.parameters - self.average)
         self.position += len(batch)
         return self._end_epoch() if self.position >= self.n_train else None
+
+    def _draw(self):
+        """The structures of an epoch, shuffled: all new ones, and as many of the old as it takes."""
+        n_old, k, _ = self.replay
+        if not n_old:
+            return self.random.permutation(self.n_train)
+        old = self.n_new + self.random.choice(n_old, k, replace=False)
+        return self.random.permutation(np.concatenate([np.arange(self.n_new), old]))
 
     def _loss_and_gradient(self, batch):
         """Loss and clipped gradient of a batch, both finite."""
@@ -99,6 +114,8 @@ class Trainer:
             raise NumericsError(self._not_finite(batch)) from e
         # np.sum adds in a fixed order; a BLAS norm may depend on the number of threads
         gradient = result.gradient
+        if self.frozen is not None:
+            gradient[self.frozen] = 0
         norm = math.sqrt(np.sum(np.square(gradient)))
         if not (math.isfinite(result.loss) and math.isfinite(norm)):
             raise NumericsError(self._not_finite(batch))
@@ -139,7 +156,7 @@ class Trainer:
         s = self.settings
         if self.stage == 1 and s.has_stage_two and (self.epoch >= s.stage_two_epoch or self.out_of_patience):
             self._begin_stage_two()
-        self.order, self.position, self.sums = self.random.permutation(self.n_train), 0, self._sums()
+        self.order, self.position, self.sums = self._draw(), 0, self._sums()
         return row
 
     def _begin_stage_two(self):
@@ -153,7 +170,9 @@ class Trainer:
         sums = self._sums()
         if self.valid_set is not None:
             with self.using(self.average):
-                sums.add(self.valid_set.structures, self.valid_set.predict(None, self.threads, self.loss_of_valid))
+                structures = self.valid_set.structures
+                result = self.valid_set.predict(None, self.threads, self.loss_of_valid)
+                sums.add(structures, result, np.arange(len(structures)) < len(structures) - self.n_old_valid)
         return sums.means()
 
     def _sums(self, values=None):

@@ -13,12 +13,12 @@ LAYERS = {
     "mathematics": "so3 gates",
     "structures": "outputs scheme scheme_arrays leaves",
     "potential": "potential hessian model_file evaluator network golden radial_networks result prepared "
-                 "parameter_groups",
+                 "parameter_groups new_elements",
     "presets": "presets",
     "data": "data",
     "results": "results",
     "train": "train",
-    "configuration": "config config_messages config_tables config_values",
+    "configuration": "config config_fine_tune config_messages config_tables config_values",
     "interfaces": "ase md bench cli __main__",
 }  # fmt: skip
 LEVEL = {module: k for k, modules in enumerate(LAYERS.values()) for module in modules.split()}

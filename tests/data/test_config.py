@@ -120,7 +120,7 @@ def test_overrides(tmp_path, text, value):
 @pytest.mark.parametrize("override, message", [
     ("training.max_epochs", "expected KEY=VALUE"),
     ("max_epochs=5", "no such key. Did you mean training.max_epochs"),
-    ("train.max_epochs=5", "no such table. There are: about, data, model, loss, training, stage_two"),
+    ("train.max_epochs=5", "no such table. There are: about, data, model, fine_tune, loss, training, stage_two"),
     ("training.max_epoch=5", r"\[training\] max_epoch: no such key. Did you mean max_epochs"),
     ("training.max_epochs=many", r"\[training\] max_epochs: expected an integer >= 1, got \"many\""),
     ("training.max_epochs=0", r"\[training\] max_epochs: expected an integer >= 1, got 0"),
@@ -194,4 +194,4 @@ def test_every_default_is_within_its_range():
                 keys = {key: value * 0.9} | ({"optimizer": "muon"} if key == "rest_lr" else {})
                 changed = from_dict({"name": "a", "data": {"train": "a"}, "model": {"cutoff": 5.0}, table: keys})
                 assert getattr(getattr(changed, table), key) == value * 0.9
-    assert config.TABLES.keys() == {"about", "data", "model", "loss", "training", "stage_two"}
+    assert config.TABLES.keys() == {"about", "data", "model", "fine_tune", "loss", "training", "stage_two"}

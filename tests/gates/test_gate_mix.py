@@ -40,6 +40,31 @@ def test_brute_force(channels, share):
     assert np.abs(got - expected).max() < 1e-13 * np.abs(expected).max()
 
 
+@pytest.mark.parametrize("algebra", ["real", "complex"])
+def test_fan_in_is_the_number_under_the_root(algebra):
+    """Channels that are zero, and another number of incoming channels: the bits of the mixing without them."""
+    rng, n, few, more = np.random.default_rng(3), 4, [(0, 1, 1, 3), (1, -1, 1, 5)], [(0, 1, 1, 7), (1, -1, 1, 6)]
+    x = [rng.standard_normal((n, 2 * l + 1, c)) for l, _, _, c in few]
+    padded = [np.pad(a, ((0, 0), (0, 0), (0, c - a.shape[2]))) for a, (_, _, _, c) in zip(x, more, strict=True)]
+    spec, results = {"gate": "mix", "channels": 9, "algebra": algebra}, []
+    W = None
+    for options, parts, inputs in (({}, few, x), ({"fan_in": [3, 5]}, more, padded)):
+        run = GateRun(spec | options, [parts])
+        run.set_graph([0] * n, [], [], np.zeros((0, 3)))
+        shapes = list(run.parameters.values())
+        if W is None:
+            W = [rng.standard_normal(shape) for shape in shapes]
+        theta = [
+            np.pad(w, [(0, b - a) for a, b in zip(w.shape, s, strict=True)]) for w, s in zip(W, shapes, strict=True)
+        ]
+        results.append(
+            run.forward(np.concatenate([w.ravel() for w in theta]), [np.concatenate([a.ravel() for a in inputs])])
+        )
+    assert np.array_equal(*results)
+    with pytest.raises(ValueError, match="fan_in needs one number per output part, 2, got 1"):
+        GateRun(spec | {"fan_in": [3]}, [few])
+
+
 @pytest.mark.parametrize("channels", [1, 3, 8, 17])
 @pytest.mark.parametrize("share", ["all", "species"])
 def test_complex_weights(channels, share):

@@ -9,7 +9,8 @@
 // imaginary part.
 //
 // Weights are scaled by 1/sqrt(number of incoming channels), so that outputs have the size of the inputs, times a
-// constant gain per output part, which calibration chooses so that outputs are of order one on the data.
+// constant gain per output part, which calibration chooses so that outputs are of order one on the data. A network that
+// got further inputs after its training (an element that was added) keeps the number that its weights were scaled by.
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -29,6 +30,8 @@ const OptionTable options = {
     choice("algebra", {"real", "complex"}, "complex: complex channels and weights, pairs of re and im"),
     reals("gain", "constant factor of each output part, 1 where none is given"),
     choice("share", {"all", "species"}, "one matrix for all nodes, or one per species of the node"),
+    wholes("fan_in", 1, most_channels, most_parts,
+           "for each output part the number that weights are scaled by, incoming channels where none is given"),
 };
 
 /// 1o, 2e; 1, 2 where parity is not tracked
@@ -39,6 +42,7 @@ struct Rule : GateRule {
   bool complex;
   int n_classes;
   std::map<std::pair<int, int>, std::int64_t> fan_in;  // (l, parity) -> incoming channels, in the order of the output
+  std::vector<double> scales;                          // of the weights, per output part
 
   Rule(const OptionValues& o, const States& inputs, const Surroundings& around)
       : complex(o.is("algebra", "complex")), n_classes(o.is("share", "species") ? around.n_species : 1) {
@@ -68,6 +72,12 @@ struct Rule : GateRule {
     if (gains.empty()) gains.assign(output.size(), 1.0);
     if (gains.size() != output.size())
       throw InputError(message("gain needs one number per output part, ", output.size(), ", got ", gains.size()));
+    std::vector<double> counts = o.numbers("fan_in");
+    if (counts.empty())
+      for (const auto& [type, n] : fan_in) counts.push_back(double(n));
+    if (counts.size() != output.size())
+      throw InputError(message("fan_in needs one number per output part, ", output.size(), ", got ", counts.size()));
+    for (double n : counts) scales.push_back(1 / std::sqrt(complex ? 2 * n : n));
   }
 };
 
@@ -181,8 +191,8 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   void pack(const Product& p, const Layout<Real>& from, const Rule& rule, std::int64_t first) {
     const Layout<Real> to({rule.output[p.out]});
     const std::vector<Place> rows = places(from, p.part, rule.complex), columns = places(to, 0, rule.complex);
-    const std::int64_t channels = rule.output[p.out].group, fan_in = rule.parameters[p.out].shape[1];
-    const double scale = 1 / std::sqrt(double(rule.complex ? 2 * fan_in : fan_in));
+    const std::int64_t channels = rule.output[p.out].group;
+    const double scale = rule.scales[p.out];
     const auto place = [&](Packing& in, const Place& row, const Place& column) {
       if (row.channel < 0 || column.channel < 0) return in.zeros(1);
       const std::int64_t w = (p.k + row.channel) * channels + column.channel;
