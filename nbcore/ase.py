@@ -96,11 +96,18 @@ class NBCoreCalculator(Calculator):
 
     def check_state(self, atoms: "Atoms", tol: float = 0.0) -> list[str]:
         """What has changed since the last calculation, in the atoms, in what the potential reads of them, or in it."""
-        changes = super().check_state(atoms, tol=tol)
+        # ASE asks twenty times a step, and np.allclose of each array takes longer than a small molecule's forces
+        changes = super().check_state(atoms, tol=tol) if tol or self.atoms is None else self._differences(atoms)
         if self.atoms is not None:
             before, now = self.atoms.arrays, atoms.arrays
             changes += [name for name in self._inputs() if not np.array_equal(before.get(name), now.get(name))]
         return changes if self._computed == self._state() else [*changes, "potential"]
+
+    def _differences(self, atoms):
+        """What ase's compare_atoms finds with a tolerance of 0."""
+        before = {"cell": self.atoms.cell.array, "pbc": self.atoms.pbc, **self.atoms.arrays}
+        now = {"cell": atoms.cell.array, "pbc": atoms.pbc, **atoms.arrays}
+        return [name for name in ("positions", "numbers", "cell", "pbc") if not np.array_equal(before[name], now[name])]
 
     def _inputs(self):
         """Names of the per-atom arrays that the potential reads beside positions and numbers."""

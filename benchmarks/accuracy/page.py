@@ -41,7 +41,7 @@ Validation error of the forces against the CPU seconds of the training."""
 PARETO_TEXT = """## Error against cost
 
 The dashed line is the smallest published error, of whatever cost. The costs of others were measured on another machine,
-most with other weights of the same size:"""
+most with other weights of the same size; of those with an asterisk and an arrow a smaller network was timed:"""
 LEARNING_TEXT = """## Error against the number of structures"""
 RDF_TEXT = """Radial distribution functions of liquid water beside those of the training data, whose nuclei may be
 quantum mechanical."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
-from ase.calculators.calculator import PropertyNotImplementedError
+from ase.calculators.calculator import PropertyNotImplementedError, compare_atoms
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
 
 from nbcore import Potential
@@ -208,3 +208,36 @@ def test_what_a_potential_object_would_not_heed_is_refused(given):
     potential = nbody(species=["H"], cutoff=3.0, channels=8)
     with pytest.raises(TypeError, match=f"{next(iter(given))}=.*path of a model file; got a Potential"):
         NBCoreCalculator(potential, **given)
+
+
+def test_changes_are_those_that_ase_finds_without_a_tolerance(calculator):
+    """One bit of a position or a cell, an element, a boundary, another number of atoms; a charge and -0 are none."""
+    start = crystal()
+    start.positions[0] = 0.0
+    start.calc = calculator
+    start.get_potential_energy()
+
+    def changed(how):
+        atoms = start.copy()
+        how(atoms)
+        return atoms
+
+    def one_bit(atoms):
+        atoms.positions[3, 1] = np.nextafter(atoms.positions[3, 1], np.inf)
+
+    cases = [
+        lambda atoms: None,
+        one_bit,
+        lambda atoms: atoms.positions.__setitem__((0, 0), -0.0),
+        lambda atoms: atoms.positions.__setitem__((0, 0), np.nan),
+        lambda atoms: atoms.cell.__setitem__((2, 2), np.nextafter(atoms.cell[2, 2], np.inf)),
+        lambda atoms: atoms.set_pbc([True, True, False]),
+        lambda atoms: atoms.numbers.__setitem__(0, 1),
+        lambda atoms: atoms.append("H"),
+        lambda atoms: atoms.set_initial_charges(np.ones(len(atoms))),
+    ]
+    for case in cases:
+        atoms = changed(case)
+        expected = compare_atoms(calculator.atoms, atoms, tol=0.0, excluded_properties=calculator.ignored_changes)
+        assert set(calculator.check_state(atoms)) == set(expected)
+    assert [len(calculator.check_state(changed(case))) for case in cases] == [0, 1, 0, 1, 1, 1, 1, 2, 0]
