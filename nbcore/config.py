@@ -92,6 +92,7 @@ Training = table_of(
     last=[
         ("max_time", _(str, '"3h45m": stop in time, saved, and still a usable model', pattern=TIME), ""),
         ("checkpoint_minutes", _(float, "and at every end, signal or stop", **Positive), 5.0),
+        ("tensorboard", _(bool, "an event file beside history.csv, for `tensorboard --logdir .`"), False),
         ("threads", _(Literal["auto"] | Annotated[int, msgspec.Meta(ge=1)], "auto: the cores this process may use"),
          "auto"),
     ],

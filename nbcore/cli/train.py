@@ -94,6 +94,7 @@ def train(config, folder, run_folder, display, threads, origin) -> int:
     limit = seconds(config.training.max_time)
     job = Job(config.name, threads, limit, 60 * config.training.checkpoint_minutes, origin=origin)
     job.size, job.start_counts = (config.model.size, False) if config.model else ("", True)
+    job.tensorboard = config.training.tensorboard
     job.again = "The same command continues."
     if run_folder is None:
         show_plan(prepare(potential, data, settings, job), data, job, display)
@@ -136,7 +137,7 @@ def make_settings(config):
     from nbcore.train import Loss, Settings, StageTwo
 
     loop = msgspec.to_builtins(config.training)
-    for key in ("max_time", "checkpoint_minutes", "threads"):
+    for key in ("max_time", "checkpoint_minutes", "tensorboard", "threads"):
         loop.pop(key)
     loss, stage_two = msgspec.to_builtins(config.loss), msgspec.to_builtins(config.stage_two)
     loss["output_weights"] = {name: table.weight for name, table in config.outputs.items()}

@@ -62,6 +62,7 @@ def read(folder):
 MAY_GROW = ("training.max_epochs", "training.max_time", "training.patience")
 MAY_CHANGE = (
     "training.checkpoint_minutes",
+    "training.tensorboard",
     "training.threads",
     "data.train",
     "data.test",

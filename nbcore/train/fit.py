@@ -80,6 +80,7 @@ class Job:
     size: str = ""
     origin: str = "this call"  # where the settings stand, for messages
     again: str = "The same call continues."
+    tensorboard: bool = False  # an event file beside history.csv
     start_counts: bool = False  # the first parameters are the caller's own, no numbers drawn by the seed
 
 
@@ -93,6 +94,7 @@ def fit(
     threads: int | None = None,
     max_time: float | None = None,
     checkpoint_minutes: float = 5.0,
+    tensorboard: bool = False,
     restart: bool = False,
     quiet: bool = False,
     **settings: object,
@@ -102,8 +104,8 @@ def fit(
     valid: a fraction of the structures (random, by seed; 0 for none) or Structures of their own; it chooses the best
     epoch. test: {name: Structures}, evaluated once at the end. folder: a run folder as `nbcore train` makes it, with
     checkpoints, history.csv, plots and report; the same call continues a run that was interrupted, restart begins
-    again. max_time in seconds; further keywords as under [training] (Settings): max_epochs, batch_size, lr,
-    loss=Loss(...), stage_two=StageTwo(...), ...
+    again. tensorboard: an event file beside history.csv. max_time in seconds; further keywords as under [training]
+    (Settings): max_epochs, batch_size, lr, loss=Loss(...), stage_two=StageTwo(...), ...
     Units eV and Angstrom. A new potential gets its scales, and E0s if it has none, from the training data.
 
     Ctrl-C finishes the step under way, leaves the best parameters in the potential and raises KeyboardInterrupt.
@@ -114,6 +116,8 @@ def fit(
     >>> nbcore.train.fit(potential, data[:20], valid=0.1, max_epochs=2).history[-1]["forces_valid"]
     """
     settings = Settings(**settings)
+    if tensorboard and folder is None:
+        raise InputError("tensorboard=True writes an event file into a run folder: give folder=, too")
     structures = as_structures(structures)
     train, valid = split(structures, valid, settings.seed)
     for part in (train, valid):
@@ -126,7 +130,7 @@ def fit(
         {name: as_structures(part) for name, part in (test or {}).items()},
         shortest_distances=shortest_distances(train),
     )
-    job = Job(name, threads, max_time or math.inf, 60 * checkpoint_minutes, start_counts=True)
+    job = Job(name, threads, max_time or math.inf, 60 * checkpoint_minutes, tensorboard=tensorboard, start_counts=True)
     remarks = []
     if not trained(potential) and not any(potential.E0s.values()):
         energies = reference_energies(structures)
@@ -272,7 +276,7 @@ def carry_out(potential, data, settings, job, display, run=None, config=None):
         if run:
             run.begin(trainer, identities)
     if run:
-        run.rewrite_history(trainer.history)
+        run.rewrite_history(trainer.history, job.tensorboard)
     try:
         if not trainer.finished:
             units = {

@@ -10,7 +10,7 @@ import numpy as np
 from nbcore import files, sealed
 from nbcore.errors import CheckpointError
 from nbcore.identity import digest
-from nbcore.train import checkpoint
+from nbcore.train import checkpoint, tensorboard
 
 OWNER = "nbcore train"
 ROOM = 20 * 2**20  # bytes for model, plots, report and log
@@ -46,7 +46,7 @@ def is_run(folder) -> bool:
 def written(name) -> list[str]:
     """What a training of this name writes into its folder."""
     plots = [f"plots/{plot}.png" for plot in ("learning_curve", "parity", "errors")]
-    others = ["config.toml", "train.log", "history.csv", "report.html", *plots]
+    others = ["config.toml", "train.log", "history.csv", tensorboard.NAME, "report.html", *plots]
     return [f"{name}.nbcore", *others, checkpoint.LAST, checkpoint.PREVIOUS]
 
 
@@ -57,6 +57,7 @@ class RunFolder:
         self.folder, self.name = Path(folder), name
         self.saved_epoch = None  # epochs (with fractions) in the checkpoint on disk
         self.found = checkpoint.read(self.folder)
+        self.events = None  # the event file, where there is one
         self.extended = ""  # what to say of a run that goes on beyond its planned end
 
     @property
@@ -152,21 +153,30 @@ class RunFolder:
             raise
         self.saved_epoch = trainer.progress
 
-    # ---- history.csv: a row per epoch, the same file for a run that was interrupted ----
+    # ---- history.csv: a row per epoch, the same file for a run that was interrupted; and an event file like it ----
 
-    def rewrite_history(self, history) -> None:
-        """The whole file anew: rows after the checkpoint that is continued are dropped."""
+    def rewrite_history(self, history, events=False) -> None:
+        """The whole file anew: rows after the checkpoint that is continued are dropped. events: an event file, too."""
+        names = list(dict.fromkeys(name for row in history for name in row))
+        lines = [names, *([row.get(name) for name in names] for row in history)] if history else []
         with files.replacing(self.folder / "history.csv", "w", overwrite=True) as f:
-            f.write("".join(map(_csv_line, [history[0], *(row.values() for row in history)])) if history else "")
+            f.write("".join(map(_csv_line, lines)))
+        self.events = self.folder / tensorboard.NAME if events else None
+        if self.events:
+            with files.replacing(self.events, overwrite=True) as f:
+                f.write(b"".join([tensorboard.first_record(), *map(tensorboard.record, history)]))
 
     def append_history(self, history) -> None:
         """The newest row."""
-        path = self.folder / "history.csv"
+        head = _csv_line(history[0]) if len(history) == 1 else ""
+        self._append(self.folder / "history.csv", (head + _csv_line(history[-1].values())).encode())
+        if self.events:
+            self._append(self.events, tensorboard.record(history[-1]))
+
+    def _append(self, path, content):
         try:
-            with open(path, "a", encoding="utf-8") as f:
-                if len(history) == 1:
-                    f.write(_csv_line(history[0]))
-                f.write(_csv_line(history[-1].values()))
+            with open(path, "ab") as f:
+                f.write(content)
         except OSError as e:
             e.filename = e.filename or str(path)
             raise

@@ -12,6 +12,7 @@ import numpy as np
 
 from nbcore.errors import InputError, NumericsError
 from nbcore.train.measures import Sums
+from nbcore.train.norms import Norms
 from nbcore.train.optimizers import optimizer_for
 from nbcore.train.schedule import make_schedule
 
@@ -55,6 +56,7 @@ class Trainer:
         self.best, self.best_epoch, self.best_loss = self.parameters.copy(), 0, math.inf
         self.waiting = 0  # epochs since the best
         self.history = []
+        self.norms = Norms(self.potential, self.steps_per_epoch)
         if settings.stage_two_epoch == 0:
             self._begin_stage_two()
 
@@ -86,12 +88,21 @@ class Trainer:
     def step(self):
         """One batch; after the last of an epoch the row of the history (a dict), else None."""
         batch = self.order[self.position : self.position + self.settings.batch_size]
-        result = self._loss_and_gradient(batch)
+        result, norm = self._loss_and_gradient(batch)
+        gradient, clip = result.gradient, self.settings.clip_grad
         self.sums.add([self.train_set.structures[i] for i in batch], result, batch < self.n_new)
+        measured = self.norms.due(self.position // self.settings.batch_size)
+        if measured:
+            self.norms.add("gradient", gradient)
+            before = self.parameters.copy()
+        if norm > clip > 0:
+            gradient *= clip / norm
         self.optimizer.lr = self.schedule.rate(self.stage_steps)
-        self.optimizer.step(self.parameters, result.gradient)
+        self.optimizer.step(self.parameters, gradient)
         if self.frozen is not None:  # whatever an optimizer does to parameters without a gradient: decay, momenta
             self.parameters[self.frozen] = self.kept
+        if measured:
+            self.norms.add("update", self.parameters - before)
         self.steps, self.stage_steps = self.steps + 1, self.stage_steps + 1
         decay = min(self.settings.ema_decay, (1 + self.steps) / (10 + self.steps))
         self.average += (1 - decay) * (self.parameters - self.average)
@@ -107,21 +118,18 @@ class Trainer:
         return self.random.permutation(np.concatenate([np.arange(self.n_new), old]))
 
     def _loss_and_gradient(self, batch):
-        """Loss and clipped gradient of a batch, both finite."""
+        """Loss and gradient of a batch, and the norm of the gradient, all finite."""
         try:
             result = self.train_set.loss_and_gradient(batch, self.loss, self.threads)
         except NumericsError as e:
             raise NumericsError(self._not_finite(batch)) from e
         # np.sum adds in a fixed order; a BLAS norm may depend on the number of threads
-        gradient = result.gradient
         if self.frozen is not None:
-            gradient[self.frozen] = 0
-        norm = math.sqrt(np.sum(np.square(gradient)))
+            result.gradient[self.frozen] = 0
+        norm = math.sqrt(np.sum(np.square(result.gradient)))
         if not (math.isfinite(result.loss) and math.isfinite(norm)):
             raise NumericsError(self._not_finite(batch))
-        if norm > self.settings.clip_grad > 0:
-            gradient *= self.settings.clip_grad / norm
-        return result
+        return result, norm
 
     def _not_finite(self, batch):
         frames = {}
@@ -142,6 +150,7 @@ class Trainer:
         row = {"epoch": self.epoch, "stage": self.stage, "lr": self.optimizer.lr}
         row |= {f"{name}_train": value for name, value in train.items()}
         row |= {f"{name}_valid": value for name, value in valid.items()}
+        row |= self.norms.means()
         self.history.append(row)
 
         criterion = train["loss"] if valid["loss"] is None else valid["loss"]
@@ -157,6 +166,7 @@ class Trainer:
         if self.stage == 1 and s.has_stage_two and (self.epoch >= s.stage_two_epoch or self.out_of_patience):
             self._begin_stage_two()
         self.order, self.position, self.sums = self._draw(), 0, self._sums()
+        self.norms.restart()
         return row
 
     def _begin_stage_two(self):
@@ -202,6 +212,7 @@ class Trainer:
             random=self.random.bit_generator.state,
             schedule=self.schedule.state(),
             sums=self.sums.values,
+            norms=self.norms.values,
         )
         return arrays, plain
 
@@ -219,6 +230,7 @@ class Trainer:
         self.schedule = make_schedule(self.settings, self.stage, self.steps_per_epoch, begun)
         self.schedule.load_state(plain["schedule"])
         self.sums = self._sums(plain["sums"])
+        self.norms.restart(plain["norms"])
 
     def extend(self) -> bool:
         """After `load_state` of a run with fewer max_epochs: True if its stage two is undone, as it would begin later.

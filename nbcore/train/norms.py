@@ -1,0 +1,46 @@
+"""How long gradients and steps are, by kind of parameters: what tells a rate that is too high from one too low."""
+
+import math
+
+import numpy as np
+
+from nbcore.parameter_groups import kinds
+
+SAMPLES = 8  # steps of an epoch that are measured, about: this costs well under a hundredth of an epoch
+
+
+class Norms:
+    """Means over the measured steps of an epoch, as sums that can be interrupted; `values` is a dict of numbers.
+
+    A length is the root of the sum of squares over all parameters of a kind (`nbcore.parameter_groups`), of the
+    gradient before it is clipped, and of the step that the optimizer takes.
+    """
+
+    def __init__(self, potential, steps_per_epoch):
+        self.slices = {}  # kind: slices of its parameters
+        for name, kind in kinds(potential).items():
+            self.slices.setdefault(kind, []).append(potential.parameter_slices[name][0])
+        self.every = math.ceil(steps_per_epoch / SAMPLES)
+        self.restart()
+
+    def restart(self, values=None) -> None:
+        """A new epoch, or one that was interrupted."""
+        self.values = {"n": 0} | {f"{what}_{kind}": 0.0 for what in ("gradient", "update") for kind in self.slices}
+        self.values.update(values or {})
+
+    def due(self, step) -> bool:
+        """True where a step of the epoch, counted from 0, is one of those that are measured."""
+        return step % self.every == 0
+
+    def add(self, what, vector) -> None:
+        """Takes note of the lengths of a vector (n_parameters,), "gradient" or "update"; both of each measured step."""
+        self.values["n"] += what == "gradient"
+        with np.errstate(over="ignore"):  # a run that diverges ends with a message of its own
+            squares = np.square(vector)
+        for kind, slices in self.slices.items():
+            self.values[f"{what}_{kind}"] += math.sqrt(sum(float(np.sum(squares[s])) for s in slices))
+
+    def means(self) -> dict:
+        """{"gradient_mix": ..., "update_mix": ..., ...}, in units of the loss per parameter, and of parameters."""
+        n = max(self.values["n"], 1)
+        return {name: value / n for name, value in self.values.items() if name != "n"}
