@@ -90,7 +90,11 @@ def parser():
         "--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[], help="as `nbcore train`"
     )
     p.add_argument("--no-test", dest="test", action="store_false", help="train and validate only: for choosing")
-    p.add_argument("--note", default="", help="a word for the log")
+    p.add_argument(
+        "--note",
+        default="",
+        help='a word for the log; "time to error": a validated run is drawn, "trial...": a run is not shown',
+    )
     p.add_argument("--runs", default="build/accuracy", metavar="DIR", help="where the runs are (build/accuracy)")
     p.add_argument("--log", metavar="DIR", help="another folder for the log (benchmarks/accuracy)")
     p.add_argument("--threads", type=int, default=1)
