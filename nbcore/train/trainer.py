@@ -50,7 +50,7 @@ class Trainer:
         self.order, self.position, self.sums = self._draw(), 0, self._sums()
         self.epoch, self.steps = 0, 0  # finished ones
         self.optimizer = optimizer_for(settings, self.potential, threads)
-        self.average = self.parameters.copy()
+        self.average, self._scratch = self.parameters.copy(), np.empty_like(self.parameters)  # room for what is passing
         self.stage, self.stage_epoch, self.stage_steps = 1, 0, 0  # which, begun after which epoch, steps within
         self.schedule = make_schedule(settings, 1, self.steps_per_epoch)
         self.best, self.best_epoch, self.best_loss = self.parameters.copy(), 0, math.inf
@@ -105,7 +105,9 @@ class Trainer:
             self.norms.add("update", self.parameters - before)
         self.steps, self.stage_steps = self.steps + 1, self.stage_steps + 1
         decay = min(self.settings.ema_decay, (1 + self.steps) / (10 + self.steps))
-        self.average += (1 - decay) * (self.parameters - self.average)
+        change = np.subtract(self.parameters, self.average, out=self._scratch)
+        change *= 1 - decay
+        self.average += change
         self.position += len(batch)
         return self._end_epoch() if self.position >= self.n_train else None
 
@@ -126,7 +128,7 @@ class Trainer:
         # np.sum adds in a fixed order; a BLAS norm may depend on the number of threads
         if self.frozen is not None:
             result.gradient[self.frozen] = 0
-        norm = math.sqrt(np.sum(np.square(result.gradient)))
+        norm = math.sqrt(np.sum(np.square(result.gradient, out=self._scratch)))
         if not (math.isfinite(result.loss) and math.isfinite(norm)):
             raise NumericsError(self._not_finite(batch))
         return result, norm
