@@ -60,6 +60,7 @@ FORM = {
         "n_valid": int,
         "settings": {},
         "files": [{"name!": str, "n!": int, "role": str, "sha256!": str}],
+        "start": {"file": str, "n_train": int},
     },
     "program!": {"gates!": [{"name!": str, "gate!": str}], "readout": [str], "outputs": {"*": OUTPUT}},
 }

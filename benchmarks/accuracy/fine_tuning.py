@@ -33,9 +33,7 @@ FEW, FORGETTING = (
     50,
     0.2,
 )  # structures at 600 K; growth of the force error at 300 K that is allowed
-OLD, NEW, ATOMS = (
-    f"acac/{name}.xyz.xz" for name in ("train_300K", "train_600K", "isolated_atoms")
-)
+OLD, NEW, ATOMS = (f"acac/{name}.xyz.xz" for name in ("train_300K", "train_600K", "isolated_atoms"))
 TESTS = {"300 K": "acac/test_MD_300K.xyz.xz", "600 K": "acac/test_MD_600K.xyz.xz"}
 MUON = {"training.optimizer": "muon", "training.schedule": "cosine"}
 ANEW = {**MUON, "model.channels": 32, "model.cutoff": 4.5, "training.lr": 0.04}
@@ -84,10 +82,7 @@ def main(arguments=None) -> int:
         errors = Potential.load(model).description["errors"]
         print(
             f"{name:<6}",
-            *(
-                f"  {part} F {1e3 * errors[part]['forces_rmse']:5.1f}"
-                for part in errors
-            ),
+            *(f"  {part} F {1e3 * errors[part]['forces_rmse']:5.1f}" for part in errors),
             "meV/Å",
         )
     return tested(args, base, folder, models) if args.test else 0
@@ -95,13 +90,9 @@ def main(arguments=None) -> int:
 
 def parser():
     """The options."""
-    p = argparse.ArgumentParser(
-        "benchmarks/accuracy/fine_tuning.py", description=__doc__
-    )
+    p = argparse.ArgumentParser("benchmarks/accuracy/fine_tuning.py", description=__doc__)
     p.formatter_class = argparse.RawDescriptionHelpFormatter
-    p.add_argument(
-        "--data", metavar="DATA", required=True, help="the folder of the published sets"
-    )
+    p.add_argument("--data", metavar="DATA", required=True, help="the folder of the published sets")
     p.add_argument(
         "--seed",
         type=int,
@@ -129,9 +120,7 @@ def parser():
         metavar="DIR",
         help="where the runs are (build/accuracy)",
     )
-    p.add_argument(
-        "--log", default=str(EVALUATIONS), metavar="FILE", help="the log of evaluations"
-    )
+    p.add_argument("--log", default=str(EVALUATIONS), metavar="FILE", help="the log of evaluations")
     p.add_argument("--threads", type=int, default=1)
     return p
 
@@ -139,10 +128,7 @@ def parser():
 def drawn(path, seed):
     """FEW of the structures of a file, as text."""
     found = frames(read_bytes(path)[0].decode())
-    return "".join(
-        found[k]
-        for k in np.sort(np.random.default_rng(seed).permutation(len(found))[:FEW])
-    )
+    return "".join(found[k] for k in np.sort(np.random.default_rng(seed).permutation(len(found))[:FEW]))
 
 
 def train(folder, values, overrides) -> int:
@@ -151,10 +137,7 @@ def train(folder, values, overrides) -> int:
     for key, value in values.items():
         table, _, name = key.rpartition(".")
         tables.setdefault(table, []).append(f"{name} = {to_toml(value)}")
-    text = "\n".join(
-        "\n".join([f"[{table}]"] * bool(table) + lines)
-        for table, lines in tables.items()
-    )
+    text = "\n".join("\n".join([f"[{table}]"] * bool(table) + lines) for table, lines in tables.items())
     folder.with_suffix(".toml").write_text(text + "\n")
     command = [
         sys.executable,
@@ -165,9 +148,7 @@ def train(folder, values, overrides) -> int:
         "--output",
         str(folder),
     ]
-    return subprocess.run(
-        [*command, *(word for o in overrides for word in ("--set", o))], check=False
-    ).returncode
+    return subprocess.run([*command, *(word for o in overrides for word in ("--set", o))], check=False).returncode
 
 
 def tested(args, base, folder, models) -> int:
@@ -179,9 +160,7 @@ def tested(args, base, folder, models) -> int:
     for name, model in models.items():
         digest = files.sha256(model)
         if digest not in known:
-            known[digest] = {
-                test: errors_of(model, base / file) for test, file in TESTS.items()
-            }
+            known[digest] = {test: errors_of(model, base / file) for test, file in TESTS.items()}
             seen.write_text(json.dumps(known, indent=1))
             rows = [f"| {date.today()} | {commit()} | {said}: {name} | acac {test} | {e:.3g} | {f:.3g} |"
                     for test, (e, f) in known[digest].items()]  # fmt: skip
@@ -189,20 +168,12 @@ def tested(args, base, folder, models) -> int:
         found[name] = known[digest]
         print(
             f"{name:<6}",
-            *(
-                f"  {test}: E {e:5.1f} meV, F {f:5.1f} meV/Å"
-                for test, (e, f) in found[name].items()
-            ),
+            *(f"  {test}: E {e:5.1f} meV, F {f:5.1f} meV/Å" for test, (e, f) in found[name].items()),
         )
-    forces = {
-        name: {test: f for test, (_, f) in tests.items()}
-        for name, tests in found.items()
-    }
+    forces = {name: {test: f for test, (_, f) in tests.items()} for name, tests in found.items()}
     learned = forces["tuned"]["600 K"] < forces["alone"]["600 K"]
     forgotten = forces["tuned"]["300 K"] / forces["start"]["300 K"] - 1
-    print(
-        f"better at 600 K than 50 alone: {'yes' if learned else 'NO'}; forgotten at 300 K: {forgotten:.0%}"
-    )
+    print(f"better at 600 K than 50 alone: {'yes' if learned else 'NO'}; forgotten at 300 K: {forgotten:.0%}")
     return 0 if learned and forgotten <= FORGETTING else 1
 
 

@@ -163,6 +163,9 @@ def print_facts(path, potential, facts):
     listed = [f"{f['name']} ({f['n']})" if f["n"] else f["name"] for f in training.get("files") or []]
     counts = f"{training['n_train']} train + {training.get('n_valid', 0)} valid" if training.get("n_train") else ""
     say("trained on", "; ".join(filter(None, (", ".join(listed), counts))))
+    if start := training.get("start"):
+        of = f", trained on {start['n_train']} structures" if start.get("n_train") else ""
+        say("started from", f"{start.get('file', 'another model')}{of}")
     for name, e in (d.get("errors") or {}).items():
         say(f"errors, {name}", error_words(e, potential.outputs))
     cost = facts["cost"]

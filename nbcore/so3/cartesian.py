@@ -192,7 +192,7 @@ def spherical_to_tensor(x: ArrayLike, rank: int, symmetric: bool = True) -> np.n
     rank = _rank("spherical_to_tensor", "rank", rank)
     matrix = _matrix(rank, bool(symmetric))
     x = floating_array("spherical_to_tensor", "x", x, (len(matrix),))
-    return (x @ matrix.astype(x.dtype)).reshape(*x.shape[:-1], *(3,) * rank)
+    return (x @ matrix.astype(x.dtype)).reshape(x.shape[:-1] + (3,) * rank)
 
 
 def _rank(where, name, value):

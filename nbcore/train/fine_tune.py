@@ -21,7 +21,7 @@ from nbcore.new_elements import LIKE
 from nbcore.options import Option, check
 from nbcore.parameter_groups import select
 from nbcore.potential import Potential
-from nbcore.train.fit import Data, Fit, Job, run_through, split
+from nbcore.train.fit import Data, Fit, Job, check_tensorboard, run_through, split
 from nbcore.train.learnable import check_labels
 from nbcore.train.settings import Settings
 from nbcore.train.start_energies import start_from
@@ -76,6 +76,7 @@ def fine_tune(
     replay_weight: float = FineTune.replay_weight,
     test: dict | None = None,
     folder: str | os.PathLike | None = None,
+    tensorboard: bool = False,
     threads: int | None = None,
     max_time: float | None = None,
     checkpoint_minutes: float = 5.0,
@@ -103,6 +104,7 @@ def fine_tune(
     """
     tuning = FineTune(tuple(freeze), new_elements, replay_fraction, replay_weight)
     settings = Settings(**{**FINE_TUNING, **settings})
+    check_tensorboard(tensorboard, folder)
     name, start = ("this potential", start) if isinstance(start, Potential) else (str(start), Potential.load(start))
     structures, replay = as_structures(structures), as_structures(replay)
     train, valid = split(structures, valid, settings.seed)
@@ -120,7 +122,7 @@ def fine_tune(
     )
     job = Job(
         Path(folder).resolve().name if folder else "potential",
-        threads, max_time or math.inf, 60 * checkpoint_minutes, start_counts=True,
+        threads, max_time or math.inf, 60 * checkpoint_minutes, tensorboard=tensorboard, start_counts=True,
     )  # fmt: skip
     config = settings.flat() | tuning.flat()
     return run_through(begun.potential, data, settings, job, folder, restart, quiet, config, begun.E0.remarks)

@@ -116,8 +116,7 @@ def fit(
     >>> nbcore.train.fit(potential, data[:20], valid=0.1, max_epochs=2).history[-1]["forces_valid"]
     """
     settings = Settings(**settings)
-    if tensorboard and folder is None:
-        raise InputError("tensorboard=True writes an event file into a run folder: give folder=, too")
+    check_tensorboard(tensorboard, folder)
     structures = as_structures(structures)
     train, valid = split(structures, valid, settings.seed)
     for part in (train, valid):
@@ -136,6 +135,12 @@ def fit(
         energies = reference_energies(structures)
         potential.E0s, remarks = energies.energies, energies.remarks
     return run_through(potential, data, settings, job, folder, restart, quiet, settings.flat(), remarks)
+
+
+def check_tensorboard(tensorboard, folder) -> None:
+    """InputError for an event file without a run folder to write it into."""
+    if tensorboard and folder is None:
+        raise InputError("tensorboard=True writes an event file into a run folder: give folder=, too")
 
 
 def run_through(potential, data, settings, job, folder, restart, quiet, config, remarks) -> Fit:

@@ -70,32 +70,32 @@ class Tuned:
         if self.replay:
             n, held = len(self.replay.train), len(self.replay.valid)
             said.append(f"replay: {self.replay.per_epoch} of {n} old structures in each epoch, {held} more in valid")
-        if figures := ", ".join(f"{name} {words}" for name, e in self.before.items() if (words := _figures(e))):
-            said.append(f"its errors: {figures}")
+        figures = [
+            f"{name} {what} {error:.3g} {unit}".rstrip()
+            for name, e in self.before.items()
+            for what, error, unit in _figures(e)
+        ]
+        said.append(f"its errors: {', '.join(figures)}")
         return said
 
     def remarks(self, after) -> list[str]:
         """What was learned and what was forgotten; after: {set: Errors}."""
-        changes = {name: (_forces(e), _forces(after[name])) for name, e in self.before.items()}
-        changes = {name: pair for name, pair in changes.items() if None not in pair and pair[0] > 0}
-        if not changes:
-            return []
-        said = ", ".join(f"{name} F {1e3 * a:.1f} -> {1e3 * b:.1f} meV/Å" for name, (a, b) in changes.items())
-        old, new = changes.get("replay", (1.0, 1.0))
-        growth = new / old - 1
+        said, growth = [], 0.0
+        for name, e in self.before.items():
+            for (what, old, unit), (_, new, _) in zip(_figures(e), _figures(after[name]), strict=True):
+                said.append(f"{name} {what} {old:.3g} -> {new:.3g} {unit}".rstrip())
+                if name == "replay" and what != "E" and old > 0:
+                    growth = max(growth, new / old - 1)
+        text = f"From start to end: {', '.join(said)}."
         if growth > FORGETTING:
-            said += f". That forgets {growth:.0%} of the old: a larger replay_fraction or a smaller lr keeps more"
-        return [f"From start to end: {said}."]
-
-
-def _forces(errors):
-    return errors.forces_rmse
+            text += (
+                f" Old structures have errors {growth:.0%} larger: a larger replay_fraction or a smaller lr keeps more."
+            )
+        return [text] if said else []
 
 
 def _figures(errors):
-    words = []
-    if errors.energy_rmse_per_atom is not None:
-        words.append(f"E {1e3 * errors.energy_rmse_per_atom:.2f} meV/atom")
-    if errors.forces_rmse is not None:
-        words.append(f"F {1e3 * errors.forces_rmse:.1f} meV/Å")
-    return " ".join(words)
+    """(E, F or an output; its error; unit) of what the potential learns and the structures have."""
+    found = [("E", errors.energy_rmse_per_atom, 1e3, "meV/atom"), ("F", errors.forces_rmse, 1e3, "meV/Å")]
+    found += [(name, errors.of_output(name)["rmse"], 1.0, output.unit) for name, output in errors.kinds.items()]
+    return [(what, scale * error, unit) for what, error, scale, unit in found if error is not None]

@@ -151,3 +151,11 @@ def test_errors():
         so3.cartesian_irreps(1, parity=2)
     with pytest.raises(TypeError, match="T must be real numbers"):
         so3.cartesian_to_spherical(1, [1j, 0, 0])
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (2, 3)])
+def test_scalars_are_tensors_without_axes(shape):
+    x = np.random.default_rng(0).standard_normal((*shape, 1))
+    tensor = so3.spherical_to_tensor(x, 0)
+    assert tensor.shape == shape and np.array_equal(tensor, x[..., 0])
+    assert np.array_equal(so3.tensor_to_spherical(tensor, 0), x)

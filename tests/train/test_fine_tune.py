@@ -225,3 +225,31 @@ def test_what_is_refused(start):
         train.fine_tune(start, NEW, replay=foreign, **SHORT)
     with pytest.raises(FileNotFoundError):
         train.fine_tune("none.nbcore", NEW, **SHORT)
+
+
+@pytest.mark.parametrize("options", [{"charges": True}, {}], ids=["charges", "none"])
+def test_a_model_of_tensors_without_energies(options, capsys):
+    """Labels are dipoles of point charges; a new element begins with the offsets of its nearest."""
+    charges = {1: 0.4, 8: -0.8, 7: -0.9}
+
+    def molecules_of(n, numbers, seed):
+        rng, found = np.random.default_rng(seed), []
+        for _ in range(n):
+            x = np.array([[0, 0, 0], [0.95, 0, 0], [-0.25, 0.92, 0]]) + rng.normal(0, 0.05, (3, 3))
+            dipole = np.array([charges[z] for z in numbers]) @ (x - x.mean(axis=0))
+            found.append(nbcore.data.Structure(x, np.array(numbers), outputs={"dipole": dipole}))
+        return Structures(found)
+
+    old = molecules_of(20, (8, 1, 1), 0)
+    potential = nbcore.presets.nbody(
+        species=["H", "O"], cutoff=3.0, channels=4, levels=1, outputs={"dipole": options}, energy=False
+    )
+    train.fit(potential, old, max_epochs=20, threads=1, quiet=True)
+    new = molecules_of(10, (7, 1, 1), 3)
+    fit = train.fine_tune(potential, new, valid=0.2, replay=old, max_epochs=3, threads=1)
+    assert fit.potential.species == ["H", "N", "O"]
+    assert all(values["N"] == values["O"] for values in fit.potential.offsets.values())
+    before, after = (p.compute(old[0].positions, ["O", "H", "H"]).outputs["dipole"] for p in (potential, fit.potential))
+    assert not np.array_equal(before, after)
+    screen = capsys.readouterr()
+    assert "N is new to the model" in screen.err and "replay dipole" in screen.err
