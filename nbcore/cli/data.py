@@ -1,9 +1,12 @@
 """`nbcore data FILES...`: what is in these files, and gather, convert and split them."""
 
+import itertools
 import os
 import sys
 
 from nbcore.cli import console
+
+SUFFIX = ".shards"
 
 UNITS = (
     ("--energy-unit", "eV, Hartree, Ry, kcal/mol, kJ/mol (default eV)"),
@@ -63,7 +66,10 @@ def add_parser(subparsers):
     parser.add_argument(
         "files", nargs="+", metavar="FILES", help="files or quoted globs; a CP2K -pos- file finds its -frc-"
     )
-    parser.add_argument("--output", metavar="FILE", help="gather everything in this file, keys energy, forces, stress")
+    parser.add_argument(
+        "--output", metavar="FILE",
+        help="gather everything in this file, keys energy, forces, stress; FILE.shards is for sets larger than memory",
+    )  # fmt: skip
     parser.add_argument("--split", metavar="0.8,0.1,0.1", help="with --output: cut into FILE_train, _valid and _test")
     parser.add_argument("--seed", type=int, default=1, help="of the split (default 1)")
     parser.add_argument("--cutoff", type=float, metavar="A", help="count the neighbours within this many Angstrom")
@@ -81,17 +87,36 @@ def run(args) -> int:
     if args.cutoff is not None and not 0 < args.cutoff < float("inf"):
         raise _usage(f"--cutoff: expected a length > 0 in Angstrom, got {args.cutoff}.")
     outputs = _outputs(args)
-    structures = data.read(args.files, require=(), missing=args.missing, **reader_options(args))
+    options = dict(missing=args.missing, **reader_options(args))
+    gathered = None
+    if args.output and args.output.endswith(SUFFIX) and not args.split:  # one pass, and the memory of a portion
+        gathered = data.write_shards(args.files, args.output, args.force, **options)
+    structures = data.sets.open_or_read([args.output] if gathered else args.files, require=(), **options)
     result = data.audit(structures, cutoff=args.cutoff) if len(structures) else None
     if not args.quiet:
         console.out(data.audit_text(result, console.width()) if result else _only_isolated(structures))
         for text in [*structures.reading.remarks, *(result.remarks if result else [])]:
             console.remark(text)
-    for path, part in _parts(args, structures, outputs):
-        data.write_extxyz(part, path, args.force)
+    for path, part, isolated in _parts(args, structures, outputs):
+        if not gathered:
+            _write(part, isolated, path, structures.reading, args.force)
         if not args.quiet:
-            console.out(f"wrote {path}: {len(part)} structures", file=sys.stderr)
+            console.out(f"wrote {path}: {len(part) + len(isolated)} structures", file=sys.stderr)
     return 0
+
+
+def _write(structures, isolated, path, reading, force):
+    """A set of shards or an extended XYZ file, by its name; isolated atoms stand at the head of the latter."""
+    from nbcore import data
+    from nbcore.data.convert import facts
+
+    if not path.endswith(SUFFIX):
+        data.write_extxyz(itertools.chain(isolated, structures), path, force)
+        return
+    with data.ShardWriter(path, force) as writer:
+        writer.add(structures)
+        writer.set_apart(isolated)
+        writer.describe(**facts(reading))
 
 
 def _usage(text):
@@ -133,16 +158,15 @@ def _fractions(text):
 
 
 def _parts(args, structures, outputs):
-    """(file, structures) for each file to write; isolated atoms go with the first."""
+    """(file, structures, isolated atoms) for each file to write; isolated atoms go with the first."""
     from nbcore import data
 
     if not outputs:
         return []
     parts = data.split(structures, _fractions(args.split), args.seed) if args.split else [structures]
-    first = [*structures.isolated, *parts[0]]
     for atom in structures.isolated:
         atom.config_type = "IsolatedAtom"
-    return list(zip(outputs, [first, *parts[1:]], strict=True))
+    return list(zip(outputs, parts, [structures.isolated, [], []], strict=False))
 
 
 def _only_isolated(structures):

@@ -10,6 +10,7 @@ from nbcore.errors import Error, InputError
 from nbcore.files import check_output, kind_of, replacing
 
 PREDICTIONS = kind_of("nbcore evaluate")
+LOOKED_AT = 20_000  # structures of sets of shards; other files are evaluated whole
 CHUNK_ATOMS = 2000  # structures are handed over in portions of about so many atoms
 
 
@@ -41,12 +42,18 @@ def run(args):
     import nbcore
     from nbcore import data
     from nbcore.cli.data import reader_options
+    from nbcore.data import whole_sets
     from nbcore.results import Errors, compare, tables
 
     threads = nbcore.threads(args.threads)
     potential = nbcore.Potential.load(args.model)
     potential.precision = args.precision
-    read = data.read(args.data, require=(), missing="mask", **reader_options(args, potential.outputs))
+    whole = data.sets.open_or_read(args.data, require=(), missing="mask", **reader_options(args, potential.outputs))
+    read = whole_sets.sample(whole, LOOKED_AT) if isinstance(whole, data.Shards) else whole
+    if len(read) < len(whole):
+        read.reading.remarks.append(
+            f"{' '.join(args.data)}: evaluated are {len(read)} of its {len(whole)} structures, evenly spaced."
+        )
     structures = [*read, *read.isolated]
     if not structures:
         raise InputError(f"{' '.join(args.data)}: no structures.")

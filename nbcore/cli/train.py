@@ -1,6 +1,5 @@
 """`nbcore train`: trains a potential as train.toml says, or continues what was interrupted."""
 
-import hashlib
 import math
 import os
 import re
@@ -155,7 +154,7 @@ def make_potential(config, sets):
     energies, options = sets.E0.energies, model_options(config.model)
     if config.outputs:
         options["outputs"] = sets.train.reading.options.outputs
-        options["energy"] = any(s.energy is not None or s.forces is not None for s in sets.train)
+        options["energy"] = any(sets.train.labels[label] for label in ("energy", "forces"))
     potential = make(species=sets.train.species, E0s=energies, seed=config.seed, **options)
     potential.annotate(about=msgspec.to_builtins(config.about))
     return potential
@@ -190,10 +189,11 @@ def start_of(config):
 
 def file_list(audit) -> list[dict]:
     """Name, number of structures and SHA-256 of every data file that was read."""
+    from nbcore.files import sha256
+
     found = []
     for name, n, isolated, role in audit.files:
-        digest = hashlib.sha256(Path(name).read_bytes()).hexdigest()
-        found.append({"name": os.path.basename(name), "n": n + isolated, "role": role, "sha256": digest})
+        found.append({"name": os.path.basename(name), "n": n + isolated, "role": role, "sha256": sha256(name)})
     return found
 
 

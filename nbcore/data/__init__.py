@@ -8,7 +8,7 @@ from nbcore.data.atoms import as_structures
 from nbcore.data.audit import Audit, audit, neighbours_per_atom
 from nbcore.data.audit_text import audit_text
 from nbcore.data.convert import write_shards
-from nbcore.data.distances import shortest, shortest_distances
+from nbcore.data.distances import shortest
 from nbcore.data.files import expand
 from nbcore.data.open_shards import open_shards
 from nbcore.data.read import read
@@ -18,6 +18,7 @@ from nbcore.data.sets import Sets, read_sets, split
 from nbcore.data.shard_set import Shards
 from nbcore.data.shards import ShardWriter
 from nbcore.data.structure import Structure, Structures
+from nbcore.data.whole_sets import shortest_distances
 from nbcore.data.write import write_extxyz
 
 __all__ = [

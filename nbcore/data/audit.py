@@ -5,19 +5,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
+from ase.data import atomic_numbers
 
 from nbcore.data import distances
 from nbcore.data.distances import OVERLAP
 from nbcore.data.files import Bar
 from nbcore.data.reference_energies import ReferenceEnergies, reference_energies
-from nbcore.data.structure import Structures
+from nbcore.data.shard_set import Shards
+from nbcore.data.structure import Structures, _symbols
 from nbcore.data.units_check import nearest_factor, radii_sum, unit_remarks
+from nbcore.data.whole_sets import sample, shortest_pairs, sizes
 from nbcore.errors import InputError
 
 NET_FORCE = 0.005  # eV/Å per atom, above which it is worth a remark
 ABSURD_FORCE = 1000.0  # eV/Å, always worth a remark
 ABSURD_ENERGY = 20.0  # eV/atom, of a single energy from what its composition gives
 BOUND = (-14.0, 1.0)  # eV/atom, of a whole data set
+LOOKED_AT = 2000  # structures of a set of shards
 SAMPLE = 200  # structures in which neighbours are counted
 
 
@@ -50,6 +54,7 @@ class Audit:
     shared: dict[tuple[str, str], int] = field(default_factory=dict)  # (set, set) -> structures in both
     outliers: int = 0
     units_plausible: bool = True
+    looked_at: int | None = None  # structures of a larger set that were checked; None: all
     remarks: list[str] = field(default_factory=list)
 
     def shortest_distances(self) -> dict[str, float]:
@@ -66,12 +71,16 @@ def audit(
 ) -> Audit:
     """Looks through data: Structures, or {"train": ..., "valid": ...}; test: {name: Structures} is looked at for
     duplicates only, and not for anything that could choose a setting. roles: file -> what it became, for the screen.
+    Of shards a sample is looked at, `looked_at` of them; sizes, labels, forces and distances are those of all.
 
     >>> distance, where = audit(nbcore.data.read("train.xyz"), cutoff=5.0).shortest["C-H"]
     >>> round(float(distance), 3)
     0.992
     """
-    sets = {"data": data} if isinstance(data, Structures) else dict(data)
+    whole = {"data": data} if isinstance(data, Structures) else dict(data)
+    if any(isinstance(part, Shards) for part in whole.values()):
+        return _of_shards(whole, test, cutoff, E0, roles)
+    sets = whole
     main = sum(list(sets.values())[1:], list(sets.values())[0])
     result = Audit(n=len(main), cutoff=cutoff)
     _describe(result, [*sets.values(), *(test or {}).values()], main, roles or {})
@@ -103,6 +112,34 @@ def audit(
     suspicious = unit_remarks(main, shortest)
     result.units_plausible &= not suspicious
     result.remarks += suspicious
+    return result
+
+
+def _of_shards(whole, test, cutoff, E0, roles):
+    """The audit of a sample, with the figures that are known of all structures in their place."""
+    shards = [part for part in whole.values() if isinstance(part, Shards)]
+    E0 = E0 or reference_energies(shards[0])
+    parts = {name: sample(part, LOOKED_AT) for name, part in whole.items()}
+    result = audit(parts, test, cutoff, E0, roles)
+    n = sum(map(len, whole.values()))
+    if result.n < n:
+        result.looked_at = result.n
+    result.n = n
+    result.labelled |= {name: sum(part.labels.get(name, 0) for part in whole.values()) for name in result.labelled}
+    result.atoms = tuple(int(f(f(sizes(p)) for p in whole.values() if len(p))) for f in (min, max))
+    result.formulas = Counter()
+    for part in whole.values():
+        result.formulas += part.formulas() if isinstance(part, Shards) else Counter(s.formula for s in part)
+    result.periodic = sum(
+        int(p.periodic.sum()) if isinstance(p, Shards) else sum(s.periodic for s in p) for p in whole.values()
+    )
+    result.species = _symbols(sorted({atomic_numbers[s] for part in whole.values() for s in part.species}))
+    result.shortest = shortest_pairs(shards[0])
+    summaries = [file.summary for file in shards[0].files]
+    components = sum(s.force_components for s in summaries)
+    if components and "forces" not in shards[0].without:
+        result.forces_rms = float(np.sqrt(sum(s.forces_squared for s in summaries) / components))
+        result.forces_max = max(s.forces_max for s in summaries)
     return result
 
 

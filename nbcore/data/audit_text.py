@@ -139,4 +139,5 @@ def _checks(audit):
     if any(role for *_, role in audit.files):
         shared = sum(audit.shared.values())
         parts.append("valid and test disjoint from train" if not shared else f"{shared} structures in two sets")
-    return ", ".join(parts)
+    of = f"of {audit.looked_at} structures, evenly spaced: " if audit.looked_at else ""
+    return of + ", ".join(parts)

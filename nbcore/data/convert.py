@@ -36,18 +36,23 @@ def write_shards(
             writer.add(structures)
             writer.set_apart(isolated)
         reading = gathering.finish(require=())
-        found = {}
-        for file in reading.files:
-            for label, key in file.keys.items():
-                names = found.setdefault("stress" if label == "virial" else label, [])
-                names += [key] if key not in names else []
-        kinds = {file.kind for file in reading.files}
-        writer.describe(
-            keys={label: ", ".join(names) for label, names in found.items()},
-            kind=kinds.pop() if len(kinds) == 1 else "",
-            remarks=reading.remarks,
-        )
+        writer.describe(**facts(reading))
     return reading
+
+
+def facts(reading: Reading) -> dict:
+    """What a set of shards keeps of how its structures were read: keys of the labels, kind of the energies, remarks."""
+    found = {}
+    for file in reading.files:
+        for label, key in file.keys.items():
+            names = found.setdefault("stress" if label == "virial" else label, [])
+            names += [key] if key not in names else []
+    kinds = {file.kind for file in reading.files}
+    return {
+        "keys": {label: ", ".join(names) for label, names in found.items()},
+        "kind": kinds.pop() if len(kinds) == 1 else "",
+        "remarks": reading.remarks,
+    }
 
 
 def _structures(source) -> Iterable[Structure]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from nbcore.data.files import expand
 from nbcore.data.labels import Options
-from nbcore.data.read import stem
+from nbcore.data.read import read, stem
 from nbcore.data.reading import Tally, check_missing, check_present, remark_on_weights, type_weights
 from nbcore.data.shard_set import Shards, view
 
@@ -15,6 +15,7 @@ from nbcore.data.shard_set import Shards, view
 def open_shards(
     paths: str | os.PathLike | Iterable,
     *,
+    isolated_atoms: str | os.PathLike | Iterable | None = (),
     config_type_weights: dict | None = None,
     require: Sequence[str] = (),
     name: str = "",
@@ -35,7 +36,12 @@ def open_shards(
     check_present(tally, options, require, shards.labelled, files, shards.reading)
     check_missing(tally, options, shards.reading)
     remark_on_weights(tally, shards.reading)
-    shards.factors = type_weights(tally.types, config_type_weights or {})
+    if isolated_atoms:
+        others = read(isolated_atoms, require=(), **keys)
+        shards.isolated = [*shards.isolated, *others.isolated]
+        shards.reading.files += others.reading.files
+        shards.reading.remarks += others.reading.remarks
+    shards.weigh(type_weights(tally.types, config_type_weights or {}))
     shards.name = name or stem(files[0])
     return shards
 

@@ -3,9 +3,13 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+from ase.data import atomic_numbers
 
 from nbcore.data.structure import Structures, _symbols
+from nbcore.data.whole_sets import energies_per_atom
 from nbcore.errors import InputError
+
+ROWS = 20_000  # structures that are fitted at once
 
 
 @dataclass
@@ -37,7 +41,7 @@ def reference_energies(structures: Structures, E0s: dict | str = "auto") -> Refe
         if absent:
             raise InputError(f"E0s: no value for {' '.join(absent)}; the data holds {' '.join(species)}.")
         return ReferenceEnergies({s: float(E0s[s]) for s in species}, "given")
-    if E0s == "auto" and all(s.energy is None for s in [*structures, *structures.isolated]):
+    if E0s == "auto" and not structures.labels["energy"] and all(s.energy is None for s in structures.isolated):
         return ReferenceEnergies(dict.fromkeys(species, 0.0), "none")
     if E0s not in ("auto", "isolated", "fit"):
         raise InputError(f'E0s: expected "auto", "isolated", "fit" or a table, got {E0s!r}.')
@@ -75,16 +79,22 @@ def isolated(structures: Structures) -> dict[str, float]:
     return {symbol: atom.energy for symbol, atom in found.items()}
 
 
+def _least_squares(portions):
+    """(solution, rank) of rows that come in portions: all but the last are folded into a triangle (QR)."""
+    rows, targets = next(portions)
+    for more, further in portions:
+        triangle = np.linalg.qr(np.column_stack([rows, targets]), mode="r")
+        rows, targets = np.vstack([triangle[:, :-1], more]), np.concatenate([triangle[:, -1], further])
+    solution, _, rank, _ = np.linalg.lstsq(rows, targets, rcond=1e-10)
+    return solution, rank
+
+
 def fit(structures: Structures) -> ReferenceEnergies:
     """Least-squares E0 from energies per atom; the rank tells how many of the numbers the data determines."""
-    labelled = [s for s in structures if s.energy is not None]
-    labelled = [s for s in labelled if s.weight_of("energy") > 0] or labelled  # what is to be left out is left out
-    if not labelled:
+    if not structures.labels["energy"]:
         raise InputError("E0s cannot be fitted: no structure has an energy. Give them as a table.")
-    numbers = np.unique(np.concatenate([s.numbers for s in structures]))
-    fractions = np.array([[np.count_nonzero(s.numbers == z) / len(s) for z in numbers] for s in labelled])
-    per_atom = np.array([s.energy / len(s) for s in labelled])
-    solution, _, rank, _ = np.linalg.lstsq(fractions, per_atom, rcond=1e-10)
+    numbers = np.array([atomic_numbers[s] for s in structures.species])
+    solution, rank = _least_squares(energies_per_atom(structures, numbers, ROWS))
     result = ReferenceEnergies(dict(zip(_symbols(numbers), solution.tolist(), strict=True)), "fit", int(rank))
     if rank < len(numbers):
         one = "all structures have the same composition, so " if rank == 1 else ""

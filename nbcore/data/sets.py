@@ -1,18 +1,24 @@
 """The three sets of a training: train, valid and test, read as train.toml says."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from nbcore.data.distances import copies, refuse_overlaps
 from nbcore.data.files import expand
 from nbcore.data.labels import Options
+from nbcore.data.open_shards import open_shards
 from nbcore.data.read import read
 from nbcore.data.reading import mixed_kinds
 from nbcore.data.reference_energies import ReferenceEnergies, reference_energies
+from nbcore.data.shard_set import Shards
+from nbcore.data.shards import is_shards
 from nbcore.data.structure import Structures
+from nbcore.data.whole_sets import copies, refuse_overlaps, sample
 from nbcore.errors import InputError
+
+TESTED = 20_000  # structures of a set of shards that errors are taken over; others are read whole
 
 
 @dataclass
@@ -57,26 +63,31 @@ def read_sets(config: object, known: list[str] | None = None) -> Sets:
     sources["replay"] = config.paths(config.fine_tune.replay) if config.fine_tune else []
     _disjoint({role: expand(paths) for role, paths in sources.items()})
     isolated = config.paths(data.isolated_atoms)
-    everything = read(
+    opened = read if config.fine_tune else open_or_read  # fine-tuning joins old data and new, in memory
+    everything = opened(
         sources["train"], isolated_atoms=isolated, config_type_weights=data.config_type_weights, name="train", **keys
     )
     if not len(everything):
         raise InputError(f"{sources['train'][0]}: only isolated atoms in it, nothing to train on.")
     roles = {}
     if isinstance(data.valid, float):
-        train, valid = split(everything, [1 - data.valid, data.valid], config.seed)
-        kept = ", copies together" if len(np.unique(copies(everything))) < len(everything) else ""
+        first = copies(everything)
+        train, valid = _split(everything, [1 - data.valid, data.valid], config.seed, first)
+        kept = ", copies together" if len(np.unique(first)) < len(everything) else ""
         for file in everything.reading.files:
-            counts = [sum(s.file == file.name for s in part) for part in (train, valid)]
+            counts = [_count(part, file.name) for part in (train, valid)]
             roles[file.name] = f"{counts[0]} train + {counts[1]} valid (random, seed {config.seed}{kept})"
     else:
         train = everything
-        valid = read(sources["valid"], require=tuple(keys["outputs"]) or ("energy",), **keys)
+        valid = opened(sources["valid"], require=tuple(keys["outputs"]) or ("energy",), **keys)
         roles |= {f.name: "train" for f in train.reading.files} | {f.name: "valid" for f in valid.reading.files}
     train.name, valid.name = "train", "valid"
     test = {}
     for path in expand(sources["test"]):
-        one = read(path, require=(), **{**keys, "missing": "mask"})
+        one = sample(open_or_read([path], require=(), **{**keys, "missing": "mask"}), TESTED)
+        whole = one.reading.files[0].count
+        if len(one) < whole and is_shards(path):
+            one.reading.remarks.append(f"{path}: tested on {len(one)} of its {whole} structures, evenly spaced.")
         one.name = unique_name(one.name, path, test)
         test[one.name] = one
         roles[path] = "test"
@@ -87,7 +98,8 @@ def read_sets(config: object, known: list[str] | None = None) -> Sets:
         roles |= {f.name: "replay" for f in replay.reading.files}
     _known_elements(train.species, known, [valid, *test.values()])
     _known_elements(None, known, [replay])
-    refuse_overlaps([*train, *valid, *replay])
+    for part in (train, valid, replay):
+        refuse_overlaps(part)
     E0 = None if known else reference_energies(everything, data.E0s)
     return Sets(train, valid, test, E0, replay, roles)
 
@@ -101,6 +113,11 @@ def split(structures: Structures, fractions: float, seed: int = 1) -> list[Struc
 
     >>> train, valid = split(data, [0.9, 0.1], seed=1)
     """
+    return _split(structures, fractions, seed)
+
+
+def _split(structures, fractions, seed, first=None):
+    """`split`, where the copies may be known already."""
     fractions = [float(f) for f in fractions]
     if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
         raise InputError(f"split: expected fractions > 0 that add up to 1, got {fractions} (sum {sum(fractions):g}).")
@@ -111,7 +128,7 @@ def split(structures: Structures, fractions: float, seed: int = 1) -> list[Struc
         counts[counts.index(max(counts))] -= 1
     order = np.random.default_rng(seed).permutation(len(structures))
     cuts = np.cumsum([len(structures) - sum(counts), *counts])[:-1]
-    first = copies(structures)
+    first = copies(structures) if first is None else first
     if len(np.unique(first)) >= len(fractions):
         order, cuts = _together(order, first, cuts)
     return [structures[np.sort(part)] for part in np.split(order, cuts)]
@@ -142,6 +159,19 @@ def unique_name(name: str, path: str, taken) -> str:
     return longer if longer not in taken else f"{longer}_{len(taken)}"
 
 
+def open_or_read(paths: str | Iterable, **keys: object) -> Structures:
+    """Structures in memory, or in shards where all files are sets of shards; keywords as of `read`."""
+    files = expand(paths)
+    if not all(map(is_shards, files)):
+        return read(paths, **keys)
+    return open_shards(files, **keys)
+
+
+def _count(part, name):
+    """How many structures of a file are in a part of what was read."""
+    return part.counts().get(name, 0) if isinstance(part, Shards) else sum(s.file == name for s in part)
+
+
 def _disjoint(sources):
     owner = {}
     for role, files in sources.items():
@@ -156,7 +186,8 @@ def _known_elements(of_train, of_model, others):
     sources = {"train": of_train, "the model": of_model}
     words = " nor in ".join(f"{name} ({' '.join(found)})" for name, found in sources.items() if found)
     for part in others:
-        for s in part:
-            foreign = sorted(set(s.symbols) - {*(of_train or ()), *(of_model or ())})
+        known = {*(of_train or ()), *(of_model or ())}
+        for s in part if set(part.species) - known else []:
+            foreign = sorted(set(s.symbols) - known)
             if foreign:
                 raise InputError(f"{s.where}: {foreign[0]} is in {part.name} but not in {words}.")

@@ -2,6 +2,7 @@
 
 import hashlib
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -12,6 +13,8 @@ from nbcore.data.labels import Options
 from nbcore.data.reading import FileReading, Reading
 from nbcore.data.shards import Blocks, ShardFile
 from nbcore.data.structure import Structure, Structures, _symbols
+
+RECENT = 2048  # structures
 
 
 class Shards(Structures):
@@ -40,6 +43,12 @@ class Shards(Structures):
         self.blocks, self._index = blocks, index
         self.factors, self.without = factors, frozenset(without)
         self._first = blocks.first.tolist()
+        self._recent: dict[int, Structure] = {}  # a batch is looked at more than once
+
+    def weigh(self, factors: dict[str, float]) -> None:
+        """Weights are multiplied by these factors, by config type, from now on."""
+        self.factors = factors
+        self._recent.clear()
 
     @property
     def files(self) -> list[ShardFile]:
@@ -70,11 +79,19 @@ class Shards(Structures):
         return NotImplemented
 
     def _like(self, index):
-        return Shards(self.blocks, self.reading, self.name, index=index, factors=self.factors, without=self.without)
+        part = Shards(self.blocks, self.reading, self.name, index=index, factors=self.factors, without=self.without)
+        part.isolated = self.isolated
+        return part
 
     def _structure(self, k):
-        b = bisect_right(self._first, k) - 1
-        return self.blocks[b].structure(k - self._first[b], self.factors, self.without)
+        found = self._recent.get(k)
+        if found is None:
+            b = bisect_right(self._first, k) - 1
+            found = self.blocks[b].structure(k - self._first[b], self.factors, self.without)
+            if len(self._recent) >= RECENT:
+                self._recent.clear()
+            self._recent[k] = found
+        return found
 
     # ---- all structures at once ----
 
@@ -140,6 +157,14 @@ class Shards(Structures):
         _, first, kinds = np.unique(self.column("kind"), return_index=True, return_inverse=True)
         return kinds, [self[int(k)].numbers for k in first]
 
+    def formulas(self) -> Counter:
+        """How many structures have each formula."""
+        kinds, numbers = self.compositions()
+        found = Counter()
+        for one, count in zip(numbers, np.bincount(kinds).tolist(), strict=True):
+            found[Structure(np.zeros((len(one), 3)), one).formula] += count
+        return found
+
     @property
     def species(self) -> list[str]:
         """Elements that occur, sorted by atomic number."""
@@ -180,18 +205,11 @@ class Shards(Structures):
         first[alike] = alike[distances.copies(list(self[alike]))]
         return first
 
-    def counts(self) -> list[int]:
+    def counts(self) -> dict[str, int]:
         """How many structures of each file are in this set."""
         ends = np.cumsum([0] + [sum(e["n"] for e in f.entries) for f in self.files])
-        return np.diff(np.searchsorted(np.sort(self.places), ends)).tolist()
-
-
-def sample(structures: Structures, most: int) -> Structures:
-    """At most so many of the structures, evenly spaced, in memory; the structures themselves where they are no more."""
-    if len(structures) <= most:
-        return structures
-    chosen = structures[np.unique(np.linspace(0, len(structures) - 1, most).astype(int))]
-    return Structures(list(chosen), structures.isolated, structures.reading, structures.name)
+        counts = np.diff(np.searchsorted(np.sort(self.places), ends)).tolist()
+        return dict(zip([f.path for f in self.files], counts, strict=True))
 
 
 def view(paths: Iterable[str], options: Options) -> Shards:

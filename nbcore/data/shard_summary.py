@@ -1,14 +1,10 @@
 """What a set of shards holds as a whole, gathered while it is written: counts, sizes, labels, distances, forces."""
 
-from collections import Counter
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
 from nbcore.data.blocks import Block
-from nbcore.data.structure import Structure
-
-KINDS = 10_000  # compositions that are counted; of more only that there are more is known
 
 
 @dataclass
@@ -21,7 +17,6 @@ class Summary:
     largest: int = 0
     periodic: int = 0
     species: list[int] = field(default_factory=list)
-    formulas: dict[str, int] = field(default_factory=dict)
     types: dict[str, int] = field(default_factory=dict)
     forces_squared: float = 0.0  # sum over components
     force_components: int = 0
@@ -38,7 +33,6 @@ class Summary:
         self.n, self.n_atoms = self.n + n, self.n_atoms + block.n_atoms
         self.periodic += int(c["pbc"].all(axis=1).sum())
         self.species = sorted({*self.species, *np.unique(c["numbers"]).tolist()})
-        self._formulas(block)
         for kind, count in zip(*np.unique(c["type"], return_counts=True), strict=True):
             name = block.types[kind]
             self.types[name] = self.types.get(name, 0) + int(count)
@@ -53,16 +47,6 @@ class Summary:
             for pair, d in one.items():
                 if pair not in self.shortest or d < self.shortest[pair][0]:
                     self.shortest[pair] = (float(d), block.where(k))
-
-    def _formulas(self, block):
-        kinds, first, counts = np.unique(block.columns["kind"], return_index=True, return_counts=True)
-        found = Counter(self.formulas)
-        for k, count in zip(first[: KINDS + 1], counts, strict=False):
-            numbers = block.columns["numbers"][block.first[k] : block.first[k + 1]]
-            formula = Structure(np.zeros((len(numbers), 3)), numbers.astype(int)).formula
-            if formula in found or len(found) <= KINDS:
-                found[formula] += int(count)
-        self.formulas = dict(found)
 
     def as_dict(self) -> dict:
         """What JSON can hold."""

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nbcore.data import whole_sets
+from nbcore.data.atoms import as_structures
 from nbcore.data.structure import counted
 from nbcore.errors import InputError
 from nbcore.species import symbols
@@ -17,6 +19,7 @@ from nbcore.train.training_set import TrainingSet
 if TYPE_CHECKING:
     from nbcore.potential import Potential
 
+LOOKED_AT = 10_000  # structures of a larger set, evenly spaced
 SAMPLE, MEASURED = 64, 16  # structures that readouts are fitted to, and that states are measured in, about
 ROUNDING = 1e-8  # below this part of what it stands beside, a size is what symmetry left over
 
@@ -35,7 +38,7 @@ def calibrate(potential: "Potential", structures: Iterable) -> None:
     of covariant outputs, part by part. Structures and labels of weight zero do not count; InputError where no other is
     left.
     """
-    structures = counted(structures)
+    structures = counted(whole_sets.sample(as_structures(structures), LOOKED_AT))
     if not structures:
         raise InputError("every structure has the weight 0: there is nothing to learn from")
     potential.scale = _energy_scale(potential, structures) if potential.has_energy else 1.0

@@ -1,8 +1,15 @@
 """The end of a training: errors on all sets, remarks, plots, report, the finished model, what to do next."""
 
+import numpy as np
+
+from nbcore.data.shard_set import Shards
+from nbcore.data.whole_sets import evenly, sample
 from nbcore.results import Prediction, compare, report, tables
 from nbcore.train.display import duration, hanging
+from nbcore.train.trainer import PORTION
 from nbcore.train.training_set import TrainingSet
+
+EVALUATED = 10_000  # structures of a set of shards, over which errors are taken in the end
 
 
 def finish(trainer, data, job, display, run, reason, elapsed) -> dict:
@@ -11,7 +18,7 @@ def finish(trainer, data, job, display, run, reason, elapsed) -> dict:
     With a RunFolder the model file gets its final header, and plots and report are made.
     """
     potential = trainer.potential
-    structures = own_sets(data) | data.tests
+    structures = own_sets(data) | {name: sample_of(part) for name, part in data.tests.items()}
     predictions = {name: predict(*place, job) for name, place in places(trainer, data).items()}
     predictions |= {name: predict(TrainingSet(potential, s), slice(None), job) for name, s in data.tests.items()}
     distances = data.shortest_distances or None
@@ -24,6 +31,7 @@ def finish(trainer, data, job, display, run, reason, elapsed) -> dict:
     tests = [errors[name] for name in data.tests if not errors["train"].offset]
     remarks = [*tables.remarks(tests), *filter(None, [_overfitting(errors)])]
     remarks += data.tuned.remarks(errors) if data.tuned else []
+    remarks += _of_shards(trainer, structures, elapsed)
     for remark in remarks:
         display.remark(remark)
     if run is None:
@@ -53,7 +61,12 @@ def finish(trainer, data, job, display, run, reason, elapsed) -> dict:
 def own_sets(data) -> dict:
     """{"train", "valid", "replay"}: the structures of each set that there is; replay: old ones of a fine-tuning."""
     sets = {"train": data.train, "valid": data.valid} | ({"replay": data.tuned.replay.judged} if data.old else {})
-    return {name: structures for name, structures in sets.items() if len(structures)}
+    return {name: sample_of(structures) for name, structures in sets.items() if len(structures)}
+
+
+def sample_of(structures):
+    """The structures that errors are taken over: all that are in memory, evenly spaced ones of shards."""
+    return sample(structures, EVALUATED) if isinstance(structures, Shards) else structures
 
 
 def places(trainer, data) -> dict:
@@ -77,10 +90,31 @@ def compared(trainer, data, job, names) -> dict:
 
 
 def predict(training_set, part, job):
-    """Predictions of a part of a TrainingSet, a slice of it, one Prediction per structure."""
-    result = training_set.predict(range(len(training_set))[part], threads=job.threads)
-    parts = zip(result.energies, result.forces, result.stress, result.outputs, strict=True)
-    return [Prediction(*p) for p in parts]
+    """One Prediction per structure of a part of a TrainingSet, a slice of it; of a sample where it is one of shards."""
+    chosen, portion = np.arange(len(training_set))[part], len(training_set)
+    if isinstance(training_set.structures, Shards):
+        chosen, portion = chosen[evenly(len(chosen), EVALUATED)], PORTION
+    found = []
+    for first in range(0, len(chosen), max(1, portion)):
+        result = training_set.predict(chosen[first : first + portion], threads=job.threads)
+        parts = zip(result.energies, result.forces, result.stress, result.outputs, strict=True)
+        found += [Prediction(*p) for p in parts]
+    return found
+
+
+def _of_shards(trainer, structures, elapsed):
+    """What is different with sets in shards: over how many structures errors were taken, what reading has cost."""
+    remarks, seconds = [], 0.0
+    for name, training_set in (("train", trainer.train_set), ("valid", trainer.valid_set)):
+        if training_set is None or not isinstance(training_set.structures, Shards):
+            continue
+        seconds += training_set.input_seconds
+        n, whole = len(structures[name]), len(training_set.structures)
+        if n < whole:
+            remarks.append(f"Errors of {name} are those of {n} of its {whole} structures, evenly spaced.")
+    if seconds and elapsed:
+        remarks.append(f"Reading shards and making their graphs took {100 * seconds / elapsed:.1f} % of the time.")
+    return remarks
 
 
 def _outputs_overfitting(errors):

@@ -16,7 +16,8 @@ import numpy as np
 from nbcore import build_info
 from nbcore.data import Structures, as_structures, reference_energies, shortest_distances
 from nbcore.data import split as cut
-from nbcore.data.distances import refuse_overlaps
+from nbcore.data.shard_set import Shards
+from nbcore.data.whole_sets import refuse_overlaps
 from nbcore.errors import InputError
 from nbcore.identity import digest
 from nbcore.results import report
@@ -121,7 +122,8 @@ def fit(
     train, valid = split(structures, valid, settings.seed)
     for part in (train, valid):
         check_labels(part, potential.outputs)  # before E0s are fitted to them
-    refuse_overlaps([*train, *valid])
+    for part in (train, valid):
+        refuse_overlaps(part)
     name = Path(folder).resolve().name if folder else "potential"
     data = Data(
         train,
@@ -176,6 +178,9 @@ def split(structures, valid, seed):
 def fingerprint(structures, E0s) -> str:
     """A digest of everything in the structures, and of the E0s, that a training sees."""
     digest = hashlib.sha256(repr(sorted(E0s.items())).encode())
+    if isinstance(structures, Shards):
+        digest.update(structures.identity.encode())
+        return digest.hexdigest()
     for s in structures:
         for part in (s.numbers, s.positions, s.cell, s.pbc, s.energy, s.forces, s.stress, s.weight):
             content = b"none" if part is None else np.ascontiguousarray(part, dtype=float).tobytes()
@@ -215,6 +220,8 @@ def prepare(potential, data, settings, job) -> Trainer:
     if data.tuned:
         more["frozen"] = data.tuned.frozen
     if data.old:
+        if any(isinstance(part, Shards) for part in (train, valid)):
+            raise InputError("fine-tuning with replay joins old data and new in memory: nbcore.data.read reads shards")
         train, valid = train + data.old["train"], valid + data.old["valid"]
         more["replay"] = len(data.old["train"]), data.tuned.replay.per_epoch, len(data.old["valid"])
     valid_set = TrainingSet(potential, valid) if len(valid) else None
@@ -288,7 +295,7 @@ def carry_out(potential, data, settings, job, display, run=None, config=None):
                 name: output.unit if output.per_atom else f"{output.unit}/atom" if output.unit else "per atom"
                 for name, output in potential.outputs.items()
             }
-            display.epochs_begin(any(s.stress is not None for s in data.train), units, potential.has_energy)
+            display.epochs_begin(bool(data.train.labels["stress"]), units, potential.has_energy)
         reason, elapsed = loop(trainer, display, run, identities, elapsed, job.max_seconds, job.checkpoint_seconds)
     finally:
         trainer.parameters[:] = trainer.best

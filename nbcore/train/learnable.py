@@ -5,14 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
-from nbcore.data.structure import counted, one_per_atom
+from nbcore.data.shard_set import Shards
+from nbcore.data.structure import one_per_atom
+from nbcore.data.whole_sets import counting
 from nbcore.errors import Error, InputError
 from nbcore.train.loss import TERMS
 
 
 def check_labels(structures, outputs) -> None:
     """InputError, naming the structure, for a label that is not finite or has another shape than the atoms say."""
-    for k, s in enumerate(structures):
+    for k, s in enumerate([] if isinstance(structures, Shards) else structures):  # shards were checked when written
         where, n = (s.where if s.file else f"structure {k}"), len(s.numbers)
         labels = {"energy": (s.energy, ()), "forces": (s.forces, (n, 3)), "stress": (s.stress, (3, 3))}
         labels |= {name: (tensor, None) for name, tensor in s.outputs.items() if name in outputs}
@@ -41,7 +43,7 @@ def check_loss(potential, train, valid, settings) -> None:
     for structures, name in ((train, "training"), (valid, "validation")):
         if not len(structures):
             continue
-        if all(s.weight == 0 for s in structures):
+        if not _weigh(structures):
             raise InputError(f"every structure of the {name} data has the weight 0: there is nothing to learn from")
         labelled = _labelled(potential, structures)
         if not labelled:
@@ -68,14 +70,16 @@ def _key(label, table, potential):
 
 def _labelled(potential, structures):
     """What the potential learns and some structure that counts has: energy, forces, stress, outputs."""
-    counts = counted(structures)
-    kinds = {}
-    if potential.has_energy:
-        for term, label in TERMS.items():
-            having = [s for s in counts if getattr(s, label) is not None]
-            kinds[term] = any(label != "stress" or np.all(s.pbc) for s in having)
-    kinds |= {name: any(name in s.outputs for s in counts) for name in potential.outputs}
-    return [kind for kind, there in kinds.items() if there]
+    kinds = {**(TERMS if potential.has_energy else {}), **{name: name for name in potential.outputs}}
+    there = counting(structures, dict.fromkeys(kinds.values()))
+    return [kind for kind, label in kinds.items() if label in there]
+
+
+def _weigh(structures):
+    """True if some structure has a weight."""
+    if isinstance(structures, Shards):
+        return bool(np.any(structures.weight_of() > 0))
+    return any(s.weight != 0 for s in structures)
 
 
 def lonely_atoms(potential, train_set) -> list[str]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nbcore.data.whole_sets import sizes
 from nbcore.train.display import about
 
 
@@ -26,7 +27,7 @@ def measure(trainer) -> Cost:
     step = _seconds(lambda: trainer.train_set.loss_and_gradient(batch, trainer.loss, trainer.threads))
     evaluation = _seconds(lambda: trainer.train_set.predict(batch, threads=trainer.threads))
     per_atom = evaluation / sum(len(structures[i].numbers) for i in batch)
-    n_atoms = sum(len(s.numbers) for s in trainer.valid_set.structures) if trainer.valid_set else 0
+    n_atoms = int(sizes(trainer.valid_set.structures).sum()) if trainer.valid_set else 0
     unit = 1 if sys.platform == "darwin" else 1024
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     return Cost(trainer.steps_per_epoch * step + n_atoms * per_atom, per_atom, memory)

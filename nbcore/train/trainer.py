@@ -10,11 +10,15 @@ import os
 
 import numpy as np
 
+from nbcore.data.whole_sets import sizes
 from nbcore.errors import InputError, NumericsError
 from nbcore.train.measures import Sums
 from nbcore.train.norms import Norms
 from nbcore.train.optimizers import optimizer_for
+from nbcore.train.order import shuffled
 from nbcore.train.schedule import make_schedule
+
+PORTION = 1000  # structures that are validated at a time
 
 
 class Trainer:
@@ -47,6 +51,7 @@ class Trainer:
         self.n_train = self.n_new + replay[1]  # in an epoch
         self.steps_per_epoch = math.ceil(self.n_train / settings.batch_size)
         self.random = np.random.Generator(np.random.PCG64([settings.seed, 1]))  # by name: a default may change
+        self._sizes = sizes(train_set.structures)
         self.order, self.position, self.sums = self._draw(), 0, self._sums()
         self.epoch, self.steps = 0, 0  # finished ones
         self.optimizer = optimizer_for(settings, self.potential, threads)
@@ -115,7 +120,7 @@ class Trainer:
         """The structures of an epoch, shuffled: all new ones, and as many of the old as it takes."""
         n_old, k, _ = self.replay
         if not n_old:
-            return self.random.permutation(self.n_train)
+            return shuffled(self.random, self._sizes)
         old = self.n_new + self.random.choice(n_old, k, replace=False)
         return self.random.permutation(np.concatenate([np.arange(self.n_new), old]))
 
@@ -183,8 +188,11 @@ class Trainer:
         if self.valid_set is not None:
             with self.using(self.average):
                 structures = self.valid_set.structures
-                result = self.valid_set.predict(None, self.threads, self.loss_of_valid)
-                sums.add(structures, result, np.arange(len(structures)) < len(structures) - self.n_old_valid)
+                counts = len(structures) - self.n_old_valid
+                for first in range(0, len(structures), PORTION):
+                    part = np.arange(first, min(first + PORTION, len(structures)))
+                    result = self.valid_set.predict(part, self.threads, self.loss_of_valid)
+                    sums.add([structures[i] for i in part], result, part < counts)
         return sums.means()
 
     def _sums(self, values=None):

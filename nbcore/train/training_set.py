@@ -1,6 +1,8 @@
 """Structures with labels, ready for training: neighbour lists made once, loss and exact gradient in C++."""
 
 import operator
+import threading
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,13 +13,18 @@ from nbcore import _core
 from nbcore._threads import threads as number_of_threads
 from nbcore.cell import volume
 from nbcore.data.atoms import as_structures
+from nbcore.data.shard_set import Shards
+from nbcore.data.whole_sets import sample
 from nbcore.errors import Error, InputError, NumericsError
-from nbcore.leaves import leaves_of
+from nbcore.leaves import leaf_types, leaves_of
 from nbcore.scheme import core_scheme
 from nbcore.train.loss import TERMS, Loss
 
 if TYPE_CHECKING:
     from nbcore.potential import Potential
+
+
+NO_CELL = np.zeros((3, 3))
 
 
 class BatchResult(NamedTuple):
@@ -39,7 +46,8 @@ class TrainingSet:
     potential: nbcore.Potential; its parameters may change between calls, its E0s, cutoff and elements may not.
     structures: sequence of nbcore structures, as `nbcore.train.read` gives them, or of ase.Atoms. block: atoms of a
     block at most, the unit of work of a thread; by default half a structure, 32 at most. Another value gives the same
-    to rounding.
+    to rounding. Of Shards (`nbcore.data.open_shards`) nothing is kept: graphs are made for each batch and dropped, with
+    the bits of a set in memory; `input_seconds` is what this has taken so far.
 
     Raises SpeciesError (an element the potential lacks), NumericsError (atoms on top of each other), InputError;
     they name the structure.
@@ -47,29 +55,88 @@ class TrainingSet:
 
     def __init__(self, potential: "Potential", structures: Iterable, block: int | None = None):
         self.potential = potential
-        structures = as_structures(structures, apart=False, missing="mask")
-        self.structures = structures
-        self._cells = [np.zeros((3, 3)) if s.cell is None else np.asarray(s.cell, dtype=float) for s in structures]
-        self._volumes = [volume(cell) for cell in self._cells]
-        with_volume = zip(structures, self._cells, self._volumes, strict=True)
-        items = [_named(k, s, _item, potential, s, cell, v) for k, (s, cell, v) in enumerate(with_volume)]
+        self.structures = as_structures(structures, apart=False, missing="mask")
+        self._streamed = isinstance(self.structures, Shards)
+        self._lock = threading.Lock()
+        self.input_seconds = 0.0
         if block is not None and block < 1:
             raise InputError(f"block must be at least 1, got {block!r}")
         block = min(block or 0, 2**31 - 1)
+        # what does not change while parameters do, and would be asked for each structure
+        self._leaves, self._parts, self._outputs = bool(leaf_types(potential)), potential.has_parts, potential.outputs
         try:
-            self._core = _core.TrainingSet(potential._core, items, block)
+            self._core = _core.TrainingSet(
+                potential._core, [] if self._streamed else self._items(self.structures), block
+            )
         except Error:
-            for k, (s, item) in enumerate(zip(structures, items, strict=True)):
-                _named(k, s, _core.TrainingSet, potential._core, [item], block)
+            for k, s in enumerate(self.structures):
+                self._named(k, s, lambda s: _core.TrainingSet(potential._core, [self._item(s)], block))
             raise
 
     def __len__(self) -> int:
-        return len(self._cells)
+        return len(self.structures)
 
     @property
     def average_neighbours(self) -> float:
-        """Mean number of neighbours of an atom within the cutoff."""
+        """Mean number of neighbours of an atom within the cutoff; of shards over a sample."""
+        if self._streamed:
+            return TrainingSet(self.potential, sample(self.structures, 200)).average_neighbours
         return self._core.average_neighbours()
+
+    def _items(self, structures):
+        return [self._named(k, s, self._item) for k, s in enumerate(structures)]
+
+    def _item(self, s):
+        """What the core is told of a structure."""
+        cell = NO_CELL if s.cell is None else np.asarray(s.cell, dtype=float)
+        return {
+            "positions": s.positions,
+            "numbers": np.asarray(s.numbers).tolist(),
+            "cell": cell,
+            "pbc": np.asarray(s.pbc, dtype=bool).tolist(),
+            "energy": s.energy,
+            "forces": s.forces,
+            "stress": s.stress if s.stress is not None and volume(cell) else None,
+            "weights": [s.weight_of(label) for label in TERMS.values()],
+            "output_weights": [s.weight_of(name) for name in self._outputs],
+            "scheme": core_scheme(self.potential, s) if self._parts else None,
+            "leaves": leaves_of(self.potential, getattr(s, "leaves", {}), len(s.numbers)) if self._leaves else {},
+            "outputs": [
+                None if (tensor := s.outputs.get(name)) is None else output.spherical(tensor).ravel()
+                for name, output in self._outputs.items()
+            ],
+        }
+
+    def _named(self, k, structure, make):
+        """make(structure), with the structure's name before the message of an error."""
+        try:
+            return make(structure)
+        except Error as e:
+            where = structure.where if structure.file else f"structure {k}"
+            raise type(e)(f"{where}: {e}") from None
+
+    def _hold(self, batch, structures):
+        """Graphs of the structures of a batch in the place of those before."""
+        start = time.perf_counter()
+        items = self._items(structures)
+        try:
+            self._core.hold(items)
+        except Error:
+            for k, s, item in zip(batch, structures, items, strict=True):
+                self._named(k, s, lambda _, item=item: self._core.hold([item]))
+            raise
+        self.input_seconds += time.perf_counter() - start
+
+    def _run(self, batch, *arguments):
+        """(structures of a batch, what the core says of them)."""
+        if not self._streamed:
+            return [self.structures[k] for k in batch], self._core.evaluate(batch, *arguments)
+        with self._lock:  # the core holds one batch at a time
+            start = time.perf_counter()
+            structures = [self.structures[k] for k in batch]
+            self.input_seconds += time.perf_counter() - start
+            self._hold(batch, structures)
+            return structures, self._core.evaluate(list(range(len(batch))), *arguments)
 
     def _evaluate(self, indices, loss, threads, gradient):
         batch = list(range(len(self))) if indices is None else [operator.index(k) for k in indices]
@@ -78,17 +145,17 @@ class TrainingSet:
         terms = [loss.of_term(name) for name in TERMS]
         output_terms = [(loss.of_term(name), spreads.get(name, 1.0)) for name in self.potential.outputs]
         elements = [loss.element_weights.get(symbol, 1.0) for symbol in self.potential.species]
-        value, energies, forces, virials, losses, components = self._core.evaluate(
+        structures, (value, energies, forces, virials, losses, components) = self._run(
             batch, terms, output_terms, elements, number_of_threads(threads), gradient
         )
-        outputs = [
-            self.potential.cartesian(y, len(self.structures[k].numbers)) for k, y in zip(batch, components, strict=True)
-        ]
-        stress = [-w / v if (v := self._volumes[k]) else None for k, w in zip(batch, virials, strict=True)]
-        bad = [self.structures[k] for k, x, e in zip(batch, losses, energies, strict=True) if not np.isfinite(x + e)]
+        outputs = [self.potential.cartesian(y, len(s.numbers)) for s, y in zip(structures, components, strict=True)]
+        volumes = [0.0 if s.cell is None else volume(s.cell) for s in structures]
+        stress = [-w / v if v else None for v, w in zip(volumes, virials, strict=True)]
+        bad = [s for s, x, e in zip(structures, losses, energies, strict=True) if not np.isfinite(x + e)]
         if bad or (gradient is not None and not np.all(np.isfinite(gradient))):
-            bad = bad or [self.structures[k] for k in batch]
-            names = ", ".join(f"{getattr(s, 'file', '')} frame {getattr(s, 'frame', '?')}" for s in bad[:3])
+            names = ", ".join(
+                f"{getattr(s, 'file', '')} frame {getattr(s, 'frame', '?')}" for s in (bad or structures)[:3]
+            )
             raise NumericsError(f"the loss is not finite ({names})")
         if not self.potential.has_energy:
             energies, forces, stress, virials = ([None] * len(batch) for _ in range(4))
@@ -109,33 +176,3 @@ class TrainingSet:
     ) -> BatchResult:
         """Energies, forces, stresses (and the loss, no gradient) of the structures `indices`, all by default."""
         return self._evaluate(indices, loss or Loss(), threads, None)
-
-
-def _item(potential, s, cell, v):
-    """What the core is told of a structure."""
-    return {
-        "positions": s.positions,
-        "numbers": [int(z) for z in s.numbers],
-        "cell": cell,
-        "pbc": [bool(b) for b in s.pbc],
-        "energy": s.energy,
-        "forces": s.forces,
-        "stress": s.stress if v else None,
-        "weights": [s.weight_of(label) for label in TERMS.values()],
-        "output_weights": [s.weight_of(name) for name in potential.outputs],
-        "scheme": core_scheme(potential, s),
-        "leaves": leaves_of(potential, getattr(s, "leaves", {}), len(s.numbers)),
-        "outputs": [
-            None if (tensor := s.outputs.get(name)) is None else output.spherical(tensor).ravel()
-            for name, output in potential.outputs.items()
-        ],
-    }
-
-
-def _named(k, structure, make, *args):
-    """make(*args), with the structure's name before the message of an error."""
-    try:
-        return make(*args)
-    except Error as e:
-        where = structure.where if structure.file else f"structure {k}"
-        raise type(e)(f"{where}: {e}") from None

@@ -44,6 +44,19 @@ Labels labels_from(const py::dict& d, std::size_t n, const Structure& s) {
   return labels;
 }
 
+std::pair<std::vector<Structure>, std::vector<Labels>> contents_of(const std::vector<py::dict>& items) {
+  std::vector<Structure> structures;
+  std::vector<Labels> labels;
+  for (const py::dict& d : items) {
+    structures.push_back(structure_from(d["positions"].cast<Doubles>(), d["numbers"].cast<std::vector<int>>(),
+                                        d["cell"].cast<Doubles>(), d["pbc"].cast<std::array<bool, 3>>()));
+    structures.back().leaves = leaves_from(d["leaves"].cast<py::dict>());
+    if (!d["scheme"].is_none()) structures.back().scheme = d["scheme"].cast<std::shared_ptr<CompositionScheme>>();
+    labels.push_back(labels_from(d, structures.back().numbers.size(), structures.back()));
+  }
+  return {std::move(structures), std::move(labels)};
+}
+
 }  // namespace
 
 void bind_training(py::module_& m) {
@@ -59,18 +72,16 @@ void bind_training(py::module_& m) {
   });
   py::class_<TrainingSet>(m, "TrainingSet")
       .def(py::init([](std::shared_ptr<Potential> potential, const std::vector<py::dict>& items, int block) {
-        std::vector<Structure> structures;
-        std::vector<Labels> labels;
-        for (const py::dict& d : items) {
-          structures.push_back(structure_from(d["positions"].cast<Doubles>(), d["numbers"].cast<std::vector<int>>(),
-                                              d["cell"].cast<Doubles>(), d["pbc"].cast<std::array<bool, 3>>()));
-          structures.back().leaves = leaves_from(d["leaves"].cast<py::dict>());
-          if (!d["scheme"].is_none()) structures.back().scheme = d["scheme"].cast<std::shared_ptr<CompositionScheme>>();
-          labels.push_back(labels_from(d, structures.back().numbers.size(), structures.back()));
-        }
+        auto [structures, labels] = contents_of(items);
         const Released nogil;
-        return std::make_unique<TrainingSet>(potential, structures, std::move(labels), block);
+        return std::make_unique<TrainingSet>(potential, std::move(structures), std::move(labels), block);
       }))
+      .def("hold",
+           [](TrainingSet& self, const std::vector<py::dict>& items) {
+             auto [structures, labels] = contents_of(items);
+             const Released nogil;
+             self.hold(std::move(structures), std::move(labels));
+           })
       .def("__len__", &TrainingSet::size)
       .def("average_neighbours", &TrainingSet::average_neighbours)
       .def("slot_rms",

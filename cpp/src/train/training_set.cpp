@@ -11,21 +11,26 @@
 
 namespace nbcore {
 
-TrainingSet::TrainingSet(std::shared_ptr<Potential> potential, const std::vector<Structure>& structures,
+TrainingSet::TrainingSet(std::shared_ptr<Potential> potential, std::vector<Structure> structures,
                          std::vector<Labels> labels, int max_block)
-    : potential_(std::move(potential)), labels_(std::move(labels)) {
-  if (structures.size() != labels_.size()) throw InputError("training set: one set of labels per structure is needed");
+    : potential_(std::move(potential)), max_block_(max_block) {
+  hold(std::move(structures), std::move(labels));
+}
+
+void TrainingSet::hold(std::vector<Structure> structures, std::vector<Labels> labels) {
+  if (structures.size() != labels.size()) throw InputError("training set: one set of labels per structure is needed");
+  std::vector<Graph> graphs;
+  std::vector<std::vector<int>> all_species;
   for (std::size_t k = 0; k < structures.size(); ++k) {
     check_interrupt();
     const Structure& s = structures[k];
     const std::vector<int> species = potential_->species_of(s.numbers);
-    labels_[k].outputs.resize(potential_->network().outputs().size());
-    labels_[k].weights.resize(loss_terms().size(), 1.0);
-    labels_[k].output_weights.resize(labels_[k].outputs.size(), 1.0);
-    structures_.push_back(s), species_.push_back(species);
-    for (std::size_t o = 0; o < labels_[k].outputs.size(); ++o) {
+    labels[k].outputs.resize(potential_->network().outputs().size());
+    labels[k].weights.resize(loss_terms().size(), 1.0);
+    labels[k].output_weights.resize(labels[k].outputs.size(), 1.0);
+    for (std::size_t o = 0; o < labels[k].outputs.size(); ++o) {
       const Network::Output& output = potential_->network().outputs()[o];
-      const std::size_t came = labels_[k].outputs[o].size(),
+      const std::size_t came = labels[k].outputs[o].size(),
                         expected = output.components * (output.per_atom ? species.size() : 1);
       if (came != 0 && came != expected)
         throw InputError(message("training set: structure ", k, ", ", output.name, ": expected ", expected,
@@ -35,16 +40,19 @@ TrainingSet::TrainingSet(std::shared_ptr<Potential> potential, const std::vector
                                  " has periods, and charges times positions depend on the ",
                                  "images of atoms that are chosen: ", output.name, " cannot be learned from it"));
     }
-    if (!labels_[k].forces.empty() && labels_[k].forces.size() != s.positions.size())
+    if (!labels[k].forces.empty() && labels[k].forces.size() != s.positions.size())
       throw InputError(message("training set: structure ", k, " has ", s.positions.size(), " atoms and ",
-                               labels_[k].forces.size(), " forces"));
-    if (labels_[k].stress && !(labels_[k].volume > 0))
+                               labels[k].forces.size(), " forces"));
+    if (labels[k].stress && !(labels[k].volume > 0))
       throw InputError(message("training set: structure ", k, " has a stress but no volume"));
     // two blocks at least: that a batch of a few molecules is work for a few threads
     const int n = int(s.positions.size()), size = n < 12 ? n : std::min(32, (n + 1) / 2);
-    graphs_.push_back(
-        build_graph(s, species, potential_->network(), potential_->r_min(), max_block > 0 ? max_block : size));
+    graphs.push_back(
+        build_graph(s, species, potential_->network(), potential_->r_min(), max_block_ > 0 ? max_block_ : size));
+    all_species.push_back(species);
   }
+  structures_ = std::move(structures), labels_ = std::move(labels);
+  species_ = std::move(all_species), graphs_ = std::move(graphs);
 }
 
 double TrainingSet::average_neighbours() const {
@@ -251,7 +259,10 @@ TrainingSet::BatchResult TrainingSet::evaluate(std::span<const std::int64_t> bat
   for (std::int64_t k : batch)
     if (k < 0 || k >= std::int64_t(graphs_.size()))
       throw InputError(message("training set: no structure ", k, " among ", graphs_.size()));
-  if (n == 0) return out;
+  if (n == 0) {
+    if (gradient) std::fill(gradient, gradient + potential_->network().n_parameters(), 0.0);
+    return out;
+  }
   const auto scales = potential_->scales();
   if (!loss.elements.empty() && loss.elements.size() != scales->E0s.size())
     throw InputError("the loss wants one factor for each element of the potential");

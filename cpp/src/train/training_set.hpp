@@ -17,8 +17,11 @@ namespace nbcore {
 class TrainingSet {
  public:
   /// max_block: parents of a block; 0: half a structure, 32 at most
-  TrainingSet(std::shared_ptr<Potential> potential, const std::vector<Structure>& structures,
-              std::vector<Labels> labels, int max_block = 0);
+  TrainingSet(std::shared_ptr<Potential> potential, std::vector<Structure> structures, std::vector<Labels> labels,
+              int max_block = 0);
+  /// Other structures in the place of those before, which stand after an error; what evaluations keep is kept. Not
+  /// while another thread evaluates.
+  void hold(std::vector<Structure> structures, std::vector<Labels> labels);
 
   struct BatchResult {
     double loss = 0;
@@ -48,6 +51,7 @@ class TrainingSet {
   std::vector<int> structures_to_buffers(std::span<const std::int64_t> batch, int buffers) const;
 
   std::shared_ptr<Potential> potential_;
+  int max_block_;
   std::vector<Graph> graphs_;
   std::vector<Labels> labels_;
   std::vector<Structure> structures_;
