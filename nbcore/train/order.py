@@ -14,8 +14,8 @@ WINDOW_BLOCKS = 32
 def shuffled(random: np.random.Generator, atoms: np.ndarray) -> np.ndarray:
     """Indices 0 .. n-1 in a new order; atoms (n,): how many each structure has.
 
-    >>> shuffled(np.random.Generator(np.random.PCG64(1)), np.array([3, 3, 3])).tolist()
-    [2, 0, 1]
+    >>> shuffled(np.random.Generator(np.random.PCG64(2)), np.array([3, 3, 3, 3])).tolist()
+    [3, 2, 0, 1]
     """
     n, total = len(atoms), int(np.sum(atoms))
     if total <= BLOCK_ATOMS * WINDOW_BLOCKS:

@@ -125,3 +125,10 @@ def test_bits(tmp_path):
     first = next(iter(said["digests"]))
     record.write_text(json.dumps(said | {"digests": said["digests"] | {first: "another"}}))
     assert "1 with other bits" in benchmark("bits", "--check", record, codes=(1,))
+
+
+def test_shards():
+    """A run is killed and taken up again: its bits are part of it."""
+    options = ["--structures", 1500, "--channels", 4, "--levels", 1, "--minutes", 1e-3]
+    out = benchmark("shards", "--kill", *options, codes=(0, 1))
+    assert "largest resident memory" in out and "killed and taken up again: the same bits" in out
