@@ -98,7 +98,10 @@ class Loss:
     def weights(self, potential: "Potential") -> dict[str, float]:
         """{"energy": 1.0, "forces": 100.0, ...}: the weight of everything that a potential can be asked for."""
         names = [*(TERMS if potential.has_energy else ()), *potential.outputs]
-        return {name: self.of_term(name)[0] for name in names}
+        weights = {name: self.of_term(name)[0] for name in names}
+        if "forces" in weights and all(self.element_weights.get(symbol, 1.0) == 0 for symbol in potential.species):
+            weights["forces"] = 0.0
+        return weights
 
     def check_names(self, potential: "Potential") -> None:
         """InputError for a table by term, output or element that names one which the potential has not."""

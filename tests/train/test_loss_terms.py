@@ -158,6 +158,15 @@ def test_names_that_are_none_are_refused_before_a_training(loss, message):
         train.loss_and_gradient(potential, data, loss)
 
 
+def test_a_loss_that_only_weights_of_elements_make_zero_is_refused():
+    loss = Loss(energy_weight=0, stress_weight=0, element_weights={"H": 0.0, "C": 0.0, "O": 0.0})
+    settings = train.Settings(loss=loss, stage_two=train.StageTwo(start=1.0))
+    with pytest.raises(InputError, match=r"forces \(weight 0\).*the loss is zero whatever the network says"):
+        check_loss(network("nbody"), structures(), [], settings)
+    some = dataclasses.replace(settings, loss=dataclasses.replace(loss, element_weights={"H": 0.0}))
+    check_loss(network("nbody"), structures(), [], some)
+
+
 def test_a_loss_that_only_weights_of_labels_make_zero_is_refused():
     data = [dataclasses.replace(s, label_weights={"energy": 0.0, "forces": 0.0, "stress": 0.0}) for s in structures()]
     with pytest.raises(InputError, match="no structure of the training data has what this network learns"):

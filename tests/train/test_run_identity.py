@@ -38,10 +38,18 @@ def test_a_run_goes_on_with_the_same_potential(tmp_path):
     assert len(again.history) == 5
 
 
+def weighted(structures):
+    """The same, with other weights of one label."""
+    for s in structures:
+        s.label_weights = {"energy": 0.5}
+    return structures
+
+
 CHANGES = {
     "other parameters|the network has changed": lambda: dict(potential=nbody(**PROGRAM, seed=4)),
     "the network": lambda: dict(potential=nbody(**{**PROGRAM, "channels": 3}, seed=3)),
     "train has changed": lambda: dict(structures=data(shift=1e-9)),
+    "train has changed|valid has changed": lambda: dict(structures=weighted(data())),
     "E0s": lambda: dict(potential=nbody(**{**PROGRAM, "E0s": {"H": -13.1}}, seed=3)),
     "batch_size": lambda: dict(batch_size=3),
     "lr": lambda: dict(lr=1e-3),
