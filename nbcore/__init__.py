@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from nbcore import _extras, errors, gates, presets, so3
 from nbcore._core import build_info as _build_info
 from nbcore._threads import threads
+from nbcore.committee import Committee, load
 from nbcore.errors import CheckpointError, Error, InputError, ModelFileError, NumericsError, SpeciesError
 from nbcore.potential import Potential, Result
 from nbcore.scheme import CompositionScheme
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "CheckpointError", "CompositionScheme", "Error", "InputError", "ModelFileError", "NumericsError", "Potential",
-    "Result", "SpeciesError", "__version__", "build_info", "errors", "gates", "presets", "so3", "threads",
+    "CheckpointError", "Committee", "CompositionScheme", "Error", "InputError", "ModelFileError", "NumericsError",
+    "Potential", "Result", "SpeciesError", "__version__", "build_info", "errors", "gates", "load", "presets", "so3",
+    "threads",
 ]  # fmt: skip
 
 #: Modules that are loaded when they are first used, since they take longer to load than all others together or are

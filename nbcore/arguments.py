@@ -1,7 +1,7 @@
 """Arguments of public functions: structures and bounds, converted or refused by name."""
 
 from collections.abc import Mapping
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -75,3 +75,16 @@ def numbers_of(name, array) -> np.ndarray:
     if array.dtype.kind not in "fiu" and array.size:
         raise TypeError(f"{name} must be numbers, got {array.dtype}")
     return np.ascontiguousarray(array, dtype=float)
+
+
+def gain_place(potential, gate: str, part: int) -> tuple[int, int]:
+    """(number of the gate, part) for a gain; InputError for a gate that does not exist, a part that it has not."""
+    names = [g["name"] for g in potential.description["program"]["gates"]]
+    if gate not in names:
+        raise InputError(f"no gate {gate!r} in the program; there are {', '.join(names)}")
+    if isinstance(part, bool) or not isinstance(part, Integral):
+        raise InputError(f"part must be a whole number, got {part!r}")
+    n_parts = len(potential._core.slots()[names.index(gate)][2])
+    if not 0 <= part < n_parts:
+        raise InputError(f"part must be from 0 to {n_parts - 1}, got {part!r}")
+    return names.index(gate), int(part)

@@ -16,11 +16,13 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from nbcore import threads as number_of_threads
 from nbcore.cell import volume
+from nbcore.committee import Committee, load
 from nbcore.errors import InputError
 from nbcore.evaluator import Evaluator
 from nbcore.leaves import leaf_types
 from nbcore.model_file import read_description
 from nbcore.potential import Potential
+from nbcore.result import Uncertainty
 from nbcore.scheme import labels_of
 
 if TYPE_CHECKING:
@@ -29,12 +31,16 @@ if TYPE_CHECKING:
     from nbcore.scheme import CompositionScheme
 
 
+UNCERTAINTIES = {"energy_uncertainty", "forces_uncertainty", "grades"}
+
+
 class NBCoreCalculator(Calculator):
     """Energy, forces, stress and energies per atom of an nbcore potential, for ASE.
 
-    potential: the path of a model file, evaluated over the C interface; or a nbcore.Potential, whose parameters may go
-    on changing. threads: at most so many; default `nbcore.threads()`. max_bytes: memory that an evaluation may take,
-    see `nbcore.Potential.bytes_per_atom`; None for no bound.
+    potential: the path of a model file, of a potential or a committee, evaluated over the C interface; or a
+    nbcore.Potential or nbcore.Committee, whose parameters may go on changing. threads: at most so many; default
+    `nbcore.threads()`. max_bytes: memory that an evaluation may take, see `nbcore.Potential.bytes_per_atom`; None for
+    no bound.
 
     For potentials given by their path (TypeError for others). precision: "float64", the default, or "float32" for about
     twice the speed; a nbcore.Potential has a precision of its own. skin: Angstrom, 0.5 by default; neighbours are
@@ -53,20 +59,28 @@ class NBCoreCalculator(Calculator):
     A calculator made from a path keeps to that model, whatever the current folder becomes; its pickles read the file
     again and raise ModelFileError if another model stands there.
 
+    Models that know their errors (`nbcore uncertainty`) have the properties energy_uncertainty (eV), forces_uncertainty
+    (N,), the RMS error expected of a component on each atom, eV/Angstrom, and, unless they are committees, grades (N,),
+    which are larger than 1 beyond the training data. With uncertainty=True they are in the results of every
+    calculation, else they are computed when they are asked for; others raise PropertyNotImplementedError.
+
     >>> atoms.calc = NBCoreCalculator("molecule.nbcore")
     >>> atoms.get_potential_energy(), atoms.get_forces()
     """
 
-    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]
+    implemented_properties = [
+        "energy", "free_energy", "energies", "forces", "stress", "energy_uncertainty", "forces_uncertainty", "grades",
+    ]  # fmt: skip
     ignored_changes = {"initial_charges", "initial_magmoms"}
 
     def __init__(
         self,
-        potential: "str | os.PathLike | Potential",
+        potential: "str | os.PathLike | Potential | Committee",
         threads: int | None = None,
         precision: str | None = None,
         skin: float | None = None,
         max_bytes: float | None = None,
+        uncertainty: bool = False,
     ):
         super().__init__()
         is_path = isinstance(potential, (str, os.PathLike))
@@ -79,9 +93,9 @@ class NBCoreCalculator(Calculator):
         self.potential = Evaluator(potential, max_bytes=max_bytes, **given) if is_path else potential
         program = read_description(potential)["program"] if is_path else {}
         if program.get("sets") or any(gate["gate"] == "leaf" for gate in program.get("gates", [])):
-            self.potential = Potential.load(potential)
+            self.potential = load(potential)
             self.potential.precision = given.get("precision", "float64")
-        self.threads, self.max_bytes = threads, max_bytes
+        self.threads, self.max_bytes, self.uncertainty = threads, max_bytes, bool(uncertainty)
         self._scheme, self._made_for = None, None  # what a scheme was made for; None: it was given
         self._computed = None
 
@@ -159,25 +173,48 @@ class NBCoreCalculator(Calculator):
                 "stress needs a cell with a volume: three vectors that do not lie in a plane, periodic or not."
             )
         version = getattr(self.potential, "version", None)  # before: another thread may change it meanwhile
-        energy, energies, forces, virial = self._evaluate(self.atoms)
+        trust = self.uncertainty or not UNCERTAINTIES.isdisjoint(properties)
+        known = self._knows() if trust else None
+        if trust and not known:
+            raise PropertyNotImplementedError(
+                "this model knows nothing of its errors: `nbcore uncertainty MODEL TRAIN --calibrate VALID` adds it."
+            )
+        if "grades" in properties and known == "committee":
+            raise PropertyNotImplementedError("grades are of the last layer of one potential; a committee has none.")
+        energy, energies, forces, virial, uncertainty = self._evaluate(self.atoms, bool(known))
         self._computed = self.potential, version, self.max_bytes, self._scheme
         self.results = {"energy": energy, "free_energy": energy, "energies": energies, "forces": forces}
         if v:
             self.results["stress"] = full_3x3_to_voigt_6_stress(-virial / v)
+        if uncertainty is not None:
+            self.results |= {"energy_uncertainty": uncertainty.energy, "forces_uncertainty": uncertainty.forces}
+            self.results |= {} if uncertainty.grades is None else {"grades": uncertainty.grades}
 
-    def _evaluate(self, atoms):
-        """Energy, energies per atom, forces, virial of a structure."""
+    def _knows(self):
+        """What the model knows of its errors: "last_layer", "committee" or None."""
+        known = self.potential.uncertainty
+        return known["kind"] if isinstance(known, dict) else known
+
+    def _evaluate(self, atoms, uncertainty):
+        """Energy, energies per atom, forces, virial of a structure, and its Uncertainty or None."""
         positions, cell, threads = atoms.positions, atoms.cell.array, number_of_threads(self.threads)
         if isinstance(self.potential, Evaluator):
             energies, forces, virial = np.empty(len(atoms)), np.empty((len(atoms), 3)), np.empty((3, 3))
             numbers = atoms.numbers.astype(np.intc)
             pbc = atoms.pbc.tolist()
-            energy = self.potential.evaluate(positions, numbers, cell, pbc, forces, virial, energies, threads)
-            return energy, energies, forces, virial
+            if not uncertainty:
+                energy = self.potential.evaluate(positions, numbers, cell, pbc, forces, virial, energies, threads)
+                return energy, energies, forces, virial, None
+            of_forces = np.empty(len(atoms))
+            grades = np.empty(len(atoms)) if self.potential.uncertainty == "last_layer" else None
+            energy, of_energy = self.potential.evaluate_uncertainty(
+                positions, numbers, cell, pbc, forces, virial, energies, threads, of_forces, grades
+            )
+            return energy, energies, forces, virial, Uncertainty(of_energy, of_forces, grades)
         if self.potential.has_parts:
             self._update_scheme(atoms)
         r = self.potential.compute(
             positions, atoms.numbers, cell=cell, pbc=atoms.pbc, threads=threads, scheme=self.scheme,
-            leaves=atoms.arrays, max_bytes=self.max_bytes,
+            leaves=atoms.arrays, max_bytes=self.max_bytes, uncertainty=uncertainty,
         )  # fmt: skip
-        return r.energy, r.energies, r.forces, r.virial
+        return r.energy, r.energies, r.forces, r.virial, r.uncertainty

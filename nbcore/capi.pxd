@@ -27,6 +27,10 @@ cdef extern from "nbcore/nbcore.h" nogil:
         int precision
         int (*interrupt)(void* data)
         void* interrupt_data
+    ctypedef enum nbcore_uncertainty_kind:
+        NBCORE_NO_UNCERTAINTY
+        NBCORE_LAST_LAYER
+        NBCORE_COMMITTEE
     const char* nbcore_version()
     const char* nbcore_message()
     int nbcore_errno()
@@ -46,3 +50,8 @@ cdef extern from "nbcore/nbcore.h" nogil:
         const nbcore_model* model, nbcore_scheme* scheme, int64_t n, const double* positions, const int* numbers,
         const double* cell, const int* pbc, const nbcore_options* options, double* energy, double* forces,
         double* virial, double* energies)
+    nbcore_status nbcore_uncertainty(const nbcore_model* model, nbcore_uncertainty_kind* kind)
+    nbcore_status nbcore_evaluate_uncertainty(
+        const nbcore_model* model, nbcore_scheme* scheme, int64_t n, const double* positions, const int* numbers,
+        const double* cell, const int* pbc, const nbcore_options* options, double* energy, double* forces,
+        double* virial, double* energies, double* energy_uncertainty, double* forces_uncertainty, double* grades)

@@ -124,6 +124,13 @@ class OutputTable(Table):
     weight: _(float, "in the loss, on errors in units of the labels' spread", **NotNegative) = 1.0
 
 
+class Uncertainty(Table):
+    """What the model is to know of its errors."""
+
+    last_layer: _(bool, "how far atoms are from those of the training: costs nothing in training") = True
+    committee: _(int, "members trained one after the other, in one file; 1: none", ge=1, le=64) = 1
+
+
 class Config(Table, kw_only=True):
     """train.toml; `folder` is where its relative paths begin."""
 
@@ -136,6 +143,7 @@ class Config(Table, kw_only=True):
     loss: Loss = msgspec.field(default_factory=Loss)
     training: Training = msgspec.field(default_factory=Training)
     stage_two: StageTwo = msgspec.field(default_factory=StageTwo)
+    uncertainty: Uncertainty = msgspec.field(default_factory=Uncertainty)
     outputs: dict[str, OutputTable] = msgspec.field(default_factory=dict)
     folder: str = ""
 
@@ -159,6 +167,7 @@ TABLES = {
     "loss": Loss,
     "training": Training,
     "stage_two": StageTwo,
+    "uncertainty": Uncertainty,
 }
 
 
@@ -320,6 +329,8 @@ def _check_values(config, origin):
         check_name(config.name)
     except InputError as e:
         raise ConfigError(f"{origin}: {e}") from None
+    if config.fine_tune and config.uncertainty.committee > 1:
+        wrong("uncertainty", "committee", "a fine-tuning goes on from one potential; committee = 1.")
     try:
         settings.check_optimizer(config.training)
     except InputError as e:

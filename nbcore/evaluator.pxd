@@ -11,3 +11,7 @@ cdef class Evaluator:
     cpdef double evaluate(
         self, const double[:, ::1] positions, const int[::1] numbers, const double[:, ::1] cell=*, pbc=*,
         double[:, ::1] forces=*, double[:, ::1] virial=*, double[::1] energies=*, int threads=*) except? -1
+    cdef double _evaluate(
+        self, const double[:, ::1] positions, const int[::1] numbers, const double[:, ::1] cell, pbc,
+        double[:, ::1] forces, double[:, ::1] virial, double[::1] energies, int threads,
+        double* uncertainty, double[::1] forces_uncertainty, double[::1] grades) except? -1

@@ -31,3 +31,18 @@ class Evaluator:
         energies: np.ndarray | None = ...,
         threads: int = ...,
     ) -> float: ...
+    @property
+    def uncertainty(self) -> str | None: ...
+    def evaluate_uncertainty(
+        self,
+        positions: np.ndarray,
+        numbers: np.ndarray,
+        cell: np.ndarray | None = ...,
+        pbc: ArrayLike = ...,
+        forces: np.ndarray | None = ...,
+        virial: np.ndarray | None = ...,
+        energies: np.ndarray | None = ...,
+        threads: int = ...,
+        forces_uncertainty: np.ndarray | None = ...,
+        grades: np.ndarray | None = ...,
+    ) -> tuple[float, float]: ...

@@ -146,6 +146,13 @@ cdef class Evaluator:
         capi.nbcore_searches(self.model, &searches)
         return searches
 
+    @property
+    def uncertainty(self):
+        """What the model knows of its errors: "last_layer", "committee" or None."""
+        cdef capi.nbcore_uncertainty_kind kind
+        capi.nbcore_uncertainty(self.model, &kind)
+        return {capi.NBCORE_LAST_LAYER: "last_layer", capi.NBCORE_COMMITTEE: "committee"}.get(kind)
+
     cpdef double evaluate(
         self, const double[:, ::1] positions, const int[::1] numbers, const double[:, ::1] cell=None, pbc=False,
         double[:, ::1] forces=None, double[:, ::1] virial=None, double[::1] energies=None, int threads=0) except? -1:
@@ -158,6 +165,28 @@ cdef class Evaluator:
 
         Raises InputError, SpeciesError, NumericsError, with the outputs left as they were.
         """
+        return self._evaluate(positions, numbers, cell, pbc, forces, virial, energies, threads, NULL, None, None)
+
+    def evaluate_uncertainty(
+        self, const double[:, ::1] positions, const int[::1] numbers, const double[:, ::1] cell=None, pbc=False,
+        double[:, ::1] forces=None, double[:, ::1] virial=None, double[::1] energies=None, int threads=0,
+        double[::1] forces_uncertainty=None, double[::1] grades=None,
+    ):
+        """(energy, how large its error is expected to be), eV, and the same of the forces; see `evaluate`.
+
+        forces_uncertainty: (N,) eV/Angstrom, written where given: the RMS error that is expected of a component on each
+        atom. grades: (N,) extrapolation grades, of models with uncertainty "last_layer" alone: 1 is the farthest atom
+        of its element in training, larger is farther. Raises InputError where the model has no uncertainty.
+        """
+        cdef double uncertainty = 0
+        energy = self._evaluate(
+            positions, numbers, cell, pbc, forces, virial, energies, threads, &uncertainty, forces_uncertainty, grades)
+        return energy, uncertainty
+
+    cdef double _evaluate(
+        self, const double[:, ::1] positions, const int[::1] numbers, const double[:, ::1] cell, pbc,
+        double[:, ::1] forces, double[:, ::1] virial, double[::1] energies, int threads,
+        double* uncertainty, double[::1] forces_uncertainty, double[::1] grades) except? -1:
         if positions is None or numbers is None:
             raise TypeError("positions and numbers must be arrays, got None")
         cdef Py_ssize_t n = positions.shape[0]
@@ -168,6 +197,8 @@ cdef class Evaluator:
         cdef double* forces_data = NULL
         cdef double* virial_data = NULL
         cdef double* energies_data = NULL
+        cdef double* errors_data = NULL
+        cdef double* grades_data = NULL
         if positions.shape[1] != 3:
             raise errors.InputError(f"positions must have shape (N, 3), got ({n}, {positions.shape[1]})")
         if numbers.shape[0] != n:
@@ -188,6 +219,15 @@ cdef class Evaluator:
             if energies.shape[0] != n:
                 raise errors.InputError(f"energies must have shape ({n},), got ({energies.shape[0]},)")
             energies_data = &energies[0]
+        if forces_uncertainty is not None:
+            if forces_uncertainty.shape[0] != n:
+                raise errors.InputError(
+                    f"forces_uncertainty must have shape ({n},), got ({forces_uncertainty.shape[0]},)")
+            errors_data = &forces_uncertainty[0]
+        if grades is not None:
+            if grades.shape[0] != n:
+                raise errors.InputError(f"grades must have shape ({n},), got ({grades.shape[0]},)")
+            grades_data = &grades[0]
         if pbc is True or pbc is False:
             periodic[0] = periodic[1] = periodic[2] = pbc
         else:
@@ -199,9 +239,14 @@ cdef class Evaluator:
         cdef capi.nbcore_options options = capi.nbcore_options(
             sizeof(capi.nbcore_options), threads, 0, heard, <void*> stopped)
         with nogil:
-            status = capi.nbcore_evaluate_with(
-                self.model, NULL, n, &positions[0, 0], &numbers[0], cell_data, periodic, &options,
-                &energy, forces_data, virial_data, energies_data)
+            if uncertainty == NULL:
+                status = capi.nbcore_evaluate_with(
+                    self.model, NULL, n, &positions[0, 0], &numbers[0], cell_data, periodic, &options,
+                    &energy, forces_data, virial_data, energies_data)
+            else:
+                status = capi.nbcore_evaluate_uncertainty(
+                    self.model, NULL, n, &positions[0, 0], &numbers[0], cell_data, periodic, &options,
+                    &energy, forces_data, virial_data, energies_data, uncertainty, errors_data, grades_data)
         if status == capi.NBCORE_EINTERRUPTED:
             raise stopped[0]
         if status != capi.NBCORE_OK:

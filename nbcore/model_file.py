@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,14 +28,28 @@ class Golden(NamedTuple):
 
 
 def read_description(path) -> dict:
-    """The description of a model: species, cutoff, program, about, training, errors.
+    """The description of a model, of a committee that of its first member: species, program, about, training, errors.
 
     Raises ModelFileError (not a model, damaged, of a newer release, entries of another kind) and OSError.
 
     >>> read_description("molecule.nbcore")["species"]
     ['H', 'C', 'O']
     """
-    return check_description(json.loads(_core.read_model_file(path)[0]), path)
+    description = json.loads(_core.read_model_file(path)[0])
+    if "committee" not in description:
+        return check_description(description, path)
+    members = description["committee"]
+    if not isinstance(members, list) or not members or not all(isinstance(member, dict) for member in members):
+        raise ModelFileError(f"{path}: description: committee: expected a list of descriptions")
+    for member in members:
+        check_description(member, path)
+    return committee_description(members, description.get("uncertainty"))
+
+
+def committee_description(members: Sequence[dict], uncertainty: dict | None) -> dict:
+    """That of the first member, with "members", how many there are, and the uncertainty of the committee."""
+    first = {name: value for name, value in members[0].items() if name != "uncertainty"}
+    return {**first, "members": len(members)} | ({"uncertainty": uncertainty} if uncertainty else {})
 
 
 NUMBERS = {"*": float}
@@ -52,6 +67,7 @@ FORM = {
     "shortest_distances": NUMBERS,
     "seeds": {},
     "versions": {"*": str},
+    "uncertainty": {"kind!": str, "energy!": float, "forces!": NUMBERS, "largest": NUMBERS},
     "scheme": {"builder!": str, "size!": float, "levels!": int, "labels": str},
     "errors": {"*": {"n_structures!": int, "energy_rmse_per_atom": float, "forces_rmse": float, "stress_rmse": float}},
     "training": {

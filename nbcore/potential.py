@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Iterable, Sequence
-from numbers import Integral
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from nbcore import _core, golden
 from nbcore._threads import threads as number_of_threads
-from nbcore.arguments import by_element, check_max_bytes, check_names, check_structure, real
+from nbcore.arguments import by_element, check_max_bytes, check_names, check_structure, gain_place, real
 from nbcore.description import frozen, to_json
 from nbcore.errors import InputError
 from nbcore.files import MODEL, check_output
@@ -22,6 +21,7 @@ from nbcore.outputs import Output, cartesian_outputs
 from nbcore.prepared import PreparedStructure, compute_one
 from nbcore.radial_networks import RadialNetwork, RadialSpline
 from nbcore.result import Result, result_of
+from nbcore.saving import arrays_of, check_finite, put_state, state_of
 from nbcore.scheme import scheme_of
 from nbcore.species import symbols
 
@@ -242,15 +242,7 @@ class Potential:
 
         Raises InputError for a gate that does not exist or has no gain, a part it has not, a factor that is not finite.
         """
-        names = [g["name"] for g in self.description["program"]["gates"]]
-        if gate not in names:
-            raise InputError(f"no gate {gate!r} in the program; there are {', '.join(names)}")
-        if isinstance(part, bool) or not isinstance(part, Integral):
-            raise InputError(f"part must be a whole number, got {part!r}")
-        n_parts = len(self._core.slots()[names.index(gate)][2])
-        if not 0 <= part < n_parts:
-            raise InputError(f"part must be from 0 to {n_parts - 1}, got {part!r}")
-        self._core.rescale(names.index(gate), int(part), real("factor", factor))
+        self._core.rescale(*gain_place(self, gate, part), real("factor", factor))
 
     def __repr__(self) -> str:
         preset = self.description.get("preset", "own program")
@@ -264,7 +256,7 @@ class Potential:
     def compute(self, positions: ArrayLike, species: Sequence | np.ndarray,
                 cell: ArrayLike | None = None, pbc: ArrayLike = False, threads: int | None = None,
                 scheme: "CompositionScheme | None" = None, leaves: dict | None = None,
-                max_bytes: float | None = None) -> Result:  # fmt: skip
+                max_bytes: float | None = None, uncertainty: bool = False) -> Result:  # fmt: skip
         """Energy, forces, virial, stress, energies per atom and covariant outputs of one structure.
 
         positions: (N, 3) Angstrom. species: N symbols or atomic numbers. cell: (3, 3), rows are the cell vectors,
@@ -272,26 +264,49 @@ class Potential:
         CompositionScheme, for networks that work on one. leaves: {name: per-atom array}, for networks that read leaf
         states beside the elements: charges (N,), dipoles or an external field (N, 3), see `nbcore.leaves`.
         max_bytes: memory that the evaluation may take; larger systems are evaluated in parts, see `bytes_per_atom`.
+        uncertainty: how large errors are expected to be, too, from the features of the last layer, for a potential that
+        knows (`nbcore.train.add_uncertainty`; InputError for others).
 
         Raises InputError (shapes, NaN, singular cell), SpeciesError (unknown element), NumericsError (atoms on top of
         each other), TypeError (not numbers).
         """
-        return self._compute(positions, species, cell, pbc, threads, scheme, leaves, max_bytes)
+        computed = self._computed(positions, species, cell, pbc, threads, scheme, leaves, max_bytes, False, uncertainty)
+        return result_of(self, *computed)
 
-    def _compute(self, positions, species, cell, pbc, threads, scheme, leaves, max_bytes, golden=False) -> Result:
+    def _computed(self, positions, species, cell, pbc, threads, scheme, leaves, max_bytes, golden=False,
+                  uncertainty=False, features=False):  # fmt: skip
+        """What the core says, and the cell."""
         positions, numbers, cell, pbc = check_structure(positions, species, cell, pbc)
-        computed = self._core.compute(
-            positions,
-            numbers,
-            cell,
-            pbc,
-            number_of_threads(threads),
-            None if scheme is None else scheme.core,
-            leaves_of(self, leaves or {}, len(positions)),
-            check_max_bytes(max_bytes),
-            golden,
-        )
-        return result_of(self, computed, cell)
+        how = None if scheme is None else scheme.core, leaves_of(self, leaves or {}, len(positions))
+        more = check_max_bytes(max_bytes), golden, bool(uncertainty), features
+        return self._core.compute(positions, numbers, cell, pbc, number_of_threads(threads), *how, *more), cell
+
+    def features(self, positions: ArrayLike, species: Sequence | np.ndarray, cell: ArrayLike | None = None,
+                 pbc: ArrayLike = False, threads: int | None = None, scheme: "CompositionScheme | None" = None,
+                 leaves: dict | None = None) -> np.ndarray:  # fmt: skip
+        """Features of the last layer, (N, K): derivatives of the energies of the atoms by the weights of the readouts.
+
+        The energy is linear in these weights: energies without E0s are features @ weights, K of them, in the order of
+        the flat parameters. Arguments and errors as of `compute`; InputError where a readout is more than a mixing.
+
+        >>> pot = nbcore.presets.nbody(species=["H", "O"], cutoff=4.0, channels=8)
+        >>> water = [[0, 0, 0], [0, 0, 0.96], [0.93, 0, -0.24]], ["O", "H", "H"]
+        >>> weights = [pot.parameters[where] for name, (where, _) in pot.parameter_slices.items() if "energy" in name]
+        >>> bool(np.allclose(pot.features(*water) @ np.concatenate(weights), pot.compute(*water).energies))
+        True
+        """
+        if not self._core.n_features:
+            raise InputError("the energy of this potential is not linear in its last layer")
+        computed, _ = self._computed(positions, species, cell, pbc, threads, scheme, leaves, None, features=True)
+        return computed[-1].reshape(-1, self._core.n_features)
+
+    @property
+    def uncertainty(self) -> dict | None:
+        """What the potential knows of its errors, as the description has it; None if nothing, or not any more.
+
+        It belongs to the parameters: where they change it is gone. See `nbcore.train.add_uncertainty`.
+        """
+        return self.description.get("uncertainty")
 
     def prepare(self, positions: ArrayLike, species: Sequence | np.ndarray, cell: ArrayLike | None = None,
                 pbc: ArrayLike = False, scheme: "CompositionScheme | None" = None,
@@ -340,15 +355,8 @@ class Potential:
         True
         """
         positions, numbers, cell, pbc = check_structure(positions, species, cell, pbc)
-        return self._core.bytes_per_atom(
-            positions,
-            numbers,
-            cell,
-            pbc,
-            None if scheme is None else scheme.core,
-            leaves_of(self, leaves or {}, len(positions)),
-            repeated,
-        )
+        how = None if scheme is None else scheme.core, leaves_of(self, leaves or {}, len(positions))
+        return self._core.bytes_per_atom(positions, numbers, cell, pbc, *how, repeated)
 
     def hvp(self, positions: ArrayLike, species: Sequence | np.ndarray,
             vectors: ArrayLike | None = None, cell: ArrayLike | None = None, pbc: ArrayLike = False,
@@ -390,15 +398,13 @@ class Potential:
         """{output: Cartesian tensor} from flat components in the order of the names, without what a structure lacks."""
         return cartesian_outputs(self.outputs, components, n_atoms)
 
-    def compute_many(
-        self, structures: Iterable, threads: int | None = None, max_bytes: float | None = None
-    ) -> list[Result]:
+    def compute_many(self, structures: Iterable, threads: int | None = None, max_bytes: float | None = None,
+                     uncertainty: bool = False) -> list[Result]:  # fmt: skip
         """`compute` for ase.Atoms, structures, (positions, species, cell, pbc) or what `prepare` gave, in order."""
-        return [compute_one(self, s, threads, max_bytes) for s in structures]
+        return [compute_one(self, s, threads, max_bytes, uncertainty) for s in structures]
 
-    def scheme(
-        self, positions: ArrayLike, cell: ArrayLike | None = None, pbc: ArrayLike = False, labels: dict | None = None
-    ) -> "CompositionScheme | None":
+    def scheme(self, positions: ArrayLike, cell: ArrayLike | None = None, pbc: ArrayLike = False,
+               labels: dict | None = None) -> "CompositionScheme | None":  # fmt: skip
         """The composition scheme of a structure for this potential, None if it works on atoms alone.
 
         It belongs to the structure: make it once, from a reference geometry, and keep it while the atoms move. labels:
@@ -417,32 +423,28 @@ class Potential:
         way, OSError where the file cannot be written, InputError where parameters are not finite.
         """
         check_output(path, MODEL, force=overwrite)
-        if not np.all(np.isfinite(self.parameters)):
-            k = int(np.argmin(np.isfinite(self.parameters)))
-            raise InputError(f"{path} is not written: parameter {k} is {self.parameters[k]}, not a finite number")
-        tensors = {
-            f"parameters.{name}": self.parameters[s].reshape(shape)
-            for name, (s, shape) in self.parameter_slices.items()
-        }
-        tensors |= golden.tensors(self)
-        _core.write_model_file(str(path), self._core.description, tensors)
+        check_finite(self, path)
+        _core.write_model_file(str(path), self._core.description, arrays_of(self) | golden.tensors(self))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Potential":
         """A potential from its file. Raises ModelFileError (damaged, not a model, of a newer release) and OSError."""
-        self = cls.__new__(cls)
-        self._core = _core.Potential.load(str(path))
+        self = cls.of_core(_core.Potential.load(str(path)))
         check_description(json.loads(self._core.description), path)
         return self
 
+    @classmethod
+    def of_core(cls, core: _core.Potential) -> "Potential":
+        """The potential around one of the core."""
+        self = cls.__new__(cls)
+        self._core = core
+        return self
+
     def __reduce__(self):
-        how = {"precision": self.precision, "radial_splines": self.radial_splines}
-        return _restore, (self._core.description, self.parameters.copy(), how)
+        return _restore, state_of(self)
 
 
-def _restore(description, parameters, how):
-    potential = Potential.__new__(Potential)
-    potential._core = _core.Potential(description)
-    potential.parameters[:] = parameters
-    potential.precision, potential.radial_splines = how["precision"], how["radial_splines"]
+def _restore(description, *state):
+    potential = Potential.of_core(_core.Potential(description))
+    put_state(potential, description, *state)
     return potential

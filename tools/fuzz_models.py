@@ -42,7 +42,7 @@ def worker():
     import ase.build
     import numpy as np
 
-    from nbcore import Potential
+    from nbcore import load
     from nbcore.cli import main
     from nbcore.errors import Error, ModelFileError
     from nbcore.model_file import check_golden, read_description
@@ -57,7 +57,7 @@ def worker():
         seconds, grown = 0.0, 0
         try:
             try:
-                potential = Potential.load(path)
+                potential = load(path)
                 what = "loaded"
             finally:
                 seconds, grown = time.process_time() - start, highest() - before
@@ -69,6 +69,8 @@ def worker():
                     r = potential.compute(cluster, species, threads=1)
                     if r.energy is not None and not (np.isfinite(r.energy) and np.isfinite(r.forces).all()):
                         what = "not finite"
+                    if potential.uncertainty:
+                        potential.compute(cluster, species, threads=1, uncertainty=True)
             with contextlib.suppress(ModelFileError):
                 check_golden(path)
         except ModelFileError as e:

@@ -96,6 +96,8 @@ def seal(text, data):
 
 def seeds(folder):
     """Real model files of every preset and of many options, small ones."""
+    import numpy as np
+
     import nbcore
     from nbcore import presets
 
@@ -121,7 +123,17 @@ def seeds(folder):
         path = Path(folder) / f"{name}.nbcore"
         potential.save(path)
         blobs.append(path.read_bytes())
-    assert nbcore.Potential.load(path)
+    unit = {"energy": 1.0, "forces": {"H": 1.0, "C": 1.0}}
+    knowing, path = made["nbody"], Path(folder) / "uncertainty.nbcore"
+    n = knowing._core.n_features
+    whitening = np.broadcast_to(np.eye(n), (2, n, n))
+    knowing._core.set_uncertainty(json.dumps({"kind": "last_layer", "largest": unit["forces"], **unit}), whitening)
+    committee = nbcore.Committee([made["nbody"], made["nbody"]])
+    committee._core.set_scales(json.dumps({"kind": "committee", **unit}))
+    for model in (knowing, committee):
+        model.save(path, overwrite=True)
+        blobs.append(path.read_bytes())
+    assert nbcore.load(path)
     return blobs
 
 

@@ -23,6 +23,7 @@ VERBS = {
     "data": "what is in these files; gather, convert, split them",
     "train": "train a potential, or continue what was interrupted",
     "evaluate": "errors of a model on data, as tables",
+    "uncertainty": "let a model know how large its errors are",
     "md": "molecular dynamics with a model",
     "relax": "relax atoms, optionally the cell",
     "inspect": "what a model is, where it comes from, what it costs",
@@ -69,7 +70,7 @@ def help_text() -> str:
     here = verbs()
     lines = ["usage: nbcore VERB ...        nbcore VERB --help says more", ""]
     lines += ["Interatomic potentials from energies, forces and stresses.", ""]
-    lines += [f"  {verb:<10}{VERBS[verb]}" for verb in here]
+    lines += [f"  {verb:<12}{VERBS[verb]}" for verb in here]
     lines += ["", "  --version   --quiet (errors only)   --traceback (for developers)"]
     lines += ["  --completion bash, zsh or fish: tab completion, a script for the shell"]
     lines += ["  --cflags   --libs   --cmakedir   for programs in C, C++ and Cython", ""]

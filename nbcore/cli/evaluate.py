@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from nbcore.cli import console
-from nbcore.errors import Error, InputError
+from nbcore.errors import Error, InputError, ModelFileError
 from nbcore.files import check_output, kind_of, replacing
 
 PREDICTIONS = kind_of("nbcore evaluate")
@@ -30,6 +30,10 @@ def add_parser(subparsers):
     p.add_argument("--output", metavar="PATH", help="write the predictions: a folder, or one file that ends in .xyz")
     p.add_argument("--force", action="store_true", help="replace files that `nbcore evaluate` did not write")
     p.add_argument("--plot", action="store_true", help="parity.png and errors.png, in the folder of --output (here)")
+    p.add_argument(
+        "--uncertainty", action="store_true",
+        help="expected errors too, beside the actual ones; with --plot uncertainty.png",
+    )  # fmt: skip
     p.add_argument("--json", action="store_true", help="print one JSON object, in eV and Å, and nothing else")
     p.add_argument("--by", choices=["config_type"], help="split the rows by config_type")
     p.add_argument("--worst", type=int, default=5, metavar="N", help="how many of the worst structures to list (5)")
@@ -46,7 +50,12 @@ def run(args):
     from nbcore.results import Errors, compare, tables
 
     threads = nbcore.threads(args.threads)
-    potential = nbcore.Potential.load(args.model)
+    potential = nbcore.load(args.model)
+    if args.uncertainty and not potential.uncertainty:
+        raise ModelFileError(
+            f"{args.model} knows nothing of its errors. "
+            f"`nbcore uncertainty {args.model} TRAIN --calibrate VALID` adds it."
+        )
     potential.precision = args.precision
     whole = data.sets.open_or_read(args.data, require=(), missing="mask", **reader_options(args, potential.outputs))
     read = whole_sets.sample(whole, LOOKED_AT) if isinstance(whole, data.Shards) else whole
@@ -64,7 +73,7 @@ def run(args):
     check_outputs(args, outputs, [args.model, *args.data, *files])
     quiet = args.quiet or args.json
     begin = time.monotonic()
-    predictions = predict(potential, structures, threads, quiet, args.max_bytes)
+    predictions = predict(potential, structures, threads, quiet, args.max_bytes, args.uncertainty)
     seconds = time.monotonic() - begin
 
     shortest = potential.description.get("shortest_distances")
@@ -76,14 +85,28 @@ def run(args):
     total = Errors.pooled("all", rows)
     written = write_predictions(outputs, sets, args.force)
     if args.plot:
-        written += plot(plot_files(args.output), sets, potential.E0s, potential.outputs, args.force)
+        written += plot(plot_files(args)[:2], sets, potential.E0s, potential.outputs, args.force)
+    trust = {}
+    if args.uncertainty:
+        from nbcore.results import calibration
+
+        trust = {f: calibration.calibrations(*s[1:]) for f, s in zip(files, sets, strict=True)}
+        if args.plot:
+            path = plot_files(args)[2]
+            if args.force:
+                path.unlink(missing_ok=True)
+            calibration.plot(path, sets)
+            written.append(path)
     if args.json:
         parts = {"files": {f: e.as_dict() for f, e in zip(files, rows, strict=True)}}
+        if args.uncertainty:
+            parts["uncertainty"] = {f: {kind: c.as_dict() for kind, c in of.items()} for f, of in trust.items()}
         if args.by:
             parts["config_types"] = {t: e.as_dict() for t, e in total.by_config_type.items()}
         console.out(json.dumps({**total.as_dict(), **parts}))
     elif not args.quiet:
         print_errors(args, potential, rows, total)
+        print_trust(trust, [name for name, *_ in sets])
         n = max(total.n_atoms, 1)
         speed = f"{total.n_atoms} atoms in {seconds:.2g} s, {1e6 * seconds / n:.0f} µs/atom"
         say("speed", f"{speed}, {threads} thread{'s' * (threads > 1)}, {args.precision}")
@@ -102,7 +125,7 @@ def distinct(files):
     return [s if stems.count(s) == 1 else str(f) for s, f in zip(stems, files, strict=True)]
 
 
-def predict(potential, structures, threads=None, quiet=True, max_bytes=None):
+def predict(potential, structures, threads=None, quiet=True, max_bytes=None, uncertainty=False):
     """The results of the potential for all structures; an error names the structure it belongs to."""
     from nbcore.cli.progress import progress
 
@@ -112,20 +135,20 @@ def predict(potential, structures, threads=None, quiet=True, max_bytes=None):
             portion.append(s)
             atoms += len(s.numbers)
             if atoms >= CHUNK_ATOMS or k + 1 == len(structures):
-                results += _portion(potential, portion, threads, max_bytes)
+                results += _portion(potential, portion, threads, max_bytes, uncertainty)
                 tick(len(results))
                 portion, atoms = [], 0
     return results
 
 
-def _portion(potential, structures, threads, max_bytes):
+def _portion(potential, structures, threads, max_bytes, uncertainty):
     """compute_many; after an error one by one, to say which structure it was."""
     try:
-        return potential.compute_many(structures, threads, max_bytes)
+        return potential.compute_many(structures, threads, max_bytes, uncertainty)
     except Error:
         for s in structures:
             try:
-                potential.compute_many([s], threads, max_bytes)
+                potential.compute_many([s], threads, max_bytes, uncertainty)
             except Error as e:
                 raise type(e)(f"{s.where}: {e}") from None
         raise
@@ -160,6 +183,17 @@ def print_errors(args, potential, rows, total):
         say("outside train", f"{', '.join(counts)}   (a pair closer than any such pair in train)")
 
 
+def print_trust(trust, names):
+    """Whether errors are where they are expected, a line for each file."""
+    for k, (name, of) in enumerate(zip(names, trust.values(), strict=False)):
+        words = [
+            f"{kind} {'-' if c.spearman is None else f'{c.spearman:.2f}'}, {c.ratio:.2f}" for kind, c in of.items()
+        ]
+        say("uncertainty" if k == 0 else "", f"{name}   {';   '.join(words) or 'no labels'}")
+    if trust:
+        say("", "(rank correlation of expected and actual errors, RMS of actual / expected)")
+
+
 # ---- files ----
 
 
@@ -184,7 +218,7 @@ def check_outputs(args, outputs, inputs):
     if args.plot:
         from nbcore.results.plots import PLOT
 
-        for path in plot_files(args.output):
+        for path in plot_files(args):
             check_output(path, PLOT, inputs, args.force)
 
 
@@ -228,6 +262,11 @@ def write_frames(path, frames, force=False):
             for name, value in (("REF_forces", s.forces), ("nbcore_forces", r.forces), ("nbcore_energies", r.energies)):
                 if value is not None:
                     atoms.arrays[name] = value
+            if r.uncertainty is not None:
+                atoms.info["nbcore_energy_uncertainty"] = r.uncertainty.energy
+                atoms.arrays["nbcore_forces_uncertainty"] = r.uncertainty.forces
+                if r.uncertainty.grades is not None:
+                    atoms.arrays["nbcore_grades"] = r.uncertainty.grades
             for prefix, tensors in (("REF_", s.outputs), ("nbcore_", r.outputs)):
                 for name, tensor in tensors.items():
                     if one_per_atom(s, tensor):
@@ -237,12 +276,12 @@ def write_frames(path, frames, force=False):
             write(f, atoms, format="extxyz")
 
 
-def plot_files(output):
-    """parity.png and errors.png, in the folder of --output, or here."""
-    folder = Path(output or ".")
+def plot_files(args):
+    """parity.png and errors.png, and uncertainty.png if it is wanted, in the folder of --output, or here."""
+    folder = Path(args.output or ".")
     if folder.suffix.lower() in (".xyz", ".extxyz"):
         folder = folder.parent
-    return [folder / "parity.png", folder / "errors.png"]
+    return [folder / "parity.png", folder / "errors.png"] + [folder / "uncertainty.png"] * args.uncertainty
 
 
 def plot(paths, sets, E0s, outputs=None, force=False):

@@ -23,6 +23,12 @@ OPTIONS = {  # of the presets, in words; those not here are shown as they are
     "parity": "parity {}",
 }
 
+UNCERTAINTY = {
+    "last_layer": "known, from the features of the last layer",
+    "committee": "known, from the spread of the members",
+    None: "not known: `nbcore uncertainty` adds it",
+}
+
 
 def add_parser(subparsers):
     """The options of `nbcore inspect`."""
@@ -52,9 +58,9 @@ def one_line(path, potential):
 
 def run(args):
     """Prints what is in the model file, and how fast it is here."""
-    from nbcore import Potential
+    from nbcore import load
 
-    potential = Potential.load(args.model)
+    potential = load(args.model)
     facts = gather(args.model, potential)
     if args.json:
         console.out(json.dumps(facts, indent=2))
@@ -76,10 +82,10 @@ def gather(path, potential):
     from nbcore import files
     from nbcore.parameter_groups import kinds
 
-    theta = potential.parameters
-    groups, of_kind = [], kinds(potential)
-    for name, (where, shape) in potential.parameter_slices.items():
-        part = theta[where]
+    theta, first = potential.parameters, getattr(potential, "members", [potential])[0]
+    groups, of_kind = [], kinds(first)
+    for name, (where, shape) in first.parameter_slices.items():
+        part = first.parameters[where]
         rms = float(np.sqrt(np.mean(part**2))) if len(part) else 0.0
         groups.append({"name": name, "kind": of_kind[name], "shape": list(shape), "number": len(part), "rms": rms})
     return {
@@ -114,10 +120,11 @@ def measure(potential):
             best = min(best, time.thread_time() - begin)
         if best > LONG:
             break
+    one = getattr(potential, "members", [potential])[0]  # members are evaluated one after the other
     return {
         "seconds_per_atom": best / len(positions),
-        "bytes_per_atom": potential.bytes_per_atom(positions, species, cell, True, scheme),
-        "bytes_per_atom_repeated": potential.bytes_per_atom(positions, species, cell, True, scheme, repeated=True),
+        "bytes_per_atom": one.bytes_per_atom(positions, species, cell, True, scheme),
+        "bytes_per_atom_repeated": one.bytes_per_atom(positions, species, cell, True, scheme, repeated=True),
         "neighbours": NEIGHBOURS,
         "threads": 1,
         "n_atoms": len(positions),
@@ -137,6 +144,8 @@ def print_facts(path, potential, facts):
     about, training = d.get("about") or {}, d.get("training") or {}
     console.out(f"{os.path.basename(path)}   {facts['bytes'] / 1000:.0f} kB, {facts['n_parameters']} parameters")
     say("preset", d.get("preset"))
+    if "members" in d:
+        say("committee", f"{d['members']} members; what follows is said of the first, cost and errors of all")
     say("elements", " ".join(potential.species))
     levels = potential.levels
     field = f"{facts['receptive_field']:g} Å"
@@ -150,7 +159,7 @@ def print_facts(path, potential, facts):
         if value not in (None, "", [], {}) and name not in ("species", "cutoff", "E0s", "outputs", "energy")
     ]
     say("network", ", ".join(words))
-    for name, network in potential.radial_networks.items():
+    for name, network in getattr(potential, "members", [potential])[0].radial_networks.items():
         say(f"radial, {name}", radial_words(network))
     for name, output in potential.outputs.items():
         say(name, describe(output))
@@ -168,6 +177,7 @@ def print_facts(path, potential, facts):
         say("started from", f"{start.get('file', 'another model')}{of}")
     for name, e in (d.get("errors") or {}).items():
         say(f"errors, {name}", error_words(e, potential.outputs))
+    say("uncertainty", UNCERTAINTY[(d.get("uncertainty") or {}).get("kind")] if potential.has_energy else "")
     cost = facts["cost"]
     micro = 1e6 * cost["seconds_per_atom"]
     say(

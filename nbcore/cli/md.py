@@ -67,7 +67,7 @@ def run(args):
     import time
     from pathlib import Path
 
-    from nbcore import Potential, files, md
+    from nbcore import files, load, md
     from nbcore.ase import NBCoreCalculator
     from nbcore.cli.progress import progress
     from nbcore.data.start import read_structure
@@ -90,7 +90,7 @@ def run(args):
     steps = round(args.time / args.timestep)
     if steps < 1:
         raise UsageError(f"--time {amount(args.time)} is shorter than one step of {amount(args.timestep)}.")
-    model, potential = files.sha256(args.model), Potential.load(args.model)
+    model, potential = files.sha256(args.model), load(args.model)
     atoms, frame, remarks = read_structure(args.structure)
     for remark in remarks:
         console.remark(remark)

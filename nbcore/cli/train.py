@@ -94,7 +94,11 @@ def train(config, folder, run_folder, display, threads, origin) -> int:
     job = Job(config.name, threads, limit, 60 * config.training.checkpoint_minutes, origin=origin)
     job.size, job.start_counts = (config.model.size, False) if config.model else ("", True)
     job.tensorboard = config.training.tensorboard
-    job.again = "The same command continues."
+    job.again, job.last_layer = "The same command continues.", config.uncertainty.last_layer
+    if config.uncertainty.committee > 1 and run_folder:
+        from nbcore.cli.train_committee import train_committee
+
+        return train_committee(config, sets, data, job, display, run_folder)
     if run_folder is None:
         show_plan(prepare(potential, data, settings, job), data, job, display)
         return 0

@@ -15,8 +15,10 @@ from nbcore.train.optimizers import SGD, Adam, Muon
 from nbcore.train.settings import Settings, StageTwo
 from nbcore.train.start_energies import start_from
 from nbcore.train.training_set import TrainingSet
+from nbcore.train.uncertainty import add_uncertainty
 
 __all__ = [
     "FINE_TUNING", "SGD", "Adam", "FineTune", "Fit", "Loss", "Muon", "Settings", "StageTwo", "TrainingSet",
-    "add_elements", "calibrate", "fine_tune", "fit", "loss_and_gradient", "objective", "read", "start_from",
+    "add_elements", "add_uncertainty", "calibrate", "fine_tune", "fit", "loss_and_gradient", "objective",
+    "read", "start_from",
 ]  # fmt: skip

@@ -4,10 +4,12 @@ import numpy as np
 
 from nbcore.data.shard_set import Shards
 from nbcore.data.whole_sets import evenly, sample
+from nbcore.errors import InputError
 from nbcore.results import Prediction, compare, report, tables
 from nbcore.train.display import duration, hanging
 from nbcore.train.trainer import PORTION
 from nbcore.train.training_set import TrainingSet
+from nbcore.train.uncertainty import add_uncertainty
 
 EVALUATED = 10_000  # structures of a set of shards, over which errors are taken in the end
 
@@ -24,12 +26,13 @@ def finish(trainer, data, job, display, run, reason, elapsed) -> dict:
     distances = data.shortest_distances or None
     errors = {name: compare(name, structures[name], p, distances, potential.outputs) for name, p in predictions.items()}
     rows = list(errors.values())
+    unknown = learn_uncertainty(potential, data, job)
     potential.annotate(errors={name: e.as_dict() for name, e in errors.items()})
 
     display.print(f"\n{_best(trainer, job, reason)}", lambda width: tables.table(rows, width, short=True), "")
     # an offset that train has too is an unfinished training, not another code
     tests = [errors[name] for name in data.tests if not errors["train"].offset]
-    remarks = [*tables.remarks(tests), *filter(None, [_overfitting(errors)])]
+    remarks = [*tables.remarks(tests), *filter(None, [_overfitting(errors), unknown])]
     remarks += data.tuned.remarks(errors) if data.tuned else []
     remarks += _of_shards(trainer, structures, elapsed)
     for remark in remarks:
@@ -87,6 +90,21 @@ def compared(trainer, data, job, names) -> dict:
     sets, of = own_sets(data), trainer.potential.outputs
     where = places(trainer, data)
     return {n: compare(n, sets[n], predict(*where[n], job), None, of) for n in names if n in where}
+
+
+def learn_uncertainty(potential, data, job):
+    """The potential learns how large its errors are, where that is wanted and can be; else a remark says why not."""
+    if not job.last_layer or not potential.has_energy:
+        return None
+    train, valid = sample(data.train, EVALUATED), sample(data.valid, EVALUATED)
+    train = train + data.old["train"] if data.old else train
+    try:
+        add_uncertainty(potential, train, valid if len(valid) else None, job.threads)
+    except InputError as e:
+        return f"The model does not know how large its errors are. {e}."
+    if len(data.valid):
+        return None
+    return "The uncertainty is scaled on the errors of the training itself, smaller than others: set valid."
 
 
 def predict(training_set, part, job):

@@ -82,6 +82,7 @@ class Job:
     origin: str = "this call"  # where the settings stand, for messages
     again: str = "The same call continues."
     tensorboard: bool = False  # an event file beside history.csv
+    last_layer: bool = True  # the finished model is to know how large its errors are
     start_counts: bool = False  # the first parameters are the caller's own, no numbers drawn by the seed
 
 

@@ -12,8 +12,8 @@ LAYERS = {
             "arguments options paths version cell description",
     "mathematics": "so3 gates",
     "structures": "outputs scheme scheme_arrays leaves",
-    "potential": "potential hessian model_file evaluator network golden radial_networks result prepared "
-                 "parameter_groups new_elements",
+    "potential": "potential hessian model_file evaluator network golden radial_networks result prepared saving "
+                 "committee parameter_groups new_elements",
     "presets": "presets",
     "data": "data",
     "results": "results",

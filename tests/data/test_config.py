@@ -120,7 +120,7 @@ def test_overrides(tmp_path, text, value):
 @pytest.mark.parametrize("override, message", [
     ("training.max_epochs", "expected KEY=VALUE"),
     ("max_epochs=5", "no such key. Did you mean training.max_epochs"),
-    ("train.max_epochs=5", "no such table. There are: about, data, model, fine_tune, loss, training, stage_two"),
+    ("train.max_epochs=5", "There are: about, data, model, fine_tune, loss, training, stage_two, uncertainty"),
     ("training.max_epoch=5", r"\[training\] max_epoch: no such key. Did you mean max_epochs"),
     ("training.max_epochs=many", r"\[training\] max_epochs: expected an integer >= 1, got \"many\""),
     ("training.max_epochs=0", r"\[training\] max_epochs: expected an integer >= 1, got 0"),
@@ -160,7 +160,8 @@ def test_overrides_that_do_not_fit(tmp_path, override, message):
     ("training", "ema_decay = 1.0", r"ema_decay: expected a number >= 0 and < 1, got 1.0"),
     ("training", 'threads = "all"', r"threads: expected \"auto\" or an integer >= 1, got \"all\""),
     ("training", 'max_time = "tomorrow"', r"max_time: expected a time such as \"3h45m\""),
-    ("uncertainty", "committee = 4", r"train.toml: uncertainty: no such key"),
+    ("uncertainty", "members = 4", r"train.toml: \[uncertainty\] members: no such key"),
+    ("uncertainty", "committee = 0", r"train.toml: \[uncertainty\] committee: expected"),
 ])  # fmt: skip
 def test_what_is_refused(tmp_path, table, line, message):
     header = f"[{table}]\n"
@@ -194,4 +195,5 @@ def test_every_default_is_within_its_range():
                 keys = {key: value * 0.9} | ({"optimizer": "muon"} if key == "rest_lr" else {})
                 changed = from_dict({"name": "a", "data": {"train": "a"}, "model": {"cutoff": 5.0}, table: keys})
                 assert getattr(getattr(changed, table), key) == value * 0.9
-    assert config.TABLES.keys() == {"about", "data", "model", "fine_tune", "loss", "training", "stage_two"}
+    names = {"about", "data", "model", "fine_tune", "loss", "training", "stage_two", "uncertainty"}
+    assert config.TABLES.keys() == names

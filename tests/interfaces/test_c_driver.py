@@ -1,9 +1,11 @@
 """A C program that hands everything careless to every function of the C ABI; `c_driver/main.c` says what."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import nbcore
@@ -20,7 +22,18 @@ def models(tmp_path_factory):
     plain = nbcore.presets.nbody(species=["H", "C", "O"], cutoff=4.0, channels=4, l_harmonics=2, seed=3)
     tree = nbcore.presets.tree(["H", "O"], 3.0, channels=4, l_harmonics=2, tree_levels=2, part_size=2.0)
     plain.save(folder / "plain.nbcore"), tree.save(folder / "tree.nbcore")
-    return folder / "plain.nbcore", folder / "tree.nbcore"
+    elements = dict.fromkeys(plain.species, 1.0)
+    known = {"energy": 0.5, "forces": elements}
+    n = plain._core.n_features
+    committee = nbcore.Committee(
+        [nbcore.presets.nbody(["H", "C", "O"], 4.0, channels=4, l_harmonics=2, seed=k) for k in (3, 4, 5)]
+    )
+    plain._core.set_uncertainty(
+        json.dumps({"kind": "last_layer", "largest": elements, **known}), np.broadcast_to(np.eye(n), (3, n, n))
+    )
+    committee._core.set_scales(json.dumps({"kind": "committee", **known}))
+    plain.save(folder / "knowing.nbcore"), committee.save(folder / "committee.nbcore")
+    return [folder / f"{name}.nbcore" for name in ("plain", "tree", "knowing", "committee")]
 
 
 def test_c_driver(models, tmp_path):

@@ -44,7 +44,7 @@ typedef enum nbcore_status {
   NBCORE_EINTERRUPTED = 12 /* the `interrupt` of the options asked for it */
 } nbcore_status;
 
-/* A loaded potential. Handles are never used twice: one that was freed is an error (NBCORE_EARG), not a crash. */
+/* A loaded potential, or committee of potentials, whose results are the means over its members. Handles are never used twice: one that was freed is an error (NBCORE_EARG), not a crash. */
 typedef struct nbcore_model nbcore_model;
 
 /* Release of the library, "0.1.0". */
@@ -162,6 +162,31 @@ NBCORE_API nbcore_status nbcore_evaluate_with(const nbcore_model* model, nbcore_
                                               const double* positions, const int* numbers, const double* cell,
                                               const int* pbc, const nbcore_options* options, double* energy,
                                               double* forces, double* virial, double* energies);
+
+/* What a model knows of its errors, see nbcore_evaluate_uncertainty. */
+typedef enum nbcore_uncertainty_kind {
+  NBCORE_NO_UNCERTAINTY = 0,
+  NBCORE_LAST_LAYER = 1, /* how far the last layer's features are from those of the training */
+  NBCORE_COMMITTEE = 2   /* the spread of the members */
+} nbcore_uncertainty_kind;
+
+/* Which of them this model has. NBCORE_EARG. */
+NBCORE_API nbcore_status nbcore_uncertainty(const nbcore_model* model, nbcore_uncertainty_kind* kind);
+
+/* nbcore_evaluate_with, and how large the errors are expected to be:
+ *
+ * energy_uncertainty  [1] of the energy, eV
+ * forces_uncertainty  [n] of a force component on each atom, eV/Angstrom (root mean square)
+ * grades              [n] extrapolation grades: 1 is the farthest from the others of its element in training, larger is
+ *                     farther; NULL for a committee, which has none
+ *
+ * Statuses as of nbcore_evaluate_with; NBCORE_EARG where the model has no uncertainty. */
+NBCORE_API nbcore_status nbcore_evaluate_uncertainty(const nbcore_model* model, nbcore_scheme* scheme, int64_t n,
+                                                     const double* positions, const int* numbers, const double* cell,
+                                                     const int* pbc, const nbcore_options* options, double* energy,
+                                                     double* forces, double* virial, double* energies,
+                                                     double* energy_uncertainty, double* forces_uncertainty,
+                                                     double* grades);
 
 /* Gives a scheme back. NULL is allowed. NBCORE_EARG. */
 NBCORE_API nbcore_status nbcore_scheme_free(nbcore_scheme* scheme);

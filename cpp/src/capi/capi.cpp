@@ -16,7 +16,7 @@
 #include "base/error.hpp"
 #include "base/threads.hpp"
 #include "nbcore/nbcore.h"
-#include "potential/potential.hpp"
+#include "potential/committee.hpp"
 
 namespace {
 
@@ -78,7 +78,8 @@ struct Scheme {
 
 /// A model, and the neighbour lists that its calls keep for one another: one for each that ran at the same time.
 struct Model {
-  std::shared_ptr<Potential> potential;
+  std::shared_ptr<Committee> committee;
+  const Potential& potential() const { return committee->first(); }
   std::mutex guard;
   std::vector<std::unique_ptr<VerletList>> lists;
   double skin = 0.5, max_bytes = 0;
@@ -99,7 +100,7 @@ struct Model {
       }
     } give_back{*this, list, list->searches()};
     options.kept = list.get();
-    return potential->compute(s, options);
+    return committee->compute(s, options);
   }
 
  private:
@@ -183,11 +184,11 @@ nbcore_status nbcore_load(const char* path, nbcore_model** model) {
   return guarded([&] {
     require(path, "path");
     require(model, "model");
-    std::shared_ptr<Potential> potential = Potential::load(path);
-    if (!potential->has_energy())
+    std::shared_ptr<Committee> committee = Committee::load(path);
+    if (!committee->first().has_energy())
       throw ModelFileError(message(path, ": this model has covariant outputs alone, no energy and no forces"));
     auto made = std::make_shared<Model>();
-    made->potential = std::move(potential);
+    made->committee = std::move(committee);
     const ShortLock lock(guard);
     models.emplace(next_handle, std::move(made));
     *model = reinterpret_cast<nbcore_model*>(next_handle++);
@@ -205,19 +206,19 @@ nbcore_status nbcore_free(nbcore_model* model) {
 
 nbcore_status nbcore_cutoff(const nbcore_model* model, double* cutoff) {
   return guarded([&] {
-    const auto potential = find(model)->potential;
+    const auto kept = find(model);
     require(cutoff, "cutoff");
-    *cutoff = potential->cutoff();
+    *cutoff = kept->potential().cutoff();
   });
 }
 
 nbcore_status nbcore_species(const nbcore_model* model, int capacity, int* numbers, int* n) {
   return guarded([&] {
-    const auto potential = find(model)->potential;
+    const auto kept = find(model);
     require(n, "n");
     if (capacity < 0) throw InputError(message("capacity must not be negative, got ", capacity));
     if (capacity > 0) require(numbers, "numbers");
-    const auto& species = potential->species();
+    const auto& species = kept->potential().species();
     for (std::size_t k = 0; k < species.size() && k < static_cast<std::size_t>(capacity); ++k) numbers[k] = species[k];
     *n = static_cast<int>(species.size());
   });
@@ -225,17 +226,18 @@ nbcore_status nbcore_species(const nbcore_model* model, int capacity, int* numbe
 
 nbcore_status nbcore_digest(const nbcore_model* model, char digest[65]) {
   return guarded([&] {
-    const auto potential = find(model)->potential;
+    const auto kept = find(model);
     require(digest, "digest");
-    std::memcpy(digest, potential->digest().c_str(), potential->digest().size() + 1);
+    std::memcpy(digest, kept->committee->digest().c_str(), kept->committee->digest().size() + 1);
   });
 }
 
 nbcore_status nbcore_set_precision(nbcore_model* model, int bits) {
   return guarded([&] {
-    const auto potential = find(model)->potential;
+    const auto kept = find(model);
     if (bits != 64 && bits != 32) throw InputError(message("precision must be 64 or 32 bits, got ", bits));
-    potential->set_precision(bits == 64 ? Precision::float64 : Precision::float32);
+    for (const auto& member : kept->committee->members())
+      member->set_precision(bits == 64 ? Precision::float64 : Precision::float32);
   });
 }
 
@@ -258,6 +260,16 @@ nbcore_status nbcore_set_max_bytes(nbcore_model* model, int64_t bytes) {
   });
 }
 
+nbcore_status nbcore_uncertainty(const nbcore_model* model, nbcore_uncertainty_kind* kind) {
+  return guarded([&] {
+    const auto kept = find(model);
+    require(kind, "kind");
+    const Committee& committee = *kept->committee;
+    if (committee.members().size() > 1) *kind = committee.scales() ? NBCORE_COMMITTEE : NBCORE_NO_UNCERTAINTY;
+    else *kind = kept->potential().uncertainty() ? NBCORE_LAST_LAYER : NBCORE_NO_UNCERTAINTY;
+  });
+}
+
 nbcore_status nbcore_searches(const nbcore_model* model, int64_t* searches) {
   return guarded([&] {
     const auto kept = find(model);
@@ -268,6 +280,11 @@ nbcore_status nbcore_searches(const nbcore_model* model, int64_t* searches) {
 }
 
 namespace {
+
+/// Where the uncertainties of a call go
+struct Wanted {
+  double *energy, *forces, *grades;
+};
 
 /// The options of a call, those that the caller leaves open from the model
 nbcore_options checked(const nbcore_options* given) {
@@ -285,7 +302,8 @@ nbcore_options checked(const nbcore_options* given) {
 
 nbcore_status evaluate(const nbcore_model* model, nbcore_scheme* scheme, bool with_scheme, int64_t n,
                        const double* positions, const int* numbers, const double* cell, const int* pbc,
-                       const nbcore_options* given, double* energy, double* forces, double* virial, double* energies) {
+                       const nbcore_options* given, double* energy, double* forces, double* virial, double* energies,
+                       const Wanted* wanted = nullptr) {
   return guarded([&] {
     const auto kept = find(model);
     const nbcore_options options = checked(given);
@@ -297,9 +315,12 @@ nbcore_status evaluate(const nbcore_model* model, nbcore_scheme* scheme, bool wi
       parts->checked = true;
       s.scheme = std::shared_ptr<const CompositionScheme>(parts, &parts->scheme);
     }
-    EvaluationOptions how = kept->potential->defaults();
+    EvaluationOptions how = kept->potential().defaults();
     how.threads = n_threads(options.threads);
     if (options.precision != 0) how.precision = options.precision == 64 ? Precision::float64 : Precision::float32;
+    how.uncertainty = wanted != nullptr;
+    if (wanted != nullptr && wanted->grades != nullptr && kept->committee->members().size() > 1)
+      throw InputError("grades: a committee has none; give NULL");
     std::optional<Watch> watch;
     if (options.interrupt != nullptr)
       watch.emplace([&] {
@@ -311,6 +332,12 @@ nbcore_status evaluate(const nbcore_model* model, nbcore_scheme* scheme, bool wi
       for (int k = 0; k < 3; ++k) forces[3 * i + k] = result.forces[i][k];
     for (int k = 0; k < 9 && virial != nullptr; ++k) virial[k] = result.virial[k / 3][k % 3];
     for (std::size_t i = 0; i < result.energies.size() && energies != nullptr; ++i) energies[i] = result.energies[i];
+    if (wanted == nullptr) return;
+    if (wanted->energy != nullptr) *wanted->energy = result.uncertainty->energy;
+    const auto copy = [](const std::vector<double>& from, double* to) {
+      if (to != nullptr) std::copy(from.begin(), from.end(), to);
+    };
+    copy(result.uncertainty->forces, wanted->forces), copy(result.uncertainty->grades, wanted->grades);
   });
 }
 
@@ -338,6 +365,16 @@ nbcore_status nbcore_evaluate_with(const nbcore_model* model, nbcore_scheme* sch
                                    double* energies) {
   return evaluate(model, scheme, scheme != nullptr, n, positions, numbers, cell, pbc, options, energy, forces, virial,
                   energies);
+}
+
+nbcore_status nbcore_evaluate_uncertainty(const nbcore_model* model, nbcore_scheme* scheme, int64_t n,
+                                          const double* positions, const int* numbers, const double* cell,
+                                          const int* pbc, const nbcore_options* options, double* energy, double* forces,
+                                          double* virial, double* energies, double* energy_uncertainty,
+                                          double* forces_uncertainty, double* grades) {
+  const Wanted wanted{energy_uncertainty, forces_uncertainty, grades};
+  return evaluate(model, scheme, scheme != nullptr, n, positions, numbers, cell, pbc, options, energy, forces, virial,
+                  energies, &wanted);
 }
 
 nbcore_status nbcore_scheme_new(int64_t n_atoms, nbcore_scheme** scheme) {

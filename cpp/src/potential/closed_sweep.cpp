@@ -7,6 +7,12 @@ template <class Real> void ClosedSweep<Real>::forward() {
   for (int level = 1; level <= network_.levels(); ++level) sweep_.forward(level, 0, ws_);
 }
 
+template <class Real> void ClosedSweep<Real>::add_features(const LastLayer& last_layer, double factor,
+                                                           std::vector<std::vector<double>>& to) const {
+  for (int level = 1; level <= network_.levels(); ++level)
+    last_layer.add_features(sweep_, graph_, level, 0, ws_, factor, to);
+}
+
 template <class Real> void ClosedSweep<Real>::adjoint(double seed) {
   for (int level = network_.levels(); level >= 1; --level)
     sweep_.adjoint(level, 0, Want{true, false}, nullptr, ws_, [&] { sweep_.seed_energies(level, 0, ws_, seed); });

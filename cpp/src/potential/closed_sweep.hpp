@@ -1,6 +1,7 @@
 // A whole structure in one workspace: all levels after one another, forward and back, plain. Evaluation of small
 // systems runs it, and calibration, which wants all states at once.
 #pragma once
+#include "network/last_layer.hpp"
 #include "potential/edge_forces.hpp"
 #include "potential/graph_builder.hpp"
 
@@ -23,6 +24,8 @@ template <class Real> class ClosedSweep {
     for (int level = 1; level <= network_.levels(); ++level)
       sweep_.read_energies(level, 0, ws_, [&](int i, Real e) { f(network_.level(level).set, i, e); });
   }
+  /// Derivatives of the energies of nodes by the weights of the readouts, added to [set][node][feature]
+  void add_features(const LastLayer& last_layer, double factor, std::vector<std::vector<double>>& to) const;
   /// Adjoints of the edges, all readouts seeded with the same number
   void adjoint(double seed);
   /// After it: added to the forces on the atoms, in the order of the user, and to the virial

@@ -57,11 +57,13 @@ double Potential::bytes_per_atom(const Structure& s, bool repeated, Precision pr
   return (results + peak) / std::max(atoms, 1.0);
 }
 
-Evaluation Potential::begin(const std::vector<int>& species, const Scales& scales) const {
+Evaluation Potential::begin(const std::vector<int>& species, const EvaluationOptions& options,
+                            const Scales& scales) const {
   Evaluation e;
   e.forces.assign(species.size(), Vec3{});
   for (int k : species) e.energies.push_back(scales.E0s[k]);
   e.outputs.resize(network_->outputs().size());
+  if (options.features || options.uncertainty) e.last_layer = &last_layer_, e.features.resize(network_->sets().size());
   return e;
 }
 
@@ -72,8 +74,13 @@ void Potential::add(const Graph& graph, const EvaluationOptions& options, const 
     const int set = network_->slots()[o.slot].set;
     e.outputs[k].resize((set == atom_set ? e.energies.size() : std::size_t(graph.sets[set].n)) * o.width);
   }
+  for (int set = 0; set < int(e.features.size()); ++set)
+    if (set == atom_set || last_layer_.reads(set))
+      e.features[set].resize((set == atom_set ? e.energies.size() : std::size_t(graph.sets[set].n)) *
+                             last_layer_.size());
   if (options.precision == Precision::float64) run<double>(graph, options, scales.scale, e);
   else run<float>(graph, options, scales.scale, e);
+  if (e.last_layer) last_layer_.share_among_atoms(graph, e.features);
 }
 
 Result Potential::compute(const Structure& s, const EvaluationOptions& asked) const {
@@ -85,10 +92,11 @@ Result Potential::compute(const Structure& s, const EvaluationOptions& asked) co
   options.threads = std::max(options.threads, 1);
   VerletList* kept = options.kept;
   const std::shared_ptr<const Scales> scales = this->scales();
-  Evaluation e = begin(species, *scales);
+  Evaluation e = begin(species, options, *scales);
   const double cutoff = list_cutoff(*network_, r_min_);
   Parts::Fit fit = Parts::Fit::easily;
-  const double of_states = state_bytes(atom_set, options.precision), max_bytes = options.max_bytes;
+  const double of_features = options.features || options.uncertainty ? double(last_layer_.size()) * sizeof(double) : 0,
+               of_states = state_bytes(atom_set, options.precision) + of_features, max_bytes = options.max_bytes;
   if (max_bytes > 0 && !Parts::fits_anyway(species.size(), of_states, max_bytes)) {
     Parts parts(s, species, *network_, r_min_, of_states, max_bytes);
     fit = parts.whole();
@@ -108,15 +116,20 @@ Result Potential::compute(const Structure& s, const EvaluationOptions& asked) co
     add(graph, options, *scales, e);
     if (fit != Parts::Fit::easily) forget_spaces();
   }
-  return result(s, species, *scales, std::move(e));
+  return result(s, species, options, *scales, std::move(e));
 }
 
-PreparedStructure Potential::prepare(Structure s) const {
+PreparedStructure Potential::prepare(Structure s, const EvaluationOptions& options) const {
   std::vector<int> species = species_of(s.numbers);
   if (s.numbers.size() != s.positions.size())
     throw InputError(message("positions and species must have the same length, got ", s.positions.size(), " and ",
                              s.numbers.size()));
-  Graph graph = build_graph(s, species, *network_, r_min_, block_of(s));
+  const double cutoff = list_cutoff(*network_, r_min_);
+  Graph graph =
+      build_graph(s, species, *network_,
+                  options.kept ? options.kept->neighbours(s.positions, s.cell, s.pbc, cutoff, r_min_, options.skin)
+                               : neighbours(s.positions, s.cell, s.pbc, cutoff, r_min_),
+                  block_of(s));
   return {std::move(s), std::move(species), std::move(graph), GraphNeeds(species_, *network_, r_min_)};
 }
 
@@ -127,15 +140,24 @@ Result Potential::compute(const PreparedStructure& prepared, const EvaluationOpt
   EvaluationOptions options = asked;
   options.threads = std::max(options.threads, 1);
   const std::shared_ptr<const Scales> scales = this->scales();
-  Evaluation e = begin(prepared.species, *scales);
+  Evaluation e = begin(prepared.species, options, *scales);
   add(prepared.graph, options, *scales, e);
-  return result(prepared.structure, prepared.species, *scales, std::move(e));
+  return result(prepared.structure, prepared.species, options, *scales, std::move(e));
 }
 
-Result Potential::result(const Structure& s, const std::vector<int>& species, const Scales& scales,
-                         Evaluation e) const {
+Result Potential::result(const Structure& s, const std::vector<int>& species, const EvaluationOptions& options,
+                         const Scales& scales, Evaluation e) const {
   Result result;
   result.energies = std::move(e.energies), result.forces = std::move(e.forces), result.virial = e.virial;
+  if (options.uncertainty) {
+    const auto known = uncertainty();
+    if (!known)
+      throw InputError(
+          "this potential knows nothing of its errors (any more, if its parameters were changed): "
+          "`nbcore uncertainty MODEL DATA` adds it");
+    result.uncertainty = known->of(e.features[atom_set], species);
+  }
+  if (options.features) result.features = std::move(e.features[atom_set]);
   std::vector<std::vector<double>> values = std::move(e.outputs);
   for (double e : result.energies) result.energy += e;
   if (!std::isfinite(result.energy))

@@ -24,6 +24,7 @@ template <class Real> void evaluate_closed(const Network& network, const Graph& 
   sweep.read_energies([&](int set, int i, Real e) { on_nodes[set][i] += scale * double(e); });
   for (std::size_t set = 0; set < graph.sets.size(); ++set)
     share_among_atoms(graph, int(set), on_nodes[set], to.energies);
+  if (to.last_layer) sweep.add_features(*to.last_layer, scale, to.features);
   sweep.adjoint(-scale);
   sweep.add_forces(to.forces, to.virial);
 }

@@ -5,7 +5,7 @@
 // over blocks (levels.hpp).
 #pragma once
 #include "base/vec3.hpp"
-#include "network/sweep.hpp"
+#include "network/last_layer.hpp"
 
 namespace nbcore {
 
@@ -20,7 +20,9 @@ struct Evaluation {
   std::vector<double> energies;  // of atoms, times scale
   std::vector<Vec3> forces;
   Mat3 virial{};
-  std::vector<std::vector<double>> outputs;  // [output][node][width]
+  std::vector<std::vector<double>> outputs;   // [output][node][width]
+  const LastLayer* last_layer = nullptr;      // null: no features are wanted
+  std::vector<std::vector<double>> features;  // [set][node][feature], zero in the beginning
 };
 
 /// Adds to energies, forces and virial, and writes outputs; `to` has room for all atoms and nodes. Forces only where

@@ -87,6 +87,7 @@ template <class Real> void Levels<Real>::adjoint(int level, int b, Workspace<Rea
     if (block.depth > 0) return;
     double* energies = energies_[relation.parents].data() + block.first;
     sweep_.read_energies(level, b, ws, [&](int i, Real e) { energies[i] += scale_ * double(e); });
+    if (to_.last_layer) to_.last_layer->add_features(sweep_, graph_, level, b, ws, scale_, to_.features);
     sweep_.seed_energies(level, b, ws, -scale_);
   });
   Vec3* own = on_nodes_[relation.parents].data() + block.first;

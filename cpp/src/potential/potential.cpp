@@ -15,7 +15,7 @@ namespace nbcore {
 namespace {
 
 /// Entries of a description that are more than notes: how else they are changed
-constexpr std::array<std::pair<std::string_view, std::string_view>, 11> own_entries{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 13> own_entries{{
     {"species", "make another potential"},
     {"cutoff", "make another potential"},
     {"program", "make another potential; gains are changed by set_gain"},
@@ -27,6 +27,8 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 11> own_entr
     {"scale", "assign to scale"},
     {"offsets", "assign to offsets"},
     {"spreads", "assign to spreads"},
+    {"uncertainty", "nbcore.train.add_uncertainty"},
+    {"committee", "make a Committee"},
 }};
 
 std::uint64_t next_version() {
@@ -79,6 +81,8 @@ Potential::Potential(const std::string& text, const ModelFile* file)
   Scales scales;
   try {
     const Options d(text);
+    if (d.has("committee"))
+      throw InputError("this is a committee of several potentials: nbcore.Committee.load reads it");
     for (const std::string& symbol : d.get<std::vector<std::string>>("species")) {
       const int z = atomic_number(symbol);
       if (!species_.empty() && z <= species_.back())
@@ -117,12 +121,14 @@ Potential::Potential(const std::string& text, const ModelFile* file)
     throw InputError(message("description of the potential: ", e.what()));
   }
   cutoff_ = network_->cutoff();
+  last_layer_ = LastLayer(*network_);
   network_->each_radial_network([&](auto&&...) { has_radial_networks_ = true; });
   if (file) read_parameters(*file), digest_ = file->digest;
   else parameters_.assign(network_->n_parameters(), 0.0);
   auto json = std::make_unique<Json>(Json{nlohmann::json::parse(text)});
-  for (const char* entry : {"scale", "E0s", "offsets", "spreads"}) json->value.erase(entry);
+  for (const char* entry : {"scale", "E0s", "offsets", "spreads", "uncertainty"}) json->value.erase(entry);
   description_ = std::move(json), scales_ = std::make_shared<const Scales>(std::move(scales));
+  if (file) read_uncertainty(Options(text), *file);  // a description alone is that of other parameters
 }
 
 /// The arrays of a file are compared with what the program says before anything is made of its size.
@@ -142,11 +148,40 @@ void Potential::read_parameters(const ModelFile& file) {
   for (const Tensor* t : arrays) parameters_.insert(parameters_.end(), t->data.begin(), t->data.end());
 }
 
+void Potential::read_uncertainty(const Options& d, const ModelFile& file) {
+  const auto array = std::find_if(file.tensors.begin(), file.tensors.end(),
+                                  [](const Tensor& t) { return t.name == "uncertainty.whitening"; });
+  if (d.has("uncertainty") != (array != file.tensors.end()))
+    throw InputError("uncertainty: entry and array uncertainty.whitening go together, one of them is missing");
+  if (!d.has("uncertainty")) return;
+  const std::int64_t n = last_layer_.size();
+  if (array->shape != std::vector<std::int64_t>{std::int64_t(species_.size()), n, n})
+    throw InputError(
+        message("the array uncertainty.whitening must have the shape ", species_.size(), " x ", n, " x ", n));
+  set_uncertainty(std::make_shared<const LastLayerUncertainty>(
+      last_layer_uncertainty(d.get<Options>("uncertainty"), species_, array->data, last_layer_.size())));
+}
+
 Potential::~Potential() = default;
+
+std::shared_ptr<const LastLayerUncertainty> Potential::uncertainty() const {
+  const ShortLock lock(guard_);
+  compare_parameters();
+  return uncertainty_;
+}
+
+void Potential::set_uncertainty(std::shared_ptr<const LastLayerUncertainty> uncertainty) {
+  const ShortLock lock(guard_);
+  compare_parameters();
+  seen_ = parameters_, uncertainty_ = std::move(uncertainty);
+  description_version_ = version_ = next_version();
+}
 
 std::string Potential::description() const {
   const ShortLock lock(guard_);
+  compare_parameters();
   nlohmann::json d = description_->value;
+  if (uncertainty_) d["uncertainty"] = as_json(*uncertainty_, species_);
   d["scale"] = scales_->scale, d["E0s"] = by_symbol(species_, scales_->E0s);
   for (std::size_t k = 0; k < network_->outputs().size(); ++k) {
     const std::string& name = network_->outputs()[k].name;
@@ -173,6 +208,12 @@ void Potential::annotate(const std::string& text) {
     if (value.is_null()) description->value.erase(entry);
     else description->value[entry] = value;
   description_ = std::move(description), description_version_ = next_version();
+}
+
+std::uint64_t Potential::description_version() const {
+  const ShortLock lock(guard_);
+  if (uncertainty_) compare_parameters();
+  return description_version_;
 }
 
 std::uint64_t Potential::version() const {
@@ -259,10 +300,14 @@ void Potential::end_view() {
   --views_;
 }
 
+std::shared_ptr<Potential> Potential::from_file(const ModelFile& file) {
+  return std::shared_ptr<Potential>(new Potential(file.description, &file));
+}
+
 std::shared_ptr<Potential> Potential::load(const std::string& path) {
   const ModelFile file = read_model_file(path);
   try {
-    return std::shared_ptr<Potential>(new Potential(file.description, &file));
+    return from_file(file);
   } catch (const InputError& e) {
     throw ModelFileError(message(path, ": ", shown(e.what(), 1000)));  // names of a stranger's
   }
@@ -270,6 +315,7 @@ std::shared_ptr<Potential> Potential::load(const std::string& path) {
 
 void Potential::forget_packed() const {
   double_.is_packed = float_.is_packed = false, splines_.reset();
+  if (uncertainty_) uncertainty_.reset(), description_version_ = next_version();
   version_ = next_version();
 }
 

@@ -11,6 +11,7 @@
 #include "potential/graph_builder.hpp"
 #include "potential/outputs.hpp"
 #include "potential/prepared.hpp"
+#include "potential/uncertainty.hpp"
 #include "potential/verlet_list.hpp"
 
 namespace nbcore {
@@ -23,6 +24,8 @@ struct Result {
   std::vector<double> energies;              // eV, per atom, E0 included
   Mat3 virial{};                             // eV
   std::vector<std::vector<double>> outputs;  // [output] components, or [atom][components]; empty: it has none
+  std::vector<double> features;              // [atom][feature] of the last layer, where they were asked for
+  std::optional<Uncertainty> uncertainty;    // where it was asked for
 };
 
 enum class Precision { float64, float32 };
@@ -35,6 +38,8 @@ struct EvaluationOptions {
   double max_bytes = 0;        // that it may take; larger systems are evaluated in parts, see parts.hpp. 0: no bound
   VerletList* kept = nullptr;  // neighbours from a list that the caller keeps from call to call; the same bits
   double skin = 0;             // of this list, Angstrom
+  bool features = false;       // of the last layer, too
+  bool uncertainty = false;    // InputError where the potential knows none
 };
 
 /// What stands beside the network. Replaced as a whole: an evaluation keeps those it began with.
@@ -62,6 +67,8 @@ class Potential {
 
   /// From a model file; ModelFileError if it is not one.
   static std::shared_ptr<Potential> load(const std::string& path);
+  /// From what was read; InputError
+  static std::shared_ptr<Potential> from_file(const ModelFile& file);
 
   /// The description as it is now (JSON): a potential made from it, with the same parameters, computes the same bits.
   std::string description() const;
@@ -70,7 +77,7 @@ class Potential {
   void annotate(const std::string& notes);
   /// Counted up by every change of the description, and by every change of what is computed. No two states of
   /// potentials in one process have the same version.
-  std::uint64_t description_version() const { return description_version_; }
+  std::uint64_t description_version() const;
   std::uint64_t version() const;
 
   /// SHA-256 that the file holds which it was read from, 64 digits; empty for others
@@ -78,6 +85,8 @@ class Potential {
 
   const Network& network() const { return *network_; }
   const std::vector<int>& species() const { return species_; }  // atomic numbers, ascending
+  /// The linear readouts of the energy; of size 0 where there are none, or others
+  const LastLayer& last_layer() const { return last_layer_; }
   double cutoff() const { return cutoff_; }
   double r_min() const { return r_min_; }
 
@@ -98,6 +107,11 @@ class Potential {
     const std::vector<double>& offsets = scales.offsets[output];
     return {network_->outputs()[output], offsets.empty() ? scales.no_offsets : offsets, species, s.positions};
   }
+
+  /// What it knows of its errors, or null. It belongs to the parameters as they are: where they change it is gone.
+  std::shared_ptr<const LastLayerUncertainty> uncertainty() const;
+  /// InputError where it does not fit; null removes it
+  void set_uncertainty(std::shared_ptr<const LastLayerUncertainty> uncertainty);
 
   const std::vector<double>& parameters() const { return parameters_; }
   void set_parameters(const std::vector<double>& parameters);
@@ -122,7 +136,8 @@ class Potential {
   /// The same bits for any number of threads. NumericsError where the energy, a force or an output is not finite.
   Result compute(const Structure& s, const EvaluationOptions& options) const;
   /// Neighbours, blocks and parts of a structure, for this potential and all that look at the same neighbourhoods
-  PreparedStructure prepare(Structure s) const;
+  PreparedStructure prepare(Structure s) const { return prepare(std::move(s), EvaluationOptions()); }
+  PreparedStructure prepare(Structure s, const EvaluationOptions& options) const;  // with its kept list
   /// The bits of the other compute(); max_bytes and kept lists do not apply. InputError says in what the potential for
   /// which it was prepared differs.
   Result compute(const PreparedStructure& prepared, const EvaluationOptions& options) const;
@@ -134,6 +149,7 @@ class Potential {
  private:
   Potential(const std::string& description, const ModelFile* file);
   void read_parameters(const ModelFile& file);
+  void read_uncertainty(const Options& description, const ModelFile& file);
   /// What evaluations of one precision keep
   template <class Real> struct Memory {
     std::shared_ptr<Buffer<Real>> packed;
@@ -149,9 +165,10 @@ class Potential {
   template <class Change> void change(Change f);
   void forget_packed() const;
   void compare_parameters() const;
-  Evaluation begin(const std::vector<int>& species, const Scales& scales) const;
+  Evaluation begin(const std::vector<int>& species, const EvaluationOptions& options, const Scales& scales) const;
   void add(const Graph& graph, const EvaluationOptions& options, const Scales& scales, Evaluation& to) const;
-  Result result(const Structure& s, const std::vector<int>& species, const Scales& scales, Evaluation e) const;
+  Result result(const Structure& s, const std::vector<int>& species, const EvaluationOptions& options,
+                const Scales& scales, Evaluation e) const;
   template <class Real>
   void run(const Graph& graph, const EvaluationOptions& options, double scale, Evaluation& to) const;
   double state_bytes(int set, Precision precision) const;  // per node: states that several levels read, with adjoints
@@ -161,6 +178,7 @@ class Potential {
   std::vector<int> species_;
   double cutoff_ = 0, r_min_ = 0.1;
   std::unique_ptr<Network> network_;
+  LastLayer last_layer_;
   std::vector<double> parameters_;
   std::atomic<int> views_ = 0;
   bool has_radial_networks_ = false;
@@ -168,8 +186,9 @@ class Potential {
   mutable std::mutex guard_;                 // of all that follows
   std::unique_ptr<const Json> description_;  // without the scales
   std::shared_ptr<const Scales> scales_;
+  mutable std::shared_ptr<const LastLayerUncertainty> uncertainty_;
   EvaluationOptions defaults_;
-  std::atomic<std::uint64_t> description_version_;
+  mutable std::atomic<std::uint64_t> description_version_;
   mutable std::uint64_t version_;
   mutable std::atomic<bool> viewed_ = false;  // there was a view since the parameters were compared
   mutable std::vector<double> seen_;          // the parameters when they were compared last

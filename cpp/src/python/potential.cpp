@@ -3,6 +3,7 @@
 
 #include "base/build_info.hpp"
 #include "base/error.hpp"
+#include "potential/committee.hpp"
 #include "python/structures.hpp"
 
 namespace py = pybind11;
@@ -57,9 +58,15 @@ py::list arrays_of(const std::vector<std::vector<double>>& values) {
 }
 
 namespace {
+Doubles numbers_of(const std::vector<double>& v) { return Doubles(py::ssize_t(v.size()), v.data()); }
+
 py::tuple tuple_of(const Result& r) {
-  return py::make_tuple(r.energy, array_of(r.forces), array_of(r.virial),
-                        Doubles(py::ssize_t(r.energies.size()), r.energies.data()), arrays_of(r.outputs));
+  py::object uncertainty = py::none();
+  if (r.uncertainty)
+    uncertainty =
+        py::make_tuple(r.uncertainty->energy, numbers_of(r.uncertainty->forces), numbers_of(r.uncertainty->grades));
+  return py::make_tuple(r.energy, array_of(r.forces), array_of(r.virial), numbers_of(r.energies), arrays_of(r.outputs),
+                        uncertainty, numbers_of(r.features));
 }
 }  // namespace
 
@@ -166,13 +173,14 @@ void bind_potential(py::module_& m) {
           "compute",
           [](const Potential& self, const Doubles& positions, const std::vector<int>& numbers, const Doubles& cell,
              const std::array<bool, 3>& pbc, int threads, std::shared_ptr<CompositionScheme> scheme,
-             const py::dict& leaves, double max_bytes, bool golden) {
+             const py::dict& leaves, double max_bytes, bool golden, bool uncertainty, bool features) {
             Structure s = structure_from(positions, numbers, cell, pbc);
             s.scheme = std::move(scheme), s.leaves = leaves_from(leaves);
             Result r;
             {
               EvaluationOptions options = golden ? EvaluationOptions{.radial_splines = false} : self.defaults();
-              options.threads = threads, options.max_bytes = max_bytes;
+              options.threads = threads, options.max_bytes = max_bytes, options.features = features;
+              options.uncertainty = uncertainty;
               const Released nogil;
               r = self.compute(s, options);
             }
@@ -180,7 +188,22 @@ void bind_potential(py::module_& m) {
           },
           py::arg("positions"), py::arg("numbers"), py::arg("cell"), py::arg("pbc"), py::arg("threads"),
           py::arg("scheme") = py::none(), py::arg("leaves") = py::dict(), py::arg("max_bytes") = 0.0,
-          py::arg("golden") = false)
+          py::arg("golden") = false, py::arg("uncertainty") = false, py::arg("features") = false)
+      .def_property_readonly("n_features", [](const Potential& self) { return self.last_layer().size(); })
+      .def_property_readonly("uncertainty",
+                             [](const Potential& self) -> py::object {  // whitening [species][feature][feature]
+                               const auto known = self.uncertainty();
+                               if (!known) return py::none();
+                               const py::ssize_t n = self.last_layer().size();
+                               return Doubles({py::ssize_t(self.species().size()), n, n}, known->whitening.data());
+                             })
+      .def("set_uncertainty",
+           [](Potential& self, const std::string& description, const Doubles& whitening) {
+             self.set_uncertainty(std::make_shared<const LastLayerUncertainty>(
+                 last_layer_uncertainty(Options(description), self.species(),
+                                        {whitening.data(), std::size_t(whitening.size())}, self.last_layer().size())));
+           })
+      .def("forget_uncertainty", [](Potential& self) { self.set_uncertainty(nullptr); })
       .def("prepare",
            [](const Potential& self, const Doubles& positions, const std::vector<int>& numbers, const Doubles& cell,
               const std::array<bool, 3>& pbc, std::shared_ptr<CompositionScheme> scheme, const py::dict& leaves) {
@@ -189,16 +212,59 @@ void bind_potential(py::module_& m) {
              const Released nogil;
              return std::make_shared<PreparedStructure>(self.prepare(std::move(s)));
            })
-      .def("compute_prepared", [](const Potential& self, const PreparedStructure& prepared, int threads) {
-        Result r;
-        {
-          EvaluationOptions options = self.defaults();
-          options.threads = threads;
-          const Released nogil;
-          r = self.compute(prepared, options);
-        }
-        return tuple_of(r);
-      });
+      .def("compute_prepared",
+           [](const Potential& self, const PreparedStructure& prepared, int threads, bool uncertainty) {
+             Result r;
+             {
+               EvaluationOptions options = self.defaults();
+               options.threads = threads, options.uncertainty = uncertainty;
+               const Released nogil;
+               r = self.compute(prepared, options);
+             }
+             return tuple_of(r);
+           });
+
+  py::class_<Committee, std::shared_ptr<Committee>>(m, "Committee")
+      .def(py::init([](const std::vector<std::shared_ptr<Potential>>& members) {
+        return std::make_shared<Committee>(members, std::nullopt);
+      }))
+      .def_static("load", &Committee::load)
+      .def_property_readonly("members", &Committee::members)
+      .def_property_readonly("scales",
+                             [](const Committee& self) -> py::object {  // (energy, forces per element)
+                               if (!self.scales()) return py::none();
+                               return py::make_tuple(self.scales()->energy, self.scales()->forces);
+                             })
+      .def("set_scales",
+           [](Committee& self, const std::string& description) {
+             self.set_scales(committee_scales(Options(description), self.first().species()));
+           })
+      .def("compute",
+           [](const Committee& self, const Doubles& positions, const std::vector<int>& numbers, const Doubles& cell,
+              const std::array<bool, 3>& pbc, int threads, std::shared_ptr<CompositionScheme> scheme,
+              const py::dict& leaves, double max_bytes, bool uncertainty) {
+             Structure s = structure_from(positions, numbers, cell, pbc);
+             s.scheme = std::move(scheme), s.leaves = leaves_from(leaves);
+             EvaluationOptions options = self.first().defaults();
+             options.threads = threads, options.max_bytes = max_bytes, options.uncertainty = uncertainty;
+             Result r;
+             {
+               const Released nogil;
+               r = self.compute(s, options);
+             }
+             return tuple_of(r);
+           })
+      .def("compute_prepared",
+           [](const Committee& self, const PreparedStructure& prepared, int threads, bool uncertainty) {
+             EvaluationOptions options = self.first().defaults();
+             options.threads = threads, options.uncertainty = uncertainty;
+             Result r;
+             {
+               const Released nogil;
+               r = self.compute(prepared, options);
+             }
+             return tuple_of(r);
+           });
 
   m.def("gate_types", [] {
     py::dict out;

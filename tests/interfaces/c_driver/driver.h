@@ -51,6 +51,7 @@ void damaged_files(const char* path, const char* scratch);
 void sizes(const nbcore_model* model);
 void spoiled(const nbcore_model* model);
 void composition_schemes(const nbcore_model* tree, const nbcore_model* plain);
+void uncertainties(const char* knowing_path, const char* committee_path, const nbcore_model* plain);
 void threads(const char* path, const char* tree_path);
 void cycles(const char* path, const char* tree_path, int n);
 

@@ -1,9 +1,10 @@
 /* Every function of the C ABI with what a careless program may hand to it, from threads and in many cycles.
  *
- *     c_driver MODEL TREE-MODEL SCRATCH-FOLDER CYCLES
+ *     c_driver MODEL TREE-MODEL KNOWING-MODEL COMMITTEE SCRATCH-FOLDER CYCLES
  *     c_driver files FILE ...
  *
- * MODEL knows H, C and O; TREE-MODEL works on a composition scheme with the sets part1 and part2 over H and O. Each
+ * MODEL knows H, C and O; TREE-MODEL works on a composition scheme with the sets part1 and part2 over H and O;
+ * KNOWING-MODEL and COMMITTEE know their errors. Each
  * call is held against the status that the header promises and against words of the message; outputs of calls that
  * failed must not have been written. With `files` each is loaded, evaluated and freed, whatever it holds (for
  * tools/fuzz_models.py); NBCORE_EINTERNAL, a bug, is the one status that is wrong. Prints what is wrong with its line, and ends with 1 if anything is.
@@ -40,10 +41,11 @@ int main(int argc, char** argv) {
     for (i = 2; i < argc; ++i) any_file(argv[i]);
     return wrong == 0 ? 0 : 1;
   }
-  if (argc != 5) return 2;
+  if (argc != 7) return 2;
   model = load(argv[1]), tree = load(argv[2]);
   handles(argv[1]);
-  damaged_files(argv[1], argv[3]);
+  damaged_files(argv[1], argv[5]);
+  uncertainties(argv[3], argv[4], model);
   sizes(model);
   spoiled(model);
   OK(nbcore_set_skin(model, 0));
@@ -54,7 +56,7 @@ int main(int argc, char** argv) {
   OK(nbcore_free(model));
   OK(nbcore_free(tree));
   threads(argv[1], argv[2]);
-  cycles(argv[1], argv[2], atoi(argv[4]));
+  cycles(argv[1], argv[2], atoi(argv[6]));
   printf("%d checks, %d wrong\n", checks, wrong);
   return wrong == 0 ? 0 : 1;
 }
