@@ -90,13 +90,15 @@ def alike(kinds: np.ndarray, keys: np.ndarray, atoms: np.ndarray) -> np.ndarray:
     _, kind = np.unique(kinds, return_inverse=True)
     largest = np.zeros((kind.max(initial=-1) + 1, KEYS))
     np.maximum.at(largest, kind, np.abs(keys))
-    n = atoms[:, None].astype(float)
-    cells = keys / (2 * 10 * ROUNDING * np.sqrt(n * (n + largest[kind])))
+    n = atoms.astype(float)
+    # one key after another, for the sake of memory
+    cells = [keys[:, k] / (2 * 10 * ROUNDING * np.sqrt(n * (n + largest[kind, k]))) for k in range(KEYS)]
     found = np.zeros(len(kinds), bool)
     factors = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x27D4EB2F165667C5], np.uint64)
     for shift in np.ndindex(*(2,) * KEYS):
-        cell = np.floor(cells + 0.5 * np.array(shift)).astype(np.int64).view(np.uint64)
-        code = kinds ^ np.bitwise_xor.reduce(cell * factors, axis=1)
+        code = kinds.copy()
+        for k in range(KEYS):
+            code ^= np.floor(cells[k] + 0.5 * shift[k]).astype(np.int64).view(np.uint64) * factors[k]
         order = np.argsort(code, kind="stable")
         same = code[order[1:]] == code[order[:-1]]
         found[order[1:][same]] = found[order[:-1][same]] = True

@@ -101,7 +101,7 @@ class Gathering:
         self.reading.files += shards.reading.files
         self.reading.remarks += shards.reading.remarks
         for first in range(0, max(1, len(shards)), most or max(1, len(shards))):
-            here = list(shards[first : first + (most or len(shards))])
+            here = list(shards[first : first + (most or len(shards))].in_memory())
             self.tally.add(here)
             yield here, [] if first else shards.isolated
 

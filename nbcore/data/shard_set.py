@@ -4,6 +4,7 @@ import hashlib
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -198,11 +199,15 @@ class Shards(Structures):
         digest.update(self.places.astype("<i8").tobytes())
         return digest.hexdigest()
 
+    def in_memory(self) -> Structures:
+        """Structures with arrays of their own: views would keep pages of the files resident."""
+        return Structures(map(_own, self), self.isolated, self.reading, self.name)
+
     def copies(self) -> np.ndarray:
         """As `distances.copies`, of those that are alike by their keys. InputError where these are too many."""
         alike = likeness.alike(self.column("kind"), self.column("keys"), self.atoms)
         first = np.arange(len(self))
-        first[alike] = alike[distances.copies(list(self[alike]))]
+        first[alike] = alike[distances.copies(self[alike].in_memory())]
         return first
 
     def counts(self) -> dict[str, int]:
@@ -210,6 +215,17 @@ class Shards(Structures):
         ends = np.cumsum([0] + [sum(e["n"] for e in f.entries) for f in self.files])
         counts = np.diff(np.searchsorted(np.sort(self.places), ends)).tolist()
         return dict(zip([f.path for f in self.files], counts, strict=True))
+
+
+def _own(s: Structure) -> Structure:
+    """The structure with copies of its arrays."""
+    copied = {f.name: getattr(s, f.name) for f in fields(s)}
+    for name, value in copied.items():
+        if isinstance(value, np.ndarray):
+            copied[name] = value.copy()
+        elif isinstance(value, dict):
+            copied[name] = {key: v.copy() if isinstance(v, np.ndarray) else v for key, v in value.items()}
+    return Structure(**copied)
 
 
 def view(paths: Iterable[str], options: Options) -> Shards:

@@ -23,9 +23,7 @@ def sample(structures: Structures, most: int) -> Structures:
     """At most so many of the structures, evenly spaced, in memory; the structures themselves where they are no more."""
     if len(structures) > most:
         structures = structures[evenly(len(structures), most)]
-    if isinstance(structures, Shards):
-        return Structures(structures, structures.isolated, structures.reading, structures.name)
-    return structures
+    return structures.in_memory() if isinstance(structures, Shards) else structures
 
 
 def evenly(n: int, most: int) -> np.ndarray:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 NO_CELL = np.zeros((3, 3))
+TERM_LABELS = tuple(TERMS.values())
 
 
 class BatchResult(NamedTuple):
@@ -84,11 +85,18 @@ class TrainingSet:
         return self._core.average_neighbours()
 
     def _items(self, structures):
-        return [self._named(k, s, self._item) for k, s in enumerate(structures)]
+        """What the core is told of structures; an error names the one that it belongs to."""
+        try:
+            return [self._item(s) for s in structures]
+        except Error:
+            for k, s in enumerate(structures):
+                self._named(k, s, self._item)
+            raise
 
     def _item(self, s):
-        """What the core is told of a structure."""
+        """What the core is told of a structure: it is done for every batch of shards, so nothing is asked twice."""
         cell = NO_CELL if s.cell is None else np.asarray(s.cell, dtype=float)
+        outputs = self._outputs.items()
         return {
             "positions": s.positions,
             "numbers": np.asarray(s.numbers).tolist(),
@@ -97,13 +105,13 @@ class TrainingSet:
             "energy": s.energy,
             "forces": s.forces,
             "stress": s.stress if s.stress is not None and volume(cell) else None,
-            "weights": [s.weight_of(label) for label in TERMS.values()],
-            "output_weights": [s.weight_of(name) for name in self._outputs],
+            "weights": [s.weight_of(label) for label in TERM_LABELS] if s.label_weights else [s.weight] * len(TERMS),
+            "output_weights": [s.weight_of(name) for name, _ in outputs],
             "scheme": core_scheme(self.potential, s) if self._parts else None,
             "leaves": leaves_of(self.potential, getattr(s, "leaves", {}), len(s.numbers)) if self._leaves else {},
             "outputs": [
                 None if (tensor := s.outputs.get(name)) is None else output.spherical(tensor).ravel()
-                for name, output in self._outputs.items()
+                for name, output in outputs
             ],
         }
 
@@ -117,15 +125,12 @@ class TrainingSet:
 
     def _hold(self, batch, structures):
         """Graphs of the structures of a batch in the place of those before."""
-        start = time.perf_counter()
-        items = self._items(structures)
         try:
-            self._core.hold(items)
+            self._core.hold(self._items(structures))
         except Error:
-            for k, s, item in zip(batch, structures, items, strict=True):
-                self._named(k, s, lambda _, item=item: self._core.hold([item]))
+            for k, s in zip(batch, structures, strict=True):
+                self._named(k, s, lambda s: self._core.hold([self._item(s)]))
             raise
-        self.input_seconds += time.perf_counter() - start
 
     def _run(self, batch, *arguments):
         """(structures of a batch, what the core says of them)."""
@@ -134,8 +139,8 @@ class TrainingSet:
         with self._lock:  # the core holds one batch at a time
             start = time.perf_counter()
             structures = [self.structures[k] for k in batch]
-            self.input_seconds += time.perf_counter() - start
             self._hold(batch, structures)
+            self.input_seconds += time.perf_counter() - start
             return structures, self._core.evaluate(list(range(len(batch))), *arguments)
 
     def _evaluate(self, indices, loss, threads, gradient):

@@ -110,6 +110,10 @@ def test_every_field_comes_back(tmp_path, small_blocks, seed):
     assert found.weight_of("forces").tolist() == [s.weight for s in data]
     with pytest.raises(ValueError, match="read-only"):
         found[0].positions[0, 0] = 1.0
+    for a, b in zip(data, found.in_memory(), strict=True):
+        same(a, b)
+        b.positions[0, 0] = 1.0  # arrays of their own
+        assert b.positions.base is None
 
 
 def test_molecules_all_at_once_are_those_one_by_one(tmp_path, small_blocks):
