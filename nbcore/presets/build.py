@@ -38,10 +38,10 @@ def build(
         raise InputError(f"the preset {preset} makes no network of {given}: {e}") from None
 
 
-def radial_option(cutoff: float, n_radial: int, radial_layers) -> dict:
+def radial_option(cutoff: float, n_radial: int, radial_layers, smoothness: int = 1) -> dict:
     """The option "radial" of the gates of a preset: Bessel functions, or a network on them."""
     radial = {"basis": "bessel", "n": n_radial, "cutoff": float(cutoff), "envelope": "polynomial", "power": 5,
-              "smoothness": 1}  # fmt: skip
+              "smoothness": smoothness}  # fmt: skip
     return radial | ({"layers": list(radial_layers)} if len(radial_layers) else {})
 
 

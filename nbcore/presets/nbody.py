@@ -17,6 +17,7 @@ from nbcore.presets.registry import (
     NRadial,
     Parity,
     RadialLayers,
+    Smoothness,
     preset,
 )  # fmt: skip
 
@@ -29,14 +30,14 @@ SIZES = {
 
 
 def nbody_program(species, cutoff, channels, levels, l_harmonics, l_states, correlation, n_radial, parity,
-                  radial_layers=(), outputs=None, energy=True) -> dict:  # fmt: skip
+                  radial_layers=(), smoothness=1, outputs=None, energy=True) -> dict:  # fmt: skip
     """The list of gates of `nbody`, as data."""
     if largest_l(outputs or {}) > correlation * l_harmonics:
         raise InputError(
             f"outputs: a tensor with l = {largest_l(outputs)} is no product of {correlation} harmonics up to "
             f"l = {l_harmonics}. Raise l_harmonics or correlation"
         )
-    radial = radial_option(cutoff, n_radial, radial_layers)
+    radial = radial_option(cutoff, n_radial, radial_layers, smoothness)
     gates, readout = [], []
     for level in range(1, levels + 1):
         last = level == levels
@@ -86,6 +87,7 @@ def nbody(
     correlation: Correlation = 3,
     n_radial: NRadial = 8,
     radial_layers: RadialLayers = (),
+    smoothness: Smoothness = 2,
     parity: Parity = "o3",
     E0s: dict | None = None,
     seed: int = 0,
@@ -101,7 +103,8 @@ def nbody(
     species: elements, symbols or atomic numbers. cutoff: Angstrom. channels: width. l_harmonics: angular detail of
     a neighbourhood. l_states: of what atoms tell each other. correlation: neighbours per product (3: four-body).
     n_radial: radial functions. radial_layers: widths of the layers of a network on them, one per level, whose last
-    layer takes their place, for example [64, 64, 8]; none: radial weights are linear in the functions. parity: "o3"
+    layer takes their place, for example [64, 64, 8]; none: radial weights are linear in the functions. smoothness:
+    radial function n is divided by (n + 1)^smoothness, so that rapidly varying ones are learned last. parity: "o3"
     (mirror images have equal energies) or "so3". E0s: reference energies, eV. seed: of the parameters. outputs:
     covariant outputs beside the energy, names ("dipole", "polarizability", "hyperpolarizability") or {name: options} as
     in `nbcore.outputs.Output`; each is linear in the parts of psi of all levels. energy: False for these alone. Raises
@@ -112,5 +115,5 @@ def nbody(
     """
     options = dict(cutoff=cutoff, channels=channels, levels=levels, l_harmonics=l_harmonics, l_states=l_states,
                    correlation=correlation, n_radial=n_radial, **layers_option(radial_layers),
-                   parity=parity)  # fmt: skip
+                   smoothness=smoothness, parity=parity)  # fmt: skip
     return build("nbody", nbody_program, species, options, E0s, seed, outputs, energy)

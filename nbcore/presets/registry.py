@@ -15,6 +15,9 @@ LHarmonics = Annotated[int, Option("angular detail of a neighbourhood", ge=0, le
 LStates = Annotated[int, Option("angular detail of what atoms tell each other: 0 faster, 2 more accurate", ge=0, le=10)]
 Correlation = Annotated[int, Option("neighbours per product: 3 is four-body per level", ge=1, le=3)]
 NRadial = Annotated[int, Option("radial functions", ge=1)]
+Smoothness = Annotated[
+    int, Option("radial function n begins with 1/n^smoothness of the first: larger fits smoother", ge=0, le=4)
+]
 RadialLayers = Annotated[
     list[int],
     Option(
