@@ -8,7 +8,7 @@ from nbcore.cli import console
 from nbcore.cli.data import add_reader_options, reader_options
 
 ROLES = (("test", r"test"), ("valid", r"val(id(ation)?)?"), ("isolated", r"iso(lated)?|atoms|E0s?"))
-STEPS = 72000  # gradient steps that a default training has
+STEPS = 27000  # gradient steps that a default training has
 PER_EPOCH = 100  # steps in an epoch, about
 
 

@@ -24,7 +24,7 @@ from nbcore.presets.registry import (
 #: what `size` fills in
 SIZES = {
     "small": {"channels": 32, "l_harmonics": 3, "l_states": 0},
-    "medium": {"channels": 64, "l_harmonics": 3, "l_states": 1},
+    "medium": {"channels": 64, "l_harmonics": 3, "l_states": 2},
     "large": {"channels": 128, "l_harmonics": 3, "l_states": 2},
 }
 
@@ -83,11 +83,11 @@ def nbody(
     channels: Channels = 64,
     levels: Levels = 2,
     l_harmonics: LHarmonics = 3,
-    l_states: LStates = 1,
+    l_states: LStates = 2,
     correlation: Correlation = 3,
     n_radial: NRadial = 8,
     radial_layers: RadialLayers = (),
-    smoothness: Smoothness = 2,
+    smoothness: Smoothness = 3,
     parity: Parity = "o3",
     E0s: dict | None = None,
     seed: int = 0,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LOOKED_AT = 10_000  # structures of a larger set, evenly spaced
 SAMPLE, MEASURED = 64, 16  # structures that readouts are fitted to, and that states are measured in, about
 ROUNDING = 1e-8  # below this part of what it stands beside, a size is what symmetry left over
+LEAST = 0.05  # of the largest part: what data at rest hardly show is not blown up beyond this
 
 
 def calibrate(potential: "Potential", structures: Iterable) -> None:
@@ -93,10 +94,14 @@ def _scale_states(potential, structures):
 
 
 def _present(sizes, of_inputs):
-    """The sizes, with that of the largest part, or else of the inputs, in the place of what only rounding left."""
+    """The sizes, with that of the largest part, or else of the inputs, in the place of what only rounding left.
+
+    A part that is there counts as a twentieth of the largest at least: in data at rest it is small, and a network that
+    takes it for large extrapolates wildly as soon as atoms move.
+    """
     least = ROUNDING * max(sizes.max(initial=0.0), of_inputs)
     there = sizes[sizes > least]
-    return np.where(sizes > least, sizes, there.max() if len(there) else of_inputs)
+    return np.where(sizes > least, np.maximum(sizes, LEAST * sizes.max()), there.max() if len(there) else of_inputs)
 
 
 def _fit_readouts(potential, training_set, tolerance=0.03):

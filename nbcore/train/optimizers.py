@@ -18,24 +18,32 @@ __all__ = ["OPTIMIZERS", "SGD", "Adam", "GroupDecay", "Muon", "make_optimizer", 
 SMALLEST = 9  # rows and columns: smaller matrices, readouts among them, are for AMSGrad
 
 
-def _momentum(settings, default):
-    return default if settings.momentum is None else settings.momentum
+#: what an optimizer likes where a training leaves it out; those not named take the first entry
+LIKES = {"": {"lr": 0.01, "rest_lr": 1.0, "momentum": 0.9}, "muon": {"lr": 0.04, "rest_lr": 1.0, "momentum": 0.95}}
+
+
+def liked(optimizer: str) -> dict[str, float]:
+    """{"lr": 0.04, "rest_lr": 1.0, "momentum": 0.95}: what an optimizer takes where nothing else is said.
+
+    >>> liked("amsgrad")["lr"]
+    0.01
+    """
+    return LIKES.get(optimizer, LIKES[""])
 
 
 def _adam(settings, slices, **kind):
-    betas = _momentum(settings, 0.9), 0.999
-    return Adam(settings.lr, betas, weight_decay=settings.weight_decay, **kind)
+    return Adam(settings.number("lr"), (settings.number("momentum"), 0.999), weight_decay=settings.weight_decay, **kind)
 
 
 def _muon(settings, slices):
     return Muon(
-        weight_matrices(slices), settings.lr, _momentum(settings, 0.95), weight_decay=settings.weight_decay,
-        rest_lr=settings.rest_lr,
+        weight_matrices(slices), settings.number("lr"), settings.number("momentum"), weight_decay=settings.weight_decay,
+        rest_lr=settings.number("rest_lr"),
     )  # fmt: skip
 
 
 def _sgd(settings, slices):
-    return SGD(settings.lr, _momentum(settings, 0.9), settings.weight_decay)
+    return SGD(settings.number("lr"), settings.number("momentum"), settings.weight_decay)
 
 
 #: name -> function (settings, slices) that makes the optimizer

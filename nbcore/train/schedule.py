@@ -91,11 +91,10 @@ def make_schedule(settings, stage, steps_per_epoch, begun=None) -> Schedule:
 
     begun: after how many epochs stage two began, where that is not as planned.
     """
-    two = settings.stage_two
     last = stage == 2 or not settings.has_stage_two
-    lr = two.lr if stage == 2 else settings.lr
+    lr = settings.lr_of(stage)
     warmup_steps = settings.warmup_epochs * steps_per_epoch if stage == 1 else 0
     begun = settings.stage_two_epoch if begun is None else begun
     epochs = settings.max_epochs - begun if stage == 2 else settings.stage_two_epoch
-    stretch = Stretch(lr, lr / 100 if last else two.lr, epochs * steps_per_epoch, settings.patience)
+    stretch = Stretch(lr, lr / 100 if last else settings.lr_of(2), epochs * steps_per_epoch, settings.patience)
     return SCHEDULES[settings.schedule](stretch, warmup_steps)

@@ -10,7 +10,7 @@ from typing import Annotated
 from nbcore.errors import InputError
 from nbcore.options import Option, check
 from nbcore.train.loss import Loss
-from nbcore.train.optimizers import OPTIMIZERS
+from nbcore.train.optimizers import OPTIMIZERS, liked
 from nbcore.train.schedule import SCHEDULES
 
 
@@ -20,12 +20,12 @@ class StageTwo:
 
     start: Annotated[float, Option("fraction of max_epochs; 1.0 switches it off", ge=0, le=1)] = 0.8
     energy_weight: Annotated[float, Option(ge=0)] = 1000.0
-    lr: Annotated[float, Option(gt=0)] = 0.001
+    lr: Annotated[float, Option("a tenth of that of [training] if it is left out", gt=0, optional=True)] = None
 
 
 def check_optimizer(training) -> None:
     """InputError for a number of [training] that the optimizer beside it would pass over."""
-    if training.rest_lr != 1.0 and training.optimizer != "muon":
+    if training.rest_lr not in (None, 1.0) and training.optimizer != "muon":
         raise InputError(
             f"rest_lr: {training.optimizer} has one rate, lr, for all parameters. Leave rest_lr out, or write "
             'optimizer = "muon"'
@@ -36,20 +36,23 @@ def check_optimizer(training) -> None:
 class Settings:
     """All that decides the bits of a training besides data and initial parameters; names and defaults as in train.toml.
 
-    rest_lr: muon alone has it. momentum: what the running mean of gradients keeps in a step (the first beta of Adam);
-    None: as the optimizer likes. clip_grad: largest norm of the gradient, 0 for none; ema_decay: 0 for no averaging;
-    patience: epochs without a better validation loss, after which stage two begins or the run ends. weight_decay: a
-    number, or {word: number} by groups of parameters (`nbcore.parameter_groups`), 0 for those not named.
+    rest_lr: muon alone has it. momentum: what the running mean of gradients keeps in a step (the first beta of Adam).
+    lr, rest_lr and momentum that are None are what the optimizer likes. clip_grad: largest norm of the gradient, 0 for
+    none; ema_decay: 0 for no averaging; patience: epochs without a better validation loss, after which stage two begins
+    or the run ends. weight_decay: a number, or {word: number} by groups of parameters (`nbcore.parameter_groups`), 0
+    for those not named.
     """
 
     seed: Annotated[int, Option("initial weights, shuffling, random split: same seed, same bits", ge=0)] = 1
-    max_epochs: Annotated[int, Option(ge=1)] = 800
+    max_epochs: Annotated[int, Option(ge=1)] = 300
     batch_size: Annotated[int, Option("structures", ge=1)] = 5
-    optimizer: Annotated[str, Option(choices=tuple(OPTIMIZERS))] = "amsgrad"
-    lr: Annotated[float, Option(gt=0)] = 0.01
-    rest_lr: Annotated[float, Option("muon: for all parameters but weight matrices, times lr", ge=0)] = 1.0
+    optimizer: Annotated[str, Option(choices=tuple(OPTIMIZERS))] = "muon"
+    lr: Annotated[float, Option("0.01 if it is left out, of muon 0.04", gt=0, optional=True)] = None
+    rest_lr: Annotated[
+        float, Option("muon: for all parameters but weight matrices, times lr; 1 if left out", ge=0, optional=True)
+    ] = None
     momentum: Annotated[float, Option("0.9 if it is left out, of muon 0.95", ge=0, lt=1, optional=True)] = None
-    schedule: Annotated[str, Option(choices=tuple(SCHEDULES))] = "plateau"
+    schedule: Annotated[str, Option(choices=tuple(SCHEDULES))] = "cosine"
     warmup_epochs: Annotated[int, Option(ge=0)] = 0
     weight_decay: Annotated[
         float | dict[str, float], Option("or by group: { mix = 1e-6, radial = 1e-4 }, 0 for others", ge=0)
@@ -64,6 +67,17 @@ class Settings:
         check(Settings, vars(self))
         check(StageTwo, vars(self.stage_two), "stage_two: ")
         check_optimizer(self)
+
+    def number(self, name: str) -> float:
+        """lr, rest_lr or momentum as it is written, or as the optimizer likes it."""
+        written = getattr(self, name)
+        return liked(self.optimizer)[name] if written is None else written
+
+    def lr_of(self, stage: int) -> float:
+        """The largest rate of a stage: lr, and in stage two its own or a tenth of lr."""
+        if stage == 1:
+            return self.number("lr")
+        return self.number("lr") / 10 if self.stage_two.lr is None else self.stage_two.lr
 
     @property
     def stage_two_epoch(self) -> int:
@@ -90,6 +104,8 @@ class Settings:
         sections = {"training": asdict(self)}
         for section in ("loss", "stage_two"):
             sections[section] = sections["training"].pop(section)
+        sections["training"] |= {name: self.number(name) for name in liked(self.optimizer)}
+        sections["stage_two"]["lr"] = self.lr_of(2)
         weights = sections["loss"].pop("output_weights")
         sections |= {f"outputs.{name}": {"weight": weight} for name, weight in weights.items()}
         flat = {f"{section}.{key}": value for section, keys in sections.items() for key, value in keys.items()}

@@ -138,7 +138,7 @@ def test_the_same_command_again_changes_nothing(folder, capsys):
 
 
 def test_ten_epochs_are_five_and_five(folder, capsys):
-    stage_one = ["--set", "stage_two.start=1.0", "--quiet"]
+    stage_one = ["--set", "stage_two.start=1.0", "--set", "training.schedule=plateau", "--quiet"]
     assert train("--set", "training.max_epochs=6", "--output", "six", *stage_one) == 0
     for epochs in (3, 6):
         assert train("--set", f"training.max_epochs={epochs}", "--output", "three", *stage_one) == 0

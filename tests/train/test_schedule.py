@@ -48,8 +48,16 @@ def test_each_stage_has_its_own_rates():
     one, two = (make_schedule(settings, stage, steps_per_epoch=5) for stage in (1, 2))
     assert one.rate(0) < 0.002 and one.rate(40) == pytest.approx(0.001)
     assert two.rate(0) == pytest.approx(0.001) and two.rate(10) == pytest.approx(1e-5)
-    alone = make_schedule(Settings(max_epochs=10, schedule="cosine", stage_two=StageTwo(1.0)), 1, 5)
+    alone = make_schedule(Settings(max_epochs=10, lr=0.01, stage_two=StageTwo(1.0)), 1, 5)
     assert alone.rate(50) == pytest.approx(1e-4)
+
+
+def test_rates_that_are_left_out_are_what_the_optimizer_likes():
+    for optimizer, lr in ("muon", 0.04), ("amsgrad", 0.01):
+        settings = Settings(optimizer=optimizer, max_epochs=10)
+        one, two = (make_schedule(settings, stage, steps_per_epoch=5) for stage in (1, 2))
+        assert one.rate(0) == pytest.approx(lr) and one.rate(40) == two.rate(0) == pytest.approx(lr / 10)
+        assert settings.flat()["training.lr"] == lr and settings.flat()["stage_two.lr"] == lr / 10
 
 
 @pytest.mark.parametrize(
