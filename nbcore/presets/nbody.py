@@ -87,7 +87,7 @@ def nbody(
     correlation: Correlation = 3,
     n_radial: NRadial = 8,
     radial_layers: RadialLayers = (),
-    smoothness: Smoothness = 3,
+    smoothness: Smoothness = 2,
     parity: Parity = "o3",
     E0s: dict | None = None,
     seed: int = 0,
@@ -111,7 +111,7 @@ def nbody(
     InputError for values out of range.
 
     >>> nbody(species=["C", "H", "O"], cutoff=5.0, channels=16)
-    <nbcore.Potential nbody: H C O, 2 levels, cutoff 5 Å, 8704 parameters>
+    <nbcore.Potential nbody: H C O, 2 levels, cutoff 5 Å, 12608 parameters>
     """
     options = dict(cutoff=cutoff, channels=channels, levels=levels, l_harmonics=l_harmonics, l_states=l_states,
                    correlation=correlation, n_radial=n_radial, **layers_option(radial_layers),
