@@ -70,8 +70,8 @@ def test_every_block_runs(clone, tmp_path):
     for name in ("molecule/molecule.nbcore", "molecule/report.html", "small.nbcore", "energy", "train.toml"):
         assert (clone / name).exists(), name
     assert shown.keys() == trained.keys() and len(shown) == 5
-    for name, numbers in shown.items():  # within 3 %, as the README says, and one of the last digit
-        assert trained[name] == pytest.approx(numbers, rel=0.03, abs=0.1), name
+    for name, numbers in shown.items():  # within a tenth, as the README says, and one of the last digit
+        assert trained[name] == pytest.approx(numbers, rel=0.1, abs=0.1), name
 
 
 def test_python_blocks_run(clone, tmp_path):
