@@ -75,7 +75,7 @@ for s in [*data, *test]:
     s.scheme = scheme  # all structures are the same molecule with its atoms in the same order
 
 potential = nbcore.Potential({"species": data.species, "program": program}, seed=1)
-train.fit(potential, data, valid=0.1, test={"test_300K": test}, max_epochs=epochs, lr=0.01, schedule="cosine")
+train.fit(potential, data, valid=0.1, test={"test_300K": test}, max_epochs=epochs, optimizer="amsgrad")
 
 predicted = np.concatenate([r.forces for r in potential.compute_many(test)])
 error = np.sqrt(np.mean((predicted - np.concatenate([s.forces for s in test])) ** 2))

@@ -28,7 +28,9 @@ from nbcore.train.start_energies import start_from
 from nbcore.train.tuned import Tuned, replay_of
 
 #: of [training], in the place of the usual ones: fewer and smaller steps, which begin small
-FINE_TUNING = {"max_epochs": 200, "lr": Settings.lr / 4, "warmup_epochs": 5, "schedule": "cosine", "patience": 50}
+FINE_TUNING = {
+    "max_epochs": 200, "optimizer": "amsgrad", "lr": 0.0025, "warmup_epochs": 5, "schedule": "cosine", "patience": 50,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
