@@ -51,7 +51,9 @@ def test_interrupted_at_any_step_it_ends_with_the_same_bits(optimizer):
 
 
 def test_an_interruption_does_not_move_the_plateau():
-    settings = dataclasses.replace(FAST, lr=1e-9, schedule="plateau", warmup_epochs=0, max_epochs=13, patience=50, stage_two=StageTwo(1.0))
+    settings = dataclasses.replace(
+        FAST, lr=1e-9, schedule="plateau", warmup_epochs=0, max_epochs=13, patience=50, stage_two=StageTwo(1.0)
+    )
     losses = iter(2 * [3.0, 2.0, 1.0, *[4.0] * 10])
 
     def one():
