@@ -108,7 +108,7 @@ class RunFolder:
         if start not in {"", plain["start"], *reached}:
             raise CheckpointError(
                 f"{self.folder / checkpoint.LAST} was made from a potential with other parameters.\n"
-                f"restart=True begins again (the old run is kept as {self.folder}.1/)."
+                f"--restart, from Python restart=True, begins again (the old run is kept as {self.folder}.1/)."
             )
         return plain["start"]
 

@@ -71,7 +71,7 @@ class Tuned:
             n, held = len(self.replay.train), len(self.replay.valid)
             said.append(f"replay: {self.replay.per_epoch} of {n} old structures in each epoch, {held} more in valid")
         figures = [
-            f"{name} {what} {error:.3g} {unit}".rstrip()
+            f"{name} {what} {_said(error)} {unit}".rstrip()
             for name, e in self.before.items()
             for what, error, unit in _figures(e)
         ]
@@ -83,7 +83,7 @@ class Tuned:
         said, growth = [], 0.0
         for name, e in self.before.items():
             for (what, old, unit), (_, new, _) in zip(_figures(e), _figures(after[name]), strict=True):
-                said.append(f"{name} {what} {old:.3g} -> {new:.3g} {unit}".rstrip())
+                said.append(f"{name} {what} {_said(old)} -> {_said(new)} {unit}".rstrip())
                 if name == "replay" and what != "E" and old > 0:
                     growth = max(growth, new / old - 1)
         text = f"From start to end: {', '.join(said)}."
@@ -92,6 +92,11 @@ class Tuned:
                 f" Old structures have errors {growth:.0%} larger: a larger replay_fraction or a smaller lr keeps more."
             )
         return [text] if said else []
+
+
+def _said(figure):
+    """Three digits, without a power of ten."""
+    return f"{figure:.0f}" if figure >= 1000 else f"{figure:.3g}"
 
 
 def _figures(errors):

@@ -224,3 +224,12 @@ def test_init_from_a_model(folder, capsys):
         assert said in flat(capsys.readouterr().err)
     assert main(["init", "new.xyz", "--from", "new.xyz", "--output", "w.toml"]) == 4
     assert not Path("w.toml").exists()
+
+
+def test_new_and_old_data_from_shards_give_the_same_bits(folder):
+    for name in ("new", "train"):
+        assert main(["data", f"{name}.xyz", "--output", f"{name}.shards", "--quiet"]) == 0
+    shards = ["--set", 'data.train="new.shards"', "--set", 'fine_tune.replay="train.shards"']
+    assert train("--quiet") == 0 and train("--quiet", "--output", "shards", *shards) == 0
+    one, two = (nbcore.Potential.load(f"{name}/tuned.nbcore") for name in ("tuned", "shards"))
+    assert np.array_equal(one.parameters, two.parameters) and one.E0s == two.E0s
