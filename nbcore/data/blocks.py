@@ -164,20 +164,19 @@ class Block:
         return location(self.files[file], int(frame), None if line < 0 else int(line))
 
     def _make(self):
-        """What structures are made of, once: Python's own numbers are quicker to hand out than those of arrays."""
+        """What structures are made of, once. Views hand out numbers quickly; lists of these would be walked through by
+        every garbage collection.
+        """
         c = self.columns
-        self._first = self.first.tolist()
+        self._first = memoryview(self.first)
         self._numbers = c["numbers"].astype(int)
-        n = len(self)
-        self._plain = [c[name].tolist() for name in ("type", "file", "frame", "line")] + [self.weight.tolist()]
-        self._energy = self._optional("energy", c["energy"].tolist()) if "energy" in c else [None] * n
-        self._here = {name: self.has(name).tolist() for name in (*TENSORS, "forces", "fixed")}
+        self._plain = [memoryview(c[name]) for name in ("type", "file", "frame", "line")]
+        self._weight = memoryview(np.ascontiguousarray(self.weight))
+        self._energy = memoryview(c["energy"]) if "energy" in c else None
+        self._here = {name: memoryview(self.has(name)) for name in (*TENSORS, "energy", "forces", "fixed")}
         named = [name.split(".", 1) for name in c if name.split(".", 1)[0] in TABLES]
         self._tables = {t: [(key, f"{t}.{key}") for table, key in named if table == t] for t in TABLES}
         self._made = True
-
-    def _optional(self, name, values):
-        return [v if here else None for v, here in zip(values, self.has(name).tolist(), strict=True)]
 
     def structure(self, k: int, factor=None, without=()) -> Structure:
         """Structure k of the block; factor: {config type: factor of the weight}; without: labels to leave out."""
@@ -185,7 +184,8 @@ class Block:
             self._make()
         c, here = self.columns, self._here
         a, b = self._first[k], self._first[k + 1]
-        kind, file, frame, line, weight = (values[k] for values in self._plain)
+        kind, file, frame, line = (values[k] for values in self._plain)
+        weight = self._weight[k]
         config_type = self.types[kind]
         if factor is not None:
             weight *= factor.get(config_type, 1.0)
@@ -194,7 +194,7 @@ class Block:
             self._numbers[a:b],
             c["cell"][k] if here["cell"][k] else None,
             c["pbc"][k],
-            None if "energy" in without else self._energy[k],
+            self._energy[k] if here["energy"][k] and "energy" not in without else None,
             c["forces"][a:b] if here["forces"][k] and "forces" not in without else None,
             c["stress"][k] if here["stress"][k] and "stress" not in without else None,
             self._table("outputs", k, a, b, without),
