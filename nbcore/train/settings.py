@@ -18,9 +18,9 @@ from nbcore.train.schedule import SCHEDULES
 class StageTwo:
     """The last part of a training: energies come down, forces stay. start: fraction of max_epochs; 1: no such part."""
 
-    start: Annotated[float, Option("fraction of max_epochs; 1.0 switches it off", ge=0, le=1)] = 0.8
-    energy_weight: Annotated[float, Option(ge=0)] = 1000.0
-    lr: Annotated[float, Option("a tenth of that of [training] if it is left out", gt=0, optional=True)] = None
+    start: Annotated[float, Option("fraction of max_epochs; 1.0 switches it off", ge=0, le=1)] = 0.85
+    energy_weight: Annotated[float, Option(ge=0)] = 100.0
+    lr: Annotated[float, Option(gt=0)] = 0.001
 
 
 def check_optimizer(training) -> None:
@@ -74,10 +74,8 @@ class Settings:
         return liked(self.optimizer)[name] if written is None else written
 
     def lr_of(self, stage: int) -> float:
-        """The largest rate of a stage: lr, and in stage two its own or a tenth of lr."""
-        if stage == 1:
-            return self.number("lr")
-        return self.number("lr") / 10 if self.stage_two.lr is None else self.stage_two.lr
+        """The largest rate of stage 1 or 2."""
+        return self.number("lr") if stage == 1 else self.stage_two.lr
 
     @property
     def stage_two_epoch(self) -> int:
@@ -105,7 +103,6 @@ class Settings:
         for section in ("loss", "stage_two"):
             sections[section] = sections["training"].pop(section)
         sections["training"] |= {name: self.number(name) for name in liked(self.optimizer)}
-        sections["stage_two"]["lr"] = self.lr_of(2)
         weights = sections["loss"].pop("output_weights")
         sections |= {f"outputs.{name}": {"weight": weight} for name, weight in weights.items()}
         flat = {f"{section}.{key}": value for section, keys in sections.items() for key, value in keys.items()}

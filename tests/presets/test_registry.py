@@ -77,7 +77,7 @@ def test_settings_are_the_tables_of_train_toml():
         (dict(momentum=1), "momentum must be a number >= 0 and < 1 or None, got 1"),
         (dict(rest_lr=-1.0, optimizer="muon"), "rest_lr must be a number >= 0 or None, got -1"),
         (dict(rest_lr=0.5, optimizer="amsgrad"), "rest_lr: amsgrad has one rate, lr, for all parameters"),
-        (dict(stage_two=StageTwo(lr=0.0)), "stage_two: lr must be a number > 0 or None, got 0.0"),
+        (dict(stage_two=StageTwo(lr=0.0)), "stage_two: lr must be a number > 0, got 0.0"),
     ],
 )
 def test_settings_out_of_range(settings, message):
