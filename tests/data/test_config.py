@@ -21,7 +21,7 @@ def file(tmp_path, text=LEAST):
 def test_three_keys_are_enough(tmp_path):
     c = load(file(tmp_path))
     assert (c.name, c.seed, c.data.valid, c.model.cutoff) == ("acac", 1, 0.1, 5.0)
-    assert (c.loss.forces_weight, c.training.optimizer, c.stage_two.start) == (100.0, "amsgrad", 0.8)
+    assert (c.loss.forces_weight, c.training.optimizer, c.stage_two.start) == (100.0, "muon", 0.85)
     assert c.paths(c.data.train) == [str(tmp_path / "train.xyz")]
     assert c.paths(["/a/b.xyz", "c*.xyz"]) == ["/a/b.xyz", str(tmp_path / "c*.xyz")]
 
@@ -156,7 +156,7 @@ def test_overrides_that_do_not_fit(tmp_path, override, message):
     ("training", "weight_decay = { mix = -1 }", r"weight_decay: expected .* or a table { NAME = number >= 0 }"),
     ("training", "lr = inf", r"\[training\] lr: expected a finite number, got inf"),
     ("training", "momentum = 1.0", r"\[training\] momentum: expected a number >= 0 and < 1"),
-    ("training", "rest_lr = 0.5", r"train.toml: \[training\] rest_lr: amsgrad has one rate.*optimizer = \"muon\""),
+    ("training", 'optimizer = "adam"\nrest_lr = 0.5', r"train.toml: \[training\] rest_lr: adam has one.* = \"muon\""),
     ("training", "ema_decay = 1.0", r"ema_decay: expected a number >= 0 and < 1, got 1.0"),
     ("training", 'threads = "all"', r"threads: expected \"auto\" or an integer >= 1, got \"all\""),
     ("training", 'max_time = "tomorrow"', r"max_time: expected a time such as \"3h45m\""),

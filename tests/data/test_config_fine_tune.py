@@ -46,7 +46,7 @@ def test_what_is_left_out(folder):
     assert found.model is None and found.fine_tune.model == "old.nbcore" and found.fine_tune.replay == []
     for key, value in FINE_TUNING.items():
         assert getattr(found.training, key) == value
-    assert found.training.lr < Settings.lr and found.training.max_epochs < Settings.max_epochs
+    assert found.training.lr < Settings().number("lr") and found.training.max_epochs < Settings.max_epochs
     assert found.training.batch_size == Settings.batch_size
     for key, value in vars(FineTune()).items():
         assert getattr(found.fine_tune, key) == (list(value) if isinstance(value, tuple) else value)

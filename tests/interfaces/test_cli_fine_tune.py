@@ -179,7 +179,7 @@ def test_a_new_element_and_energies_of_another_method(folder, capsys):
     assert "the energies of the old structures are shifted with the E0s" in said
     tuned, start = nbcore.Potential.load("tuned/tuned.nbcore"), nbcore.Potential.load("argon/argon.nbcore")
     assert tuned.species == ["Ne", "Ar", "Kr"]
-    assert sum(tuned.E0s[x] - start.E0s[x] for x in ("Ar", "Ar", "Ar", "Ne")) == pytest.approx(4 * 0.7, abs=0.2)
+    assert sum(tuned.E0s[x] - start.E0s[x] for x in ("Ar", "Ar", "Ar", "Ne")) == pytest.approx(4 * 0.7, abs=0.5)
 
 
 def test_dry_run(folder, capsys):

@@ -27,8 +27,9 @@ def folder(tmp_path_factory):
     """A weak random model, a crystal to run it on, and structures that do not fit."""
     folder = tmp_path_factory.mktemp("md runs")
     potential = nbody(
-        species=["C", "H"], cutoff=3.5, channels=8, l_harmonics=2, n_radial=4, E0s={"C": -1026.0, "H": -13.5}
-    )
+        species=["C", "H"], cutoff=3.5, channels=8, l_harmonics=2, l_states=1, n_radial=4, smoothness=1,
+        E0s={"C": -1026.0, "H": -13.5},
+    )  # fmt: skip
     potential.annotate(shortest_distances={"C-C": 1.5})
     potential.save(folder / "wild.nbcore")
     crystal = bulk("C", "diamond", a=3.6, cubic=True)

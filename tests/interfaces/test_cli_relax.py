@@ -13,7 +13,7 @@ from nbcore.presets import nbody
 def here(tmp_path, monkeypatch):
     """A weak random model, and a crystal near one of its minima."""
     monkeypatch.chdir(tmp_path)
-    potential = nbody(species=["C", "H"], cutoff=3.5, channels=4, l_harmonics=2, n_radial=4, levels=1)
+    potential = nbody(species=["C", "H"], cutoff=3.5, channels=4, l_harmonics=2, n_radial=4, levels=1, smoothness=1)
     crystal = bulk("C", "diamond", a=3.6, cubic=True)
     crystal.rattle(0.02, seed=1)
     forces = potential.compute(crystal.positions, crystal.numbers, crystal.cell.array, True).forces

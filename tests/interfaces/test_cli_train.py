@@ -101,7 +101,7 @@ def test_a_whole_run(folder, capsys, monkeypatch):
     assert sorted(n for n in os.listdir("argon") if n != ".lock") == sorted(expected)
     assert sorted(os.listdir("argon/plots")) == ["errors.png", "learning_curve.png", "parity.png"]
     order = "nbcore 0.1.0|-> argon/|Data|16 train + 4 valid|Model|parameters|Plan|4 epochs x 4 steps|epoch|"
-    order += "stage two: energy weight 1 -> 1000|Best: epoch|train|valid|far|the potential (|Next:"
+    order += "stage two: energy weight 1 -> 100|Best: epoch|train|valid|far|the potential (|Next:"
     place = 0
     for words in order.split("|"):
         place = screen.out.index(words, place)

@@ -89,7 +89,7 @@ def test_rows_are_what_children_are_read_for():
 
 
 def test_wrong_domains_are_refused():
-    potential = nbcore.presets.nbody(species=SYMBOLS, cutoff=3.2, channels=6)
+    potential = nbcore.presets.nbody(species=SYMBOLS, cutoff=3.2, channels=6, l_states=1)
     x = 1.5 * np.eye(3)
     for owned in (-1, 4):
         with pytest.raises(InputError, match="cannot own"):
