@@ -46,7 +46,9 @@ def test_every_page_is_reached_from_the_index():
     reached, ahead = set(), [ROOT / "docs" / "index.md"]
     while ahead:
         page = ahead.pop()
-        if page not in reached and page.suffix == ".md":
+        if page.is_dir():  # a link to a folder leads to its pages
+            ahead += page.glob("*.md")
+        elif page not in reached and page.suffix == ".md":
             reached.add(page)
             ahead += [path for path, _ in links(page)]
     assert not [str(p.relative_to(ROOT)) for p in PAGES if p not in reached]
