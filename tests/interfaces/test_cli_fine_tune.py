@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.io import read, write
+from test_cli_train import CONFIG, structures
 
 import nbcore
 from nbcore.cli import main
 from nbcore.results import plots
 from nbcore.train.trainer import Trainer
-from tests.interfaces.test_cli_train import CONFIG, structures
 
 TUNE = """
 name = "tuned"
