@@ -24,11 +24,6 @@ TINY = ["--size", "small", "--set", "training.max_epochs=3", "--set", "model.cha
 TINY += ["--set", "model.l_harmonics=1", "--structures", "20", "--least", "0"]
 
 
-@pytest.fixture(autouse=True)
-def modules(monkeypatch):
-    monkeypatch.syspath_prepend(str(ACCURACY))
-
-
 def command(folder, *more):
     places = ["--runs", folder / "runs", "--log", folder / "log"]
     return [sys.executable, str(ACCURACY), "molecule", *TINY, *map(str, places), *more]

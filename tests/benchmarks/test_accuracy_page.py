@@ -13,11 +13,6 @@ ACCURACY = ROOT / "benchmarks" / "accuracy"
 pytestmark = pytest.mark.skipif(not ACCURACY.exists(), reason="the source distribution has no benchmarks")
 
 
-@pytest.fixture(autouse=True)
-def modules(monkeypatch):
-    monkeypatch.syspath_prepend(str(ACCURACY))
-
-
 def errors(energy, forces):
     """An entry's errors, of energies in meV and forces in meV/Angstrom."""
     keys = {"energy_rmse": energy, "energy_mae": energy, "energy_mae_per_atom": energy, "energy_rmse_per_atom": energy}

@@ -18,11 +18,6 @@ ACCURACY = ROOT / "benchmarks" / "accuracy"
 pytestmark = pytest.mark.skipif(not ACCURACY.exists(), reason="the source distribution has no benchmarks")
 
 
-@pytest.fixture(autouse=True)
-def modules(monkeypatch):
-    monkeypatch.syspath_prepend(str(ACCURACY))
-
-
 def judge(case, model, data, folder, *more, code):
     places = ["--output", folder / "md", "--log", folder / "log"]
     words = [sys.executable, ACCURACY / "md_judge.py", case, model, "--data", data, *places, *more]
