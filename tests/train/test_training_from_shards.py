@@ -15,7 +15,7 @@ from nbcore.data.structure import Structures
 from nbcore.train import Loss, Settings, TrainingSet, calibrate, checkpoint, fit, order
 from nbcore.train.trainer import Trainer
 
-EXAMPLE = Path(nbcore.__file__).resolve().parents[1] / "examples" / "molecule"
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "molecule"
 
 
 @pytest.fixture(autouse=True)
