@@ -17,6 +17,7 @@ import sys
 from datetime import date
 
 from cost import us_per_atom
+from distillation import Distillation, Distilled
 from log import Log
 from rows import ROWS
 from training import Run, digest_of
@@ -36,7 +37,8 @@ def main(arguments=None) -> int:
         print(f"{row.name} needs --data DATA, the folder of the published sets", file=sys.stderr)
         return 2
     try:
-        run = Run(row, args.data, args.runs, args.size, args.seed, args.overrides, args.structures)
+        what = (row, args.data, args.runs, args.size, args.seed, args.overrides, args.structures)
+        run = Distilled(*what, Distillation(*args.distil)) if args.distil else Run(*what)
     except (InputError, FileNotFoundError) as e:
         print(e, file=sys.stderr)
         return 2
@@ -59,7 +61,7 @@ def main(arguments=None) -> int:
         "size": args.size,
         "seed": args.seed,
         "structures": args.structures,
-        "set": args.overrides,
+        "set": [*args.overrides, *([str(run.how)] if args.distil else [])],
         "run": run.name,
         "settings": digest_of(run.config, args.structures, without=["seed"]),
         **training_figures(run),
@@ -86,6 +88,10 @@ def parser():
     p.add_argument("--size", default="medium", help="of the preset (medium)")
     p.add_argument("--seed", type=int, default=1, help="of weights, order and the split of validation data (1)")
     p.add_argument("--structures", type=int, metavar="N", help="train on so many, evenly over the training files")
+    p.add_argument(
+        "--distil", type=int, nargs=3, metavar=("MEMBERS", "KELVIN", "N"),
+        help="train a committee, and one model also on N structures that the committee labels in its own dynamics",
+    )  # fmt: skip
     p.add_argument(
         "--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[], help="as `nbcore train`"
     )

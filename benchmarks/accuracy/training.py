@@ -2,7 +2,7 @@
 
 RUNS/ROW-SIZE-SEED-DIGEST/
   train.toml    what the row, its size, its seed and --set say; `nbcore train train.toml` would do the same
-  train.xyz     the structures, where not all of a file are used
+  train.xyz     the structures, where they are not those of the row's files
   run/          the folder of `nbcore train`
   times.csv     epoch, wall, cpu: seconds since the beginning, over all continuations
   run.json      commit, date; at the end seconds
@@ -61,14 +61,14 @@ def chosen(row, base, structures=None):
     return "".join(found[k] for k in np.linspace(0, len(found) - 1, structures).round().astype(int))
 
 
-def settings(row, base, size, seed, overrides=(), train=None):
-    """The Config of a row. base: where its files are; train: a file in the place of all of them."""
+def settings(row, base, size, seed, overrides=(), train=None, valid=None):
+    """The Config of a row. base: where its files are; train, valid: files in their place."""
     values = {
         "name": row.name,
         "seed": seed,
         "about.description": row.what,
         "data.train": str(train) if train else [str(base / file) for file in row.train],
-        "data.valid": row.valid,
+        "data.valid": str(valid) if valid else row.valid,
         **({"data.isolated_atoms": str(base / row.isolated)} if row.isolated else {}),
         "model.size": size,
         **COMMON,
@@ -125,13 +125,17 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         if (self.folder / "run.json").exists():
             return
-        train = None
-        if (text := chosen(self.row, self.base, self.structures)) is not None:
-            train = self.folder / "train.xyz"
-            train.write_text(text)
-        config = settings(self.row, self.base, self.size, self.seed, self.overrides, train)
+        config = settings(self.row, self.base, self.size, self.seed, self.overrides, *self.files())
         configuration.write_config(config, self.folder / "train.toml", overwrite=True)
         self._note(commit=commit(), date=date.today().isoformat())
+
+    def files(self):
+        """(structures to train on, structures for validation): files made for this run, or None."""
+        text = chosen(self.row, self.base, self.structures)
+        if text is None:
+            return None, None
+        (self.folder / "train.xyz").write_text(text)
+        return self.folder / "train.xyz", None
 
     def _note(self, **more):
         old = self.about if (self.folder / "run.json").exists() else {}
