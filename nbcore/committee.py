@@ -14,6 +14,7 @@ from nbcore.arguments import check_max_bytes, check_structure
 from nbcore.description import frozen
 from nbcore.errors import InputError
 from nbcore.files import MODEL, check_output
+from nbcore.hessian import HessianProduct
 from nbcore.leaves import leaves_of
 from nbcore.model_file import check_description, committee_description
 from nbcore.potential import Potential
@@ -131,6 +132,15 @@ class Committee:
                      uncertainty: bool = False) -> list[Result]:  # fmt: skip
         """`compute` for ase.Atoms, structures, (positions, species, cell, pbc) or what `prepare` gave, in order."""
         return [compute_one(self, s, threads, max_bytes, uncertainty) for s in structures]
+
+    def hvp(self, *structure: Any, **options: Any) -> HessianProduct:
+        """The mean of the members' products with their Hessians; arguments and errors as of `Potential.hvp`."""
+        products = [member.hvp(*structure, **options) for member in self.members]
+        return HessianProduct(*(np.mean(arrays, axis=0) for arrays in zip(*products, strict=True)))
+
+    def hessian(self, *structure: Any, **options: Any) -> np.ndarray:
+        """The mean of the members' Hessians; arguments and errors as of `Potential.hessian`."""
+        return np.mean([member.hessian(*structure, **options) for member in self.members], axis=0)
 
     def prepare(self, *structure: Any, **options: Any) -> PreparedStructure:
         """A structure with its neighbours, as `Potential.prepare` makes it, for the committee and for each member."""

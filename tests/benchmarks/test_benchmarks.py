@@ -106,6 +106,13 @@ def test_skin():
     assert "skin   0" in out and "1.00 searches a step" in out and "0.50 searches a step" in out
 
 
+def test_hessian(models):
+    structure = f"{ROOT / 'examples' / 'molecule' / 'test_300K.xyz'}@0"
+    out = benchmark("hessian", models[1], structure, "--least", 0, codes=(0, 1))  # 1: slow where others work, too
+    exact, symmetric = (float(line.split(" of the largest")[0].split()[-1]) for line in out.splitlines()[1:3])
+    assert exact < 1e-6 and symmetric < 1e-12 and "evaluations per atom" in out
+
+
 def test_parts():
     out = benchmark("parts", "--cells", 5, "--bounds", "0,5", "--channels", 4, "--l", 0)
     assert "1000 atoms,  no bound" in out and "5 MB:" in out

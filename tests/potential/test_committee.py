@@ -49,6 +49,17 @@ def test_forces_are_derivatives_of_the_mean_energy():
     assert np.isclose(made.compute(*WATER).forces[1, 2], -(up - down) / (2 * h), rtol=1e-6)
 
 
+def test_second_derivatives_are_those_of_the_mean():
+    made = committee()
+    assert np.allclose(made.hessian(*WATER), np.mean([m.hessian(*WATER) for m in made.members], axis=0), atol=1e-13)
+    v = np.random.default_rng(0).normal(size=(3, 3))
+    h, strain = made.hvp(*WATER[:2], v, *WATER[2:], strain=np.diag([0.1, 0, 0])), 1e-4 * np.diag([0.1, 0, 0])
+    ends = [made.compute((WATER[0] + s * 1e-4 * v) @ (np.eye(3) + s * strain), WATER[1],
+                         WATER[2] @ (np.eye(3) + s * strain), True) for s in (1, -1)]  # fmt: skip
+    assert np.allclose(h.product, -(ends[0].forces - ends[1].forces) / 2e-4, atol=1e-5)
+    assert np.allclose(h.virial, (ends[0].virial - ends[1].virial) / 2e-4, atol=1e-5)
+
+
 def test_every_way_to_compute_gives_the_same():
     made = committee()
     expected = made.compute(*WATER, uncertainty=True)
