@@ -38,7 +38,11 @@ def main(arguments=None) -> int:
         return 2
     try:
         what = (row, args.data, args.runs, args.size, args.seed, args.overrides, args.structures)
-        run = Distilled(*what, Distillation(*args.distil)) if args.distil else Run(*what)
+        run = (
+            Distilled(*what, Distillation(int(args.distil[0]), float(args.distil[1]), int(args.distil[2])))
+            if args.distil
+            else Run(*what)
+        )
     except (InputError, FileNotFoundError) as e:
         print(e, file=sys.stderr)
         return 2
@@ -89,8 +93,8 @@ def parser():
     p.add_argument("--seed", type=int, default=1, help="of weights, order and the split of validation data (1)")
     p.add_argument("--structures", type=int, metavar="N", help="train on so many, evenly over the training files")
     p.add_argument(
-        "--distil", type=int, nargs=3, metavar=("MEMBERS", "KELVIN", "N"),
-        help="train a committee, and one model also on N structures that the committee labels in its own dynamics",
+        "--distil", nargs=3, metavar=("MEMBERS", "STRETCH", "N"),
+        help="train a committee, and one model also on N structures, stretched up to STRETCH, that it labels",
     )  # fmt: skip
     p.add_argument(
         "--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[], help="as `nbcore train`"
