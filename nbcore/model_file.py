@@ -67,6 +67,13 @@ FORM = {
     "shortest_distances": NUMBERS,
     "seeds": {},
     "versions": {"*": str},
+    "certificate": {
+        "passed!": bool,
+        "of!": str,
+        "checks!": [{"name!": str, "what!": str, "figure": float, "limit": float, "note": str, "passed": bool}],
+        "dimers": [{"pair!": str, "minimum": float, "depth": float, "repulsive": bool, "begin": float}],
+        "versions": {"*": str},
+    },
     "uncertainty": {"kind!": str, "energy!": float, "forces!": NUMBERS, "largest": NUMBERS},
     "scheme": {"builder!": str, "size!": float, "levels!": int, "labels": str},
     "errors": {"*": {"n_structures!": int, "energy_rmse_per_atom": float, "forces_rmse": float, "stress_rmse": float}},

@@ -15,7 +15,8 @@ FOLDER = ROOT / "docs" / "api"
 sys.path.insert(0, str(ROOT))  # these sources, whatever is installed
 MODULES = ["nbcore"] + [
     f"nbcore.{name}"
-    for name in "ase data elasticity errors evaluator gates parameter_groups paths presets results so3 train".split()
+    for name in "ase certificate data elasticity errors evaluator gates parameter_groups paths presets results so3 "
+                "train".split()
 ]  # fmt: skip
 
 

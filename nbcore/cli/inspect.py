@@ -178,6 +178,7 @@ def print_facts(path, potential, facts):
     for name, e in (d.get("errors") or {}).items():
         say(f"errors, {name}", error_words(e, potential.outputs))
     say("uncertainty", UNCERTAINTY[(d.get("uncertainty") or {}).get("kind")] if potential.has_energy else "")
+    say("certificate", certificate_words(potential))
     cost = facts["cost"]
     micro = 1e6 * cost["seconds_per_atom"]
     say(
@@ -195,6 +196,22 @@ def print_facts(path, potential, facts):
     say("SHA-256", facts["sha256"])
     say("cite", about.get("cite"))
     say("" if about.get("cite") else "cite", PAPER)
+
+
+def certificate_words(potential):
+    """What the certificate in the file says, if it is this model's."""
+    from nbcore.certificate import of_model
+
+    kept = potential.description.get("certificate")
+    if not kept:
+        return "none: `nbcore verify` makes one"
+    if kept["of"] != of_model(potential):
+        return "of other parameters or energies: `nbcore verify` makes one anew"
+    verdicts = [check.get("passed") for check in kept["checks"]]
+    failed = [check["name"] for check in kept["checks"] if check.get("passed") is False]
+    made = ", ".join(f"{name} {version}" for name, version in (kept.get("versions") or {}).items())
+    passed = f"failed: {', '.join(failed)}" if failed else f"{verdicts.count(True)} checks passed"
+    return f"{passed} ({made})"
 
 
 def radial_words(network):
