@@ -133,6 +133,8 @@ def digests():
         for loss in (Loss(), Loss(kind="huber")):
             e = training.loss_and_gradient(loss=loss, threads=2)
             yield f"{name} gradient {loss.kind}", digest(e.loss, e.gradient)
+        e = training.loss_and_gradient(threads=2, precision="float32")
+        yield f"{name} gradient float32", digest(e.loss, e.gradient)
         yield f"{name} sizes of slots", digest(*training._core.slot_rms([0, 1, 2]))
     yield from large_system()
 

@@ -8,6 +8,8 @@ import numpy as np
 from nbcore.errors import InputError
 from nbcore.species import atomic_numbers
 
+PRECISIONS = ("float64", "float32")
+
 
 def real(name: str, value) -> float:
     """A finite number, or InputError: not a text, a boolean or an array."""
@@ -67,6 +69,13 @@ def check_max_bytes(value) -> float:
     if not 1 <= value < np.inf:
         raise InputError(f"max_bytes must be a positive number of bytes, or None, got {value!r}")
     return float(min(value, 2**62))  # an int64 in the C ABI
+
+
+def check_precision(value) -> str:
+    """ "float64" or "float32", else InputError."""
+    if not isinstance(value, str) or value not in PRECISIONS:
+        raise InputError(f'precision must be "float64" or "float32", got {value!r}')
+    return value
 
 
 def numbers_of(name, array) -> np.ndarray:

@@ -156,7 +156,7 @@ class Potential:
 
     @property
     def precision(self) -> str:
-        """Of evaluations, "float64" or "float32"; assign to change it. Training is float64.
+        """Of evaluations, "float64" or "float32"; assign to change it. A training has its own.
 
         With float32 states and weights are single, distances, forces and sums over atoms and edges double; forces then
         agree with float64 to some 1e-6 of the largest force. Raises InputError for other values.

@@ -96,7 +96,8 @@ class Writer {
         "const bool registered = register_straight_products({%d, %d, %d,\n"
         "    {forward<D>, adjoint<false, D>, adjoint<true, D>},\n"
         "    {forward<Dual<D>>, nullptr, adjoint<true, Dual<D>>},\n"
-        "    {forward<F>, adjoint<false, F>, nullptr}});\n\n}  // namespace\n}  // namespace nbcore\n",
+        "    {forward<F>, adjoint<false, F>, adjoint<true, F>},\n"
+        "    {forward<Dual<F>>, nullptr, adjoint<true, Dual<F>>}});\n\n}  // namespace\n}  // namespace nbcore\n",
         l_harmonics, l_max, correlation);
   }
 

@@ -171,7 +171,9 @@ def print_facts(path, potential, facts):
         say(head, about.get(head))
     listed = [f"{f['name']} ({f['n']})" if f["n"] else f["name"] for f in training.get("files") or []]
     counts = f"{training['n_train']} train + {training.get('n_valid', 0)} valid" if training.get("n_train") else ""
-    say("trained on", "; ".join(filter(None, (", ".join(listed), counts))))
+    single = (training.get("settings") or {}).get("training.precision") == "float32"
+    steps = "steps in float32, parameters and sums in float64" if single else ""
+    say("trained on", "; ".join(filter(None, (", ".join(listed), counts, steps))))
     if start := training.get("start"):
         of = f", trained on {start['n_train']} structures" if start.get("n_train") else ""
         say("started from", f"{start.get('file', 'another model')}{of}")

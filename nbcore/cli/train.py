@@ -61,7 +61,8 @@ def train(config, folder, run_folder, display, threads, origin) -> int:
     from nbcore.train.fit import Data, Job, carry_out, prepare, show_plan
 
     info, config_flat = nbcore.build_info(), flat(config)
-    machine = f"nbcore {nbcore.__version__}   {threads} thread{'s' * (threads > 1)}   {info['kernel_set']}   float64"
+    machine = f"nbcore {nbcore.__version__}   {threads} thread{'s' * (threads > 1)}   {info['kernel_set']}   "
+    machine += config.training.precision
     display.header(machine, f"seed {config.seed}   -> {folder}/")
     if run_folder:
         run_folder.check("config", config_flat, origin)

@@ -95,7 +95,7 @@ def loop(trainer, display, folder=None, identities=None, elapsed=0.0, max_second
                 row = trainer.step()
             except NumericsError as e:
                 display.end_progress()
-                raise NumericsError(f"{_sentence(e)} {_last_good(folder)}Try a smaller lr.") from e
+                raise NumericsError(f"{_sentence(e)} {_last_good(folder)}{_remedy(trainer)}") from e
             if row is not None:
                 clock.epoch_ended(trainer.progress)
                 if folder is not None:
@@ -176,6 +176,11 @@ def _stage_two(trainer):
 def _sentence(error):
     text = str(error)
     return text if text.endswith(".") else text + "."
+
+
+def _remedy(trainer):
+    single = trainer.settings.precision == "float32"  # whose largest number is 3e38
+    return 'Try a smaller lr, or precision = "float64".' if single else "Try a smaller lr."
 
 
 def _last_good(folder):

@@ -17,15 +17,19 @@ class Norms:
     """
 
     def __init__(self, potential, steps_per_epoch):
-        self.slices = {}  # kind: slices of its parameters
+        self.places, self.starts = {}, []  # kind: numbers of its slices; where each of them begins
         for name, kind in kinds(potential).items():
-            self.slices.setdefault(kind, []).append(potential.parameter_slices[name][0])
+            part, _ = potential.parameter_slices[name]
+            if part.stop > part.start:
+                self.places.setdefault(kind, []).append(len(self.starts))
+                self.starts.append(part.start)
+        self._squares = np.empty_like(potential.parameters)
         self.every = math.ceil(steps_per_epoch / SAMPLES)
         self.restart()
 
     def restart(self, values=None) -> None:
         """A new epoch, or one that was interrupted."""
-        self.values = {"n": 0} | {f"{what}_{kind}": 0.0 for what in ("gradient", "update") for kind in self.slices}
+        self.values = {"n": 0} | {f"{what}_{kind}": 0.0 for what in ("gradient", "update") for kind in self.places}
         self.values.update(values or {})
 
     def due(self, step) -> bool:
@@ -36,9 +40,9 @@ class Norms:
         """Takes note of the lengths of a vector (n_parameters,), "gradient" or "update"; both of each measured step."""
         self.values["n"] += what == "gradient"
         with np.errstate(over="ignore"):  # a run that diverges ends with a message of its own
-            squares = np.square(vector)
-        for kind, slices in self.slices.items():
-            self.values[f"{what}_{kind}"] += math.sqrt(sum(float(np.sum(squares[s])) for s in slices))
+            sums = np.add.reduceat(np.square(vector, out=self._squares), self.starts)
+            for kind, places in self.places.items():
+                self.values[f"{what}_{kind}"] += math.sqrt(np.sum(sums[places]))
 
     def means(self) -> dict:
         """{"gradient_mix": ..., "update_mix": ..., ...}, in units of the loss per parameter, and of parameters."""

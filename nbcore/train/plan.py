@@ -24,13 +24,17 @@ def measure(trainer) -> Cost:
     structures = trainer.train_set.structures
     n = min(trainer.settings.batch_size, len(structures))
     batch = np.arange(n)
-    step = _seconds(lambda: trainer.train_set.loss_and_gradient(batch, trainer.loss, trainer.threads))
-    evaluation = _seconds(lambda: trainer.train_set.predict(batch, threads=trainer.threads))
-    per_atom = evaluation / sum(len(structures[i].numbers) for i in batch)
+    how = {"threads": trainer.threads, "precision": trainer.settings.precision}
+    step = _seconds(lambda: trainer.train_set.loss_and_gradient(batch, trainer.loss, **how))
+    evaluation = _seconds(lambda: trainer.train_set.predict(batch, **how))
+    atoms = sum(len(structures[i].numbers) for i in batch)
     n_atoms = int(sizes(trainer.valid_set.structures).sum()) if trainer.valid_set else 0
     unit = 1 if sys.platform == "darwin" else 1024
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return Cost(trainer.steps_per_epoch * step + n_atoms * per_atom, per_atom, memory)
+    epoch = trainer.steps_per_epoch * step + n_atoms * evaluation / atoms
+    if how["precision"] != "float64":  # in which the model will be evaluated
+        evaluation = _seconds(lambda: trainer.train_set.predict(batch, threads=trainer.threads))
+    return Cost(epoch, evaluation / atoms, memory)
 
 
 def _seconds(call):

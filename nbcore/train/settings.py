@@ -7,6 +7,7 @@ import math
 from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated
 
+from nbcore.arguments import PRECISIONS
 from nbcore.errors import InputError
 from nbcore.options import Option, check
 from nbcore.train.loss import Loss
@@ -39,8 +40,9 @@ class Settings:
     rest_lr: muon alone has it. momentum: what the running mean of gradients keeps in a step (the first beta of Adam).
     lr, rest_lr and momentum that are None are what the optimizer likes. clip_grad: largest norm of the gradient, 0 for
     none; ema_decay: 0 for no averaging; patience: epochs without a better validation loss, after which stage two begins
-    or the run ends. weight_decay: a number, or {word: number} by groups of parameters (`nbcore.parameter_groups`), 0
-    for those not named.
+    or the run ends. precision: "float32" computes losses and gradients, of validation too, in single precision; sums
+    over structures, parameters, optimizer, averages, the errors in the end and the model stay double. weight_decay: a
+    number, or {word: number} by groups of parameters (`nbcore.parameter_groups`), 0 for those not named.
     """
 
     seed: Annotated[int, Option("initial weights, shuffling, random split: same seed, same bits", ge=0)] = 1
@@ -60,6 +62,9 @@ class Settings:
     ema_decay: Annotated[float, Option("the averaged weights are the model; 0 switches it off", ge=0, lt=1)] = 0.99
     clip_grad: Annotated[float, Option("largest norm of the gradient; 0 switches it off", ge=0)] = 10.0
     patience: Annotated[int, Option("epochs without a better valid loss", ge=1)] = 200
+    precision: Annotated[
+        str, Option("of states and weights in a step; sums, parameters and the model are float64", choices=PRECISIONS)
+    ] = "float64"
     loss: Loss = field(default_factory=Loss)
     stage_two: StageTwo = field(default_factory=StageTwo)
 

@@ -107,7 +107,7 @@ class Trainer:
         if self.frozen is not None:  # whatever an optimizer does to parameters without a gradient: decay, momenta
             self.parameters[self.frozen] = self.kept
         if measured:
-            self.norms.add("update", self.parameters - before)
+            self.norms.add("update", np.subtract(self.parameters, before, out=before))
         self.steps, self.stage_steps = self.steps + 1, self.stage_steps + 1
         decay = min(self.settings.ema_decay, (1 + self.steps) / (10 + self.steps))
         change = np.subtract(self.parameters, self.average, out=self._scratch)
@@ -127,7 +127,7 @@ class Trainer:
     def _loss_and_gradient(self, batch):
         """Loss and gradient of a batch, and the norm of the gradient, all finite."""
         try:
-            result = self.train_set.loss_and_gradient(batch, self.loss, self.threads)
+            result = self.train_set.loss_and_gradient(batch, self.loss, self.threads, self.settings.precision)
         except NumericsError as e:
             raise NumericsError(self._not_finite(batch)) from e
         # np.sum adds in a fixed order; a BLAS norm may depend on the number of threads
@@ -191,7 +191,7 @@ class Trainer:
                 counts = len(structures) - self.n_old_valid
                 for first in range(0, len(structures), PORTION):
                     part = np.arange(first, min(first + PORTION, len(structures)))
-                    result = self.valid_set.predict(part, self.threads, self.loss_of_valid)
+                    result = self.valid_set.predict(part, self.threads, self.loss_of_valid, self.settings.precision)
                     sums.add([structures[i] for i in part], result, part < counts)
         return sums.means()
 

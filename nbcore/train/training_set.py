@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from nbcore import _core
 from nbcore._threads import threads as number_of_threads
+from nbcore.arguments import check_precision
 from nbcore.cell import volume
 from nbcore.data.atoms import as_structures
 from nbcore.data.shard_set import Shards
@@ -143,7 +144,8 @@ class TrainingSet:
             self.input_seconds += time.perf_counter() - start
             return structures, self._core.evaluate(list(range(len(batch))), *arguments)
 
-    def _evaluate(self, indices, loss, threads, gradient):
+    def _evaluate(self, indices, loss, threads, gradient, precision):
+        single = check_precision(precision) == "float32"
         batch = list(range(len(self))) if indices is None else [operator.index(k) for k in indices]
         loss.check_names(self.potential)
         spreads = self.potential.spreads
@@ -151,7 +153,7 @@ class TrainingSet:
         output_terms = [(loss.of_term(name), spreads.get(name, 1.0)) for name in self.potential.outputs]
         elements = [loss.element_weights.get(symbol, 1.0) for symbol in self.potential.species]
         structures, (value, energies, forces, virials, losses, components) = self._run(
-            batch, terms, output_terms, elements, number_of_threads(threads), gradient
+            batch, terms, output_terms, elements, single, number_of_threads(threads), gradient
         )
         outputs = [self.potential.cartesian(y, len(s.numbers)) for s, y in zip(structures, components, strict=True)]
         volumes = [0.0 if s.cell is None else volume(s.cell) for s in structures]
@@ -167,17 +169,27 @@ class TrainingSet:
         return BatchResult(value, gradient, energies, forces, stress, virials, losses, outputs)
 
     def loss_and_gradient(
-        self, indices: ArrayLike | None = None, loss: Loss | None = None, threads: int | None = None
+        self,
+        indices: ArrayLike | None = None,
+        loss: Loss | None = None,
+        threads: int | None = None,
+        precision: str = "float64",
     ) -> BatchResult:
         """Loss and its exact gradient by all parameters, for the structures `indices` (all by default).
 
-        The same bits for any number of threads. Raises NumericsError, naming structures, where something is not finite.
+        precision: "float32" computes states, weights and their adjoints in single precision; distances, energies,
+        forces and sums over structures stay double. The same bits for any number of threads. Raises NumericsError,
+        naming structures, where something is not finite; InputError for another precision.
         """
         gradient = np.empty(len(self.potential.parameters))
-        return self._evaluate(indices, loss or Loss(), threads, gradient)
+        return self._evaluate(indices, loss or Loss(), threads, gradient, precision)
 
     def predict(
-        self, indices: ArrayLike | None = None, threads: int | None = None, loss: Loss | None = None
+        self,
+        indices: ArrayLike | None = None,
+        threads: int | None = None,
+        loss: Loss | None = None,
+        precision: str = "float64",
     ) -> BatchResult:
         """Energies, forces, stresses (and the loss, no gradient) of the structures `indices`, all by default."""
-        return self._evaluate(indices, loss or Loss(), threads, None)
+        return self._evaluate(indices, loss or Loss(), threads, None, precision)

@@ -52,7 +52,7 @@ class PairTrainingSet:
         self.potential, self.structures = potential, structures
         self.features = [potential.features(s) for s in structures]
 
-    def predict(self, indices=None, threads=None, loss=None):
+    def predict(self, indices=None, threads=None, loss=None, precision="float64"):
         theta = self.potential.parameters
         chosen = range(len(self.structures)) if indices is None else indices
         free = [sum(self.potential.E0s[x] for x in self.structures[i].symbols) for i in chosen]
@@ -63,7 +63,7 @@ class PairTrainingSet:
         result.loss = loss and loss_of([self.structures[i] for i in chosen], result, loss)
         return result
 
-    def loss_and_gradient(self, indices, loss, threads=None):
+    def loss_and_gradient(self, indices, loss, threads=None, precision="float64"):
         result = self.predict(indices, loss=loss)
         structures, result.gradient = [self.structures[i] for i in indices], np.zeros_like(self.potential.parameters)
         for k, i in enumerate(indices):

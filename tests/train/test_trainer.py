@@ -90,7 +90,7 @@ def test_every_structure_is_seen_once_an_epoch():
     t, seen = trainer(dataclasses.replace(FAST, max_epochs=2)), []
     inner = t.train_set.loss_and_gradient
 
-    def watch(indices, loss, threads=None):
+    def watch(indices, loss, threads=None, precision="float64"):
         seen.append(list(indices))
         return inner(indices, loss)
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/lanes.hpp"
+
 namespace nbcore {
 
 /// The last row, which has ended, goes to the pattern before it where it is one more row of that.
@@ -51,14 +53,23 @@ void Packing::constants(double value, std::ptrdiff_t n) {
   patterns_.push_back({-1, 0, 0, 1, value == 0 ? 0 : n, value == 0 ? n : 0, value, -1});
 }
 
+namespace {
+/// f(k, k stride) for k < n; most rows are neighbours in memory, which the compiler can see only if it is told
+template <class F> NB_INLINE void each_of_row(std::ptrdiff_t n, std::int64_t stride, F f) {
+  if (stride == 1)
+    for (std::ptrdiff_t k = 0; k < n; ++k) f(k, k);
+  else
+    for (std::ptrdiff_t k = 0; k < n; ++k) f(k, k * stride);
+}
+}  // namespace
+
 template <class Real> void Packing::pack(const double* parameters, const std::vector<double>& gains, Real* to) const {
   for (const Pattern& p : patterns_) {
     const double scale = p.gained(gains);
     for (std::ptrdiff_t r = 0; r < p.rows; ++r) {
       const double* from = parameters + (p.index < 0 ? 0 : p.index + r * p.row_stride);
       if (p.index < 0) std::fill(to, to + p.count, Real(scale));
-      else
-        for (std::ptrdiff_t k = 0; k < p.count; ++k) to[k] = Real(scale * from[k * p.stride]);
+      else each_of_row(p.count, p.stride, [&](auto k, auto at) { to[k] = Real(scale * from[at]); });
       to += p.count;
       std::fill(to, to + p.padding, Real(0));
       to += p.padding;
@@ -73,9 +84,8 @@ void Packing::unpack_adjoint(const Real* weights_bar, const std::vector<double>&
   for (const Pattern& p : patterns_) {
     const double scale = p.gained(gains);
     for (std::ptrdiff_t r = 0; r < p.rows; ++r, weights_bar += p.count + p.padding)
-      if (p.index >= 0)
-        for (std::ptrdiff_t k = 0; k < p.count; ++k)
-          gradient[p.index + r * p.row_stride + k * p.stride] += scale * double(weights_bar[k]);
+      if (double* to = gradient + p.index + r * p.row_stride; p.index >= 0)
+        each_of_row(p.count, p.stride, [&](auto k, auto at) { to[at] += scale * double(weights_bar[k]); });
   }
 }
 template void Packing::unpack_adjoint(const double*, const std::vector<double>&, double*) const;

@@ -70,7 +70,7 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     return {all, all + s.n_A, all + s.n_A + s.n_pairs, all + s.n_A + s.n_pairs + s.n_sums};
   }
   template <class Lane> const StraightKernels<Lane>* straight_kernels() const {
-    return straight ? straight->kernels<Lane>() : nullptr;
+    return straight ? &straight->kernels<Lane>() : nullptr;
   }
 
  public:

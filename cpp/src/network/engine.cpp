@@ -27,7 +27,7 @@ template <class Real> void Engine<Real>::pack(const double* parameters, Buffer<R
   }
 }
 
-template <class Real> void Engine<Real>::unpack_adjoint(const Real* weights_bar, double* gradient) const {
+template <class Real> void Engine<Real>::unpack_adjoint(const double* weights_bar, double* gradient) const {
   for (std::size_t k = 0; k < steps.size(); ++k) {
     const Network::Slot& slot = network_.slots()[k];
     if (slot.rule)

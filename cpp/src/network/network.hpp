@@ -148,8 +148,8 @@ template <class Real> struct Engine {
 
   /// Packs the flat parameters: weights [n_weights], then copies [n_copies].
   void pack(const double* parameters, Buffer<Real>& packed) const;
-  /// gradient[k] += adjoint of parameter k, from the adjoint of the packed weights.
-  void unpack_adjoint(const Real* weights_bar, double* gradient) const;
+  /// gradient[k] += adjoint of parameter k, from the adjoint of the packed weights, summed in double.
+  void unpack_adjoint(const double* weights_bar, double* gradient) const;
 
  private:
   const Network& network_;

@@ -161,9 +161,9 @@ template <class F> NB_INLINE void each_radial(int n_radial, F f) {
   rest.template operator()<4>(), rest.template operator()<2>(), rest.template operator()<1>();
 }
 
-/// f.template operator()<2l3+1, 2l1+1>(). Duals of float serve no training and take the run-time sizes.
-template <class Lane, class F> NB_INLINE void with_sizes(int l3, int l1, F f) {
-  if constexpr (is_dual<Lane> && std::is_same_v<RealOf<Lane>, float>) {
+/// f.template operator()<2l3+1, 2l1+1>(), or with run-time sizes where nobody is in a hurry
+template <bool fixed, class F> NB_INLINE void with_sizes(int l3, int l1, F f) {
+  if constexpr (!fixed) {
     f.template operator()<0, 0>();
   } else {
     const auto with_l3 = [&]<int d1>() {
@@ -197,7 +197,7 @@ template <class Lane, class F> NB_INLINE void with_sizes(int l3, int l1, F f) {
 template <class Lane, class Real>
 void forward_path(const Path& path, int registers, bool fresh, const std::int32_t* child, int n_children, Planes<Real> H, int H_row,
                   Planes<Real> M, int M_size, Planes<Real> weights, std::ptrdiff_t w_row, Planes<Real> A, int A_row) {
-  with_sizes<Lane>(path.l3, path.l1, [&]<int d3, int d1>() {
+  with_sizes<true>(path.l3, path.l1, [&]<int d3, int d1>() {
     constexpr int at_once = d1 > 0 && d3 + (is_dual<Lane> ? 2 : 1) * d1 <= 11 ? 2 : 1;  // what stays in registers
     for (int r = 0; r < registers; r += at_once) {
       const int c = r * width<Real>;
@@ -213,7 +213,9 @@ void forward_path(const Path& path, int registers, bool fresh, const std::int32_
 
 template <bool edges, class Lane, class Real>
 void adjoint_path(const Path& path, int n_channels, const PathEdges<Real>& e, Planes<Real> A_bar, int A_row) {
-  with_sizes<Lane>(path.l3, path.l1, [&]<int d3, int d1>() {
+  // Hessian products, which want tangents of edges, are double
+  constexpr bool fixed = !(edges && is_dual<Lane> && std::is_same_v<Real, float>);
+  with_sizes<fixed>(path.l3, path.l1, [&]<int d3, int d1>() {
     adjoint_sized<d3, d1, edges, Lane>(2 * path.l3 + 1, 2 * path.l1 + 1, n_channels, e, A_bar, A_row);
   });
 }

@@ -22,13 +22,13 @@ struct StraightProducts {
   StraightKernels<Simd<double>> plain;
   StraightKernels<Dual<Simd<double>>> dual;
   StraightKernels<Simd<float>> single;
+  StraightKernels<Dual<Simd<float>>> single_dual;
 
-  /// nullptr for lanes without kernels
-  template <class Lane> const StraightKernels<Lane>* kernels() const {
-    if constexpr (std::is_same_v<Lane, Simd<double>>) return &plain;
-    else if constexpr (std::is_same_v<Lane, Dual<Simd<double>>>) return &dual;
-    else if constexpr (std::is_same_v<Lane, Simd<float>>) return &single;
-    else return nullptr;
+  template <class Lane> const StraightKernels<Lane>& kernels() const {
+    if constexpr (std::is_same_v<Lane, Simd<double>>) return plain;
+    else if constexpr (std::is_same_v<Lane, Dual<Simd<double>>>) return dual;
+    else if constexpr (std::is_same_v<Lane, Simd<float>>) return single;
+    else return single_dual;
   }
 };
 

@@ -14,29 +14,30 @@
 #include <vector>
 
 #include "base/threads.hpp"
+#include "network/gradient_sum.hpp"
 #include "network/sweep.hpp"
 
 namespace nbcore {
 
-class BatchSweep {
+template <class Real> class BatchSweep {
  public:
   /// What a structure of a group needs; used again by the next one.
   struct Memory {
-    SystemStates<double> system;
-    std::vector<std::vector<std::unique_ptr<Workspace<double>>>> workspaces;  // [relation][block]
-    std::vector<std::vector<std::vector<double>>> r_dot;                      // [relation][block] tangents of edges
+    SystemStates<Real> system;
+    std::vector<std::vector<std::unique_ptr<Workspace<Real>>>> workspaces;  // [relation][block]
+    std::vector<std::vector<std::vector<double>>> r_dot;                    // [relation][block] tangents of edges
   };
   /// A block of a structure at a level, for callbacks
   struct Place {
     int member, level, block;
-    const Sweep<double>& sweep;
-    Workspace<double>& ws;
+    const Sweep<Real>& sweep;
+    Workspace<Real>& ws;
     const GraphBlock& graph_block() const { return sweep.relation(level).blocks[block]; }
-    State<double> state(int slot) const { return sweep.state(slot, level, block, ws); }
+    State<Real> state(int slot) const { return sweep.state(slot, level, block, ws); }
   };
 
   /// buffer_of: of each structure, or -1 for one of each block. first: number of the first structure in the batch.
-  BatchSweep(const Network& network, const Buffer<double>& packed, std::vector<const Graph*> graphs, int threads,
+  BatchSweep(const Network& network, const Buffer<Real>& packed, std::vector<const Graph*> graphs, int threads,
              std::vector<std::unique_ptr<Memory>>& memory, std::span<const int> buffer_of, int first)
       : network_(network), packed_(packed), graphs_(std::move(graphs)), threads_(threads), memory_(memory) {
     while (memory_.size() < graphs_.size()) memory_.push_back(std::make_unique<Memory>());
@@ -49,7 +50,7 @@ class BatchSweep {
         auto& workspaces = memory_[m]->workspaces;
         workspaces.resize(graphs_[m]->relations.size());
         while (int(workspaces[relation].size()) < n)
-          workspaces[relation].push_back(std::make_unique<Workspace<double>>());
+          workspaces[relation].push_back(std::make_unique<Workspace<Real>>());
       }
     }
   }
@@ -75,7 +76,7 @@ class BatchSweep {
   /// All levels in reverse; `seed` is called with each Place before its adjoint. With `forward_top` the last level runs
   /// forward first. buffers: adjoints of the weights, where they are wanted.
   template <class F, class G>
-  void adjoint(Want want, bool forward_top, std::span<double* const> buffers, F read, G seed) {
+  void adjoint(Want want, bool forward_top, std::span<GradientSum<Real>> buffers, F read, G seed) {
     for (int level = network_.levels(); level >= 1; --level) {
       const auto& tasks = tasks_[level - 1];
       std::vector<std::vector<int>> lists(want.parameters ? buffers.size() : tasks.size());
@@ -89,12 +90,13 @@ class BatchSweep {
       largest_first(int(lists.size()), work, [&](int list) {
         for (int k : lists[list]) {
           if (forward_top && level == network_.levels()) forward_block(level, k, read);
-          adjoint_block(level, k, want, want.parameters ? buffers[list] : nullptr, seed);
+          adjoint_block(level, k, want, want.parameters ? buffers[list].weights_bar() : nullptr, seed);
+          if (want.parameters) buffers[list].added(level, parents(level, k));
         }
       });
       each_member([&](int m) {
         if (graphs_[m]->closed) return;
-        const Sweep<double> s = sweep(m);
+        const Sweep<Real> s = sweep(m);
         const int n_children = graphs_[m]->sets[s.relation(level).children].n;
         for (int child = 0; child < n_children; ++child) s.gather(level, child);
       });
@@ -126,27 +128,27 @@ class BatchSweep {
     if (threads_ > 1) std::sort(order.begin(), order.end());
     parallel_for(n, threads_, [&](int k, int) { f(order[k].second); });
   }
-  Sweep<double> sweep(int m) const {
+  Sweep<Real> sweep(int m) const {
     return {network_, *graphs_[m], packed_, pass_, &memory_[m]->system, Workspaces::kept};
   }
   template <class F> void forward_block(int level, int k, F read) {
     const auto [m, b, buffer] = tasks_[level - 1][k];
     const int relation = network_.level(level).relation;
-    const Sweep<double> s = sweep(m);
-    Workspace<double>& ws = *memory_[m]->workspaces[relation][b];
+    const Sweep<Real> s = sweep(m);
+    Workspace<Real>& ws = *memory_[m]->workspaces[relation][b];
     s.forward(level, b, ws, pass_ == Pass::tangent ? memory_[m]->r_dot[relation][b].data() : nullptr);
     read(Place{m, level, b, s, ws});
   }
-  template <class F> void adjoint_block(int level, int k, Want want, double* weights_bar, F seed) {
+  template <class F> void adjoint_block(int level, int k, Want want, Real* weights_bar, F seed) {
     const auto [m, b, buffer] = tasks_[level - 1][k];
-    const Sweep<double> s = sweep(m);
-    Workspace<double>& ws = *memory_[m]->workspaces[network_.level(level).relation][b];
+    const Sweep<Real> s = sweep(m);
+    Workspace<Real>& ws = *memory_[m]->workspaces[network_.level(level).relation][b];
     const Place place{m, level, b, s, ws};
     s.adjoint(level, b, want, weights_bar, ws, [&] { seed(place); });
   }
 
   const Network& network_;
-  const Buffer<double>& packed_;
+  const Buffer<Real>& packed_;
   std::vector<const Graph*> graphs_;
   int threads_;
   std::vector<std::unique_ptr<Memory>>& memory_;

@@ -7,7 +7,7 @@ namespace nbcore {
 namespace {
 constexpr int max_block = 32;
 constexpr Want of_edges{true, false};
-const auto nothing = [](const BatchSweep::Place&) {};
+const auto nothing = [](const BatchSweep<double>::Place&) {};
 }  // namespace
 
 HessianProducts::HessianProducts(const Potential& potential, const Structure& s, int threads)
@@ -18,7 +18,7 @@ HessianProducts::HessianProducts(const Potential& potential, const Structure& s,
   if (!potential.has_energy()) throw InputError("this potential gives no energy, so that there is no Hessian");
   sweep_.forward(Pass::plain, network_.levels() - 1, nothing);
   const double scale = potential.scales()->scale;
-  sweep_.adjoint(of_edges, true, {}, nothing, [&](const BatchSweep::Place& place) {
+  sweep_.adjoint(of_edges, true, {}, nothing, [&](const BatchSweep<double>::Place& place) {
     place.sweep.seed_energies(place.level, place.block, place.ws, -scale);
   });
 }

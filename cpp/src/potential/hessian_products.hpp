@@ -22,10 +22,10 @@ class HessianProducts {
  private:
   const Network& network_;
   Graph graph_;
-  std::vector<std::unique_ptr<BatchSweep::Memory>> memory_;
+  std::vector<std::unique_ptr<BatchSweep<double>::Memory>> memory_;
   std::vector<int> buffer_of_ = {-1};
   std::shared_ptr<const Buffer<double>> weights_;
-  BatchSweep sweep_;
+  BatchSweep<double> sweep_;
 };
 
 }  // namespace nbcore

@@ -36,14 +36,17 @@ void read_output(const State<Real>& state, int width, const std::int32_t* order,
 template void read_output(const State<double>&, int, const std::int32_t*, int, double*);
 template void read_output(const State<float>&, int, const std::int32_t*, int, double*);
 
-void seed_output(const State<double>& state, int width, const std::int32_t* order, int n, bool dual, double weight,
-                 const double* seeds) {
+template <class Real> void seed_output(const State<Real>& state, int width, const std::int32_t* order, int n, bool dual,
+                                       double weight, const double* seeds) {
   each_component(*state.layout, [&](int c, int part, std::ptrdiff_t place, std::ptrdiff_t stride) {
-    const Planes<double> bar = state.own_bar(part);
-    double* to = (dual ? bar.dot : bar.value) + place;
-    for (int i = 0; i < n; ++i) to[i * stride] += weight * seeds[std::ptrdiff_t(order[i]) * width + c];
+    const Planes<Real> bar = state.own_bar(part);
+    Real* to = (dual ? bar.dot : bar.value) + place;
+    for (int i = 0; i < n; ++i) to[i * stride] += Real(weight * seeds[std::ptrdiff_t(order[i]) * width + c]);
   });
 }
+
+template void seed_output(const State<double>&, int, const std::int32_t*, int, bool, double, const double*);
+template void seed_output(const State<float>&, int, const std::int32_t*, int, bool, double, const double*);
 
 std::vector<double> output_forward(const OutputContext& context, std::vector<double> nodes) {
   const Network::Output& o = context.output;

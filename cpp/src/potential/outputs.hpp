@@ -24,8 +24,8 @@ struct OutputContext {
 template <class Real>
 void read_output(const State<Real>& state, int width, const std::int32_t* order, int n, double* to);
 /// Adjoint, in a tangent sweep its tangent, += weight seeds[order[i]][width]
-void seed_output(const State<double>& state, int width, const std::int32_t* order, int n, bool dual, double weight,
-                 const double* seeds);
+template <class Real> void seed_output(const State<Real>& state, int width, const std::int32_t* order, int n, bool dual,
+                                       double weight, const double* seeds);
 
 /// States of all nodes [node][width] -> components of the structure, or [atom][components]
 std::vector<double> output_forward(const OutputContext& context, std::vector<double> nodes);

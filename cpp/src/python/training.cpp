@@ -93,7 +93,7 @@ void bind_training(py::module_& m) {
           "evaluate",
           [](TrainingSet& self, const std::vector<std::int64_t>& batch, const std::vector<TermArguments>& terms,
              const std::vector<std::pair<TermArguments, double>>& output_terms, const std::vector<double>& elements,
-             int threads, const std::optional<py::array>& gradient) {
+             bool single_precision, int threads, const std::optional<py::array>& gradient) {
             if (terms.size() != loss_terms().size())
               throw InputError("the loss wants a weight and a kind for each of its terms");
             Loss loss;
@@ -107,7 +107,7 @@ void bind_training(py::module_& m) {
             TrainingSet::BatchResult e;
             {
               const Released nogil;
-              e = self.evaluate(batch, loss, threads, g);
+              e = self.evaluate(batch, loss, single_precision ? Precision::float32 : Precision::float64, threads, g);
             }
             py::list forces, virials, outputs;
             for (const auto& f : e.forces) forces.append(array_of(f));
@@ -116,8 +116,8 @@ void bind_training(py::module_& m) {
             return py::make_tuple(e.loss, Doubles(py::ssize_t(e.energies.size()), e.energies.data()), forces, virials,
                                   Doubles(py::ssize_t(e.losses.size()), e.losses.data()), outputs);
           },
-          py::arg("batch"), py::arg("terms"), py::arg("output_terms"), py::arg("elements"), py::arg("threads"),
-          py::arg("gradient"));
+          py::arg("batch"), py::arg("terms"), py::arg("output_terms"), py::arg("elements"), py::arg("single_precision"),
+          py::arg("threads"), py::arg("gradient"));
 }
 
 }  // namespace nbcore::python

@@ -64,11 +64,13 @@ double TrainingSet::average_neighbours() const {
   return atoms > 0 ? edges / atoms : 0;
 }
 
-class TrainingSet::Group {
+template <class Real> class TrainingSet::Group {
+  using Place = typename BatchSweep<Real>::Place;
+
  public:
-  Group(TrainingSet& set, const Scales& scales, std::span<const std::int64_t> members, const Buffer<double>& packed,
-        int threads, std::vector<std::unique_ptr<BatchSweep::Memory>>& memory, std::span<const int> buffer_of,
-        int first)
+  Group(TrainingSet& set, const Scales& scales, std::span<const std::int64_t> members, const Buffer<Real>& packed,
+        int threads, std::vector<std::unique_ptr<typename BatchSweep<Real>::Memory>>& memory,
+        std::span<const int> buffer_of, int first)
       : set_(set),
         scales_(scales),
         network_(set.potential_->network()),
@@ -86,24 +88,24 @@ class TrainingSet::Group {
         values_[m].emplace_back(std::size_t(graph(int(m)).sets[network_.slots()[o.slot].set].n) * o.width);
     }
   }
-  /// The group's structures stand at `first` of `out`. weight: of a structure in the loss; buffers: of the gradient
-  void run(const Loss& loss, double weight, std::span<double* const> buffers, BatchResult& out, std::size_t first) {
+  /// The group's structures stand at `first` of `out`. weight: of a structure in the loss; sums: of the gradient
+  void run(const Loss& loss, double weight, std::span<GradientSum<Real>> sums, BatchResult& out, std::size_t first) {
     const double scale = scales_.scale;
     const bool has_energy = set_.potential_->has_energy();
-    const auto nothing = [](const BatchSweep::Place&) {};
-    const auto read = [&](const BatchSweep::Place& place) { read_block(place); };
+    const auto nothing = [](const Place&) {};
+    const auto read = [&](const Place& place) { read_block(place); };
     sweep_.forward(Pass::plain, network_.levels() - (has_energy ? 1 : 0), read);
     if (has_energy)
       sweep_.adjoint(Want{true, false}, true, {}, read, [&](const auto& place) { seed_energy(place, -scale); });
     sweep_.each_member([&](int m) { losses(m, loss, weight, out, first + m); });
-    if (buffers.empty()) return;
+    if (sums.empty()) return;
     if (!has_energy) {  // no derivative by positions in the loss: the plain sweep is enough
-      sweep_.adjoint(Want{true, true}, false, buffers, nothing,
+      sweep_.adjoint(Want{true, true}, false, sums, nothing,
                      [&](const auto& place) { seed_outputs(place, false, weight); });
       return;
     }
     sweep_.forward(Pass::tangent, network_.levels() - 1, nothing);
-    sweep_.adjoint(Want{false, true}, true, buffers, nothing, [&](const auto& place) {
+    sweep_.adjoint(Want{false, true}, true, sums, nothing, [&](const auto& place) {
       seed_energy(place, weight * scale * seeds_[place.member].a), seed_outputs(place, true, weight);
     });
   }
@@ -117,7 +119,7 @@ class TrainingSet::Group {
   const Graph& graph(int m) const { return set_.graphs_[members_[m]]; }
 
   /// Energy and outputs of a block after the forward pass of a level
-  void read_block(const BatchSweep::Place& place) {
+  void read_block(const Place& place) {
     const GraphBlock& block = place.graph_block();
     double energy = 0;
     place.sweep.read_energies(place.level, place.block, place.ws, [&](int, double e) { energy += e; });
@@ -131,10 +133,10 @@ class TrainingSet::Group {
                     values_[place.member][o].data());
     }
   }
-  static void seed_energy(const BatchSweep::Place& place, double seed) {
+  static void seed_energy(const Place& place, double seed) {
     place.sweep.seed_energies(place.level, place.block, place.ws, seed);
   }
-  void seed_outputs(const BatchSweep::Place& place, bool dual, double weight) const {
+  void seed_outputs(const Place& place, bool dual, double weight) const {
     const GraphBlock& block = place.graph_block();
     const auto& seeds = output_seeds_[place.member];
     for (std::size_t o = 0; o < seeds.size(); ++o) {
@@ -169,7 +171,7 @@ class TrainingSet::Group {
     const Graph& g = graph(m);
     std::vector<std::vector<Vec3>> on_nodes;
     for (const NodeSet& set : g.sets) on_nodes.emplace_back(set.n, Vec3{});
-    sweep_.each_edges(m, [&](int k, int b, const Edges<double>& edges) {
+    sweep_.each_edges(m, [&](int k, int b, const Edges<Real>& edges) {
       const Relation& relation = g.relations[k];
       const GraphBlock& block = relation.blocks[b];
       add_edge_forces(relation, block, edges, false, on_nodes[relation.children].data(),
@@ -222,7 +224,7 @@ class TrainingSet::Group {
   const Scales& scales_;
   const Network& network_;
   std::span<const std::int64_t> members_;
-  BatchSweep sweep_;
+  BatchSweep<Real> sweep_;
   std::vector<std::vector<std::vector<double>>> energies_;      // [member][level - 1][block], without scale
   std::vector<std::vector<std::vector<double>>> values_;        // [member][output][node][width]
   std::vector<LossSeeds> seeds_;                                // [member]
@@ -250,8 +252,8 @@ std::vector<int> TrainingSet::structures_to_buffers(std::span<const std::int64_t
   return buffer_of;
 }
 
-TrainingSet::BatchResult TrainingSet::evaluate(std::span<const std::int64_t> batch, const Loss& loss, int threads,
-                                               double* gradient) {
+TrainingSet::BatchResult TrainingSet::evaluate(std::span<const std::int64_t> batch, const Loss& loss,
+                                               Precision precision, int threads, double* gradient) {
   const std::size_t n = batch.size();
   BatchResult out;
   out.energies.resize(n), out.forces.resize(n), out.virials.resize(n), out.losses.resize(n);
@@ -263,75 +265,80 @@ TrainingSet::BatchResult TrainingSet::evaluate(std::span<const std::int64_t> bat
     if (gradient) std::fill(gradient, gradient + potential_->network().n_parameters(), 0.0);
     return out;
   }
+  threads = std::max(threads, 1);
+  if (precision == Precision::float64) run<double>(batch, loss, threads, gradient, out);
+  else run<float>(batch, loss, threads, gradient, out);
+  return out;
+}
+
+template <class Real> void TrainingSet::run(std::span<const std::int64_t> batch, const Loss& loss, int threads,
+                                            double* gradient, BatchResult& out) {
+  const std::size_t n = batch.size();
   const auto scales = potential_->scales();
   if (!loss.elements.empty() && loss.elements.size() != scales->E0s.size())
     throw InputError("the loss wants one factor for each element of the potential");
-  std::unique_ptr<Memory> memory;
+  Idle<Real>& idle = std::get<Idle<Real>>(idle_);
+  std::unique_ptr<Memory<Real>> memory;
   {
     const ShortLock lock(guard_);
-    if (!idle_.empty()) memory = std::move(idle_.back()), idle_.pop_back();
+    if (!idle.empty()) memory = std::move(idle.back()), idle.pop_back();
   }
-  if (!memory) memory = std::make_unique<Memory>();
-  const Engine<double>& engine = potential_->network().engine<double>();
-  const auto packed = potential_->packed<double>();
+  if (!memory) memory = std::make_unique<Memory<Real>>();
+  const Network& network = potential_->network();
+  const Engine<Real>& engine = network.engine<Real>();
+  const auto packed = potential_->packed<Real>();
   const double weight = 1.0 / double(n);
 
-  threads = std::max(threads, 1);
-
   int most = 1;  // blocks of a level of the batch
-  for (int level = 1; level <= potential_->network().levels(); ++level) {
+  for (int level = 1; level <= network.levels(); ++level) {
     int blocks = 0;
-    for (std::int64_t k : batch)
-      blocks += int(graphs_[k].relations[potential_->network().level(level).relation].blocks.size());
+    for (std::int64_t k : batch) blocks += int(graphs_[k].relations[network.level(level).relation].blocks.size());
     most = std::max(most, blocks);
   }
-  std::vector<double*> buffers;
+  int G = 0;  // sums of the gradient
   if (gradient) {
-    int G = 1;  // a power of two, so that each gets about as many blocks
-    while (8 * G <= most && 2 * G <= max_buffers) G *= 2;
-    memory->buffers.resize(max_buffers);
-    for (int g = 0; g < G; ++g) {
-      memory->buffers[g].resize(engine.n_weights);
-      buffers.push_back(memory->buffers[g].data());
-    }
-    parallel_for(G, threads, [&](int g, int) { memory->buffers[g].clear(); });
+    for (G = 1; 8 * G <= most && 2 * G <= max_buffers;) G *= 2;  // a power of two: each gets about as many blocks
+    memory->sums.resize(max_buffers);
+    parallel_for(G, threads, [&](int g, int) { memory->sums[g].begin(network); });
   }
+  const std::span<GradientSum<Real>> sums(memory->sums.data(), G);
   memory->sweeps.resize(std::max<std::size_t>(memory->sweeps.size(), threads));
-  const int G = int(buffers.size());
   const std::vector<int> buffer_of = structures_to_buffers(batch, G);
-  const auto run = [&](std::size_t first, std::size_t next, int group_threads, int thread) {
-    Group(*this, *scales, batch.subspan(first, next - first), *packed, group_threads, memory->sweeps[thread],
-          std::span(buffer_of).subspan(first, next - first), int(first))
-        .run(loss, weight, buffers, out, first);
+  const auto evaluate_group = [&](std::size_t first, std::size_t next, int group_threads, int thread) {
+    Group<Real>(*this, *scales, batch.subspan(first, next - first), *packed, group_threads, memory->sweeps[thread],
+                std::span(buffer_of).subspan(first, next - first), int(first))
+        .run(loss, weight, sums, out, first);
   };
   std::size_t done = 0;
   if (threads > 1 && !gradient && n >= std::size_t(4 * threads)) {
-    parallel_for(int(n), threads, [&](int k, int thread) { run(k, k + 1, 1, thread); });
+    parallel_for(int(n), threads, [&](int k, int thread) { evaluate_group(k, k + 1, 1, thread); });
     done = n;
   } else if (threads > 1 && (G % threads == 0 || G >= 4 * threads)) {
     // threads that never wait for each other, as far as structures stay whole; these come first
     parallel_for(G, threads, [&](int buffer, int thread) {
       for (std::size_t k = 0; k < n; ++k)
-        if (buffer_of[k] == buffer) run(k, k + 1, 1, thread);
+        if (buffer_of[k] == buffer) evaluate_group(k, k + 1, 1, thread);
     });
     while (done < n && buffer_of[done] >= 0) ++done;
   }
   // no group smaller than the threads: 5 structures on 2 threads are 2 + 3, not 2 + 2 + 1
   const std::size_t rest = n - done, groups = rest > 0 ? std::max<std::size_t>(rest / threads, 1) : 0;
-  for (std::size_t g = 0; g < groups; ++g) run(done + rest * g / groups, done + rest * (g + 1) / groups, threads, 0);
+  for (std::size_t g = 0; g < groups; ++g)
+    evaluate_group(done + rest * g / groups, done + rest * (g + 1) / groups, threads, 0);
   for (double l : out.losses) out.loss += weight * l;
   if (gradient) {
+    std::vector<double*> totals(G);
+    parallel_for(G, threads, [&](int g, int) { totals[g] = sums[g].total(); });
     for (int step = 1; step < G; step *= 2)
       parallel_for(G / (2 * step), threads, [&](int pair, int) {
-        double *to = buffers[2 * step * pair], *from = buffers[2 * step * pair + step];
+        double *to = totals[2 * step * pair], *from = totals[2 * step * pair + step];
         for (std::ptrdiff_t k = 0; k < engine.n_weights; ++k) to[k] += from[k];
       });
-    std::fill(gradient, gradient + potential_->network().n_parameters(), 0.0);
-    engine.unpack_adjoint(buffers[0], gradient);
+    std::fill(gradient, gradient + network.n_parameters(), 0.0);
+    engine.unpack_adjoint(totals[0], gradient);
   }
   const ShortLock lock(guard_);  // after an error its memory is not used again
-  idle_.push_back(std::move(memory));
-  return out;
+  idle.push_back(std::move(memory));
 }
 
 std::vector<std::vector<double>> TrainingSet::slot_rms(std::span<const std::int64_t> batch) {

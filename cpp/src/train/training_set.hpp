@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <tuple>
 
 #include "potential/batch_sweep.hpp"
 #include "potential/potential.hpp"
@@ -34,7 +35,10 @@ class TrainingSet {
   /// Loss of a batch, the mean over its structures. With a gradient (n_parameters numbers, overwritten) also
   /// dL/d(parameters). The same bits for any number of threads: how many buffers there are and what goes where depends
   /// on the batch alone, and buffers are summed pairwise. Calls at the same time have memory of their own each.
-  BatchResult evaluate(std::span<const std::int64_t> batch, const Loss& loss, int threads, double* gradient);
+  /// In single precision states, weights and their adjoints are float; differences of positions, what belongs to edges,
+  /// energies, forces, seeds and sums over structures are double.
+  BatchResult evaluate(std::span<const std::int64_t> batch, const Loss& loss, Precision precision, int threads,
+                       double* gradient);
 
   /// Root mean square of every part of every slot over the structures of a batch, [slot][part]
   std::vector<std::vector<double>> slot_rms(std::span<const std::int64_t> batch);
@@ -45,6 +49,7 @@ class TrainingSet {
   double average_neighbours() const;
 
  private:
+  template <class Real>
   class Group;  // structures that are evaluated at the same time, about as many as there are threads
   static constexpr int max_buffers = 16;
   /// The buffer of each structure of a batch, or -1 where blocks are to go to all of them
@@ -56,13 +61,16 @@ class TrainingSet {
   std::vector<Labels> labels_;
   std::vector<Structure> structures_;
   std::vector<std::vector<int>> species_;
-  /// What evaluations keep for later ones
-  struct Memory {
-    std::vector<std::vector<std::unique_ptr<BatchSweep::Memory>>> sweeps;  // [thread]
-    std::vector<Buffer<double>> buffers;
+  /// What evaluations of one precision keep for later ones
+  template <class Real> struct Memory {
+    std::vector<std::vector<std::unique_ptr<typename BatchSweep<Real>::Memory>>> sweeps;  // [thread]
+    std::vector<GradientSum<Real>> sums;
   };
+  template <class Real> using Idle = std::vector<std::unique_ptr<Memory<Real>>>;
+  template <class Real>
+  void run(std::span<const std::int64_t> batch, const Loss& loss, int threads, double* gradient, BatchResult& out);
   std::mutex guard_;  // of what follows
-  std::vector<std::unique_ptr<Memory>> idle_;
+  std::tuple<Idle<double>, Idle<float>> idle_;
 };
 
 }  // namespace nbcore
