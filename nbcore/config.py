@@ -14,11 +14,12 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
+from nbcore.config_data import Data, Files, Head, heads_from
 from nbcore.config_fine_tune import FineTuneTable, of_start
 from nbcore.config_messages import no_such_key, readable
 from nbcore.config_tables import Table, table_of
 from nbcore.config_tables import key as _
-from nbcore.config_values import path_from, to_toml
+from nbcore.config_values import path_from, to_toml, to_toml_key
 from nbcore.errors import InputError
 from nbcore.files import check_name
 from nbcore.options import declared
@@ -39,7 +40,6 @@ class ConfigError(InputError):
     exit_code = 2
 
 
-Files = str | list[str]
 Positive = dict(gt=0)
 NotNegative = dict(ge=0)
 TIME = r"^(\d+h)?(\d+m(in)?)?(\d+s)?$"
@@ -53,34 +53,6 @@ class About(Table):
     author: _(str) = ""
     licence: _(str) = ""
     cite: _(str, "a DOI, for you and for the data") = ""
-
-
-class Data(Table, kw_only=True):
-    """Files, keys and units."""
-
-    train: _(Files, "a file, a glob or a list; everything ASE reads, also .gz .xz .bz2")
-    valid: _(float | str | list[str], "a fraction of train (random, by seed), or files") = 0.1
-    test: _(Files, "never used to choose anything; evaluated once, after training") = []
-    energy_key: _(str, "auto: REF_energy, energy; two candidates are an error that lists them") = "auto"
-    forces_key: _(str, 'auto: REF_forces, forces, force; "none": there are no forces') = "auto"
-    stress_key: _(str, 'auto: REF_stress, stress or a virial; "none": not used') = "auto"
-    virial_key: _(str, "instead of stress_key: stress = -virial / volume") = ""
-    energy_kind: _(Literal["auto", "free", "zero"], "auto: free where a file has both and they differ") = "auto"
-    energy_unit: _(Literal["eV", "Hartree", "Ry", "kcal/mol", "kJ/mol"], "converted once, and said so") = "eV"
-    length_unit: _(Literal["Angstrom", "Bohr"], "of positions and cell") = "Angstrom"
-    forces_unit: _(str, 'auto: energy_unit/length_unit; else for example "Hartree/Bohr"') = "auto"
-    stress_unit: _(Literal["eV/Angstrom^3", "GPa", "kbar", "bar", "Hartree/Bohr^3", "Ry/Bohr^3"]) = "eV/Angstrom^3"
-    stress_sign: _(Literal["tension", "pressure"], "what is positive; tension as in ASE") = "tension"
-    missing: _(
-        Literal["error", "mask"], "mask: frames that lack a label other frames have count for the others only"
-    ) = "error"
-    E0s: _(
-        str | dict[str, float], 'auto: isolated atoms if the data holds one of each, else "fit"; or { H = -13.6 }'
-    ) = "auto"
-    isolated_atoms: _(Files, "only if they are in files of their own; else one-atom frames are found") = []
-    config_type_weights: _(dict[str, Annotated[float, msgspec.Meta(ge=0)]], "weight in the loss") = msgspec.field(
-        default_factory=lambda: {"Default": 1.0}
-    )
 
 
 Loss = table_of("Loss", train_loss.Loss)
@@ -137,7 +109,8 @@ class Config(Table, kw_only=True):
     name: _(str, "output folder and model file: NAME/NAME.nbcore")
     seed: _(int, "initial weights, shuffling, random split: same seed, same bits", ge=0) = 1
     about: About = msgspec.field(default_factory=About)
-    data: Data
+    data: Data = msgspec.field(default_factory=Data)
+    heads: dict[str, Head] = msgspec.field(default_factory=dict)
     model: Any = None  # None with fine_tune
     fine_tune: FineTuneTable | None = None
     loss: Loss = msgspec.field(default_factory=Loss)
@@ -150,6 +123,10 @@ class Config(Table, kw_only=True):
     def paths(self, files: Files) -> list[str]:
         """File names or globs as written in the configuration -> the same, from its folder."""
         return [os.path.join(self.folder, f) for f in ([files] if isinstance(files, str) else files)]
+
+    def of_head(self, name: str) -> "Config":
+        """The configuration of one head, whose table is [data]."""
+        return msgspec.structs.replace(self, data=self.heads[name], heads={})
 
     def output_labels(self) -> dict[str, dict]:
         """{name: key and options} of the covariant outputs, as `nbcore.data.read` takes them."""
@@ -217,7 +194,12 @@ def from_dict(content: dict[str, Any], origin: str = "configuration", folder: st
         model = None if "fine_tune" in content else msgspec.convert(content["model"], tables["model"])
     except msgspec.ValidationError as e:
         raise ConfigError(readable(str(e), content["model"], origin, {}, tables["model"], "model")) from None
+    try:
+        heads = heads_from(content, origin, tables)
+    except InputError as e:
+        raise ConfigError(str(e)) from None
     rest = {**content, "outputs": _outputs(content.get("outputs", {}), origin), "model": None, "folder": folder}
+    rest["heads"] = heads
     try:
         config = msgspec.structs.replace(msgspec.convert(rest, Config), model=model)
     except msgspec.ValidationError as e:
@@ -285,10 +267,11 @@ def _split_override(text: str):
 
 def _override(content, key, value):
     table, _, name = key.rpartition(".")
-    if table.startswith("outputs."):
-        content.setdefault("outputs", {}).setdefault(table.removeprefix("outputs."), {})[name] = value
+    kind, _, owner = table.partition(".")
+    if kind in ("outputs", "heads") and owner:
+        content.setdefault(kind, {}).setdefault(owner, {})[name] = value
         return
-    if table and table != "outputs" and table not in TABLES:
+    if table and table not in ("outputs", "heads") and table not in TABLES:
         raise ConfigError(f"--set {key}: no such table. There are: {', '.join(TABLES)}.")
     if not table and name not in ("name", "seed"):
         owners = [f"{t}.{name}" for t, struct in TABLES.items() if name in struct.__struct_fields__]
@@ -315,7 +298,8 @@ def _check_keys(content, origin, preset):
             if key not in struct.__struct_fields__:
                 raise ConfigError(f"{origin}: [{table}] {key}: {no_such_key(key, struct.__struct_fields__, tables)}")
     decides = ("fine_tune", "model", "old.nbcore") if "fine_tune" in content else ("model", "cutoff", 5.0)
-    for table, key, meant in ((None, "name", "my_potential"), ("data", "train", "train.xyz"), decides):
+    of_data = [] if content.get("heads") else [("data", "train", "train.xyz")]
+    for table, key, meant in ((None, "name", "my_potential"), *of_data, decides):
         if key not in (content.get(table, {}) if table else content):
             where = f" under [{table}]" if table else " at the top"
             raise ConfigError(f"{origin}: {key} is needed: write  {key} = {to_toml(meant)} {where}.")
@@ -336,8 +320,8 @@ def _check_values(config, origin):
     except InputError as e:
         raise ConfigError(f"{origin}: [training] {e}") from None
 
-    for table in TABLES:
-        part = getattr(config, table)
+    parts = {table: getattr(config, table) for table in TABLES}
+    for table, part in (parts | {f"heads.{name}": head for name, head in config.heads.items()}).items():
         for key in part.__struct_fields__ if part else ():
             value = getattr(part, key)
             numbers = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
@@ -347,15 +331,20 @@ def _check_values(config, origin):
     for name, output in config.outputs.items():
         if not math.isfinite(output.weight):
             wrong(f"outputs.{name}", "weight", f"expected a finite number, got {output.weight}.")
-    data = config.data
-    if isinstance(data.valid, float) and not 0 < data.valid < 1:
-        wrong("data", "valid", f"expected a fraction between 0 and 1, or files, got {data.valid:g}.")
-    if isinstance(data.E0s, str) and data.E0s not in ("auto", "isolated", "fit"):
-        wrong("data", "E0s", f'expected "auto", "isolated", "fit" or a table {{ H = -13.6 }}, got {to_toml(data.E0s)}.')
-    if data.virial_key and data.stress_key not in ("auto", "none"):
-        wrong("data", "virial_key", "give stress_key or virial_key, not both.")
-    if not data.train:
-        wrong("data", "train", "no files.")
+    if config.heads and config.uncertainty.committee > 1:
+        wrong("uncertainty", "committee", "heads are trained as one potential; committee = 1.")
+    for table, data in {f"heads.{name}": head for name, head in config.heads.items()}.items() or [
+        ("data", config.data)
+    ]:
+        if isinstance(data.valid, float) and not 0 < data.valid < 1:
+            wrong(table, "valid", f"expected a fraction between 0 and 1, or files, got {data.valid:g}.")
+        if isinstance(data.E0s, str) and data.E0s not in ("auto", "isolated", "fit"):
+            meant = 'expected "auto", "isolated", "fit" or a table { H = -13.6 }'
+            wrong(table, "E0s", f"{meant}, got {to_toml(data.E0s)}.")
+        if data.virial_key and data.stress_key not in ("auto", "none"):
+            wrong(table, "virial_key", "give stress_key or virial_key, not both.")
+        if not data.train:
+            wrong(table, "train", "no files.")
 
 
 def write_config(config: Config, path, overwrite: bool = False) -> None:
@@ -372,14 +361,19 @@ def write_config(config: Config, path, overwrite: bool = False) -> None:
 def config_text(config: Config, folder=None) -> str:
     """The text of train.toml; paths are made relative to `folder` where it is given."""
     lines = _key_lines(config, ["name", "seed"])
+    parts = {}
     for table in TABLES:
-        part = getattr(config, table)
+        if table == "data" and config.heads:  # every key of it stands under the heads
+            parts |= {f"heads.{to_toml_key(name)}": head for name, head in config.heads.items()}
+        else:
+            parts[table] = getattr(config, table)
+    for table, part in parts.items():
         if part is None:
             continue
         if table == "model":
             part = msgspec.structs.replace(part, **model_options(part))
         if folder is not None:
-            part = _moved(part, PATHS.get(table, ()), config.folder, folder)
+            part = _moved(part, PATHS.get("data" if table.startswith("heads.") else table, ()), config.folder, folder)
         lines += ["", f"[{table}]", *_key_lines(part, _keys(part))]
     for name, output in config.outputs.items():
         rank = output.rank if output.rank is not None else KNOWN[name]["rank"]

@@ -15,13 +15,14 @@ def to_toml(value) -> str:
         case list() | tuple():
             return "[" + ", ".join(map(to_toml, value)) + "]"
         case dict():
-            return "{ " + ", ".join(f"{_toml_key(k)} = {to_toml(v)}" for k, v in value.items()) + " }"
+            return "{ " + ", ".join(f"{to_toml_key(k)} = {to_toml(v)}" for k, v in value.items()) + " }"
         case float():
             return repr(value)
     return str(value)
 
 
-def _toml_key(key):
+def to_toml_key(key: str) -> str:
+    """A key as it stands in a TOML file, in quotes where it has to."""
     return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
 
 

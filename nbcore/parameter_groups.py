@@ -9,6 +9,7 @@ they do:
 - mix: they mix channels (`mix`)
 - of any other gate: the name of that gate
 
+Of several heads (`nbcore.train.Heads`) the readouts have the name of their head before them: `ccsd:energy2.W0e`.
 A word selects groups: by kind, by gate, by name, or by a pattern with * and ? over the names.
 """
 
@@ -47,7 +48,7 @@ def _kind(gate, read):
 
 
 def _gate(group):
-    return group.partition(".")[0]
+    return group.rpartition(":")[2].partition(".")[0]
 
 
 def select(potential: "Potential", word: str, where: str = "") -> list[str]:

@@ -174,6 +174,11 @@ def print_facts(path, potential, facts):
     single = (training.get("settings") or {}).get("training.precision") == "float32"
     steps = "steps in float32, parameters and sums in float64" if single else ""
     say("trained on", "; ".join(filter(None, (", ".join(listed), counts, steps))))
+    if head := training.get("head"):
+        others, n = training["heads"], sum(one["n_train"] for one in training["heads"].values())
+        beside = ", ".join(name for name in others if name != head)
+        beside = f", beside {beside}: {training['n_train']} of {n} structures" if beside else ""
+        say("head", f"{head}{beside}")
     if start := training.get("start"):
         of = f", trained on {start['n_train']} structures" if start.get("n_train") else ""
         say("started from", f"{start.get('file', 'another model')}{of}")

@@ -1,7 +1,6 @@
 """`nbcore train`: trains a potential as train.toml says, or continues what was interrupted."""
 
 import math
-import os
 import re
 from pathlib import Path
 
@@ -47,7 +46,7 @@ def run(args) -> int:
         with Display(args.quiet) as display:
             return train(config, folder, None, display, threads, args.config)
     inputs = [args.config, *map(str, config_files(config))]
-    with open_run(folder, config.name, args.restart, inputs, args.force) as run_folder:
+    with open_run(folder, config.name, args.restart, inputs, args.force, config.heads) as run_folder:
         with Display(args.quiet, folder / "train.log") as display:
             return train(config, folder, run_folder, display, threads, args.config)
 
@@ -55,10 +54,10 @@ def run(args) -> int:
 def train(config, folder, run_folder, display, threads, origin) -> int:
     """Data, model, plan, epochs, result: in the order in which the screen shows them. Without run_folder no epochs."""
     import nbcore
-    from nbcore import data as reference
+    from nbcore.cli.train_data import data_of
     from nbcore.config import write_config
     from nbcore.files import same_file
-    from nbcore.train.fit import Data, Job, carry_out, prepare, show_plan
+    from nbcore.train.fit import Job, carry_out, prepare, show_plan
 
     info, config_flat = nbcore.build_info(), flat(config)
     machine = f"nbcore {nbcore.__version__}   {threads} thread{'s' * (threads > 1)}   {info['kernel_set']}   "
@@ -69,28 +68,8 @@ def train(config, folder, run_folder, display, threads, origin) -> int:
         if not same_file(folder / "config.toml", [origin]):  # a run that is continued from its own copy
             write_config(config, folder / "config.toml", overwrite=True)
 
-    settings, more = make_settings(config), {}
-    if config.fine_tune:
-        sets, potential, more = start_of(config)
-    else:
-        sets = reference.read_sets(config)
-        potential = make_potential(config, sets)
-    parts = {"train": sets.train, "valid": sets.valid} | ({"replay": sets.replay} if len(sets.replay) else {})
-    audit = reference.audit(parts, sets.test, potential.cutoff, sets.E0, sets.roles)
-    if not (run_folder and run_folder.begun):
-        display.print("\nData", lambda width: reference.audit_text(audit, width), "")
-        for remark in dict.fromkeys([*sets.remarks, *audit.remarks]):
-            display.remark(remark)
-    data = Data(
-        sets.train,
-        sets.valid,
-        sets.test,
-        file_list(audit),
-        more.get("shortest_distances") or reference.shortest_distances(sets.train),
-        reference.audit_text(audit),
-        {"energy_kind": config.data.energy_kind, "forces_rms": audit.forces_rms, **more.get("facts", {})},
-        more.get("tuned"),
-    )
+    settings = make_settings(config)
+    data, potential, sets = data_of(config, display, run_folder)
     limit = seconds(config.training.max_time)
     job = Job(config.name, threads, limit, 60 * config.training.checkpoint_minutes, origin=origin)
     job.size, job.start_counts = (config.model.size, False) if config.model else ("", True)
@@ -111,7 +90,9 @@ def config_files(config) -> list[str]:
     """The files that a configuration reads, globs resolved."""
     import glob
 
-    parts = [config.data.train, config.data.valid, config.data.test, config.data.isolated_atoms]
+    parts = []
+    for data in config.heads.values() or [config.data]:
+        parts += [data.train, data.valid, data.test, data.isolated_atoms]
     parts += [config.fine_tune.model, config.fine_tune.replay] if config.fine_tune else []
     named = [part for part in parts if not isinstance(part, float)]
     return [file for part in named for path in config.paths(part) for file in [path, *glob.glob(path, recursive=True)]]
@@ -124,7 +105,10 @@ def flat(config) -> dict:
     from nbcore.config import model_options
 
     tables = msgspec.to_builtins(config)
-    tables |= {f"outputs.{name}": table for name, table in tables.pop("outputs").items()}
+    for kind in ("outputs", "heads"):
+        tables |= {f"{kind}.{name}": table for name, table in tables.pop(kind).items()}
+    if config.heads:  # every key of it stands under the heads
+        tables.pop("data")
     if config.model:
         tables["model"] |= model_options(config.model)
     found = {"seed": tables["seed"]}
@@ -146,60 +130,6 @@ def make_settings(config):
     loss, stage_two = msgspec.to_builtins(config.loss), msgspec.to_builtins(config.stage_two)
     loss["output_weights"] = {name: table.weight for name, table in config.outputs.items()}
     return Settings(seed=config.seed, loss=Loss(**loss), stage_two=StageTwo(**stage_two), **loop)
-
-
-def make_potential(config, sets):
-    """The network that [model] describes, with random parameters."""
-    import msgspec
-
-    from nbcore.config import model_options
-    from nbcore.presets import PRESETS
-
-    make = PRESETS[config.model.preset].make
-    energies, options = sets.E0.energies, model_options(config.model)
-    if config.outputs:
-        options["outputs"] = sets.train.reading.options.outputs
-        options["energy"] = any(sets.train.labels[label] for label in ("energy", "forces"))
-    potential = make(species=sets.train.species, E0s=energies, seed=config.seed, **options)
-    potential.annotate(about=msgspec.to_builtins(config.about))
-    return potential
-
-
-def start_of(config):
-    """(sets, potential, more): the data and the beginning of a fine-tuning, and what `Data` is to hold of it."""
-    import msgspec
-
-    import nbcore
-    from nbcore import data as reference
-    from nbcore.train import FineTune, start_from
-    from nbcore.train.fine_tune import facts_of, merged_distances, tuned
-
-    table = msgspec.to_builtins(config.fine_tune)
-    name, tuning = os.path.basename(table.pop("model")), FineTune(**{k: v for k, v in table.items() if k != "replay"})
-    start = nbcore.Potential.load(config.paths(config.fine_tune.model)[0])
-    sets = reference.read_sets(config, start.species)
-    cut_off = isinstance(config.data.valid, float)
-    begun = start_from(start, sets.train + sets.valid if cut_off else sets.train, config.data.E0s, tuning.new_elements)
-    sets.E0 = begun.E0
-    potential = begun.potential
-    written = {key: text for key, text in msgspec.to_builtins(config.about).items() if text}
-    potential.annotate(about={**start.description.get("about", {}), **written})
-    more = {
-        "tuned": tuned(tuning, begun, start, name, sets.train, sets.valid, sets.replay, config.seed),
-        "facts": facts_of(start, name),
-        "shortest_distances": merged_distances(start, sets.train),
-    }
-    return sets, potential, more
-
-
-def file_list(audit) -> list[dict]:
-    """Name, number of structures and SHA-256 of every data file that was read."""
-    from nbcore.files import sha256
-
-    found = []
-    for name, n, isolated, role in audit.files:
-        found.append({"name": os.path.basename(name), "n": n + isolated, "role": role, "sha256": sha256(name)})
-    return found
 
 
 def seconds(text) -> float:

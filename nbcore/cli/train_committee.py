@@ -20,7 +20,8 @@ def train_committee(config, sets, data, job, display, run_folder) -> int:
 
     An interruption ends it; the same command goes on where it was: members that are finished are not trained again.
     """
-    from nbcore.cli.train import flat, make_potential, make_settings
+    from nbcore.cli.train import flat, make_settings
+    from nbcore.cli.train_data import make_potential
 
     n = config.uncertainty.committee
     of_members = dataclasses.replace(data, tests={})  # the committee meets the tests, once
@@ -30,7 +31,7 @@ def train_committee(config, sets, data, job, display, run_folder) -> int:
         own = msgspec.structs.replace(config, seed=config.seed + k)
         folder = run_folder.folder / f"member_{k + 1}"
         display.print(f"\nMember {k + 1} of {n}, seed {own.seed} -> {folder}/")
-        potential = make_potential(own, sets)
+        potential = make_potential(own, sets.train.species, sets.E0.energies, sets.train)
         with open_run(folder, config.name) as run:
             _, reason = carry_out(potential, of_members, make_settings(own), job, display, run, flat(own))
         if isinstance(reason, int):

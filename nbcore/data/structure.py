@@ -26,6 +26,7 @@ class Structure:
     channels)} leaf states, for networks that read some; scheme: a composition scheme, for networks that work on one;
     weight: in the loss, of all its labels; label_weights: {label: weight}, of some of them beside it; zero leaves out;
     fixed: (N, 3) booleans, components that dynamics and relaxation hold, or None; learning does not look at them;
+    head: of several (`nbcore.train.Heads`) the one that learns it, by its method;
     file, frame (from 0) and line (from 1) say where it was read.
 
     >>> Structure(np.zeros((1, 3)), np.array([1])).formula
@@ -50,6 +51,7 @@ class Structure:
     scheme: CompositionScheme | None = None
     fixed: np.ndarray | None = None
     label_weights: dict[str, float] = field(default_factory=dict)
+    head: str = ""
 
     def __len__(self) -> int:
         return len(self.numbers)

@@ -1,6 +1,6 @@
 """The plots of a run and of an evaluation: parity, learning curve, errors. Each call writes one PNG, or nothing.
 
-Sets are (name, structures, predictions) as for `nbcore.results.compare`; the one called "train" is drawn faint, behind.
+Sets are (name, structures, predictions) as for `nbcore.results.compare`; those called "train" are drawn faint, behind.
 Light and dark carry the meaning, colour only helps, so that everything survives a grey printer.
 """
 
@@ -26,7 +26,7 @@ MARKERS = "osD^vP"
 
 def parity(path, sets, E0s, outputs=None) -> None:
     """Predicted against reference: energy per atom without the E0s {symbol: eV}, forces, stress and the components of
-    the covariant outputs {name: Output} per atom, where there are any.
+    the covariant outputs {name: Output} per atom, where there are any. E0s of several heads: {head: {symbol: eV}}.
 
     >>> parity("parity.png", [("test", structures, predictions)], potential.E0s)
     """
@@ -50,14 +50,20 @@ def parity(path, sets, E0s, outputs=None) -> None:
     _save(figure, path)
 
 
+def _behind(name):
+    """True for what was trained on, "train" or of a head "pbe train": it is drawn faint, behind."""
+    return name == "train" or name.endswith(" train")
+
+
 def _parity_panel(ax, words, unit, points):
     everything = np.concatenate(list(points.values()))
     low, high = everything.min(), everything.max()
     margin = 0.04 * (high - low) or 1.0
     limits = (low - margin, high + margin)
-    front = {name: xy for name, xy in points.items() if name != "train"} or points
-    if "train" in points and front is not points:
-        ax.scatter(*points["train"].T, s=6, rasterized=True, label="train", zorder=1, **FAINT)
+    front = {name: xy for name, xy in points.items() if not _behind(name)} or points
+    for name in points if front is not points else ():
+        if _behind(name):
+            ax.scatter(*points[name].T, s=6, rasterized=True, label=name, zorder=1, **FAINT)
     ax.plot(limits, limits, color="0.35", lw=0.8, zorder=3)
     _points(ax, front, extent=(*limits, *limits))
     scale, milli = (1e3, "m") if unit.startswith("eV") else (1.0, "")
@@ -79,7 +85,7 @@ def error_distributions(path, sets, E0s=None, outputs=None) -> None:
     Of all sets but "train" if there are others. Without forces: the energy error per atom against the energy; without
     energies: the errors of the covariant outputs {name: Output} against their labels, per atom.
     """
-    sets = [s for s in sets if s[0] != "train"] or list(sets)
+    sets = [s for s in sets if not _behind(s[0])] or list(sets)
     labelled = [(name, *_atoms(structures, predictions)) for name, structures, predictions in sets]
     labelled = [entry for entry in labelled if len(entry[1])]
     if not labelled:
@@ -181,7 +187,8 @@ def _output(output, s, p):
 def _energies(s, p, E0s):
     if s.energy is None or p.energy is None:
         return None
-    free = sum(E0s.get(symbol, 0.0) for symbol in s.symbols)
+    own = E0s.get(getattr(s, "head", ""), E0s)  # of several heads each has its own
+    free = sum(own.get(symbol, 0.0) for symbol in s.symbols)
     return np.array([s.energy - free, p.energy - free]) / len(s.numbers)
 
 

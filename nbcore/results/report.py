@@ -133,7 +133,9 @@ def _model(potential):
     yield "elements", " ".join(potential.species)
     yield "cutoff", f"{potential.cutoff:g} Å, {potential.levels} levels"
     yield "parameters", potential.parameters.size
-    yield "E0", "   ".join(f"{s} {e:.4f}" for s, e in potential.E0s.items()) + " eV"
+    of_heads = any(isinstance(e, dict) for e in potential.E0s.values())
+    for head, E0s in (potential.E0s if of_heads else {"": potential.E0s}).items():
+        yield f"E0 {head}".strip(), "   ".join(f"{s} {e:.4f}" for s, e in E0s.items()) + " eV"
     for name, output in potential.outputs.items():
         yield f"output {name}", describe(output)
     yield from description.get("options", {}).items()

@@ -9,6 +9,7 @@ from nbcore.new_elements import add_elements
 from nbcore.train.calibrate import calibrate
 from nbcore.train.fine_tune import FINE_TUNING, FineTune, fine_tune
 from nbcore.train.fit import Fit, fit
+from nbcore.train.heads import Heads, HeadsTrainingSet
 from nbcore.train.loss import Loss
 from nbcore.train.objective import loss_and_gradient, objective
 from nbcore.train.optimizers import SGD, Adam, Muon
@@ -18,7 +19,8 @@ from nbcore.train.training_set import TrainingSet
 from nbcore.train.uncertainty import add_uncertainty
 
 __all__ = [
-    "FINE_TUNING", "SGD", "Adam", "FineTune", "Fit", "Loss", "Muon", "Settings", "StageTwo", "TrainingSet",
+    "FINE_TUNING", "SGD", "Adam", "FineTune", "Fit", "Heads", "HeadsTrainingSet", "Loss", "Muon", "Settings",
+    "StageTwo", "TrainingSet",
     "add_elements", "add_uncertainty", "calibrate", "fine_tune", "fit", "loss_and_gradient", "objective",
     "read", "start_from",
 ]  # fmt: skip

@@ -13,6 +13,7 @@ from nbcore.errors import InputError
 from nbcore.species import symbols
 from nbcore.train.calibrate_outputs import fit_offsets, fit_output, scale_output, shortest_fit
 from nbcore.train.displaced import displaced
+from nbcore.train.heads import Heads, of_head, potentials_of
 from nbcore.train.loss import Loss
 from nbcore.train.training_set import TrainingSet
 
@@ -25,7 +26,7 @@ ROUNDING = 1e-8  # below this part of what it stands beside, a size is what symm
 LEAST = 0.05  # of the largest part: what data at rest hardly show is not blown up beyond this
 
 
-def calibrate(potential: "Potential", structures: Iterable) -> None:
+def calibrate(potential: "Potential | Heads", structures: Iterable) -> None:
     """Sets the scales of a new potential from data, so that training starts from numbers of order one.
 
     The energy scale becomes the RMS of the forces (without forces, the spread of the energies per atom, E0s removed).
@@ -37,16 +38,33 @@ def calibrate(potential: "Potential", structures: Iterable) -> None:
     At last the weights of the readouts, in which the energy is linear, are fitted to the energies in their strongest
     directions: binding energies of several eV per atom need not be learned in small steps. So it is with the readouts
     of covariant outputs, part by part. Structures and labels of weight zero do not count; InputError where no other is
-    left.
+    left. Of heads, gains come from the structures of all, everything else from those of each.
     """
-    structures = counted(whole_sets.sample(as_structures(structures), LOOKED_AT))
-    if not structures:
-        raise InputError("every structure has the weight 0: there is nothing to learn from")
-    potential.scale = _energy_scale(potential, structures) if potential.has_energy else 1.0
-    fit_offsets(potential, structures)
-    sample = [structures[k] for k in np.unique(np.linspace(0, len(structures) - 1, SAMPLE).astype(int))]
-    sample = [dataclasses.replace(s, weight=1.0, label_weights={}) for s in sample]
-    _scale_states(potential, sample[:: max(1, len(sample) // MEASURED)])
+    structures, parts = as_structures(structures), []
+    for head, one in potentials_of(potential).items():
+        own = counted(whole_sets.sample(of_head(structures, head), LOOKED_AT))
+        if not own:
+            of = f" of {head}" * bool(head)
+            raise InputError(f"every structure{of} has the weight 0: there is nothing to learn from")
+        one.scale = _energy_scale(one, own) if one.has_energy else 1.0
+        fit_offsets(one, own)
+        parts.append((one, own, _sample(own)))
+    sample = _sample([s for _, own, _ in parts for s in own])
+    _scale_states([one for one, *_ in parts], sample[:: max(1, len(sample) // MEASURED)])
+    for one, own, sample in parts:
+        _fit_last_layers(one, own, sample)
+    if isinstance(potential, Heads):
+        potential.gather()
+
+
+def _sample(structures):
+    """Some of the structures, evenly spaced, without weights."""
+    chosen = [structures[k] for k in np.unique(np.linspace(0, len(structures) - 1, SAMPLE).astype(int))]
+    return [dataclasses.replace(s, weight=1.0, label_weights={}) for s in chosen]
+
+
+def _fit_last_layers(potential, structures, sample):
+    """The readouts of energies and outputs."""
     if potential.has_energy:
         _fit_readouts(potential, TrainingSet(potential, sample))
     for name, output in potential.outputs.items():
@@ -72,8 +90,12 @@ def _binding(potential, structures):
     return [(s.energy - sum(E0s[x] for x in symbols(s.numbers))) / len(s.numbers) for s in with_energy] or [1.0]
 
 
-def _scale_states(potential, structures):
-    """The gain of every mixing but those of outputs, gate by gate: each sees its inputs as they will be."""
+def _scale_states(potentials, structures):
+    """The gain of every mixing but those of outputs, gate by gate: each sees its inputs as they will be.
+
+    potentials: heads of one network; what the first sees holds for all of them.
+    """
+    potential = potentials[0]
     program = potential.description["program"]
     outputs = [spec["slot"] for spec in program.get("outputs", {}).values()]
     sets = [TrainingSet(potential, some) for some in (structures, displaced(potential, structures))]
@@ -90,7 +112,8 @@ def _scale_states(potential, structures):
             found[source] = _present(sizes[slot], max(inputs, default=0.0))
         for part, (l, _, _) in enumerate(potential._core.slots()[slot][2]):
             size = float(found[source][part])
-            potential.set_gain(gate["name"], part, 1 / (1 + l) / size if size > 0 else 1.0)
+            for one in potentials:
+                one.set_gain(gate["name"], part, 1 / (1 + l) / size if size > 0 else 1.0)
 
 
 def _present(sizes, of_inputs):

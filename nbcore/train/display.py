@@ -16,6 +16,7 @@ from rich.text import Text
 
 from nbcore.printable import printable
 from nbcore.results.comparison import GPA
+from nbcore.train.measures import of_head
 
 LOG_WIDTH = 100
 
@@ -103,9 +104,12 @@ class Display:
 
     # ---- the epoch table ----
 
-    def epochs_begin(self, with_stress=False, outputs=None, with_energy=True) -> None:
-        """The head of the table; outputs: {name: unit} of what else is trained."""
-        self._shown = (with_stress, dict(outputs or {}), with_energy)
+    def epochs_begin(self, with_stress=False, outputs=None, with_energy=True, heads=(), judged="valid") -> None:
+        """The head of the table; outputs: {name: unit} of what else is trained.
+
+        heads: names of several, whose errors on the set `judged` stand in the place of train and valid.
+        """
+        self._shown = (with_stress, dict(outputs or {}), with_energy, heads if len(heads) > 1 else (), judged)
         self.print(lambda width: _head(width, *self._shown))
 
     def epoch(self, row, elapsed) -> None:
@@ -169,18 +173,27 @@ def _progress_line(done, total, text, left, width):
     return grid
 
 
-def _columns(width, with_stress, outputs=None, with_energy=True):
+def _columns(width, with_stress, outputs=None, with_energy=True, heads=(), judged="valid"):
     """[(head, [(name below it, characters, cell of a row)])]: what fits the width."""
 
     def pair(head, kind, factor, characters):
-        cells = [(n, characters, lambda row, _, n=n: _error(row[f"{kind}_{n}"], factor)) for n in ("train", "valid")]
-        return head, cells
+        if heads:
+            shown = {name: f"{of_head(kind, name)}_{judged}" for name in heads}
+            characters = max(characters, max(map(len, heads)) + 2)
+        else:
+            shown = {name: f"{kind}_{name}" for name in ("train", "valid")}
+        return head, [
+            (name, characters, lambda row, _, key=key: _error(row[key], factor)) for name, key in shown.items()
+        ]
 
     def loss(row, _):
         return scientific(row["loss_train"] if row["loss_valid"] is None else row["loss_valid"], 2)
 
     rate = ("lr", [("", 8, lambda row, _: scientific(row["lr"], 1))])
-    for n, energy, forces in ((9, "energy, meV/atom", "forces, meV/Å"), (7, "E, meV/atom", "F, meV/Å")):
+    long, short = ("energy, meV/atom", "forces, meV/Å"), ("E, meV/atom", "F, meV/Å")
+    if heads:
+        long = tuple(f"{judged} {words}" for words in short)
+    for n, (energy, forces) in ((9, long), (7, short)):
         epoch = ("epoch", [("", n - 2, lambda row, _: str(row["epoch"]))])
         errors = [pair(energy, "energy", 1e3, n), pair(forces, "forces", 1e3, n)] if with_energy else []
         errors += [pair("stress, GPa", "stress", GPA, n)] if with_stress else []
@@ -191,18 +204,20 @@ def _columns(width, with_stress, outputs=None, with_energy=True):
         columns = [epoch, ("loss", [("valid", n + 1, loss)]), *errors, rate, clock]
         if sum(characters for _, cells in columns for _, characters, _ in cells) <= width:
             return columns
+    if heads:  # so many that only the errors of all together have room
+        return _columns(width, with_stress, outputs, with_energy)
     return [epoch, *errors, clock]
 
 
-def _head(width, with_stress, outputs=None, with_energy=True):
-    groups = _columns(width, with_stress, outputs, with_energy)
+def _head(width, *shown):
+    groups = _columns(width, *shown)
     first = "".join(f"{head:>{sum(characters for _, characters, _ in cells)}}" for head, cells in groups)
     second = "".join(f"{name:>{characters}}" for _, cells in groups for name, characters, _ in cells)
     return f"\n{first}\n{second.rstrip()}"
 
 
-def _row(row, elapsed, width, with_stress, outputs=None, with_energy=True):
-    groups = _columns(width, with_stress, outputs, with_energy)
+def _row(row, elapsed, width, *shown):
+    groups = _columns(width, *shown)
     return "".join(f"{cell(row, elapsed):>{characters}}" for _, cells in groups for _, characters, cell in cells)
 
 

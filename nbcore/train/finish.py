@@ -7,8 +7,8 @@ from nbcore.data.whole_sets import evenly, sample
 from nbcore.errors import InputError
 from nbcore.results import Prediction, compare, report, tables
 from nbcore.train.display import duration, hanging
+from nbcore.train.heads import Heads, head_file, heads_of, of_head, potentials_of, title, training_set
 from nbcore.train.trainer import PORTION
-from nbcore.train.training_set import TrainingSet
 from nbcore.train.uncertainty import add_uncertainty
 
 EVALUATED = 10_000  # structures of a set of shards, over which errors are taken in the end
@@ -22,17 +22,21 @@ def finish(trainer, data, job, display, run, reason, elapsed) -> dict:
     potential = trainer.potential
     structures = own_sets(data) | {name: sample_of(part) for name, part in data.tests.items()}
     predictions = {name: predict(*place, job) for name, place in places(trainer, data).items()}
-    predictions |= {name: predict(TrainingSet(potential, s), slice(None), job) for name, s in data.tests.items()}
+    predictions |= {name: predict(training_set(potential, s), slice(None), job) for name, s in data.tests.items()}
+    if isinstance(potential, Heads):
+        structures, predictions = _by_head(potential, structures, predictions)
     distances = data.shortest_distances or None
     errors = {name: compare(name, structures[name], p, distances, potential.outputs) for name, p in predictions.items()}
-    rows = list(errors.values())
-    unknown = learn_uncertainty(potential, data, job)
-    potential.annotate(errors={name: e.as_dict() for name, e in errors.items()})
-
+    rows, remarks = list(errors.values()), []
     display.print(f"\n{_best(trainer, job, reason)}", lambda width: tables.table(rows, width, short=True), "")
-    # an offset that train has too is an unfinished training, not another code
-    tests = [errors[name] for name in data.tests if not errors["train"].offset]
-    remarks = [*tables.remarks(tests), *filter(None, [_overfitting(errors), unknown])]
+    for head, one in potentials_of(potential).items():
+        own = {name: errors[title(head, name)] for name in ("train", "valid") if title(head, name) in errors}
+        others = {name: e for name, e in errors.items() if name.startswith(f"{head} ") or not head}
+        # an offset that train has too is an unfinished training, not another code
+        tests = [e for name, e in others.items() if name in data.tests and not own["train"].offset]
+        found = [_overfitting(own), learn_uncertainty(one, data, job, head)]
+        remarks += [*tables.remarks(tests), *(title(f"{head}:" * bool(head), text) for text in found if text)]
+        one.annotate(errors={name.removeprefix(f"{head} "): e.as_dict() for name, e in others.items()})
     remarks += data.tuned.remarks(errors) if data.tuned else []
     remarks += _of_shards(trainer, structures, elapsed)
     for remark in remarks:
@@ -59,6 +63,18 @@ def finish(trainer, data, job, display, run, reason, elapsed) -> dict:
     report.write(run.folder / "report.html", potential, rows, data.text, remarks, summary, run.folder, overwrite=True)
     display.print(*_files(run, potential))
     return errors
+
+
+def _by_head(heads, structures, predictions):
+    """The same with each set cut into those of the heads: "pbe train", "ccsd train", ...; tests have one head each."""
+    cut, said = {}, {}
+    for head in heads:
+        for name, part in structures.items():
+            here = [k for k, s in enumerate(part) if s.head == head]
+            if here:
+                whole = name if name.startswith(f"{head} ") else title(head, name)
+                cut[whole], said[whole] = part[here], [predictions[name][k] for k in here]
+    return cut, said
 
 
 def own_sets(data) -> dict:
@@ -92,17 +108,17 @@ def compared(trainer, data, job, names) -> dict:
     return {n: compare(n, sets[n], predict(*where[n], job), None, of) for n in names if n in where}
 
 
-def learn_uncertainty(potential, data, job):
+def learn_uncertainty(potential, data, job, head=""):
     """The potential learns how large its errors are, where that is wanted and can be; else a remark says why not."""
     if not job.last_layer or not potential.has_energy:
         return None
-    train, valid = sample(data.train, EVALUATED), sample(data.valid, EVALUATED)
+    train, valid = (sample(of_head(part, head), EVALUATED) for part in (data.train, data.valid))
     train = train + data.old["train"] if data.old else train
     try:
         add_uncertainty(potential, train, valid if len(valid) else None, job.threads)
     except InputError as e:
         return f"The model does not know how large its errors are. {e}."
-    if len(data.valid):
+    if len(valid):
         return None
     return "The uncertainty is scaled on the errors of the training itself, smaller than others: set valid."
 
@@ -123,11 +139,11 @@ def predict(training_set, part, job):
 def _of_shards(trainer, structures, elapsed):
     """What is different with sets in shards: over how many structures errors were taken, what reading has cost."""
     remarks, seconds = [], 0.0
-    for name, training_set in (("train", trainer.train_set), ("valid", trainer.valid_set)):
-        if training_set is None or not isinstance(training_set.structures, Shards):
+    for name, one in (("train", trainer.train_set), ("valid", trainer.valid_set)):
+        if one is None or not isinstance(one.structures, Shards):
             continue
-        seconds += training_set.input_seconds
-        n, whole = len(structures[name]), len(training_set.structures)
+        seconds += one.input_seconds
+        n, whole = len(structures[name]), len(one.structures)
         if n < whole:
             remarks.append(f"Errors of {name} are those of {n} of its {whole} structures, evenly spaced.")
     if seconds and elapsed:
@@ -185,13 +201,13 @@ def _overfitting(errors):
 
 def _files(run, potential):
     """What lies where, and what to type next."""
-    size = f"{run.model.stat().st_size / 1000:.0f} kB"
-    listed = {
-        str(run.model): f"the potential ({size}; {_gives(potential)})",
-        str(run.folder / "report.html"): "errors, plots, settings: read this first",
-    }
+    models, listed = [head_file(run.model, head) for head in heads_of(potential) or [""]], {}
+    for model, head in zip(models, heads_of(potential) or [""], strict=True):
+        size = f"{model.stat().st_size / 1000:.0f} kB"
+        listed[str(model)] = f"the potential{f' {head}' * bool(head)} ({size}; {_gives(potential)})"
+    listed[str(run.folder / "report.html")] = "errors, plots, settings: read this first"
     left = max(map(len, listed)) + 3
     lines = ["", *(hanging(f"{path:<{left}}", what) for path, what in listed.items())]
-    commands = [f"nbcore md {run.model} start.xyz --temperature 300 --time 10ps"] if potential.has_energy else []
-    commands.append(f"nbcore inspect {run.model}")
+    commands = [f"nbcore md {models[-1]} start.xyz --temperature 300 --time 10ps"] if potential.has_energy else []
+    commands.append(f"nbcore inspect {models[-1]}")
     return lines + [hanging(f"{'Next:' if k == 0 else '':<7}", command) for k, command in enumerate(commands)]

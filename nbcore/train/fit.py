@@ -16,21 +16,23 @@ import numpy as np
 from nbcore import build_info
 from nbcore.data import Structures, as_structures, reference_energies, shortest_distances
 from nbcore.data import split as cut
+from nbcore.data.head_sets import HeadSets, fill_energies, joined, keep_apart, with_head
+from nbcore.data.reference_energies import isolated as isolated_energies
 from nbcore.data.shard_set import Shards
-from nbcore.data.whole_sets import refuse_overlaps
+from nbcore.data.whole_sets import counting, refuse_overlaps
 from nbcore.errors import InputError
 from nbcore.identity import digest
 from nbcore.results import report
 from nbcore.train.calibrate import calibrate
 from nbcore.train.display import Display, about
 from nbcore.train.finish import compared, finish
+from nbcore.train.heads import Heads, head_file, heads_of, of_head, of_one, potentials_of, title, training_set
 from nbcore.train.learnable import check_labels, check_loss, check_saves, lonely_atoms
 from nbcore.train.loop import loop
 from nbcore.train.plan import measure, model_lines, plan_line
 from nbcore.train.run_folder import open_run
 from nbcore.train.settings import Settings
 from nbcore.train.trainer import Trainer
-from nbcore.train.training_set import TrainingSet
 from nbcore.train.tuned import Tuned
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ class Fit:
     """What a training leaves: `potential` is the best on validation data, `history` a list of rows, one per epoch."""
 
     history: list[dict]
-    potential: "Potential"
+    potential: "Potential | Heads"
     best_epoch: int
     errors: dict = field(default_factory=dict)
 
@@ -62,6 +64,7 @@ class Data:
     text: str = ""  # what the report says of them
     facts: dict = field(default_factory=dict)  # further entries of description["training"]
     tuned: Tuned | None = None  # of a fine-tuning
+    of_heads: dict[str, dict] = field(default_factory=dict)  # {head: further entries of its own}
 
     @property
     def old(self) -> dict[str, Structures]:
@@ -87,9 +90,9 @@ class Job:
 
 
 def fit(
-    potential: "Potential",
-    structures: Iterable,
-    valid: float | Iterable | None = 0.1,
+    potential: "Potential | Heads",
+    structures: Iterable | dict[str, Iterable],
+    valid: float | Iterable | dict | None = 0.1,
     *,
     test: dict | None = None,
     folder: str | os.PathLike | None = None,
@@ -109,6 +112,7 @@ def fit(
     again. tensorboard: an event file beside history.csv. max_time in seconds; further keywords as under [training]
     (Settings): max_epochs, batch_size, lr, loss=Loss(...), stage_two=StageTwo(...), ...
     Units eV and Angstrom. A new potential gets its scales, and E0s if it has none, from the training data.
+    Of `Heads`, structures, valid and test are tables {head: as above}; valid may also be one fraction for all.
 
     Ctrl-C finishes the step under way, leaves the best parameters in the potential and raises KeyboardInterrupt.
     Raises InputError, CheckpointError, NumericsError (loss not finite).
@@ -119,25 +123,41 @@ def fit(
     """
     settings = Settings(**settings)
     check_tensorboard(tensorboard, folder)
-    structures = as_structures(structures)
-    train, valid = split(structures, valid, settings.seed)
-    for part in (train, valid):
-        check_labels(part, potential.outputs)  # before E0s are fitted to them
-    for part in (train, valid):
-        refuse_overlaps(part)
+    data, remarks = data_of(potential, structures, valid, test or {}, settings.seed)
     name = Path(folder).resolve().name if folder else "potential"
-    data = Data(
-        train,
-        valid,
-        {name: as_structures(part) for name, part in (test or {}).items()},
-        shortest_distances=shortest_distances(train),
-    )
     job = Job(name, threads, max_time or math.inf, 60 * checkpoint_minutes, tensorboard=tensorboard, start_counts=True)
-    remarks = []
-    if not trained(potential) and not any(potential.E0s.values()):
-        energies = reference_energies(structures)
-        potential.E0s, remarks = energies.energies, energies.remarks
-    return run_through(potential, data, settings, job, folder, restart, quiet, settings.flat(), remarks)
+    config = settings.flat()
+    if isinstance(potential, Heads):
+        config |= {f"heads.{head}.weight": weight for head, weight in potential.weights.items()}
+    return run_through(potential, data, settings, job, folder, restart, quiet, config, remarks)
+
+
+def data_of(potential, structures, valid, test, seed):
+    """(Data, remarks) of `fit`; a new potential, or a new head, without E0s gets them."""
+    given = dict(structures=structures, valid=valid, test=test)
+    sets, energies, isolated = {}, {}, {}
+    for head, one in potentials_of(potential).items():
+        of = {what: of_one(potential, what, value, head) for what, value in given.items()}
+        own = with_head(as_structures(of["structures"]), head)
+        train, held = split(own, of["valid"], seed)
+        held = with_head(held, head)
+        for part in (train, held):
+            check_labels(part, one.outputs)  # before E0s are fitted to them
+        for part in (train, held):
+            refuse_overlaps(part)
+        if not trained(one) and not any(one.E0s.values()):
+            energies[head] = reference_energies(own)
+            isolated[head] = isolated_energies(own) if head and energies[head].source != "none" else {}
+        tests = {title(head, name): with_head(as_structures(part), head) for name, part in of["test"].items()}
+        sets[head] = HeadSets(train, held, isinstance(of["valid"], (int, float)), tests)
+    keep_apart(sets)
+    fill_energies(energies, isolated)
+    for head, own in energies.items():
+        potentials_of(potential)[head].E0s = own.energies
+    train, valid = joined(one.train for one in sets.values()), joined(one.valid for one in sets.values())
+    remarks = [text for own in (*energies.values(), *sets.values()) for text in own.remarks]
+    tests = {name: part for one in sets.values() for name, part in one.test.items()}
+    return Data(train, valid, tests, shortest_distances=shortest_distances(train)), remarks
 
 
 def check_tensorboard(tensorboard, folder) -> None:
@@ -149,7 +169,8 @@ def check_tensorboard(tensorboard, folder) -> None:
 def run_through(potential, data, settings, job, folder, restart, quiet, config, remarks) -> Fit:
     """`carry_out` from Python: in a run folder or without one; a signal that ended it comes after all is in order."""
     with contextlib.ExitStack() as stack:
-        run = stack.enter_context(open_run(folder, job.name, restart)) if folder else None
+        names = heads_of(potential)
+        run = stack.enter_context(open_run(folder, job.name, restart, heads=names)) if folder else None
         display = stack.enter_context(Display(quiet, run.folder / "train.log" if run else None))
         for remark in remarks:
             display.remark(remark)
@@ -188,6 +209,8 @@ def fingerprint(structures, E0s) -> str:
             digest.update(len(content).to_bytes(8, "little") + content)
         if s.label_weights:
             digest.update(f"weights {sorted(s.label_weights.items())}".encode())
+        if s.head:
+            digest.update(f"head {s.head}".encode())
         for leaf in sorted(s.leaves):
             digest.update(leaf.encode() + np.ascontiguousarray(s.leaves[leaf], dtype=float).tobytes())
         for label in sorted(s.labels):
@@ -213,8 +236,8 @@ def prepare(potential, data, settings, job) -> Trainer:
     for structures in (data.train, data.valid, *data.tests.values(), *data.old.values()):
         check_labels(structures, potential.outputs)
     for s in (s for part in data.tests.values() for s in part):
-        TrainingSet(potential, [s])  # what it cannot evaluate is said now, not after the training
-    check_loss(potential, data.train, data.valid, settings)
+        training_set(potential, [s])  # what it cannot evaluate is said now, not after the training
+    check_heads(potential, data, settings)
     if not trained(potential) and not data.tuned:
         calibrate(potential, data.train)
     train, valid, more = data.train, data.valid, {}
@@ -225,31 +248,62 @@ def prepare(potential, data, settings, job) -> Trainer:
             raise InputError("fine-tuning with replay joins old data and new in memory: nbcore.data.read reads shards")
         train, valid = train + data.old["train"], valid + data.old["valid"]
         more["replay"] = len(data.old["train"]), data.tuned.replay.per_epoch, len(data.old["valid"])
-    valid_set = TrainingSet(potential, valid) if len(valid) else None
-    trainer = Trainer(TrainingSet(potential, train), valid_set, settings, job.threads, **more)
+    valid_set = training_set(potential, valid) if len(valid) else None
+    trainer = Trainer(training_set(potential, train), valid_set, settings, job.threads, **more)
     if data.tuned:
         data.tuned.before = compared(trainer, data, job, ["valid" if len(data.valid) else "train", "replay"])
     describe(potential, data, settings, job)
-    check_saves(potential)
+    check_saves(next(iter(potentials_of(potential).values())))
     return trainer
+
+
+def check_heads(potential, data, settings) -> None:
+    """InputError for a head without structures, or whose loss is zero whatever the network says."""
+    for head, one in potentials_of(potential).items():
+        train, valid = of_head(data.train, head), of_head(data.valid, head)
+        if not len(train):
+            raise InputError(f"the head {head} has no structure to train on")
+        try:
+            check_loss(one, train, valid, settings)
+        except InputError as e:
+            raise InputError(f"{head}: {e}" if head else str(e)) from None
+        wanted = [{"energy", "forces"}] * one.has_energy + [{name} for name in one.outputs]
+        for labels in wanted if head else ():
+            if not counting(train, labels):
+                what = "energy or forces" if len(labels) > 1 else next(iter(labels))
+                raise InputError(
+                    f"{head}: no structure has {what} with a weight above 0: what this head says of it would not be "
+                    "trained. Leave the head out, or give it such labels"
+                )
 
 
 def describe(potential, data, settings, job) -> None:
     """Writes into the model's description where it comes from; no times, so the same training gives the same file."""
-    training = {
-        "name": job.name,
-        "files": data.files,
-        "n_train": len(data.train),
-        "n_valid": len(data.valid),
-        "settings": settings.flat(),
-        **data.facts,
-    }
     potential.annotate(
-        training=training,
         shortest_distances=data.shortest_distances,
         seeds={**potential.description.get("seeds", {}), "training": settings.seed},
         versions=report.versions(),
     )
+    sizes = {
+        head: {"n_train": len(of_head(data.train, head)), "n_valid": len(of_head(data.valid, head))}
+        for head in heads_of(potential)
+    }
+    for head, one in potentials_of(potential).items():
+        training = {
+            "name": job.name,
+            "files": data.files,
+            "n_train": len(of_head(data.train, head)),
+            "n_valid": len(of_head(data.valid, head)),
+            "settings": settings.flat(),
+            **data.facts,
+            **data.of_heads.get(head, {}),
+        }
+        if head:
+            training |= {
+                "head": head,
+                "heads": {name: {**n, "weight": potential.weights[name]} for name, n in sizes.items()},
+            }
+        one.annotate(training=training)
 
 
 def show_plan(trainer, data, job, display) -> None:
@@ -267,6 +321,7 @@ def carry_out(potential, data, settings, job, display, run=None, config=None):
     """Trains to the end, or until a signal or the time limit; returns (Fit, reason) as `loop` gives it.
 
     run: an open RunFolder or None; what it holds is continued, after `config` {key: value} and the data were compared.
+    A potential may be Heads, whose structures are joined in `data` and name their head.
     """
     trainer, elapsed = prepare(potential, data, settings, job), 0.0
     prints = {name: fingerprint(getattr(data, name), potential.E0s) for name in ("train", "valid")}
@@ -296,7 +351,8 @@ def carry_out(potential, data, settings, job, display, run=None, config=None):
                 name: output.unit if output.per_atom else f"{output.unit}/atom" if output.unit else "per atom"
                 for name, output in potential.outputs.items()
             }
-            display.epochs_begin(bool(data.train.labels["stress"]), units, potential.has_energy)
+            names = heads_of(potential), "valid" if len(data.valid) else "train"
+            display.epochs_begin(bool(data.train.labels["stress"]), units, potential.has_energy, *names)
         reason, elapsed = loop(trainer, display, run, identities, elapsed, job.max_seconds, job.checkpoint_seconds)
     finally:
         trainer.parameters[:] = trainer.best
@@ -316,5 +372,6 @@ def _stopped(trainer, run, job):
     where = f"\nStopped at epoch {trainer.epoch}."
     if run is None:
         return f"{where} The potential holds epoch {trainer.best_epoch}, the best so far."
-    held = f"; {run.model} holds epoch {trainer.best_epoch}, the best so far" if trainer.best_epoch else ""
+    models = ", ".join(str(head_file(run.model, head)) for head in heads_of(trainer.potential) or [""])
+    held = f"; {models} holds epoch {trainer.best_epoch}, the best so far" if trainer.best_epoch else ""
     return f"{where} Saved {run.folder}/last.ckpt{held}.\n{job.again}"

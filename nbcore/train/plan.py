@@ -9,6 +9,7 @@ import numpy as np
 
 from nbcore.data.whole_sets import sizes
 from nbcore.train.display import about
+from nbcore.train.heads import heads_of
 
 
 class Cost(NamedTuple):
@@ -61,6 +62,10 @@ def model_lines(potential, cost, size="") -> list[str]:
         if key in options:
             words.append(text.format(options[key]))
     name = ", ".join(filter(None, [description.get("preset", "network"), size]))
+    heads = heads_of(potential)
+    if heads:
+        own = (potential.parameters.size - len(potential.places(heads[0]))) // max(1, len(heads) - 1)
+        words.append(f"heads {', '.join(heads)}" + f" with {grouped(own)} parameters each" * (len(heads) > 1))
     return [
         f"{name}: {', '.join(words)}",
         f"{grouped(potential.parameters.size)} parameters   receptive field {potential.levels * potential.cutoff:.1f} Å"

@@ -11,17 +11,18 @@ from nbcore import files, sealed
 from nbcore.errors import CheckpointError
 from nbcore.identity import digest
 from nbcore.train import checkpoint, tensorboard
+from nbcore.train.heads import head_file, potentials_of
 
 OWNER = "nbcore train"
 ROOM = 20 * 2**20  # bytes for model, plots, report and log
 
 
 @contextlib.contextmanager
-def open_run(folder, name, restart=False, inputs=(), force=False):
+def open_run(folder, name, restart=False, inputs=(), force=False, heads=()):
     """Locks `folder` (made where it is missing) for the length of the block and gives the RunFolder.
 
     restart: an older run is kept as FOLDER.1 (.2, ...) and a new one begins. inputs: files that the training reads.
-    force: replace files in the folder that are not of a training.
+    force: replace files in the folder that are not of a training. heads: their names, of a training that has some.
     Raises CheckpointError (exit code 6) when another process is using the folder; FileExistsError when files in it
     would be replaced that are inputs, or not of a training.
     """
@@ -32,7 +33,9 @@ def open_run(folder, name, restart=False, inputs=(), force=False):
         with files.lock(folder, OWNER):
             files.set_aside(folder)
     # a run is continued from its own copy of the configuration too, which then stands
-    files.claim(folder, OWNER, [n for n in written(name) if not (own and n == "config.toml")], own, inputs, force)
+    files.claim(
+        folder, OWNER, [n for n in written(name, heads) if not (own and n == "config.toml")], own, inputs, force
+    )
     with files.lock(folder, OWNER):
         yield RunFolder(folder, name)
 
@@ -43,11 +46,12 @@ def is_run(folder) -> bool:
     return files.owned(folder, OWNER) or any(sealed.is_of(checkpoint.KIND, path) for path in checkpoints)
 
 
-def written(name) -> list[str]:
+def written(name, heads=()) -> list[str]:
     """What a training of this name writes into its folder."""
     plots = [f"plots/{plot}.png" for plot in ("learning_curve", "parity", "errors")]
     others = ["config.toml", "train.log", "history.csv", tensorboard.NAME, "report.html", *plots]
-    return [f"{name}.nbcore", *others, checkpoint.LAST, checkpoint.PREVIOUS]
+    models = [head_file(f"{name}.nbcore", head).name for head in heads or ("",)]
+    return [*models, *others, checkpoint.LAST, checkpoint.PREVIOUS]
 
 
 class RunFolder:
@@ -62,7 +66,7 @@ class RunFolder:
 
     @property
     def model(self) -> Path:
-        """The model file."""
+        """The model file; those of heads stand in its place, see `head_file`."""
         return self.folder / f"{self.name}.nbcore"
 
     @property
@@ -143,7 +147,8 @@ class RunFolder:
             if trainer.best_epoch:
                 potential = trainer.potential
                 now = {"epochs": trainer.epoch, "best_epoch": trainer.best_epoch}
-                potential.annotate(training={**potential.description.get("training", {}), **now})
+                for one in potentials_of(potential).values():
+                    one.annotate(training={**one.description.get("training", {}), **now})
                 with trainer.using(trainer.best):
                     trainer.potential.save(str(self.model), overwrite=True)
             arrays, plain = trainer.state()

@@ -12,6 +12,7 @@ import numpy as np
 
 from nbcore.data.whole_sets import sizes
 from nbcore.errors import InputError, NumericsError
+from nbcore.train.heads import heads_of
 from nbcore.train.measures import Sums
 from nbcore.train.norms import Norms
 from nbcore.train.optimizers import optimizer_for
@@ -22,7 +23,7 @@ PORTION = 1000  # structures that are validated at a time
 
 
 class Trainer:
-    """Trains the potential of `train_set` in place, step by step.
+    """Trains the potential of `train_set` in place, step by step; or heads, of a HeadsTrainingSet.
 
     train_set, valid_set: TrainingSet, the second may be None (then the loss in training chooses the best).
     While it runs, `potential.parameters` are the raw ones; `average` (EMA) is what is validated, `best` what is kept.
@@ -196,7 +197,7 @@ class Trainer:
         return sums.means()
 
     def _sums(self, values=None):
-        return Sums(values, self.potential.outputs)
+        return Sums(values, self.potential.outputs, heads_of(self.potential))
 
     @contextlib.contextmanager
     def using(self, parameters):

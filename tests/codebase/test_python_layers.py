@@ -18,7 +18,7 @@ LAYERS = {
     "data": "data",
     "results": "results",
     "train": "train",
-    "configuration": "config config_fine_tune config_messages config_tables config_values",
+    "configuration": "config config_data config_fine_tune config_messages config_tables config_values",
     "interfaces": "ase md bench cli __main__",
 }  # fmt: skip
 LEVEL = {module: k for k, modules in enumerate(LAYERS.values()) for module in modules.split()}

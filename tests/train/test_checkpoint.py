@@ -132,6 +132,9 @@ def test_first_difference_names_the_key_and_lets_a_run_grow():
     assert checkpoint.first_difference(old, grown) is None
     assert checkpoint.first_difference(old, {**old, "training.max_epochs": 9})[0] == "training.max_epochs"
     assert checkpoint.first_difference(old, {**old, "training.lr": 0.1}) == ("training.lr", None, 0.1)
+    files = {**old, "data.valid": "judge.xyz"}  # names may change, a fraction may not
+    assert checkpoint.first_difference(files, {**old, "data.valid": ["../judge.xyz"]}) is None
+    assert checkpoint.first_difference(files, {**old, "data.valid": 0.1}) == ("data.valid", "judge.xyz", 0.1)
     assert json.loads(json.dumps(old)) == old
 
 
