@@ -35,7 +35,7 @@ class Heads:
     >>> pot = nbcore.presets.nbody(species=["H", "O"], cutoff=4.0, channels=8)
     >>> heads = nbcore.train.Heads(pot, ["pbe", "ccsd"])
     >>> len(pot.parameters), len(heads.parameters), len(heads["ccsd"].parameters)
-    (5512, 5536, 5512)
+    (4152, 4304, 4152)
     """
 
     def __init__(self, potential: Potential, names: Iterable[str] | Mapping[str, float]):
