@@ -98,6 +98,8 @@ def test_loss_and_gradient_are_those_of_the_heads_alone():
         assert np.allclose(result.forces[k], computed.forces, rtol=0, atol=1e-12)
     assert result.loss == pytest.approx(np.mean(expected), rel=1e-12)
     assert data.predict(batch, 1, loss).loss == result.loss
+    single = data.loss_and_gradient(batch, loss, 1, "float32")
+    assert 0 < np.abs(single.gradient - result.gradient).max() < 1e-4 * np.abs(result.gradient).max()
     rng, theta = np.random.default_rng(2), heads.parameters.copy()
     for name, (where, _) in heads.parameter_slices.items():
         way = np.zeros(len(theta))
