@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from nbcore._core import square_sums
 from nbcore.parameter_groups import kinds
 
 SAMPLES = 8  # steps of an epoch that are measured, about: this costs well under a hundredth of an epoch
@@ -23,7 +24,6 @@ class Norms:
             if part.stop > part.start:
                 self.places.setdefault(kind, []).append(len(self.starts))
                 self.starts.append(part.start)
-        self._squares = np.empty_like(potential.parameters)
         self.every = math.ceil(steps_per_epoch / SAMPLES)
         self.restart()
 
@@ -36,13 +36,15 @@ class Norms:
         """True where a step of the epoch, counted from 0, is one of those that are measured."""
         return step % self.every == 0
 
-    def add(self, what, vector) -> None:
-        """Takes note of the lengths of a vector (n_parameters,), "gradient" or "update"; both of each measured step."""
+    def squares(self, vector) -> np.ndarray:
+        """Sums of squares of a vector (n_parameters,) over each group of parameters, added in a fixed order."""
+        return square_sums(vector, self.starts)
+
+    def add(self, what, squares) -> None:
+        """Takes note of the lengths of "gradient" or "update" from its squares; both of each measured step."""
         self.values["n"] += what == "gradient"
-        with np.errstate(over="ignore"):  # a run that diverges ends with a message of its own
-            sums = np.add.reduceat(np.square(vector, out=self._squares), self.starts)
-            for kind, places in self.places.items():
-                self.values[f"{what}_{kind}"] += math.sqrt(np.sum(sums[places]))
+        for kind, places in self.places.items():
+            self.values[f"{what}_{kind}"] += math.sqrt(sum(squares[k] for k in places))
 
     def means(self) -> dict:
         """{"gradient_mix": ..., "update_mix": ..., ...}, in units of the loss per parameter, and of parameters."""

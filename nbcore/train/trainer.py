@@ -10,6 +10,7 @@ import os
 
 import numpy as np
 
+from nbcore._core import move_average
 from nbcore.data.whole_sets import sizes
 from nbcore.errors import InputError, NumericsError
 from nbcore.train.heads import heads_of
@@ -56,7 +57,7 @@ class Trainer:
         self.order, self.position, self.sums = self._draw(), 0, self._sums()
         self.epoch, self.steps = 0, 0  # finished ones
         self.optimizer = optimizer_for(settings, self.potential, threads)
-        self.average, self._scratch = self.parameters.copy(), np.empty_like(self.parameters)  # room for what is passing
+        self.average = self.parameters.copy()
         self.stage, self.stage_epoch, self.stage_steps = 1, 0, 0  # which, begun after which epoch, steps within
         self.schedule = make_schedule(settings, 1, self.steps_per_epoch)
         self.best, self.best_epoch, self.best_loss = self.parameters.copy(), 0, math.inf
@@ -94,12 +95,12 @@ class Trainer:
     def step(self):
         """One batch; after the last of an epoch the row of the history (a dict), else None."""
         batch = self.order[self.position : self.position + self.settings.batch_size]
-        result, norm = self._loss_and_gradient(batch)
-        gradient, clip = result.gradient, self.settings.clip_grad
+        result, squares = self._loss_and_gradient(batch)
+        gradient, clip, norm = result.gradient, self.settings.clip_grad, math.sqrt(sum(squares))
         self.sums.add([self.train_set.structures[i] for i in batch], result, batch < self.n_new)
         measured = self.norms.due(self.position // self.settings.batch_size)
         if measured:
-            self.norms.add("gradient", gradient)
+            self.norms.add("gradient", squares)
             before = self.parameters.copy()
         if norm > clip > 0:
             gradient *= clip / norm
@@ -108,12 +109,10 @@ class Trainer:
         if self.frozen is not None:  # whatever an optimizer does to parameters without a gradient: decay, momenta
             self.parameters[self.frozen] = self.kept
         if measured:
-            self.norms.add("update", np.subtract(self.parameters, before, out=before))
+            self.norms.add("update", self.norms.squares(np.subtract(self.parameters, before, out=before)))
         self.steps, self.stage_steps = self.steps + 1, self.stage_steps + 1
         decay = min(self.settings.ema_decay, (1 + self.steps) / (10 + self.steps))
-        change = np.subtract(self.parameters, self.average, out=self._scratch)
-        change *= 1 - decay
-        self.average += change
+        move_average(self.average, self.parameters, 1 - decay)
         self.position += len(batch)
         return self._end_epoch() if self.position >= self.n_train else None
 
@@ -126,18 +125,17 @@ class Trainer:
         return self.random.permutation(np.concatenate([np.arange(self.n_new), old]))
 
     def _loss_and_gradient(self, batch):
-        """Loss and gradient of a batch, and the norm of the gradient, all finite."""
+        """Loss and gradient of a batch, and the squares of the gradient (`Norms.squares`), all finite."""
         try:
             result = self.train_set.loss_and_gradient(batch, self.loss, self.threads, self.settings.precision)
         except NumericsError as e:
             raise NumericsError(self._not_finite(batch)) from e
-        # np.sum adds in a fixed order; a BLAS norm may depend on the number of threads
         if self.frozen is not None:
             result.gradient[self.frozen] = 0
-        norm = math.sqrt(np.sum(np.square(result.gradient, out=self._scratch)))
-        if not (math.isfinite(result.loss) and math.isfinite(norm)):
+        squares = self.norms.squares(result.gradient)
+        if not (math.isfinite(result.loss) and math.isfinite(sum(squares))):
             raise NumericsError(self._not_finite(batch))
-        return result, norm
+        return result, squares
 
     def _not_finite(self, batch):
         frames = {}

@@ -10,6 +10,7 @@ import pytest
 from test_run_identity import fit
 from test_trainer import FAST, finish, trainer
 
+from nbcore import _core
 from nbcore.errors import InputError
 from nbcore.train import StageTwo, tensorboard
 from nbcore.train.norms import SAMPLES, Norms
@@ -53,9 +54,26 @@ def test_few_steps_of_an_epoch_are_measured(steps, measured):
     assert sum(map(norms.due, range(steps))) == measured <= SAMPLES and norms.due(0)
 
 
+def test_sums_of_squares():
+    """Of slices of any length, at any place, against NumPy; the last goes to the end."""
+    x = np.random.default_rng(3).normal(size=1000)
+    for first in ([0], [0, 1, 1, 33, 64, 65, 500], [7, 1000], []):
+        ends = [*first[1:], 1000]
+        expected = [np.sum(x[a:b] ** 2) for a, b in zip(first, ends, strict=False)]
+        np.testing.assert_allclose(_core.square_sums(x, first), expected, rtol=1e-14)
+    for first in ([2, 1], [-1], [1001]):
+        with pytest.raises(InputError):
+            _core.square_sums(x, first)
+    average, target = np.zeros(1000), x.copy()
+    _core.move_average(average, target, 0.25)
+    np.testing.assert_allclose(average, 0.25 * x, rtol=1e-15)
+    with pytest.raises(ValueError):
+        _core.move_average(average, target[:-1], 0.25)
+
+
 def test_lengths_that_overflow_are_infinite():
     norms = Norms(trainer().potential, 1)
-    norms.add("gradient", np.full(6, 1e200))
+    norms.add("gradient", norms.squares(np.full(6, 1e200)))
     assert norms.means()["gradient_mix"] == np.inf
 
 

@@ -1,4 +1,4 @@
-// nbcore.train.SGD, Adam and Muon.
+// nbcore.train.SGD, Adam and Muon; what else a step does with vectors of parameters.
 #include "train/optimizers.hpp"
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include "python/arguments.hpp"
 #include "python/module.hpp"
 #include "train/muon.hpp"
+#include "train/vectors.hpp"
 
 namespace py = pybind11;
 
@@ -69,6 +70,17 @@ template <class Optimizer> void load_moments(Optimizer& o, const py::dict& state
 }  // namespace
 
 void bind_optimizers(py::module_& m) {
+  m.def("square_sums", [](const Doubles& x, const std::vector<std::int64_t>& first) {
+    for (std::size_t k = 0; k < first.size(); ++k)
+      if (first[k] < (k ? first[k - 1] : 0) || first[k] > x.size()) throw InputError("square_sums: first out of order");
+    py::array_t<double> sums(static_cast<py::ssize_t>(first.size()));
+    square_sums({x.data(), static_cast<std::size_t>(x.size())}, first, sums.mutable_data());
+    return sums;
+  });
+  m.def("move_average", [](const py::array& average, const Doubles& x, double share) {
+    double* to = own_memory(average, "average", x.size());
+    move_average({to, static_cast<std::size_t>(x.size())}, {x.data(), static_cast<std::size_t>(x.size())}, share);
+  });
   const char* state_doc = "All that a later run needs to go on with the same bits, as a dict of arrays.";
   const char* load_doc = "Goes on from what `state()` gave.";
   const char* step_doc = "One step, in place on `parameters` (n,) float64, along `gradient` (n,).";
