@@ -70,7 +70,8 @@ def heads_from(content: dict, origin: str, tables: dict[str, Any]) -> dict[str, 
         raise InputError(
             f"{origin}: [heads.{next(iter(heads))}]: a fine-tuning goes on from one potential, without heads."
         )
-    for key in [key for key in FILES if key in shared] + ["valid"] * (not isinstance(shared.get("valid", 0.1), float)):
+    files = [key for key in FILES if key in shared] + ["valid"] * isinstance(shared.get("valid"), (str, list))
+    for key in files:
         raise InputError(
             f"{origin}: [data] {key}: beside heads every file belongs to one of them: write it under "
             f"[heads.{next(iter(heads))}]. [data] holds what is the same for all."

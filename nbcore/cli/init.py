@@ -185,7 +185,7 @@ def _fit(args, sets, train, result, options):
         "about": {"description": _description(result)},
         "data": table,
         "model": {"preset": args.preset or "nbody", "cutoff": cutoff},
-        "training": {"max_epochs": epochs, "batch_size": batch, "patience": max(20, epochs // 4)},
+        "training": {"max_epochs": epochs, "batch_size": batch},
     }
     assumed = [f'name "{name}"', f"cutoff {cutoff:g} Å: {why}"]
     assumed.append(

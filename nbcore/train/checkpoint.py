@@ -87,7 +87,7 @@ def first_difference(old, new):
             continue  # other names of files
         if a == b or of_any_head in MAY_CHANGE or key.startswith(WHOLE_TABLES):
             continue
-        if key == "training.max_time" or (key in MAY_GROW and b > a):
+        if key == "training.max_time" or (key in MAY_GROW and (b is None or (a is not None and b > a))):
             continue
         return key, a, b
     return None

@@ -29,7 +29,7 @@ from nbcore.train.tuned import Tuned, replay_of
 
 #: of [training], in the place of the usual ones: fewer and smaller steps, which begin small
 FINE_TUNING = {
-    "max_epochs": 200, "optimizer": "amsgrad", "lr": 0.0025, "warmup_epochs": 5, "patience": 50,
+    "max_epochs": 200, "optimizer": "amsgrad", "lr": 0.0025, "warmup_epochs": 5,
 }  # fmt: skip
 
 
@@ -93,7 +93,7 @@ def fine_tune(
     `nbcore.parameter_groups`. new_elements: "nearest" or "mean", see `add_elements`. replay: structures that the start
     was trained on; every epoch takes some of them at random, replay_fraction of its structures, with the weight
     replay_weight, and the validation data get their share: what is not replayed is forgotten.
-    Other arguments as of `fit`; of the settings max_epochs, optimizer, lr, warmup_epochs and patience have other
+    Other arguments as of `fit`; of the settings max_epochs, optimizer, lr and warmup_epochs have other
     defaults (`FINE_TUNING`): smaller steps, and fewer. The start itself is left as it is.
 
     Raises InputError, CheckpointError, NumericsError, ModelFileError.

@@ -182,7 +182,7 @@ def _best(trainer, job, reason):
     if reason == "time":
         return f"{words} Stopped by max_time at epoch {trainer.epoch} of {trainer.settings.max_epochs}. {job.again}"
     if trainer.epoch < trainer.settings.max_epochs:
-        return f"{words} Stopped at epoch {trainer.epoch}: no better for {trainer.settings.patience} epochs (patience)."
+        return f"{words} Stopped at epoch {trainer.epoch}: no better for {trainer.settings.waits} epochs (patience)."
     return words
 
 

@@ -277,6 +277,14 @@ def check_heads(potential, data, settings) -> None:
                 )
 
 
+def unjudged(potential, valid) -> list[str]:
+    """A remark where some heads have validation data and others not."""
+    without = [head for head in heads_of(potential) if not len(of_head(valid, head))]
+    if not without or not len(valid):
+        return []
+    return [f"{', '.join(without)}: no validation data, so the best epoch is chosen by those of the other heads."]
+
+
 def describe(potential, data, settings, job) -> None:
     """Writes into the model's description where it comes from; no times, so the same training gives the same file."""
     potential.annotate(
@@ -339,7 +347,7 @@ def carry_out(potential, data, settings, job, display, run=None, config=None):
             display.remark(remark)
     else:
         show_plan(trainer, data, job, display)
-        for remark in lonely_atoms(potential, trainer.train_set):
+        for remark in [*lonely_atoms(potential, trainer.train_set), *unjudged(potential, data.valid)]:
             display.remark(remark)
         if run:
             run.begin(trainer, identities)

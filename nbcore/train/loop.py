@@ -169,7 +169,7 @@ def _stage_two(trainer):
     one, two = trainer.settings.last_loss_of(1).energy_weight, trainer.settings.stage_two
     words = f"stage two: energy weight {one:g} -> {two.energy_weight:g}, lr {scientific(trainer.settings.lr_of(2), 1)}"
     if trainer.epoch < trainer.settings.stage_two_epoch:
-        words += f" (no better for {trainer.settings.patience} epochs)"
+        words += f" (no better for {trainer.settings.waits} epochs)"
     return hanging(f"{trainer.epoch:>7}    ", words)
 
 

@@ -70,12 +70,12 @@ class Plateau(Schedule):
 
 
 class Stretch(NamedTuple):
-    """What a schedule of one stage is made from: first and last rate, number of steps, patience of the training."""
+    """What a schedule of one stage is made from: first and last rate, number of steps, epochs that are waited for."""
 
     lr: float
     lr_end: float
     n_steps: int
-    patience: int
+    patience: float
 
 
 #: name -> what makes the schedule of a Stretch with so many steps of warm-up
@@ -96,5 +96,5 @@ def make_schedule(settings, stage, steps_per_epoch, begun=None) -> Schedule:
     warmup_steps = settings.warmup_epochs * steps_per_epoch if stage == 1 else 0
     begun = settings.stage_two_epoch if begun is None else begun
     epochs = settings.max_epochs - begun if stage == 2 else settings.stage_two_epoch
-    stretch = Stretch(lr, lr / 100 if last else settings.lr_of(2), epochs * steps_per_epoch, settings.patience)
+    stretch = Stretch(lr, lr / 100 if last else settings.lr_of(2), epochs * steps_per_epoch, settings.waits)
     return SCHEDULES[settings.schedule](stretch, warmup_steps)

@@ -24,6 +24,9 @@ class StageTwo:
     lr: Annotated[float, Option(gt=0)] = 0.001
 
 
+PATIENCE = 200  # epochs, where a rate comes down by what is seen, or not at all
+
+
 def check_optimizer(training) -> None:
     """InputError for a number of [training] that the optimizer beside it would pass over."""
     if training.rest_lr not in (None, 1.0) and training.optimizer != "muon":
@@ -40,9 +43,10 @@ class Settings:
     rest_lr: muon alone has it. momentum: what the running mean of gradients keeps in a step (the first beta of Adam).
     lr, rest_lr and momentum that are None are what the optimizer likes. clip_grad: largest norm of the gradient, 0 for
     none; ema_decay: 0 for no averaging; patience: epochs without a better validation loss, after which stage two begins
-    or the run ends. precision: "float32" computes losses and gradients, of validation too, in single precision; sums
-    over structures, parameters, optimizer, averages, the errors in the end and the model stay double. weight_decay: a
-    number, or {word: number} by groups of parameters (`nbcore.parameter_groups`), 0 for those not named.
+    or the run ends; None: 200, but a cosine, whose last epochs are its best, runs to its end. precision: "float32"
+    computes losses and gradients, of validation too, in single precision; sums over structures, parameters, optimizer,
+    averages, the errors in the end and the model stay double. weight_decay: a number, or {word: number} by groups of
+    parameters (`nbcore.parameter_groups`), 0 for those not named.
     """
 
     seed: Annotated[int, Option("initial weights, shuffling, random split: same seed, same bits", ge=0)] = 1
@@ -61,7 +65,9 @@ class Settings:
     ] = 5e-7
     ema_decay: Annotated[float, Option("the averaged weights are the model; 0 switches it off", ge=0, lt=1)] = 0.99
     clip_grad: Annotated[float, Option("largest norm of the gradient; 0 switches it off", ge=0)] = 10.0
-    patience: Annotated[int, Option("epochs without a better valid loss", ge=1)] = 200
+    patience: Annotated[
+        int, Option("epochs without a better valid loss; if left out 200, with a cosine no limit", ge=1, optional=True)
+    ] = None
     precision: Annotated[
         str, Option("of states and weights in a step; sums, parameters and the model are float64", choices=PRECISIONS)
     ] = "float64"
@@ -77,6 +83,13 @@ class Settings:
         """lr, rest_lr or momentum as it is written, or as the optimizer likes it."""
         written = getattr(self, name)
         return liked(self.optimizer)[name] if written is None else written
+
+    @property
+    def waits(self) -> float:
+        """How many epochs without a better validation loss are waited for: `patience`, or what holds without it."""
+        if self.patience is None:
+            return math.inf if self.schedule == "cosine" else PATIENCE
+        return self.patience
 
     def lr_of(self, stage: int) -> float:
         """The largest rate of stage 1 or 2."""

@@ -80,7 +80,7 @@ class Trainer:
     @property
     def out_of_patience(self) -> bool:
         """True after `patience` epochs without a better validation loss."""
-        return self.waiting >= self.settings.patience
+        return self.waiting >= self.settings.waits
 
     @property
     def finished(self) -> bool:

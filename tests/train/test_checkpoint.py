@@ -131,6 +131,8 @@ def test_first_difference_names_the_key_and_lets_a_run_grow():
     grown = {**old, "training.max_epochs": 20, "training.patience": 6, "training.max_time": "", "about.author": "x"}
     assert checkpoint.first_difference(old, grown) is None
     assert checkpoint.first_difference(old, {**old, "training.max_epochs": 9})[0] == "training.max_epochs"
+    assert checkpoint.first_difference(old, {**old, "training.patience": None}) is None  # no limit
+    assert checkpoint.first_difference({**old, "training.patience": None}, old) == ("training.patience", None, 5)
     assert checkpoint.first_difference(old, {**old, "training.lr": 0.1}) == ("training.lr", None, 0.1)
     files = {**old, "data.valid": "judge.xyz"}  # names may change, a fraction may not
     assert checkpoint.first_difference(files, {**old, "data.valid": ["../judge.xyz"]}) is None

@@ -158,6 +158,16 @@ def test_patience_brings_stage_two_forward_and_ends_it():
     assert [row["stage"] for row in t.history] == [1, 1, 1, 2, 2, 2]
 
 
+@pytest.mark.parametrize("schedule, epochs", [("cosine", 230), ("constant", 201), ("plateau", 201)])
+def test_a_cosine_runs_to_its_end_unless_patience_is_written(schedule, epochs):
+    """Its last epochs are its best, whatever came before; 200 epochs without a better one end other schedules."""
+    settings = dataclasses.replace(FAST, max_epochs=230, schedule=schedule, lr=1e-30, stage_two=StageTwo(1.0))
+    for patience, ended in ((None, epochs), (3, 4)):
+        t = trainer(dataclasses.replace(settings, patience=patience))
+        t.validate = lambda: {"loss": 1.0, "energy": 1.0, "forces": 1.0, "stress": None}
+        assert finish(t).epoch == ended
+
+
 def test_stage_two_from_the_beginning():
     t = trainer(dataclasses.replace(FAST, stage_two=StageTwo(0.0, 50.0, 0.01)))
     assert t.stage == 2 and t.loss.energy_weight == 50.0
