@@ -237,7 +237,7 @@ cdef class Evaluator:
                 periodic[k] = pbc[k]
         cdef list stopped = []
         cdef capi.nbcore_options options = capi.nbcore_options(
-            sizeof(capi.nbcore_options), threads, 0, heard, <void*> stopped)
+            sizeof(capi.nbcore_options), threads, 0, heard, <void*> stopped, -1, -1)
         with nogil:
             if uncertainty == NULL:
                 status = capi.nbcore_evaluate_with(

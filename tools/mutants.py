@@ -99,7 +99,7 @@ MUTANTS = [
         "tests/potential/test_model_file.py",
     ),
     Mutant(
-        "cpp/src/capi/capi.cpp", "if (n < 0 || n > INT32_MAX)", "if (n > INT32_MAX)", "tests/interfaces/test_capi.py"
+        "cpp/src/capi/request.cpp", "if (n < 0 || n > INT32_MAX)", "if (n > INT32_MAX)", "tests/interfaces/test_capi.py"
     ),
     # Python
     Mutant(

@@ -44,7 +44,7 @@ def test_domains_with_ghosts_give_the_whole_system(name, n_domains):
     for owned, ghosts in parts:
         r = np.concatenate([x[owned], *([x[j] + shift] for j, shift in ghosts)])
         z = np.concatenate([numbers[owned], [numbers[j] for j, _ in ghosts]]).astype(int)
-        runs.append(_core.Domain(potential._core, r, z.tolist(), len(owned), 2))
+        runs.append(_core.DomainLevels(potential._core, r, z.tolist(), len(owned), 2, False))
         for k, atom in enumerate(owned):
             where[atom] = len(runs) - 1, k
 
@@ -68,23 +68,26 @@ def test_domains_with_ghosts_give_the_whole_system(name, n_domains):
                 runs[d].add_adjoints(level - 1, [place], rows)
 
     energies, forces, virial = np.zeros(len(x)), np.zeros((len(x), 3)), np.zeros((3, 3))
+    virials = np.zeros((len(x), 3, 3))
     for run, (owned, ghosts) in zip(runs, parts, strict=True):
-        e, f, w = run.finish()
-        energies[owned] += e[: len(owned)]
-        assert not e[len(owned) :].any()
+        e, f, w, w_atoms = run.finish()
+        energies[owned] += e
         np.add.at(forces, [*owned, *(atom for atom, _ in ghosts)], f)
+        np.add.at(virials, [*owned, *(atom for atom, _ in ghosts)], w_atoms)
         virial += w
     size = np.abs(whole.forces).max()
     assert np.abs(energies - whole.energies).max() < 1e-12 * max(1, np.abs(whole.energies).max())
     assert np.abs(forces - whole.forces).max() < 1e-12 * size
     assert np.abs(virial - whole.virial).max() < 1e-11 * max(size, np.abs(whole.virial).max())
+    assert np.abs(virials.sum(0) - whole.virial).max() < 1e-11 * max(size, np.abs(virials).max())
 
 
 def test_rows_are_what_children_are_read_for():
     potential = nbcore.presets.nbody(species=SYMBOLS, cutoff=3.2, channels=6, l_states=1)
-    domain = _core.Domain(potential._core, np.eye(3), [1, 6, 8], 2, 1)
+    domain = _core.DomainLevels(potential._core, np.eye(3), [1, 6, 8], 2, 1, True)
     assert domain.row_size(1) == 6 * (1 + 3)  # psi1 alone, without padding
     assert domain.row_size(2) == 0
+    domain.forward(1)
     assert domain.read_states(1, [0, 2]).shape == (2, 24)
 
 
@@ -93,11 +96,22 @@ def test_wrong_domains_are_refused():
     x = 1.5 * np.eye(3)
     for owned in (-1, 4):
         with pytest.raises(InputError, match="cannot own"):
-            _core.Domain(potential._core, x, [1, 6, 8], owned, 1)
-    domain = _core.Domain(potential._core, x, [1, 6, 8], 2, 1)
+            _core.DomainLevels(potential._core, x, [1, 6, 8], owned, 1, True)
+    domain = _core.DomainLevels(potential._core, x, [1, 6, 8], 2, 1, True)
     for call in (domain.forward, domain.adjoint, domain.row_size):
         with pytest.raises(InputError, match="levels are 1 to 2"):
             call(3)
+    for call, text in (
+        (lambda: domain.read_states(1, [0]), "states of level 1 are there when it has gone forward"),
+        (lambda: domain.adjoint(2), "forward went 0 of 1"),
+        (lambda: domain.finish(), "2 have not"),
+        (lambda: domain.forward(2), "the last one was 0, got 2"),
+    ):
+        with pytest.raises(InputError, match=text):
+            call()
+    domain.forward(1)
+    with pytest.raises(InputError, match="before level 1 does"):
+        domain.take_adjoints(1, [0])
     with pytest.raises(InputError, match="no atom 3"):
         domain.read_states(1, [3])
     with pytest.raises(InputError, match="rows: expected 24 numbers, got 23"):

@@ -61,6 +61,10 @@ NBCORE_API int nbcore_errno(void);
  * NBCORE_EARG, NBCORE_EIO, NBCORE_EMODEL, NBCORE_EMEMORY; *model is set on success only. */
 NBCORE_API nbcore_status nbcore_load(const char* path, nbcore_model** model);
 
+/* The same from the bytes of a model file, which may go when the call has returned: a parallel program reads the file
+ * once and sends it around. NBCORE_EARG, NBCORE_EMODEL, NBCORE_EMEMORY. */
+NBCORE_API nbcore_status nbcore_load_memory(const void* bytes, size_t n, nbcore_model** model);
+
 /* Gives a model back. NULL is allowed; calls that still run on other threads end well. NBCORE_EARG. */
 NBCORE_API nbcore_status nbcore_free(nbcore_model* model);
 
@@ -143,18 +147,173 @@ NBCORE_API nbcore_status nbcore_scheme_add(nbcore_scheme* scheme, const char* na
  */
 NBCORE_API nbcore_status nbcore_scheme_reference(nbcore_scheme* scheme, const double* places);
 
+/* Gives a scheme back. NULL is allowed. NBCORE_EARG. */
+NBCORE_API nbcore_status nbcore_scheme_free(nbcore_scheme* scheme);
+
+/* ---- one call for everything ---- */
+
 /* How one evaluation is done; it goes by value into the call, so that calls on other threads may do it otherwise. */
 typedef struct nbcore_options {
-  size_t size;                  /* sizeof(nbcore_options) */
-  int threads;                  /* as of nbcore_evaluate */
-  int precision;                /* bits, 64 or 32; 0: what nbcore_set_precision says */
+  size_t size;   /* sizeof(nbcore_options) */
+  int threads;   /* 0: NBCORE_NUM_THREADS, else OMP_NUM_THREADS, else one; the same bits for any number */
+  int precision; /* bits, 64 or 32; 0: what nbcore_set_precision says */
   int (*interrupt)(void* data); /* NULL, or asked some ten times a second, on the thread of the call: other than 0
                                        ends it with NBCORE_EINTERRUPTED, the outputs as they were */
   void* interrupt_data;         /* for it */
+  double skin;                  /* Angstrom; -1: what nbcore_set_skin says */
+  int64_t max_bytes;            /* -1: what nbcore_set_max_bytes says; of whole structures alone */
 } nbcore_options;
 
 /* What options begin with:  nbcore_options options = NBCORE_OPTIONS; */
-#define NBCORE_OPTIONS {sizeof(nbcore_options), 0, 0, NULL, NULL}
+#define NBCORE_OPTIONS {sizeof(nbcore_options), 0, 0, NULL, NULL, -1, -1}
+
+/* Atoms: a whole structure, or one domain of a larger system. What is not set is 0 or NULL. */
+typedef struct nbcore_system {
+  size_t size;                 /* sizeof(nbcore_system) */
+  int64_t n;                   /* atoms whose energies are computed; 0 is allowed */
+  int64_t n_ghosts;            /* after them: copies of atoms that others own, or images of these */
+  const double* positions;     /* [n + n_ghosts][3] */
+  const int* numbers;          /* [n + n_ghosts] atomic numbers */
+  const double* cell;          /* [3][3] as of nbcore_evaluate; NULL: no cell */
+  const int* pbc;              /* [3]; NULL: not periodic */
+  nbcore_scheme* scheme;       /* of a model that works on one, else NULL */
+  const double* const* leaves; /* of a model with leaf states: [k] points to [n + n_ghosts][numbers of leaf k] */
+  /* A neighbour list of the caller's; n_rows = 0: neighbours are searched for. Pairs farther apart than the cutoff may
+   * be in it (a skin), and are left out in each call. */
+  int64_t n_rows;        /* n, or n + n_ghosts: do ghosts have rows, too? */
+  const int64_t* first;  /* [n_rows + 1]: neighbours of atom i are neighbours[first[i]] .. [first[i + 1] - 1] */
+  const int* neighbours; /* places among the n + n_ghosts atoms */
+  const int* shifts;     /* [..][3] images of the neighbours in cell vectors; NULL: all in their places */
+  int half;              /* 0: both directions of each pair. 1: pairs of two of the n atoms in the row of one of
+                                       them alone, pairs with a ghost in the row of the atom */
+  const int* owners;     /* [n_ghosts], where all ghosts are images of the n atoms: of which. Else NULL */
+} nbcore_system;
+
+/* What systems begin with:  nbcore_system system = NBCORE_SYSTEM; */
+#define NBCORE_SYSTEM {sizeof(nbcore_system), 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, 0, NULL}
+
+/* Where results go: NULL where they are not wanted. They are written, not added to; they must not overlap inputs. */
+typedef struct nbcore_result {
+  size_t size;                /* sizeof(nbcore_result) */
+  double* energy;             /* [1] of the n atoms, reference energies included */
+  double* forces;             /* [n + n_ghosts][3]; those on ghosts are to be added to those on their owners */
+  double* virial;             /* [3][3] sum of r (x) f; of a domain its part, to be added to those of the others */
+  double* energies;           /* [n] per atom */
+  double* virials;            /* [n + n_ghosts][3][3] per atom: [i][a][b] is the sum of r_a f_b over the pairs whose
+                                       neighbour i is, r from the atom that has it to i, f on i. The sum is virial. Not
+                                       symmetric; heat fluxes want it so */
+  double* const* outputs;     /* [k] points to room for output k of the model, see nbcore_output, or is NULL */
+  double* energy_uncertainty; /* [1], and the next two: as of nbcore_evaluate_uncertainty */
+  double* forces_uncertainty; /* [n] */
+  double* grades;             /* [n] */
+} nbcore_result;
+
+/* What results begin with:  nbcore_result result = NBCORE_RESULT; */
+#define NBCORE_RESULT {sizeof(nbcore_result), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL}
+
+/* Computes what is wanted of a system; options may be NULL.
+ *
+ * With ghosts: energies depend on atoms up to levels x cutoff away (ghost_range of nbcore_get_info). All atoms that
+ * near must be among the ghosts, and those nearer than (levels - 1) x cutoff have their rows in the list, if there is
+ * one; their states are computed here, too. A ghost that lacks its row is an error, one that is not there cannot be
+ * seen. Cheaper for more than one level: owners, where all ghosts are images of the n atoms (ghosts within one cutoff
+ * then, and all forces on the n atoms), or nbcore_levels. Outputs whose charges are multiplied by positions, bounds of
+ * memory and composition schemes are for whole structures without list and ghosts.
+ *
+ * Statuses as of nbcore_evaluate; NBCORE_EINTERRUPTED. */
+NBCORE_API nbcore_status nbcore_compute(const nbcore_model* model, const nbcore_system* system,
+                                        const nbcore_options* options, const nbcore_result* result);
+
+/* What a model is, in one call. */
+typedef struct nbcore_info {
+  size_t size;                  /* sizeof(nbcore_info) */
+  double cutoff;                /* radius of a neighbourhood, Angstrom */
+  double ghost_range;           /* levels x cutoff: so far away is what an energy depends on */
+  double r_min;                 /* atoms nearer than this are on top of each other, Angstrom */
+  int levels;                   /* how often atoms look at their neighbours */
+  int species, outputs, leaves; /* how many it knows, gives, and reads */
+  int members;                  /* of a committee; else 1 */
+  int scheme;                   /* 1: it works on a composition scheme */
+  const char* energy_unit;      /* "eV"; valid as long as the library is loaded, and the next two */
+  const char* length_unit;      /* "Angstrom" */
+  const char* kernel_set;       /* of this library: "x86-64-v4", "x86-64-v3" or "generic" */
+} nbcore_info;
+
+/* What infos begin with:  nbcore_info info = NBCORE_INFO; */
+#define NBCORE_INFO {sizeof(nbcore_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL}
+
+/* Fills the info. NBCORE_EARG. */
+NBCORE_API nbcore_status nbcore_get_info(const nbcore_model* model, nbcore_info* info);
+
+/* Output k = 0 .. info.outputs - 1: its name (the first `capacity` bytes, a zero at the end included), how many numbers
+ * it has, and whether they are of each atom (per_atom = 1: outputs of [n][numbers]) or of the structure. What is not
+ * wanted may be NULL. Leaf states in the same way, which are always of each atom: [2l+1][channel]. NBCORE_EARG. */
+NBCORE_API nbcore_status nbcore_output(const nbcore_model* model, int k, int capacity, char* name, int* numbers,
+                                       int* per_atom);
+NBCORE_API nbcore_status nbcore_leaf(const nbcore_model* model, int k, int capacity, char* name, int* numbers);
+
+/* How close two atoms of these elements came in the training, Angstrom; 0 where the model does not say. Nearer ones are
+ * extrapolated. NBCORE_EARG; NBCORE_ESPECIES. */
+NBCORE_API nbcore_status nbcore_closest(const nbcore_model* model, int number, int other, double* distance);
+
+/* ---- level by level, for hosts that exchange states of ghosts themselves ---- */
+
+/* Evaluations of one host on domains with ghosts within one cutoff. States of ghosts are computed by their owners:
+ *
+ *     nbcore_levels_new(model, &options, &levels);                        once
+ *     nbcore_levels_begin(levels, &system, &result);                      in each step
+ *     for (k = 1; k < info.levels; ++k) {
+ *       nbcore_levels_forward(levels, k);
+ *       nbcore_levels_read_states(levels, k, n, atoms, rows);             of owned atoms, to those who have copies ...
+ *       nbcore_levels_write_states(levels, k, n, ghosts, rows);           ... of them
+ *     }
+ *     for (k = info.levels; k >= 1; --k) {
+ *       nbcore_levels_adjoint(levels, k);
+ *       if (k == 1) break;
+ *       nbcore_levels_take_adjoints(levels, k - 1, n, ghosts, rows);      of ghosts, back to their owners ...
+ *       nbcore_levels_add_adjoints(levels, k - 1, n, atoms, rows);        ... who add them
+ *     }
+ *     nbcore_levels_finish(levels);       then forces and virials of ghosts are added to those of their owners
+ *
+ * A domain without atoms makes the same calls. Rows of atoms are nbcore_levels_row_bytes long, whole doubles, whatever
+ * the precision. Calls of one handle come one after the other. After an error the next nbcore_levels_begin is as good
+ * as ever. */
+typedef struct nbcore_levels nbcore_levels;
+
+/* For evaluations of this model, which may be freed meanwhile; options as of all of them, NULL as they begin. The model
+ * may not work on a composition scheme. NBCORE_EARG, NBCORE_EMEMORY. */
+NBCORE_API nbcore_status nbcore_levels_new(const nbcore_model* model, const nbcore_options* options,
+                                           nbcore_levels** levels);
+
+/* Length of the row of an atom's states after a level; 0 after the last. NBCORE_EARG. */
+NBCORE_API nbcore_status nbcore_levels_row_bytes(const nbcore_levels* levels, int level, size_t* bytes);
+
+/* The next evaluation. The system is copied, rows of ghosts are not looked at. The arrays of the result must be there
+ * until nbcore_levels_finish. Statuses as of nbcore_compute. */
+NBCORE_API nbcore_status nbcore_levels_begin(nbcore_levels* levels, const nbcore_system* system,
+                                             const nbcore_result* result);
+
+/* States of the atoms after a level; all adjoints of a level; the results. NBCORE_EARG where the order is another,
+ * NBCORE_ENUMERICS, NBCORE_EMEMORY, NBCORE_EINTERRUPTED. */
+NBCORE_API nbcore_status nbcore_levels_forward(nbcore_levels* levels, int level);
+NBCORE_API nbcore_status nbcore_levels_adjoint(nbcore_levels* levels, int level);
+NBCORE_API nbcore_status nbcore_levels_finish(nbcore_levels* levels);
+
+/* Rows of n atoms, atoms[n] their places: states out and in; adjoints out, which are zero then, and in, added to those
+ * that are there. NBCORE_EARG. */
+NBCORE_API nbcore_status nbcore_levels_read_states(nbcore_levels* levels, int level, int64_t n, const int* atoms,
+                                                   void* rows);
+NBCORE_API nbcore_status nbcore_levels_write_states(nbcore_levels* levels, int level, int64_t n, const int* atoms,
+                                                    const void* rows);
+NBCORE_API nbcore_status nbcore_levels_take_adjoints(nbcore_levels* levels, int level, int64_t n, const int* atoms,
+                                                     void* rows);
+NBCORE_API nbcore_status nbcore_levels_add_adjoints(nbcore_levels* levels, int level, int64_t n, const int* atoms,
+                                                    const void* rows);
+
+/* NULL is allowed. NBCORE_EARG. */
+NBCORE_API nbcore_status nbcore_levels_free(nbcore_levels* levels);
+
+/* ---- the same as functions ---- */
 
 /* nbcore_evaluate with options (NULL: as they begin), and with the scheme of a model that works on one (others: NULL).
  * Statuses as of nbcore_evaluate; NBCORE_EINTERRUPTED. */
@@ -187,9 +346,6 @@ NBCORE_API nbcore_status nbcore_evaluate_uncertainty(const nbcore_model* model, 
                                                      double* forces, double* virial, double* energies,
                                                      double* energy_uncertainty, double* forces_uncertainty,
                                                      double* grades);
-
-/* Gives a scheme back. NULL is allowed. NBCORE_EARG. */
-NBCORE_API nbcore_status nbcore_scheme_free(nbcore_scheme* scheme);
 
 /* nbcore_evaluate for a model that works on a composition scheme; the scheme is checked at its first use. */
 NBCORE_API nbcore_status nbcore_evaluate_scheme(const nbcore_model* model, nbcore_scheme* scheme, int64_t n,

@@ -28,6 +28,15 @@ template <class Real> void ClosedSweep<Real>::add_forces(std::vector<Vec3>& forc
   add_forces_on_atoms(graph_, on_nodes, forces);
 }
 
+template <class Real> void ClosedSweep<Real>::add_virials(std::vector<Mat3>& virials) const {
+  std::vector<std::vector<Mat3>> on_nodes;
+  for (const NodeSet& set : graph_.sets) on_nodes.emplace_back(set.n, Mat3{});
+  for (int k = 0; k < int(graph_.relations.size()); ++k)
+    if (const Relation& r = graph_.relations[k]; network_.uses(k))
+      add_edge_virials(r.blocks[0], ws_.edges[k], false, on_nodes[r.children].data());
+  add_virials_on_atoms(graph_, on_nodes, virials);
+}
+
 template class ClosedSweep<double>;
 template class ClosedSweep<float>;
 

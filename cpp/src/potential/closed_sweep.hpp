@@ -30,6 +30,8 @@ template <class Real> class ClosedSweep {
   void adjoint(double seed);
   /// After it: added to the forces on the atoms, in the order of the user, and to the virial
   void add_forces(std::vector<Vec3>& forces, Mat3& virial);
+  /// And to the virials of atoms
+  void add_virials(std::vector<Mat3>& virials) const;
 
  private:
   const Network& network_;

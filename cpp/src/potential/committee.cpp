@@ -47,8 +47,9 @@ void Committee::set_scales(std::optional<UncertaintyScales> scales) {
   scales_ = std::move(scales);
 }
 
-std::shared_ptr<Committee> Committee::load(const std::string& path) {
-  const ModelFile file = read_model_file(path);
+std::shared_ptr<Committee> Committee::load(const std::string& path) { return from_file(read_model_file(path), path); }
+
+std::shared_ptr<Committee> Committee::from_file(const ModelFile& file, const std::string& name) {
   const auto json = nlohmann::json::parse(file.description);
   std::shared_ptr<Committee> committee;
   try {
@@ -74,7 +75,7 @@ std::shared_ptr<Committee> Committee::load(const std::string& path) {
       committee = std::make_shared<Committee>(std::move(members), std::move(scales));
     }
   } catch (const InputError& e) {
-    throw ModelFileError(message(path, ": ", shown(e.what(), 1000)));
+    throw ModelFileError(message(name, ": ", shown(e.what(), 1000)));
   }
   committee->digest_ = file.digest;
   return committee;
@@ -99,21 +100,28 @@ Result Committee::compute(const PreparedStructure& prepared, const EvaluationOpt
   plain.uncertainty = plain.features = false;
   std::vector<Result> results;
   for (const auto& member : members_) results.push_back(member->compute(prepared, plain));
-  return mean(results, options, prepared.species);
+  return mean(results, options, prepared.owned(), prepared.n_ghosts);
 }
 
 Result Committee::mean(const std::vector<Result>& results, const EvaluationOptions& options,
-                       std::span<const int> species) const {
+                       std::span<const int> species, std::size_t n_ghosts) const {
+  if (options.uncertainty && n_ghosts > 0)
+    throw InputError(
+        "the uncertainty of a committee is the spread of whole forces; those of one domain with ghosts are "
+        "not whole before others have added theirs");
   if (options.uncertainty && (!scales_ || !first().has_energy()))
     throw InputError("this committee was never compared with data: `nbcore uncertainty MODEL DATA` does it");
   const double share = 1.0 / double(results.size());
   Result mean;
-  mean.forces.resize(results[0].forces.size()), mean.outputs.resize(results[0].outputs.size());
+  mean.forces.resize(results[0].forces.size()), mean.virials.resize(results[0].virials.size());
+  mean.outputs.resize(results[0].outputs.size());
   for (const Result& r : results) {
     mean.energy += share * r.energy;
     add(share, r.energies, mean.energies);
     for (std::size_t i = 0; i < r.forces.size(); ++i) add(share, r.forces[i], mean.forces[i]);
     for (int a = 0; a < 3; ++a) add(share, r.virial[a], mean.virial[a]);
+    for (std::size_t i = 0; i < r.virials.size(); ++i)
+      for (int a = 0; a < 3; ++a) add(share, r.virials[i][a], mean.virials[i][a]);
     for (std::size_t k = 0; k < r.outputs.size(); ++k) add(share, r.outputs[k], mean.outputs[k]);
   }
   if (!options.uncertainty) return mean;

@@ -13,6 +13,8 @@ class Committee {
   /// From the model file of a committee {"committee": [descriptions], "uncertainty": ...}, with the arrays of member k
   /// as member_k.NAME, or of a potential; ModelFileError
   static std::shared_ptr<Committee> load(const std::string& path);
+  /// From what was read; `name` is what errors call it
+  static std::shared_ptr<Committee> from_file(const ModelFile& file, const std::string& name);
 
   const std::vector<std::shared_ptr<Potential>>& members() const { return members_; }
   const Potential& first() const { return *members_[0]; }
@@ -24,10 +26,11 @@ class Committee {
   /// The means over the members. InputError where the uncertainty is wanted that nobody knows.
   Result compute(const Structure& s, const EvaluationOptions& options) const;
   Result compute(const PreparedStructure& prepared, const EvaluationOptions& options) const;
+  /// Of what each of its members gives; n_ghosts: of a domain, see there
+  Result mean(const std::vector<Result>& results, const EvaluationOptions& options, std::span<const int> species,
+              std::size_t n_ghosts = 0) const;
 
  private:
-  Result mean(const std::vector<Result>& results, const EvaluationOptions& options, std::span<const int> species) const;
-
   std::vector<std::shared_ptr<Potential>> members_;
   std::optional<UncertaintyScales> scales_;
   std::string digest_;

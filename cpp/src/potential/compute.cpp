@@ -57,18 +57,20 @@ double Potential::bytes_per_atom(const Structure& s, bool repeated, Precision pr
   return (results + peak) / std::max(atoms, 1.0);
 }
 
-Evaluation Potential::begin(const std::vector<int>& species, const EvaluationOptions& options,
+Evaluation Potential::begin(std::span<const int> species, std::size_t n_ghosts, const EvaluationOptions& options,
                             const Scales& scales) const {
   Evaluation e;
-  e.forces.assign(species.size(), Vec3{});
-  for (int k : species) e.energies.push_back(scales.E0s[k]);
+  const std::size_t n = species.size() + n_ghosts;
+  e.forces.assign(n, Vec3{}), e.energies.assign(n, 0.0);
+  for (std::size_t i = 0; i < species.size(); ++i) e.energies[i] = scales.E0s[species[i]];
+  if (options.virials) e.virials.assign(n, Mat3{});
   e.outputs.resize(network_->outputs().size());
   if (options.features || options.uncertainty) e.last_layer = &last_layer_, e.features.resize(network_->sets().size());
   return e;
 }
 
-void Potential::add(const Graph& graph, const EvaluationOptions& options, const Scales& scales, Evaluation& e) const {
-  if (e.energies.empty()) return;
+/// For outputs and features of all nodes
+void Potential::make_room(const Graph& graph, Evaluation& e) const {
   for (std::size_t k = 0; k < network_->outputs().size(); ++k) {
     const Network::Output& o = network_->outputs()[k];
     const int set = network_->slots()[o.slot].set;
@@ -78,6 +80,11 @@ void Potential::add(const Graph& graph, const EvaluationOptions& options, const 
     if (set == atom_set || last_layer_.reads(set))
       e.features[set].resize((set == atom_set ? e.energies.size() : std::size_t(graph.sets[set].n)) *
                              last_layer_.size());
+}
+
+void Potential::add(const Graph& graph, const EvaluationOptions& options, const Scales& scales, Evaluation& e) const {
+  if (e.energies.empty()) return;
+  make_room(graph, e);
   if (options.precision == Precision::float64) run<double>(graph, options, scales.scale, e);
   else run<float>(graph, options, scales.scale, e);
   if (e.last_layer) last_layer_.share_among_atoms(graph, e.features);
@@ -92,7 +99,7 @@ Result Potential::compute(const Structure& s, const EvaluationOptions& asked) co
   options.threads = std::max(options.threads, 1);
   VerletList* kept = options.kept;
   const std::shared_ptr<const Scales> scales = this->scales();
-  Evaluation e = begin(species, options, *scales);
+  Evaluation e = begin(species, 0, options, *scales);
   const double cutoff = list_cutoff(*network_, r_min_);
   Parts::Fit fit = Parts::Fit::easily;
   const double of_features = options.features || options.uncertainty ? double(last_layer_.size()) * sizeof(double) : 0,
@@ -116,7 +123,7 @@ Result Potential::compute(const Structure& s, const EvaluationOptions& asked) co
     add(graph, options, *scales, e);
     if (fit != Parts::Fit::easily) forget_spaces();
   }
-  return result(s, species, options, *scales, std::move(e));
+  return result(s, species, s.pbc[0] || s.pbc[1] || s.pbc[2], options, *scales, std::move(e));
 }
 
 PreparedStructure Potential::prepare(Structure s, const EvaluationOptions& options) const {
@@ -130,7 +137,8 @@ PreparedStructure Potential::prepare(Structure s, const EvaluationOptions& optio
                   options.kept ? options.kept->neighbours(s.positions, s.cell, s.pbc, cutoff, r_min_, options.skin)
                                : neighbours(s.positions, s.cell, s.pbc, cutoff, r_min_),
                   block_of(s));
-  return {std::move(s), std::move(species), std::move(graph), GraphNeeds(species_, *network_, r_min_)};
+  const bool images = s.pbc[0] || s.pbc[1] || s.pbc[2];
+  return {std::move(s), std::move(species), std::move(graph), GraphNeeds(species_, *network_, r_min_), 0, images};
 }
 
 Result Potential::compute(const PreparedStructure& prepared, const EvaluationOptions& asked) const {
@@ -140,15 +148,35 @@ Result Potential::compute(const PreparedStructure& prepared, const EvaluationOpt
   EvaluationOptions options = asked;
   options.threads = std::max(options.threads, 1);
   const std::shared_ptr<const Scales> scales = this->scales();
-  Evaluation e = begin(prepared.species, options, *scales);
+  Evaluation e = begin(prepared, options, *scales);
   add(prepared.graph, options, *scales, e);
-  return result(prepared.structure, prepared.species, options, *scales, std::move(e));
+  return result(prepared, options, *scales, std::move(e));
 }
 
-Result Potential::result(const Structure& s, const std::vector<int>& species, const EvaluationOptions& options,
-                         const Scales& scales, Evaluation e) const {
+Evaluation Potential::begin(const PreparedStructure& prepared, const EvaluationOptions& options,
+                            const Scales& scales) const {
+  Evaluation e = begin(prepared.owned(), prepared.n_ghosts, options, scales);
+  make_room(prepared.graph, e);
+  return e;
+}
+
+/// Of the owned atoms alone, but for forces and virials of ghosts, which others are to add
+Result Potential::result(const PreparedStructure& prepared, const EvaluationOptions& options, const Scales& scales,
+                         Evaluation e) const {
+  const std::span<const int> owned = prepared.owned();
+  e.energies.resize(owned.size());
+  for (std::size_t k = 0; k < e.outputs.size(); ++k)
+    if (const Network::Output& o = network_->outputs()[k]; network_->slots()[o.slot].set == atom_set)
+      e.outputs[k].resize(owned.size() * o.width);
+  if (!e.features.empty()) e.features[atom_set].resize(owned.size() * last_layer_.size());
+  return result(prepared.structure, {owned.begin(), owned.end()}, prepared.images, options, scales, std::move(e));
+}
+
+Result Potential::result(const Structure& s, const std::vector<int>& species, bool images,
+                         const EvaluationOptions& options, const Scales& scales, Evaluation e) const {
   Result result;
   result.energies = std::move(e.energies), result.forces = std::move(e.forces), result.virial = e.virial;
+  result.virials = std::move(e.virials);
   if (options.uncertainty) {
     const auto known = uncertainty();
     if (!known)
@@ -171,7 +199,7 @@ Result Potential::result(const Structure& s, const std::vector<int>& species, co
     for (const double w : row)
       if (!std::isfinite(w)) throw NumericsError("the virial is not finite: the structure is out of hand");
   for (std::size_t k = 0; k < values.size(); ++k) {
-    if (!has_output(int(k), s)) {
+    if (images && network_->outputs()[k].charges) {
       result.outputs.emplace_back();
       continue;
     }

@@ -19,6 +19,16 @@ template <class Real> void add_edge_forces(const Relation& relation, const Graph
     }
 }
 
+template <class Real>
+void add_edge_virials(const GraphBlock& block, const Edges<Real>& edges, bool halo, Mat3* children) {
+  const std::int64_t stride = edges.stride();
+  const double *r = edges.r.value.data(), *f = edges.r_bar.value.data();
+  const std::vector<std::int32_t>& child = halo ? block.child_halo : block.child;
+  for (std::int64_t e = 0; e < block.n_edges(); ++e)
+    for (int a = 0; a < 3; ++a)
+      for (int c = 0; c < 3; ++c) children[child[e]][a][c] += r[a * stride + e] * f[c * stride + e];
+}
+
 void add_edge_force_tangents(const Relation& relation, const GraphBlock& block, const Edges<double>& edges,
                              Vec3* children, Vec3* parents, Mat3& virial) {
   const std::int64_t stride = edges.stride();
@@ -36,19 +46,40 @@ void add_edge_force_tangents(const Relation& relation, const GraphBlock& block, 
     }
 }
 
-void add_forces_on_atoms(const Graph& graph, const std::vector<std::vector<Vec3>>& on_nodes,
-                         std::vector<Vec3>& forces) {
-  for (int k = 0; k < graph.n_atoms(); ++k)
-    for (int c = 0; c < 3; ++c) forces[graph.sets[atom_set].order[k]][c] += on_nodes[atom_set][k][c];
+namespace {
+
+void add(double factor, const Vec3& x, Vec3& to) {
+  for (int c = 0; c < 3; ++c) to[c] += factor * x[c];
+}
+void add(double factor, const Mat3& x, Mat3& to) {
+  for (int a = 0; a < 3; ++a) add(factor, x[a], to[a]);
+}
+
+/// From nodes, per set in the order of the graph, to atoms in the order of the user
+template <class T>
+void add_on_atoms(const Graph& graph, const std::vector<std::vector<T>>& on_nodes, std::vector<T>& atoms) {
+  for (int k = 0; k < graph.n_atoms(); ++k) add(1, on_nodes[atom_set][k], atoms[graph.sets[atom_set].order[k]]);
   for (std::size_t s = 0; s < graph.sets.size(); ++s) {
     if (s == atom_set) continue;
     const NodeSet& set = graph.sets[s];
     for (int k = 0; k < set.n; ++k) {
       const int node = set.order[k];
       for (std::int64_t a = set.first[node]; a < set.first[node + 1]; ++a)
-        for (int c = 0; c < 3; ++c) forces[set.atom[a]][c] += set.coefficient[a] * on_nodes[s][k][c];
+        add(set.coefficient[a], on_nodes[s][k], atoms[set.atom[a]]);
     }
   }
+}
+
+}  // namespace
+
+void add_forces_on_atoms(const Graph& graph, const std::vector<std::vector<Vec3>>& on_nodes,
+                         std::vector<Vec3>& forces) {
+  add_on_atoms(graph, on_nodes, forces);
+}
+
+void add_virials_on_atoms(const Graph& graph, const std::vector<std::vector<Mat3>>& on_nodes,
+                          std::vector<Mat3>& virials) {
+  add_on_atoms(graph, on_nodes, virials);
 }
 
 void share_among_atoms(const Graph& graph, int s, const std::vector<double>& nodes, std::vector<double>& atoms) {
@@ -100,5 +131,7 @@ void edge_tangents(const Relation& relation, const GraphBlock& block, const std:
 
 template void add_edge_forces(const Relation&, const GraphBlock&, const Edges<double>&, bool, Vec3*, Vec3*, Mat3&);
 template void add_edge_forces(const Relation&, const GraphBlock&, const Edges<float>&, bool, Vec3*, Vec3*, Mat3&);
+template void add_edge_virials(const GraphBlock&, const Edges<double>&, bool, Mat3*);
+template void add_edge_virials(const GraphBlock&, const Edges<float>&, bool, Mat3*);
 
 }  // namespace nbcore

@@ -10,12 +10,19 @@ namespace nbcore {
 /// of the children's and of the parents' set; virial += r (x) f.
 template <class Real> void add_edge_forces(const Relation& relation, const GraphBlock& block, const Edges<Real>& edges,
                                            bool halo, Vec3* children, Vec3* parents, Mat3& virial);
+/// What an edge adds to the virial, r (x) f, whole at its child: so heat fluxes want the virials of atoms whose
+/// energies are those of their neighbourhoods.
+template <class Real>
+void add_edge_virials(const GraphBlock& block, const Edges<Real>& edges, bool halo, Mat3* children);
 /// The same of the tangents: forces f_dot, virial r_dot (x) f + r (x) f_dot
 void add_edge_force_tangents(const Relation& relation, const GraphBlock& block, const Edges<double>& edges,
                              Vec3* children, Vec3* parents, Mat3& virial);
 
 /// Forces on nodes, per set in the order of the graph, added to forces on atoms in the order of the user
 void add_forces_on_atoms(const Graph& graph, const std::vector<std::vector<Vec3>>& on_nodes, std::vector<Vec3>& forces);
+/// And the same of their virials
+void add_virials_on_atoms(const Graph& graph, const std::vector<std::vector<Mat3>>& on_nodes,
+                          std::vector<Mat3>& virials);
 /// What nodes of a set contribute, shared among their atoms. atoms: order of the user
 void share_among_atoms(const Graph& graph, int set, const std::vector<double>& nodes, std::vector<double>& atoms);
 

@@ -27,6 +27,7 @@ template <class Real> void evaluate_closed(const Network& network, const Graph& 
   if (to.last_layer) sweep.add_features(*to.last_layer, scale, to.features);
   sweep.adjoint(-scale);
   sweep.add_forces(to.forces, to.virial);
+  if (!to.virials.empty()) sweep.add_virials(to.virials);
 }
 
 }  // namespace

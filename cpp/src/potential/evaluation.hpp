@@ -20,12 +20,13 @@ struct Evaluation {
   std::vector<double> energies;  // of atoms, times scale
   std::vector<Vec3> forces;
   Mat3 virial{};
+  std::vector<Mat3> virials;                  // of atoms, see add_edge_virials; empty: not wanted
   std::vector<std::vector<double>> outputs;   // [output][node][width]
   const LastLayer* last_layer = nullptr;      // null: no features are wanted
   std::vector<std::vector<double>> features;  // [set][node][feature], zero in the beginning
 };
 
-/// Adds to energies, forces and virial, and writes outputs; `to` has room for all atoms and nodes. Forces only where
+/// Adds to energies, forces and virials, and writes outputs; `to` has room for all atoms and nodes. Forces only where
 /// the network has an energy. The same bits for any number of threads. splines: per relation, in the place of radial
 /// networks, or null.
 ///

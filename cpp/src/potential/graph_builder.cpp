@@ -95,23 +95,25 @@ Graph build_graph(const Structure& s, std::span<const int> species, const Networ
   return graph;
 }
 
-Graph build_domain_graph(const Structure& s, std::span<const int> species, const Network& network, double r_min,
-                         int max_block, int n_owned) {
-  const int n_atoms = int(s.positions.size());
-  if (n_owned < 0 || n_owned > n_atoms)
-    throw InputError(message("a domain of ", n_atoms, " atoms cannot own ", n_owned, " of them"));
-  if (s.pbc[0] || s.pbc[1] || s.pbc[2] || network.sets().size() > 1)
-    throw InputError("domains are for networks on atoms alone, and have copies of atoms in the place of periods");
-  const NeighbourList list = neighbours(s.positions, s.cell, s.pbc, list_cutoff(network, r_min), r_min);
+Blocking blocks_around(std::vector<std::int32_t> owned, const NeighbourList& list, const std::vector<Vec3>& where,
+                       int levels, int max_block) {
   Blocking blocking;
-  blocking.order.resize(n_atoms);
-  std::iota(blocking.order.begin(), blocking.order.end(), 0);
-  if (n_owned > 0) bisect(std::span(blocking.order).first(n_owned), s.positions, max_block, blocking.sizes);
-  Graph graph = graph_of_neighbours(list, species, network, std::move(blocking));
-  graph.coloured = n_owned >= coloured_from;
-  index_writers(graph.relations[neighbour_relation], n_atoms, graph.coloured);
-  add_leaves(s, network, graph);
-  return graph;
+  std::vector<std::int32_t>& order = blocking.order = std::move(owned);
+  std::vector<char> reached(where.size(), 0);
+  for (std::int32_t i : order) reached[i] = 1;
+  std::size_t first = 0;
+  for (int depth = 0; depth <= levels; ++depth) {
+    const std::size_t end = order.size();
+    std::sort(order.begin() + std::ptrdiff_t(first), order.end());
+    if (depth == levels) break;
+    for (std::size_t k = first; k < end; ++k)
+      for (auto e = list.first[order[k]]; e < list.first[order[k] + 1]; ++e)
+        if (!reached[list.child[e]]) reached[list.child[e]] = 1, order.push_back(list.child[e]);
+    if (end > first) bisect(std::span(order).subspan(first, end - first), where, max_block, blocking.sizes);
+    blocking.depths.resize(blocking.sizes.size(), depth);
+    first = end;
+  }
+  return blocking;
 }
 
 Graph graph_of_neighbours(const NeighbourList& list, std::span<const int> species, const Network& network,

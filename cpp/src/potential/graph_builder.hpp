@@ -30,10 +30,6 @@ Graph build_graph(const Structure& s, std::span<const int> species, const Networ
 /// The same, with a search for the neighbours
 Graph build_graph(const Structure& s, std::span<const int> species, const Network& network, double r_min,
                   int max_block);
-/// Of one domain of a larger system: its first n_owned atoms are parents, the others copies of atoms elsewhere that are
-/// children alone. The structure has no periods: images are copies, too. See Levels.
-Graph build_domain_graph(const Structure& s, std::span<const int> species, const Network& network, double r_min,
-                         int max_block, int n_owned);
 double list_cutoff(const Network& network, double r_min);
 
 /// Numbers of atoms in the order of the graph, cut into blocks
@@ -46,6 +42,10 @@ struct Blocking {
 void split(std::span<std::int32_t> atoms, const std::vector<Vec3>& where, std::size_t first);
 /// Halves the atoms until blocks are small: compact and the same in every run.
 void bisect(std::span<std::int32_t> atoms, const std::vector<Vec3>& where, int max_block, std::vector<int>& sizes);
+/// Some atoms, whose order does not matter, and all that they reach in up to `levels` steps along the list: atom after
+/// atom by depth, those of depth `levels` outside of all blocks.
+Blocking blocks_around(std::vector<std::int32_t> owned, const NeighbourList& list, const std::vector<Vec3>& where,
+                       int levels, int max_block);
 /// Atoms and neighbours alone, with no writers yet. Within a block atoms go by species.
 Graph graph_of_neighbours(const NeighbourList& list, std::span<const int> species, const Network& network,
                           Blocking blocking);

@@ -25,9 +25,13 @@ template <class Real> void Levels<Real>::begin() {
   space_.system.direct = graph_.coloured;
   sweep_.begin();
   for (const NodeSet& set : graph_.sets) on_nodes_.emplace_back(set.n, Vec3{}), energies_.emplace_back(set.n, 0.0);
+  if (!to_.virials.empty())
+    for (const NodeSet& set : graph_.sets) virials_on_nodes_.emplace_back(set.n, Mat3{});
   halo_forces_.resize(graph_.relations.size()), virials_.resize(graph_.relations.size());
+  halo_virials_.resize(graph_.relations.size());
   for (std::size_t k = 0; k < graph_.relations.size(); ++k) {
     halo_forces_[k].resize(graph_.relations[k].blocks.size());
+    halo_virials_[k].resize(graph_.relations[k].blocks.size());
     virials_[k].assign(graph_.relations[k].blocks.size(), Mat3{});
   }
 }
@@ -62,6 +66,7 @@ template <class Real> void Levels<Real>::adjoint(int level) {
 template <class Real> void Levels<Real>::finish() {
   gather_forces();
   add_forces_on_atoms(graph_, on_nodes_, to_.forces);
+  if (!to_.virials.empty()) gather_virials(), add_virials_on_atoms(graph_, virials_on_nodes_, to_.virials);
   for (std::size_t set = 0; set < graph_.sets.size(); ++set)
     share_among_atoms(graph_, int(set), energies_[set], to_.energies);
 }
@@ -91,6 +96,12 @@ template <class Real> void Levels<Real>::adjoint(int level, int b, Workspace<Rea
     sweep_.seed_energies(level, b, ws, -scale_);
   });
   Vec3* own = on_nodes_[relation.parents].data() + block.first;
+  if (!to_.virials.empty()) {
+    std::vector<Mat3>& halo = halo_virials_[number][b];
+    if (!graph_.coloured) halo.resize(block.halo.size(), Mat3{});
+    Mat3* children = graph_.coloured ? virials_on_nodes_[relation.children].data() : halo.data();
+    add_edge_virials(block, ws.edges[number], !graph_.coloured, children);
+  }
   if (graph_.coloured) {
     Vec3* children = on_nodes_[relation.children].data();
     return add_edge_forces(relation, block, ws.edges[number], false, children, own, virials_[number][b]);
@@ -118,56 +129,75 @@ template <class Real> void Levels<Real>::gather_forces() {
   }
 }
 
+/// The same of the virials of atoms
+template <class Real> void Levels<Real>::gather_virials() {
+  for (std::size_t k = 0; k < graph_.relations.size() && !graph_.coloured; ++k) {
+    const Relation& r = graph_.relations[k];
+    for (int child = 0; !r.blocks.empty() && child < graph_.sets[r.children].n; ++child)
+      for (std::int64_t w = r.writer_first[child]; w < r.writer_first[child + 1]; ++w) {
+        const std::vector<Mat3>& halo = halo_virials_[k][r.writers[w].first];
+        for (int a = 0; a < 3 && !halo.empty(); ++a)
+          for (int c = 0; c < 3; ++c) virials_on_nodes_[r.children][child][a][c] += halo[r.writers[w].second][a][c];
+      }
+  }
+}
+
 // ---- states of ghosts ----
 
-template <class Real> std::size_t Levels<Real>::row_size(int level) const {
+template <class Real> std::size_t Levels<Real>::row_size(const Network& network, int level) {
   std::size_t size = 0;
-  for (int slot : network_.read_by_parents(level))
-    for (const Part& p : network_.slots()[slot].parts) size += std::size_t(p.dim()) * p.channels();
+  for (int slot : network.read_by_parents(level))
+    for (const Part& p : network.slots()[slot].parts) size += std::size_t(p.dim()) * p.channels();
   return size;
 }
 
 /// f(numbers of a row without padding, row of a state, its layout, its part) for m after m of every one of these atoms
 template <class Real> template <class Number, class F>
-void Levels<Real>::each_row(int level, std::span<const std::int32_t> atoms, bool adjoints, Number* rows, F f) {
+void Levels<Real>::each_row(int level, std::span<const std::int32_t> atoms, bool adjoints, Number* rows,
+                            std::size_t stride, F f) {
   if (place_.empty()) {
     const std::vector<std::int32_t>& order = graph_.sets[atom_set].order;
     place_.resize(to_.energies.size());
     for (std::size_t k = 0; k < order.size(); ++k) place_[order[k]] = std::int32_t(k);
   }
-  for (std::int32_t atom : atoms)
-    for (int slot : network_.read_by_parents(level)) {
+  const std::vector<int> slots = network_.read_by_parents(level);
+  for (std::size_t k = 0; k < atoms.size(); ++k) {
+    Number* numbers = rows + k * stride;
+    for (int slot : slots) {
       const Layout<Real>& layout = network_.engine<Real>().layouts[slot];
       PlaneBuffer<Real>& all = adjoints ? space_.system.bar[slot] : space_.system.x[slot];
       for (int p = 0; p < layout.size(); ++p) {
         Real* row = all.value.data() + layout.offset(p, graph_.n_atoms()) +
-                    std::ptrdiff_t(place_[atom]) * layout[p].dim() * layout.row(p);
-        for (int m = 0; m < layout[p].dim(); ++m, row += layout.row(p), rows += layout[p].channels())
-          f(rows, row, layout, p);
+                    std::ptrdiff_t(place_[atoms[k]]) * layout[p].dim() * layout.row(p);
+        for (int m = 0; m < layout[p].dim(); ++m, row += layout.row(p), numbers += layout[p].channels())
+          f(numbers, row, layout, p);
       }
     }
+  }
 }
 
-template <class Real> void Levels<Real>::read_states(int level, std::span<const std::int32_t> atoms, Real* rows) {
-  each_row(level, atoms, false, rows, [](Real* to, const Real* x, const Layout<Real>& layout, int p) {
+template <class Real>
+void Levels<Real>::read_states(int level, std::span<const std::int32_t> atoms, Real* rows, std::size_t stride) {
+  each_row(level, atoms, false, rows, stride, [](Real* to, const Real* x, const Layout<Real>& layout, int p) {
     for (int c = 0; c < layout[p].channels(); ++c) to[c] = x[layout.position(p, c)];
   });
 }
 template <class Real>
-void Levels<Real>::write_states(int level, std::span<const std::int32_t> atoms, const Real* rows) {
-  each_row(level, atoms, false, rows, [](const Real* from, Real* x, const Layout<Real>& layout, int p) {
+void Levels<Real>::write_states(int level, std::span<const std::int32_t> atoms, const Real* rows, std::size_t stride) {
+  each_row(level, atoms, false, rows, stride, [](const Real* from, Real* x, const Layout<Real>& layout, int p) {
     std::fill_n(x, layout.row(p), Real(0));  // the padding, too
     for (int c = 0; c < layout[p].channels(); ++c) x[layout.position(p, c)] = from[c];
   });
 }
-template <class Real> void Levels<Real>::take_adjoints(int level, std::span<const std::int32_t> atoms, Real* rows) {
-  each_row(level, atoms, true, rows, [](Real* to, Real* x_bar, const Layout<Real>& layout, int p) {
+template <class Real>
+void Levels<Real>::take_adjoints(int level, std::span<const std::int32_t> atoms, Real* rows, std::size_t stride) {
+  each_row(level, atoms, true, rows, stride, [](Real* to, Real* x_bar, const Layout<Real>& layout, int p) {
     for (int c = 0; c < layout[p].channels(); ++c) to[c] = std::exchange(x_bar[layout.position(p, c)], Real(0));
   });
 }
 template <class Real>
-void Levels<Real>::add_adjoints(int level, std::span<const std::int32_t> atoms, const Real* rows) {
-  each_row(level, atoms, true, rows, [](const Real* from, Real* x_bar, const Layout<Real>& layout, int p) {
+void Levels<Real>::add_adjoints(int level, std::span<const std::int32_t> atoms, const Real* rows, std::size_t stride) {
+  each_row(level, atoms, true, rows, stride, [](const Real* from, Real* x_bar, const Layout<Real>& layout, int p) {
     for (int c = 0; c < layout[p].channels(); ++c) x_bar[layout.position(p, c)] += from[c];
   });
 }

@@ -3,14 +3,7 @@
 // run again before its adjoint. The last level runs forward and back at once.
 //
 // The atoms may be those of one domain of a larger system, with copies of atoms of other domains around them (ghosts).
-// A host that has their states exchanges them between the levels:
-//
-//   levels.begin();
-//   for (k = 1 .. size() - 1)  levels.forward(k);   read_states(k, owned atoms that others copy) -> write_states(k,
-//   ghosts) for (k = size() .. 1)      levels.adjoint(k);   take_adjoints(k - 1, ghosts) -> add_adjoints(k - 1, their
-//   owners) levels.finish();           forces on ghosts -> added to those of their owners
-//
-// Leaf states (level 0) are inputs: nothing is exchanged for them, and nothing after the adjoint of level 1.
+// A host that has their states exchanges them between the levels, see domain_levels.hpp.
 #pragma once
 #include <span>
 
@@ -38,13 +31,14 @@ template <class Real> class Levels {
   void finish();
 
   /// How many numbers of an atom the levels above `level` read as states of its children
-  std::size_t row_size(int level) const;
-  /// Rows [2l+1][channel] of part after part, without padding, of atoms in the order of the user
-  void read_states(int level, std::span<const std::int32_t> atoms, Real* rows);
-  void write_states(int level, std::span<const std::int32_t> atoms, const Real* rows);
+  static std::size_t row_size(const Network& network, int level);
+  /// Rows [2l+1][channel] of part after part, without padding, of atoms in the order of the user; `stride` numbers from
+  /// one row to the next
+  void read_states(int level, std::span<const std::int32_t> atoms, Real* rows, std::size_t stride);
+  void write_states(int level, std::span<const std::int32_t> atoms, const Real* rows, std::size_t stride);
   /// The adjoints of such rows, which are zero after it
-  void take_adjoints(int level, std::span<const std::int32_t> atoms, Real* rows);
-  void add_adjoints(int level, std::span<const std::int32_t> atoms, const Real* rows);
+  void take_adjoints(int level, std::span<const std::int32_t> atoms, Real* rows, std::size_t stride);
+  void add_adjoints(int level, std::span<const std::int32_t> atoms, const Real* rows, std::size_t stride);
 
  private:
   int n_blocks(int level) const;
@@ -54,8 +48,9 @@ template <class Real> class Levels {
   void forward(int level, int block, Workspace<Real>& ws);
   void adjoint(int level, int block, Workspace<Real>& ws);
   void gather_forces();
+  void gather_virials();
   template <class Number, class F>
-  void each_row(int level, std::span<const std::int32_t> atoms, bool adjoints, Number* rows, F f);
+  void each_row(int level, std::span<const std::int32_t> atoms, bool adjoints, Number* rows, std::size_t stride, F f);
 
   const Network& network_;
   const Graph& graph_;
@@ -69,6 +64,9 @@ template <class Real> class Levels {
   std::vector<std::vector<double>> energies_;                // [set][node]
   std::vector<std::vector<std::vector<Vec3>>> halo_forces_;  // [relation][block][row]
   std::vector<std::vector<Mat3>> virials_;                   // [relation][block]
+  // virials of atoms, where they are wanted
+  std::vector<std::vector<Mat3>> virials_on_nodes_;
+  std::vector<std::vector<std::vector<Mat3>>> halo_virials_;
 };
 
 }  // namespace nbcore

@@ -298,6 +298,17 @@ ModelFile read_model_file(const std::string& path) {
   }
 }
 
+ModelFile read_model_bytes(std::string_view bytes) {
+  try {
+    check_beginning(bytes.substr(0, 512), bytes.size());
+    FileBytes copy{std::shared_ptr<double[]>(new double[bytes.size() / 8 + 1]()), bytes.size()};
+    std::copy(bytes.begin(), bytes.end(), copy.data());
+    return read(std::move(copy));
+  } catch (const ModelFileError& e) {
+    throw ModelFileError(message("the model in memory: ", e.what()));
+  }
+}
+
 void write_model_file(const std::string& path, const ModelFile& file) {
   std::string bytes;
   try {

@@ -41,6 +41,9 @@ inline constexpr std::size_t most_dimensions = 16;        ///< of an array
 /// claims: once its size, and some hundred bytes for each JSON value.
 ModelFile read_model_file(const std::string& path);
 
+/// The same of a file's bytes in memory
+ModelFile read_model_bytes(std::string_view bytes);
+
 /// Text from a file as a message may show it: short, and no bytes but plain ones.
 std::string shown(std::string_view text, std::size_t longest = 200);
 

@@ -194,28 +194,13 @@ void Parts::visit(std::span<std::int32_t> owned, const std::function<void(const 
 
 Graph Parts::part(std::span<const std::int32_t> owned, const std::vector<std::int32_t>& nodes,
                   const NeighbourList& list) {
-  const int levels = network_.levels();
   std::vector<Vec3> where;
   std::vector<int> species;
   for (std::int32_t i : nodes) where.push_back(where_[i]), species.push_back(species_[i]);
-  std::vector<char> reached(nodes.size(), 0);
-  Blocking blocking;
-  std::vector<std::int32_t>& order = blocking.order;
-  for (std::int32_t i : owned) {
-    const auto at = std::lower_bound(nodes.begin(), nodes.end(), i) - nodes.begin();
-    order.push_back(std::int32_t(at)), reached[at] = 1;
-  }
-  for (std::size_t depth = 0, first = 0; depth <= std::size_t(levels); ++depth) {
-    const std::size_t end = order.size();
-    std::sort(order.begin() + std::ptrdiff_t(first), order.end());
-    if (int(depth) == levels) break;
-    for (std::size_t k = first; k < end; ++k)
-      for (auto e = list.first[order[k]]; e < list.first[order[k] + 1]; ++e)
-        if (!reached[list.child[e]]) reached[list.child[e]] = 1, order.push_back(list.child[e]);
-    if (end > first) bisect(std::span(order).subspan(first, end - first), where, max_block, blocking.sizes);
-    blocking.depths.resize(blocking.sizes.size(), int(depth));
-    first = end;
-  }
+  std::vector<std::int32_t> own;
+  for (std::int32_t i : owned)
+    own.push_back(std::int32_t(std::lower_bound(nodes.begin(), nodes.end(), i) - nodes.begin()));
+  Blocking blocking = blocks_around(std::move(own), list, where, network_.levels(), max_block);
   Graph graph = graph_of_neighbours(list, species, network_, std::move(blocking));
   for (std::int32_t& i : graph.sets[atom_set].order) i = nodes[i];
   graph.closed = false, graph.coloured = true;

@@ -23,6 +23,7 @@ struct Result {
   std::vector<Vec3> forces;                  // eV/Angstrom
   std::vector<double> energies;              // eV, per atom, E0 included
   Mat3 virial{};                             // eV
+  std::vector<Mat3> virials;                 // eV, per atom, where they were asked for; see add_edge_virials
   std::vector<std::vector<double>> outputs;  // [output] components, or [atom][components]; empty: it has none
   std::vector<double> features;              // [atom][feature] of the last layer, where they were asked for
   std::optional<Uncertainty> uncertainty;    // where it was asked for
@@ -38,6 +39,7 @@ struct EvaluationOptions {
   double max_bytes = 0;        // that it may take; larger systems are evaluated in parts, see parts.hpp. 0: no bound
   VerletList* kept = nullptr;  // neighbours from a list that the caller keeps from call to call; the same bits
   double skin = 0;             // of this list, Angstrom
+  bool virials = false;        // of atoms, too
   bool features = false;       // of the last layer, too
   bool uncertainty = false;    // InputError where the potential knows none
 };
@@ -141,6 +143,10 @@ class Potential {
   /// The bits of the other compute(); max_bytes and kept lists do not apply. InputError says in what the potential for
   /// which it was prepared differs.
   Result compute(const PreparedStructure& prepared, const EvaluationOptions& options) const;
+  /// For those who run the levels themselves: what an evaluation of a prepared structure begins with, and what it gives
+  Evaluation begin(const PreparedStructure& prepared, const EvaluationOptions& options, const Scales& scales) const;
+  Result result(const PreparedStructure& prepared, const EvaluationOptions& options, const Scales& scales,
+                Evaluation e) const;
   /// Bytes per atom that an evaluation takes at its peak, of a large system (from coloured_from atoms on) of which this
   /// structure is a piece: the graph with the neighbour list, or with the states that several levels read. `repeated`:
   /// of a second one, which searches for neighbours while states and the memory of the graph are kept for it.
@@ -165,9 +171,13 @@ class Potential {
   template <class Change> void change(Change f);
   void forget_packed() const;
   void compare_parameters() const;
-  Evaluation begin(const std::vector<int>& species, const EvaluationOptions& options, const Scales& scales) const;
+  /// energies and forces: also of `n_ghosts` atoms after those of the species
+  Evaluation begin(std::span<const int> species, std::size_t n_ghosts, const EvaluationOptions& options,
+                   const Scales& scales) const;
+  void make_room(const Graph& graph, Evaluation& e) const;
   void add(const Graph& graph, const EvaluationOptions& options, const Scales& scales, Evaluation& to) const;
-  Result result(const Structure& s, const std::vector<int>& species, const EvaluationOptions& options,
+  /// images: the structure has them, so that charges times positions say nothing
+  Result result(const Structure& s, const std::vector<int>& species, bool images, const EvaluationOptions& options,
                 const Scales& scales, Evaluation e) const;
   template <class Real>
   void run(const Graph& graph, const EvaluationOptions& options, double scale, Evaluation& to) const;

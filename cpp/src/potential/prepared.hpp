@@ -25,6 +25,10 @@ struct PreparedStructure {
   std::vector<int> species;  // index of each atom's element
   Graph graph;
   GraphNeeds needs;
+  std::size_t n_ghosts = 0;  // of the atoms, the last ones, see domain.hpp
+  bool images = false;       // periods, ghosts: atoms see copies of others
+
+  std::span<const int> owned() const { return std::span(species).first(species.size() - n_ghosts); }
 };
 
 }  // namespace nbcore

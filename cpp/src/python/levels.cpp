@@ -1,5 +1,5 @@
 // Seams below the potential, for Python: a network level by level on one domain of a system, and second derivatives.
-#include "potential/levels.hpp"
+#include "potential/domain_levels.hpp"
 
 #include "base/error.hpp"
 #include "potential/hessian_products.hpp"
@@ -11,86 +11,65 @@ namespace nbcore::python {
 
 namespace {
 
-/// One domain of a larger system, with what Levels needs
-class Domain {
- public:
-  Domain(std::shared_ptr<Potential> potential, const Structure& s, int n_owned, int threads)
-      : potential_(std::move(potential)),
-        weights_(potential_->packed<double>()),
-        graph_(build_domain_graph(s, potential_->species_of(s.numbers), potential_->network(), potential_->r_min(), 32,
-                                  n_owned)) {
-    to.forces.assign(s.positions.size(), Vec3{}), to.energies.assign(s.positions.size(), 0.0);
-    levels = std::make_unique<Levels<double>>(potential_->network(), graph_, *weights_, nullptr,
-                                              potential_->scales()->scale, threads, space_, to);
-    levels->begin();
-  }
-  std::unique_ptr<Levels<double>> levels;
-  Evaluation to;
-
-  int level(int k) const {
-    if (k < 1 || k > levels->size()) throw InputError(message("levels are 1 to ", levels->size(), ", got ", k));
-    return k;
-  }
-  const std::vector<std::int32_t>& checked(const std::vector<std::int32_t>& atoms) const {
-    for (std::int32_t i : atoms)
-      if (i < 0 || i >= graph_.n_atoms()) throw InputError(message("no atom ", i, " among ", graph_.n_atoms()));
-    return atoms;
-  }
-  const double* rows(int k, const std::vector<std::int32_t>& atoms, const Doubles& rows) const {
-    if (std::size_t(rows.size()) != atoms.size() * levels->row_size(level(k)))
-      throw InputError(message("rows: expected ", atoms.size() * levels->row_size(k), " numbers, got ", rows.size()));
-    return rows.data();
-  }
-
- private:
-  std::shared_ptr<Potential> potential_;
-  std::shared_ptr<const Buffer<double>> weights_;
-  Graph graph_;
-  EvaluationSpace<double> space_;
-};
+/// Rows of doubles of some atoms
+Doubles empty_rows(const DomainLevels& levels, int level, const std::vector<std::int32_t>& atoms) {
+  return Doubles({py::ssize_t(atoms.size()), py::ssize_t(levels.row_bytes(level) / sizeof(double))});
+}
+const double* checked(const DomainLevels& levels, int level, const std::vector<std::int32_t>& atoms,
+                      const Doubles& rows) {
+  const std::size_t expected = atoms.size() * levels.row_bytes(level) / sizeof(double);
+  if (std::size_t(rows.size()) != expected)
+    throw InputError(message("rows: expected ", expected, " numbers, got ", rows.size()));
+  return rows.data();
+}
 
 }  // namespace
 
 void bind_levels(py::module_& m) {
   using Atoms = std::vector<std::int32_t>;
-  const auto empty_rows = [](const Domain& d, int k, const Atoms& atoms) {
-    return Doubles({py::ssize_t(atoms.size()), py::ssize_t(d.levels->row_size(k))});
-  };
-  py::class_<Domain>(m, "Domain")
+  py::class_<DomainLevels>(m, "DomainLevels")
       .def(py::init([](std::shared_ptr<Potential> potential, const Doubles& positions, const std::vector<int>& numbers,
-                       int n_owned, int threads) {
-        return std::make_unique<Domain>(std::move(potential),
-                                        structure_from(positions, numbers, array_of(Mat3{}), {false, false, false}),
-                                        n_owned, std::max(threads, 1));
+                       int n_owned, int threads, bool radial_splines) {
+        if (n_owned < 0 || n_owned > int(numbers.size()))
+          throw InputError(message("a domain of ", numbers.size(), " atoms cannot own ", n_owned, " of them"));
+        EvaluationOptions options;
+        options.threads = std::max(threads, 1), options.radial_splines = radial_splines;
+        const auto committee = std::make_shared<Committee>(std::vector{std::move(potential)}, std::nullopt);
+        Domain domain;
+        domain.structure = structure_from(positions, numbers, array_of(Mat3{}), {false, false, false});
+        domain.n_ghosts = numbers.size() - std::size_t(n_owned);
+        auto levels = std::make_unique<DomainLevels>(committee, options);
+        levels->begin(prepare(std::move(domain), committee->first(), levels->levels(), Ghosts::exchanged, options),
+                      true, false);
+        return levels;
       }))
-      .def_property_readonly("levels", [](const Domain& d) { return d.levels->size(); })
-      .def("forward", [](Domain& d, int k) { d.levels->forward(d.level(k)); })
-      .def("adjoint", [](Domain& d, int k) { d.levels->adjoint(d.level(k)); })
-      .def("row_size", [](const Domain& d, int k) { return d.levels->row_size(d.level(k)); })
+      .def_property_readonly("levels", &DomainLevels::levels)
+      .def("forward", &DomainLevels::forward)
+      .def("adjoint", &DomainLevels::adjoint)
+      .def("row_size", [](const DomainLevels& d, int level) { return d.row_bytes(level) / sizeof(double); })
       .def("read_states",
-           [=](Domain& d, int k, const Atoms& atoms) {
-             Doubles rows = empty_rows(d, d.level(k), d.checked(atoms));
-             d.levels->read_states(k, atoms, rows.mutable_data());
+           [](DomainLevels& d, int level, const Atoms& atoms) {
+             Doubles rows = empty_rows(d, level, atoms);
+             d.read_states(level, atoms, rows.mutable_data());
              return rows;
            })
-      .def("write_states",
-           [](Domain& d, int k, const Atoms& atoms, const Doubles& rows) {
-             d.levels->write_states(k, d.checked(atoms), d.rows(k, atoms, rows));
-           })
+      .def("write_states", [](DomainLevels& d, int level, const Atoms& atoms,
+                              const Doubles& rows) { d.write_states(level, atoms, checked(d, level, atoms, rows)); })
       .def("take_adjoints",
-           [=](Domain& d, int k, const Atoms& atoms) {
-             Doubles rows = empty_rows(d, d.level(k), d.checked(atoms));
-             d.levels->take_adjoints(k, atoms, rows.mutable_data());
+           [](DomainLevels& d, int level, const Atoms& atoms) {
+             Doubles rows = empty_rows(d, level, atoms);
+             d.take_adjoints(level, atoms, rows.mutable_data());
              return rows;
            })
-      .def("add_adjoints",
-           [](Domain& d, int k, const Atoms& atoms, const Doubles& rows) {
-             d.levels->add_adjoints(k, d.checked(atoms), d.rows(k, atoms, rows));
-           })
-      .def("finish", [](Domain& d) {  // (energies without E0s, forces, virial)
-        d.levels->finish();
-        return py::make_tuple(Doubles(py::ssize_t(d.to.energies.size()), d.to.energies.data()), array_of(d.to.forces),
-                              array_of(d.to.virial));
+      .def("add_adjoints", [](DomainLevels& d, int level, const Atoms& atoms,
+                              const Doubles& rows) { d.add_adjoints(level, atoms, checked(d, level, atoms, rows)); })
+      .def("finish", [](DomainLevels& d) {  // (energies, forces, virial, virials)
+        const Result r = d.finish();
+        Doubles virials({py::ssize_t(r.virials.size()), py::ssize_t(3), py::ssize_t(3)});
+        for (std::size_t i = 0; i < r.virials.size(); ++i)
+          for (int c = 0; c < 9; ++c) virials.mutable_data()[9 * i + c] = r.virials[i][c / 3][c % 3];
+        return py::make_tuple(Doubles(py::ssize_t(r.energies.size()), r.energies.data()), array_of(r.forces),
+                              array_of(r.virial), virials);
       });
 
   m.def("hessian_products",
