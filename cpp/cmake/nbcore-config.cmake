@@ -1,4 +1,5 @@
-# find_package(nbcore) gives the target nbcore::nbcore: the C interface (nbcore/nbcore.h) and its library.
+# find_package(nbcore) gives the target nbcore::nbcore: the C interface (nbcore/nbcore.h, for C++ nbcore/nbcore.hpp) and its
+# library; nbcore_FORTRAN_MODULE is the source of the Fortran module.
 # Everything is found from where this file lies, lib/cmake/nbcore: the whole folder may be moved.
 get_filename_component(_nbcore_root "${CMAKE_CURRENT_LIST_DIR}/../../.." ABSOLUTE)
 set(_nbcore_library "${_nbcore_root}/lib/libnbcore.so.0")
@@ -17,6 +18,7 @@ if(NOT TARGET nbcore::nbcore)
     IMPORTED_SONAME "libnbcore.so.0"
     INTERFACE_INCLUDE_DIRECTORIES "${_nbcore_root}/include")
 endif()
+set(nbcore_FORTRAN_MODULE "${_nbcore_root}/include/nbcore/nbcore.f90")
 unset(_nbcore_root)
 unset(_nbcore_library)
 unset(_nbcore_file)

@@ -36,7 +36,7 @@ EXAMPLES = {
     "train": "nbcore train train.toml",
     "evaluate": "nbcore evaluate acac/acac.nbcore test_*.xyz",
 }
-COMPILE = ("--cflags", "--libs", "--cmakedir")  # for programs in C, C++ and Cython
+COMPILE = ("--cflags", "--libs", "--cmakedir")  # for programs in C, C++, Fortran and Cython
 EXIT_CODES = [
     (errors.ModelFileError, 4),
     (errors.CheckpointError, 4),
@@ -73,7 +73,7 @@ def help_text() -> str:
     lines += [f"  {verb:<12}{VERBS[verb]}" for verb in here]
     lines += ["", "  --version   --quiet (errors only)   --traceback (for developers)"]
     lines += ["  --completion bash, zsh or fish: tab completion, a script for the shell"]
-    lines += ["  --cflags   --libs   --cmakedir   for programs in C, C++ and Cython", ""]
+    lines += ["  --cflags   --libs   --cmakedir   for programs in C, C++, Fortran and Cython", ""]
     lines += ["exit codes: 0 good, 2 usage, 3 data, 4 model, 5 numerics, 6 files", ""]
     return "\n".join(lines + [f"  {line}" for verb, line in EXAMPLES.items() if verb in here])
 

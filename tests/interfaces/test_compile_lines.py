@@ -1,4 +1,4 @@
-"""Programs in C, C++ and Cython are compiled by the lines of their README, against the nbcore that the tests import."""
+"""Programs in all languages are compiled by the lines of their README, against the nbcore that the tests import."""
 
 import re
 import shutil
@@ -45,6 +45,29 @@ def test_c(run, potential, block):
     assert lines[0] == f"{expected.energy:.6f} eV"
     forces = np.array([line.split()[:3] for line in lines[1:]], float)
     np.testing.assert_allclose(forces, expected.forces, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("block", range(2))
+@pytest.mark.parametrize("example", ["cpp", "fortran"])
+def test_dynamics(run, potential, example, block):
+    """By the compiler alone, and by CMake: energies of the start and after 50 fs as velocity Verlet in NumPy."""
+    if example == "fortran" and shutil.which("gfortran") is None:
+        pytest.skip("there is no gfortran on this machine")
+    lines = run(example, *blocks(EXAMPLES / example / "README.md")[block]).splitlines()[-5:]
+    source = (EXAMPLES / "c" / "energy.c").read_text()
+    x = np.array(re.search(r"positions\[8 \* 3\] = \{(.*?)\}", source, re.DOTALL)[1].split(","), float).reshape(8, 3)
+    v, masses = 0 * x, np.select([NUMBERS == 1, NUMBERS == 6], [1.008, 12.011], 15.999)[:, None]
+    first = now = potential.compute(x, NUMBERS)
+    for _ in range(200):
+        v = v + 0.125 * 0.009648533212 * now.forces / masses
+        x = x + 0.25 * v
+        now = potential.compute(x, NUMBERS)
+        v = v + 0.125 * 0.009648533212 * now.forces / masses
+    kinetic = 0.5 * (masses * v**2).sum() / 0.009648533212
+    assert lines[0].split()[:3] == ["0.00", "fs", "potential"] and lines[-1].startswith(" 50.00 fs")
+    said = [[float(x) for x in re.findall(r"-?[0-9]*\.[0-9]{6}", line)] for line in lines]
+    np.testing.assert_allclose(said[0], [first.energy, 0, first.energy], rtol=0, atol=2e-6)
+    np.testing.assert_allclose(said[-1], [now.energy, kinetic, now.energy + kinetic], rtol=0, atol=2e-6)
 
 
 def test_cython(run, potential):
