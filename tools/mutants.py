@@ -31,6 +31,7 @@ class Mutant(NamedTuple):
 SWEEP, EDGES = "cpp/src/network/sweep.hpp", "cpp/src/potential/edge_forces.cpp"
 LISTS, VERLET = "cpp/src/potential/neighbours.cpp", "cpp/src/potential/verlet_list.cpp"
 LOSS, OPTIMIZERS = "cpp/src/train/loss.cpp", "cpp/src/train/optimizers.cpp"
+SUMS = "cpp/src/network/gradient_sum.hpp"
 MUON, POLAR = "cpp/src/train/muon.cpp", "cpp/src/train/polar.cpp"
 ENERGIES = "tests/potential/test_potential.py tests/potential/test_schemes.py tests/train/test_loss_gradient.py"
 BATTERY = "tests/contracts tests/gates"
@@ -76,6 +77,8 @@ MUTANTS = [
     Mutant(LOSS, "s.a = w * loss.slope(x) / n;", "s.a = w * loss.slope(x);", "tests/train/test_loss_gradient.py"),
     Mutant(LOSS, "s.S[c][a] += 0.5 * slope;", "s.S[c][a] += 0 * slope;", "tests/train/test_loss_gradient.py"),
     Mutant(LOSS, "delta * (std::abs(x) - 0.5 * delta)", "delta * std::abs(x)", "tests/train/test_loss_gradient.py"),
+    Mutant(SUMS, "moved_after = 64;", "moved_after = 1 << 30;", "tests/train/test_single_precision.py"),
+    Mutant(SUMS, "to[w] += from[w], from[w] = 0;", "to[w] += from[w];", "tests/train/test_single_precision.py"),
     Mutant(OPTIMIZERS, "std::pow(beta2, t)", "std::pow(beta1, t)", "tests/train/test_optimizers.py"),
     Mutant(OPTIMIZERS, "1.0 - lr * weight_decay", "1.0 - weight_decay", "tests/train/test_optimizers.py"),
     Mutant(MUON, "columns > room / rows", "false", "tests/train/test_optimizers.py"),

@@ -56,6 +56,11 @@ def test_radial_networks():
     assert out.count("| spline |") == out.count("| network |") == 3 and "linear" in out
 
 
+def test_precision():
+    out = benchmark("precision", "--size", "small", "--steps", 3)
+    assert "molecules: " in out and "crystals: " in out and out.count(" in float32: ") == 2
+
+
 def test_peers(models):
     out = benchmark("peers", "--model", models[0], "--cells", 2, *QUICK)
     assert "Si64" in out and "| nbcore, 2 levels, 4 channels |" in out

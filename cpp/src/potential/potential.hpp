@@ -126,7 +126,7 @@ class Potential {
   /// Weights as the kernels want them, up to date; they stay as they are while somebody has them.
   template <class Real> std::shared_ptr<const Buffer<Real>> packed() const;
 
-  /// What evaluations take unless they are told otherwise; training is double, and runs radial networks themselves.
+  /// What evaluations take unless told otherwise; a training has a precision of its own, and never runs splines.
   EvaluationOptions defaults() const;
   void set_precision(Precision precision);
   void set_radial_splines(bool on);
