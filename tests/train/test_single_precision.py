@@ -80,11 +80,12 @@ def test_outputs(outputs, energy):
         assert all(np.allclose(a[name], b[name], rtol=0, atol=1e-5) for name in b)
 
 
-def test_sums_over_structures_are_double():
-    """Four times the same crystal of two blocks: four equal numbers, which a sum in single precision would round."""
+@pytest.mark.parametrize("block", [32, 64])
+def test_sums_over_structures_are_double(block):
+    """Four times the same crystal of 64 atoms: equal numbers, which a sum in single precision would round."""
     rng = np.random.default_rng(1)
     s = labelled(rng, *crystal(rng, 64, cell=9.0 * np.eye(3)))
-    training_set, loss = TrainingSet(network("nbody"), [s]), LOSSES["l2"]
+    training_set, loss = TrainingSet(network("nbody"), [s], block), LOSSES["l2"]
     one = training_set.loss_and_gradient([0], loss, 1, "float32").gradient
     four = training_set.loss_and_gradient([0] * 4, loss, 1, "float32").gradient
     assert np.array_equal(one, four)
