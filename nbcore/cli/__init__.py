@@ -26,6 +26,7 @@ VERBS = {
     "uncertainty": "let a model know how large its errors are",
     "md": "molecular dynamics with a model",
     "relax": "relax atoms, optionally the cell",
+    "lammps": "input lines for LAMMPS, and a structure as its data file",
     "inspect": "what a model is, where it comes from, what it costs",
     "verify": "physics checks of a model, pass or fail",
     "plot": "the plots of a run again",

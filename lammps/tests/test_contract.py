@@ -1,0 +1,220 @@
+"""What LAMMPS may ask beside one evaluation: units, hybrids, restarts, balancing, atoms that come and go."""
+
+import numpy as np
+import pytest
+from systems import MASSES, TYPES, VOIGT, Report, System, head, model, read_report, report, systems, write_data
+from test_ranks import EV, check, compute
+
+SYSTEMS = systems()
+WAYS = ["", "ghosts", "exchange"]
+
+
+def with_extra_type(system, rng, n=12):
+    """The atoms, and n of a fifth type among them, at places where none was."""
+    cell, more = system.cell, []
+    while len(more) < n:
+        r = rng.random(3) @ cell
+        if np.linalg.norm(system.positions - r, axis=1).min() > 1.2:
+            more.append(r)
+    order = rng.permutation(len(system.types) + n)
+    positions = np.concatenate([system.positions, more])[order]
+    return System(positions, np.concatenate([system.types, np.full(n, 5)])[order], cell, system.boundary)
+
+
+def known(system):
+    """Which atoms are elements of the model."""
+    return system.types <= 4
+
+
+@pytest.mark.parametrize("style", WAYS)
+@pytest.mark.parametrize("ranks", [1, 2, 4])
+def test_units_real_and_float32(lammps, ranks, style):
+    potential, system = model(), SYSTEMS["triclinic"]
+    ids = write_data("s.data", system)
+    expected = compute(potential, system)
+    said = lammps.run(
+        head(system, "s.data", f"nbcore {style}", units="real")
+        + report("real")
+        + head(system, "s.data", f"nbcore {style} precision float32")
+        + report("single"),
+        ranks,
+    )
+    volume, order = np.linalg.det(system.cell), np.argsort(ids)
+    check(read_report(said, "real", volume, "real"), expected, order, unit=EV)
+    assert "float32" in said
+    single = read_report(said, "single", volume)
+    size = np.abs(expected.forces).max()
+    assert 0 < np.abs(single.forces - expected.forces[order]).max() < 1e-4 * size
+
+
+@pytest.mark.parametrize("style", WAYS)
+@pytest.mark.parametrize("ranks", [1, 2, 4])
+def test_hybrids_add_and_null_types_are_not_seen(lammps, ranks, style):
+    """Lennard-Jones over all atoms, beside the model over those that it knows."""
+    potential, rng = model(), np.random.default_rng(4)
+    system = with_extra_type(SYSTEMS["bulk"], rng)
+    ids = write_data("s.data", system)
+    start = f"clear\nunits metal\nboundary p p p\nread_data s.data\n{MASSES}mass 5 39.9\nneighbor 0.7 bin\n"
+    lj, names = "pair_coeff * * {}0.01 1.1\n", " ".join(TYPES)
+    both = f"pair_style hybrid/overlay lj/cut 4.0 nbcore {style}\npair_coeff * * nbcore m.nbcore {names} NULL\n"
+    alone = f"pair_style hybrid nbcore {style} lj/cut 4.0\npair_coeff * * nbcore m.nbcore {names} NULL\n"
+    few = "pair_coeff *4 5 lj/cut 0.0 1.0\npair_coeff 5 5 lj/cut 0.0 1.0\n"
+    said = lammps.run(
+        start + "pair_style lj/cut 4.0\n" + lj.format("") + report("lj")
+        + start + both + lj.format("lj/cut ") + report("both")
+        + start + alone + few + report("alone"),
+        ranks,
+    )  # fmt: skip
+    volume, order = np.linalg.det(system.cell), np.argsort(ids)
+    atoms = known(system)
+    few = System(system.positions[atoms], system.types[atoms], system.cell)
+    expected = compute(potential, few)
+    found = {name: read_report(said, name, volume) for name in ("both", "alone", "lj")}
+    size = np.abs(expected.forces).max()
+    six = np.array([expected.virial[a] for a in VOIGT])
+    forces = np.zeros((len(ids), 3))
+    forces[atoms] = expected.forces
+    for name in ("both", "alone"):
+        rest = found["lj"] if name == "both" else Report(*[0.0] * 6)
+        assert np.abs(found[name].forces - rest.forces - forces[order]).max() < 1e-9 * size
+        assert abs(found[name].energy - rest.energy - expected.energy) < 1e-8
+        assert np.abs(found[name].virial - rest.virial - six).max() < 1e-8 * np.abs(six).max()
+        assert (
+            np.abs(found[name].sums[7:10] - (0 if name == "alone" else rest.sums[7:10]) - six[:3]).max() < 1e-7 * size
+        )
+
+
+@pytest.mark.parametrize("style", WAYS)
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_balanced_and_deleted_atoms(lammps, ranks, style):
+    """Subdomains of any shape; then atoms are gone, and their ids with them."""
+    potential, system = model(), SYSTEMS["bulk"]
+    ids = write_data("s.data", system)
+    here = system.positions[:, 0] > 3.0
+    said = lammps.run(
+        head(system, "s.data", f"nbcore {style}", before="comm_style tiled")
+        + "region gone block INF 3.0 INF INF INF INF\nbalance 1.0 rcb\n" + report("all")
+        + "delete_atoms region gone compress no\nbalance 1.0 rcb\n"
+        + report("left", again=True),
+        ranks,
+    )  # fmt: skip
+    volume = np.linalg.det(system.cell)
+    check(read_report(said, "all", volume), compute(potential, system), np.argsort(ids))
+    left = System(system.positions[here], system.types[here], system.cell)
+    check(read_report(said, "left", volume), compute(potential, left), np.argsort(ids[here]))
+
+
+DYNAMICS = """
+velocity all create {T} 17 dist gaussian
+fix nve all nve
+timestep {step}
+thermo_style custom step pe etotal press
+thermo_modify format float %.17g
+"""
+
+
+def last_line(said):
+    """Energies and pressure of the last line of thermodynamic output, one for each run."""
+    rows = [line.split() for line in said.splitlines()]
+    numbers = [row for row in rows if len(row) == 4 and row[0].isdigit() and "." in row[1]]
+    return np.array(numbers, dtype=float)
+
+
+@pytest.mark.parametrize("style", WAYS)
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_dynamics_restarts_where_it_was(lammps, ranks, style):
+    """200 steps in which atoms change ranks; the same in two parts with a restart file between them."""
+    model()
+    system = SYSTEMS["bulk"]
+    write_data("s.data", system)
+    begin = head(system, "s.data", f"nbcore {style}") + DYNAMICS.format(T=900, step=0.0003)
+    whole = lammps.run(begin + "thermo 50\nrun 100\nrun 100\n", ranks)
+    parts = lammps.run(
+        begin + "thermo 50\nrun 100\nwrite_restart r.restart\nclear\nread_restart r.restart\n"
+        f"neighbor 0.7 bin\npair_style nbcore {style}\npair_coeff * * m.nbcore {' '.join(TYPES)}\nfix nve all nve\n"
+        "timestep 0.0003\nthermo_style custom step pe etotal press\nthermo_modify format float %.17g\n"
+        "thermo 50\nrun 100\n",
+        ranks,
+    )
+    a, b = last_line(whole), last_line(parts)
+    assert a[-1, 0] == b[-1, 0] == 200
+    assert np.allclose(a[-1], b[-1], rtol=1e-7)
+
+
+def test_any_number_of_ranks_moves_atoms_the_same_way(lammps):
+    """Positions after 100 steps, on one and on several ranks, in both ways; the energy is kept."""
+    model()
+    system = SYSTEMS["slab"]
+    write_data("s.data", system)
+    found = {}
+    for ranks, style in ((1, ""), (1, "ghosts"), (3, "exchange"), (4, "ghosts"), (4, "")):
+        said = lammps.run(
+            head(system, "s.data", f"nbcore {style}") + DYNAMICS.format(T=300, step=0.0002)
+            + "thermo 20\nrun 100\nwrite_dump all custom end id x y z modify sort id format float %.17g\n",
+            ranks,
+        )  # fmt: skip
+        found[ranks, style] = np.loadtxt("end", skiprows=9), last_line(said)
+    first, energies = found[1, ""]
+    assert np.ptp(energies[:, 2]) < 1e-2 * np.ptp(energies[:, 1])
+    for positions, _ in found.values():
+        assert np.abs(positions - first).max() < 1e-8
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_atoms_that_appear(lammps, ranks):
+    """create_atoms and set type between runs: lists, owners and messages are made anew."""
+    potential, system = model(), SYSTEMS["slab"]
+    ids = write_data("s.data", system)
+    new, n = np.array([[3.0, 4.0, 20.0], [8.0, 8.0, 3.0]]), len(ids)
+    said = lammps.run(
+        head(system, "s.data") + report("before")
+        + "".join(f"create_atoms 3 single {x} {y} {z}\n" for x, y, z in new)
+        + "thermo_style one\nrun 0\n"
+        + report("after", again=True),
+        ranks,
+    )  # fmt: skip
+    volume = np.linalg.det(system.cell)
+    check(read_report(said, "before", volume), compute(potential, system), np.argsort(ids))
+    more = system._replace(positions=np.vstack([system.positions, new]), types=np.append(system.types, [3, 3]))
+    order = np.argsort([*ids, ids.max() + 1, ids.max() + 2])
+    assert len(order) == n + 2
+    check(read_report(said, "after", volume), compute(potential, more), order)
+
+
+def test_closeness_and_halt(lammps):
+    """Shortest trained distance / distance, by brute force; `fix halt` stops by it."""
+    potential, system = model(), SYSTEMS["bulk"]
+    ids = write_data("s.data", system)
+    trained = {(1, 8): 0.9, (8, 1): 0.9, (6, 1): 1.0, (1, 6): 1.0, (6, 8): 1.1, (8, 6): 1.1}
+    numbers, expected = system.numbers, np.zeros(len(ids))
+    shifts = np.array(list(np.ndindex(3, 3, 3))) - 1
+    for i, r in enumerate(system.positions):
+        for j, d in enumerate(system.positions):
+            distance = np.linalg.norm(d + shifts @ system.cell - r, axis=1)
+            distance = distance[distance > 0].min()
+            if distance < potential.cutoff + 0.7:
+                expected[i] = max(expected[i], trained.get((numbers[i], numbers[j]), 0) / distance)
+    lines = (
+        "fix close all pair 2 nbcore closeness 1\ncompute most all reduce max f_close\nvariable most equal c_most\n"
+        "thermo_style custom step pe c_most\nrun 0\n"
+        "write_dump all custom close id f_close modify sort id format float %.17g\n"
+    )
+    for ranks in (1, 4):
+        said = lammps.run(head(system, "s.data") + lines, ranks)
+        found = np.loadtxt("close", skiprows=9)[:, 1]
+        assert np.abs(found - expected[np.argsort(ids)]).max() < 1e-12
+        halt = "fix stop all halt 2 v_most > 0.2 error hard\nfix nve all nve\nrun 4\n"
+        said = lammps.run(head(system, "s.data") + lines + halt, ranks, fails=True)
+        assert "Fix halt condition for fix-id stop met on step" in said
+
+
+def test_threads_of_ranks(lammps):
+    """Nothing set: one thread a rank. The environment, then the pair style, say otherwise."""
+    model()
+    system = SYSTEMS["molecule"]
+    write_data("s.data", system)
+    script = head(system, "s.data") + "run 0\n"
+    assert "1 thread per rank, 4 ranks" in lammps.run(script, 4)
+    assert "2 threads per rank" in lammps.run(script, 1, OMP_NUM_THREADS="2")
+    assert "3 threads per rank" in lammps.run(script, 1, OMP_NUM_THREADS="2", NBCORE_NUM_THREADS="3")
+    assert "4 threads per rank" in lammps.run(script.replace("nbcore\n", "nbcore threads 4\n"), 1, OMP_NUM_THREADS="2")
