@@ -25,20 +25,18 @@
 #endif
 
 using namespace LAMMPS_NS;
-using nbcore_lammps::periodic_table;
 using nbcore_lammps::n_elements;
+using nbcore_lammps::periodic_table;
 
 namespace {
 
-template <class... Parts> std::string text(const Parts &...parts)
-{
+template <class... Parts> std::string text(const Parts&... parts) {
   std::ostringstream out;
   (out << ... << parts);
   return out.str();
 }
 
-int number_of(const std::string &symbol)
-{
+int number_of(const std::string& symbol) {
   for (int z = 1; z < n_elements; ++z)
     if (symbol == periodic_table[z].symbol) return z;
   return 0;
@@ -46,17 +44,15 @@ int number_of(const std::string &symbol)
 
 /// What nbcore takes where no threads are given: one unless the environment says otherwise, so that ranks do not fight for
 /// cores
-int threads_of_environment()
-{
-  for (const char *name : {"NBCORE_NUM_THREADS", "OMP_NUM_THREADS"})
-    if (const char *value = std::getenv(name); value && *value) return std::atoi(value);
+int threads_of_environment() {
+  for (const char* name : {"NBCORE_NUM_THREADS", "OMP_NUM_THREADS"})
+    if (const char* value = std::getenv(name); value && *value) return std::atoi(value);
   return 1;
 }
 
 }  // namespace
 
-PairNBCore::PairNBCore(LAMMPS *lmp) : Pair(lmp), info_(NBCORE_INFO), options_(NBCORE_OPTIONS)
-{
+PairNBCore::PairNBCore(LAMMPS* lmp) : Pair(lmp), info_(NBCORE_INFO), options_(NBCORE_OPTIONS) {
   single_enable = 0;  // not a sum over pairs
   restartinfo = 0;    // as of other many-body styles: pair_style and pair_coeff are given again after read_restart
   one_coeff = 1;
@@ -67,8 +63,7 @@ PairNBCore::PairNBCore(LAMMPS *lmp) : Pair(lmp), info_(NBCORE_INFO), options_(NB
   options_.precision = 64;
 }
 
-PairNBCore::~PairNBCore()
-{
+PairNBCore::~PairNBCore() {
   free_handles();
   if (!allocated) return;
   memory->destroy(setflag);
@@ -76,14 +71,12 @@ PairNBCore::~PairNBCore()
   memory->destroy(cutghost);
 }
 
-void PairNBCore::free_handles()
-{
+void PairNBCore::free_handles() {
   nbcore_levels_free(levels_), levels_ = nullptr;
   nbcore_free(model_), model_ = nullptr;
 }
 
-void PairNBCore::allocate()
-{
+void PairNBCore::allocate() {
   allocated = 1;
   const int n = atom->ntypes + 1;
   memory->create(setflag, n, n, "pair:setflag");
@@ -91,8 +84,7 @@ void PairNBCore::allocate()
   memory->create(cutghost, n, n, "pair:cutghost");
 }
 
-void PairNBCore::settings(int narg, char **arg)
-{
+void PairNBCore::settings(int narg, char** arg) {
   const auto value = [&](int k) -> std::string {
     if (k + 1 >= narg) error->all(FLERR, text("pair_style nbcore: ", arg[k], " wants a value after it"));
     return arg[k + 1];
@@ -118,8 +110,7 @@ void PairNBCore::settings(int narg, char **arg)
   if (asked_ == Way::ghosts) ghostneigh = 1;
 }
 
-void PairNBCore::coeff(int narg, char **arg)
-{
+void PairNBCore::coeff(int narg, char** arg) {
   if (!allocated) allocate();
   if (narg < 3 || std::strcmp(arg[0], "*") != 0 || std::strcmp(arg[1], "*") != 0)
     error->all(FLERR, "expected pair_coeff * * MODEL and the element of each atom type, or NULL");
@@ -131,21 +122,22 @@ void PairNBCore::coeff(int narg, char **arg)
   int mapped = 0;
   for (int i = 1; i <= atom->ntypes; ++i)
     for (int j = i; j <= atom->ntypes; ++j) mapped += setflag[i][j] = numbers_[i] && numbers_[j] ? 1 : 0;
-  if (mapped == 0) error->all(FLERR, "pair_coeff: all atom types are NULL; at least one must be an element of the model");
+  if (mapped == 0)
+    error->all(FLERR, "pair_coeff: all atom types are NULL; at least one must be an element of the model");
 }
 
 /// One rank reads, all have the same bytes: neither a busy file system nor a file that changes can part them.
-void PairNBCore::load(const char *path)
-{
+void PairNBCore::load(const char* path) {
   free_handles();
   path_ = path;
   std::vector<char> bytes;
   std::string wrong;
   long long size = 0;
   if (comm->me == 0) {
-    if (std::FILE *file = std::fopen(path, "rb")) {
+    if (std::FILE* file = std::fopen(path, "rb")) {
       char block[1 << 16];
-      while (const std::size_t n = std::fread(block, 1, sizeof block, file)) bytes.insert(bytes.end(), block, block + n);
+      while (const std::size_t n = std::fread(block, 1, sizeof block, file))
+        bytes.insert(bytes.end(), block, block + n);
       if (std::ferror(file)) wrong = text("cannot read the model ", path, ": ", std::strerror(errno));
       std::fclose(file);
     } else {
@@ -172,8 +164,7 @@ void PairNBCore::load(const char *path)
   agree(wrong);
 }
 
-void PairNBCore::set_elements(int n, char **symbols)
-{
+void PairNBCore::set_elements(int n, char** symbols) {
   std::vector<int> known(256);
   int n_known = 0;
   nbcore_species(model_, static_cast<int>(known.size()), known.data(), &n_known);
@@ -181,7 +172,7 @@ void PairNBCore::set_elements(int n, char **symbols)
   symbols_.assign(symbols, symbols + n);
   numbers_.assign(n + 1, 0);
   for (int type = 1; type <= n; ++type) {
-    const std::string &symbol = symbols_[type - 1];
+    const std::string& symbol = symbols_[type - 1];
     if (symbol == "NULL") continue;
     numbers_[type] = number_of(symbol);
     if (std::find(known.begin(), known.end(), numbers_[type]) != known.end()) continue;
@@ -198,8 +189,7 @@ void PairNBCore::set_elements(int n, char **symbols)
 }
 
 /// Elements in another order than the types would give numbers that look like numbers.
-void PairNBCore::check_masses() const
-{
+void PairNBCore::check_masses() const {
   if (!atom->mass) return;
   for (int type = 1; type <= atom->ntypes; ++type) {
     const double mass = atom->mass_setflag[type] ? atom->mass[type] : 0;
@@ -207,14 +197,13 @@ void PairNBCore::check_masses() const
     if (z == 0 || mass <= 0 || std::abs(mass / periodic_table[z].mass - 1) < 0.2) continue;
     for (int other = 1; other < n_elements; ++other)
       if (!trained_[other].empty() && std::abs(mass / periodic_table[other].mass - 1) < 0.02)
-        error->all(FLERR, text("pair_coeff: atom type ", type, " is given as ", periodic_table[z].symbol, ", but its mass ",
-                               mass, " is that of ", periodic_table[other].symbol,
+        error->all(FLERR, text("pair_coeff: atom type ", type, " is given as ", periodic_table[z].symbol,
+                               ", but its mass ", mass, " is that of ", periodic_table[other].symbol,
                                ": elements stand in the order of the atom types"));
   }
 }
 
-void PairNBCore::init_style()
-{
+void PairNBCore::init_style() {
   const bool real = std::strcmp(update->unit_style, "real") == 0;
   if (!real && std::strcmp(update->unit_style, "metal") != 0)
     error->all(FLERR, text("pair_style nbcore: models are in eV and Angstrom; give units metal or units real, not ",
@@ -223,8 +212,9 @@ void PairNBCore::init_style()
   if (force->newton_pair == 0)
     error->all(FLERR, "pair_style nbcore: forces on ghost atoms have to return to their owners; give newton on");
   if (neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0)
-    error->all(FLERR, "pair_style nbcore: neigh_modify exclude takes away neighbours that atoms have; remove it "
-                      "(to hold atoms fixed, leave them out of the integrated group)");
+    error->all(FLERR,
+               "pair_style nbcore: neigh_modify exclude takes away neighbours that atoms have; remove it "
+               "(to hold atoms fixed, leave them out of the integrated group)");
   if (neighbor->includegroup)
     error->all(FLERR, "pair_style nbcore: neigh_modify include takes away neighbours that atoms have; remove it");
   check_masses();
@@ -236,8 +226,9 @@ void PairNBCore::init_style()
   ghostneigh = ghost_rows;
   if (ghost_rows) {
     if (comm->mode != Comm::SINGLE)
-      error->all(FLERR, "pair_style nbcore ghosts: ghost atoms of all types must reach equally far; give comm_modify mode "
-                        "single, or pair_style nbcore exchange");
+      error->all(FLERR,
+                 "pair_style nbcore ghosts: ghost atoms of all types must reach equally far; give comm_modify mode "
+                 "single, or pair_style nbcore exchange");
     comm->cutghostuser = std::max(comm->cutghostuser, info_.ghost_range + neighbor->skin);
   }
 #ifdef NBCORE_LAMMPS_2021
@@ -262,7 +253,7 @@ void PairNBCore::init_style()
     }
   }
   agree(wrong);
-  if (Pair *whole = force->pair; whole != this) {  // hybrid took these numbers when the style was made
+  if (Pair* whole = force->pair; whole != this) {  // hybrid took these numbers when the style was made
     whole->comm_forward = std::max(whole->comm_forward, comm_forward);
     whole->comm_reverse = std::max(whole->comm_reverse, comm_reverse);
     whole->ghostneigh |= ghostneigh;
@@ -270,49 +261,47 @@ void PairNBCore::init_style()
   say_what_runs();
 }
 
-void PairNBCore::say_what_runs() const
-{
+void PairNBCore::say_what_runs() const {
   if (comm->me != 0) return;
   std::string types;
   for (std::size_t k = 0; k < symbols_.size(); ++k) types += text(k ? ", " : " ", k + 1, " ", symbols_[k]);
   const bool several = info_.levels > 1;
   const int threads = options_.threads ? options_.threads : threads_of_environment();
-  const char *how = !several               ? "one level needs nothing else of ghosts"
-      : way_ == Way::ghosts   ? "lower levels are evaluated for ghosts, too"
-      : way_ == Way::exchange ? "ranks exchange states of ghosts"
-                              : "one rank owns all";
-  utils::logmesg(lmp, text("nbcore ", nbcore_version(), ": model ", path_, ", atom types", types, "\n",
-                           "  ", info_.levels, several ? " levels" : " level", ", cutoff ", info_.cutoff,
-                           ", ghosts within ", way_ == Way::ghosts ? info_.ghost_range : info_.cutoff, " Angstrom: ", how,
-                           "\n  kernels ", info_.kernel_set, ", float", options_.precision, ", ", threads,
-                           threads == 1 ? " thread" : " threads", " per rank, ", comm->nprocs,
-                           comm->nprocs == 1 ? " rank\n" : " ranks\n"));
+  const char* how = !several                ? "one level needs nothing else of ghosts"
+                    : way_ == Way::ghosts   ? "lower levels are evaluated for ghosts, too"
+                    : way_ == Way::exchange ? "ranks exchange states of ghosts"
+                                            : "one rank owns all";
+  utils::logmesg(
+      lmp, text("nbcore ", nbcore_version(), ": model ", path_, ", atom types", types, "\n", "  ", info_.levels,
+                several ? " levels" : " level", ", cutoff ", info_.cutoff, ", ghosts within ",
+                way_ == Way::ghosts ? info_.ghost_range : info_.cutoff, " Angstrom: ", how, "\n  kernels ",
+                info_.kernel_set, ", float", options_.precision, ", ", threads, threads == 1 ? " thread" : " threads",
+                " per rank, ", comm->nprocs, comm->nprocs == 1 ? " rank\n" : " ranks\n"));
 }
 
-void PairNBCore::init_list(int id, NeighList *ptr)
-{
+void PairNBCore::init_list(int id, NeighList* ptr) {
   Pair::init_list(id, ptr);
   stale_ = true;
   check_lists();
 }
 
 /// Neighbours that are bonded are neighbours all the same.
-void PairNBCore::check_lists() const
-{
+void PairNBCore::check_lists() const {
   if (atom->molecular == Atom::ATOMIC) return;
   int bonded = atom->molecular == Atom::TEMPLATE, any = 0;
   for (int i = 0; i < atom->nlocal && atom->nspecial && !bonded; ++i) bonded = atom->nspecial[i][2] > 0;
   MPI_Allreduce(&bonded, &any, 1, MPI_INT, MPI_MAX, world);
   for (int k = 1; k <= 3 && any; ++k)
     if (neighbor->special_flag[k] == 0)
-      error->all(FLERR, "pair_style nbcore: special_bonds takes bonded atoms out of the neighbour lists; give "
-                        "special_bonds lj/coul 1.0 1.0 1.0 (1.0e-50 instead of zeros for other styles of a hybrid)");
+      error->all(FLERR,
+                 "pair_style nbcore: special_bonds takes bonded atoms out of the neighbour lists; give "
+                 "special_bonds lj/coul 1.0 1.0 1.0 (1.0e-50 instead of zeros for other styles of a hybrid)");
 }
 
-double PairNBCore::init_one(int i, int j)
-{
+double PairNBCore::init_one(int i, int j) {
   if (setflag[i][j] == 0)
-    error->all(FLERR, text("pair_style nbcore: atom types ", i, " and ", j, " have no pair_coeff; NULL types need a "
+    error->all(FLERR, text("pair_style nbcore: atom types ", i, " and ", j,
+                           " have no pair_coeff; NULL types need a "
                            "style of their own, with pair_style hybrid or hybrid/overlay"));
   cutghost[i][j] = cutghost[j][i] = info_.cutoff;
   return info_.cutoff;
@@ -320,25 +309,24 @@ double PairNBCore::init_one(int i, int j)
 
 // ---- quantities for fix pair ----
 
-void *PairNBCore::extract(const char *name, int &dim)
-{
+void* PairNBCore::extract(const char* name, int& dim) {
   dim = 0;
   for (auto [word, what] : {std::pair{"closeness_flag", &closeness_}, std::pair{"grade_flag", &grade_}})
     if (std::strcmp(name, word) == 0) return what->triggered = true, &what->flag;
   return nullptr;
 }
 
-void *PairNBCore::extract_peratom(const char *name, int &columns)
-{
+void* PairNBCore::extract_peratom(const char* name, int& columns) {
   columns = 0;
-  PerAtom *what = nullptr;
+  PerAtom* what = nullptr;
   if (std::strcmp(name, "closeness") == 0) what = &closeness_;
   if (std::strcmp(name, "grade") == 0) {
     what = &grade_;
     nbcore_uncertainty_kind kind = NBCORE_NO_UNCERTAINTY;
     if (model_) nbcore_uncertainty(model_, &kind);
     if (kind != NBCORE_LAST_LAYER)
-      error->all(FLERR, text("pair_style nbcore: ", path_, " has no extrapolation grades; nbcore uncertainty MODEL DATA "
+      error->all(FLERR, text("pair_style nbcore: ", path_,
+                             " has no extrapolation grades; nbcore uncertainty MODEL DATA "
                              "adds them to a model"));
   }
   if (!what) return nullptr;

@@ -27,20 +27,20 @@ namespace LAMMPS_NS {
 
 class PairNBCore : public Pair {
  public:
-  PairNBCore(class LAMMPS *);
+  PairNBCore(class LAMMPS*);
   ~PairNBCore() override;
-  void settings(int, char **) override;
-  void coeff(int, char **) override;
+  void settings(int, char**) override;
+  void coeff(int, char**) override;
   void init_style() override;
-  void init_list(int, class NeighList *) override;
+  void init_list(int, class NeighList*) override;
   double init_one(int, int) override;
   void compute(int, int) override;
-  int pack_forward_comm(int, int *, double *, int, int *) override;
-  void unpack_forward_comm(int, int, double *) override;
-  int pack_reverse_comm(int, int, double *) override;
-  void unpack_reverse_comm(int, int *, double *) override;
-  void *extract(const char *, int &) override;
-  void *extract_peratom(const char *, int &) NBCORE_SINCE_2022;
+  int pack_forward_comm(int, int*, double*, int, int*) override;
+  void unpack_forward_comm(int, int, double*) override;
+  int pack_reverse_comm(int, int, double*) override;
+  void unpack_reverse_comm(int, int*, double*) override;
+  void* extract(const char*, int&) override;
+  void* extract_peratom(const char*, int&) NBCORE_SINCE_2022;
 
  private:
   /// How several levels are evaluated for atoms beyond this rank.
@@ -59,40 +59,40 @@ class PairNBCore : public Pair {
   };
 
   void allocate();
-  void load(const char *path);
-  void set_elements(int n, char **symbols);
+  void load(const char* path);
+  void set_elements(int n, char** symbols);
   void check_masses() const;
   void check_lists() const;
   void say_what_runs() const;
   void free_handles();
 
   void take_atoms();
-  void evaluate(const nbcore_system &, const nbcore_result &);
-  void evaluate_by_exchange(const nbcore_system &, const nbcore_result &);
+  void evaluate(const nbcore_system&, const nbcore_result&);
+  void evaluate_by_exchange(const nbcore_system&, const nbcore_result&);
   template <class F> void attempt(F call);
-  void agree(const std::string &wrong);
+  void agree(const std::string& wrong);
   std::string reason(nbcore_status) const;
   std::string name_of(int place) const;
-  std::vector<int> places(int n, const int *atoms) const;
+  std::vector<int> places(int n, const int* atoms) const;
 
-  nbcore_model *model_ = nullptr;
-  nbcore_levels *levels_ = nullptr;
+  nbcore_model* model_ = nullptr;
+  nbcore_levels* levels_ = nullptr;
   nbcore_info info_;
   nbcore_options options_;
   std::string path_;
-  std::vector<std::string> symbols_;          // of the types, "NULL" too
-  std::vector<int> numbers_;                  // of the types
-  std::vector<std::vector<double>> trained_;  // [number][number] shortest distances in training
+  std::vector<std::string> symbols_;           // of the types, "NULL" too
+  std::vector<int> numbers_;                   // of the types
+  std::vector<std::vector<double> > trained_;  // [number][number] shortest distances in training
   Way asked_ = Way::automatic, way_ = Way::automatic;
   double energy_unit_ = 1;  // eV in units of LAMMPS
 
   nbcore_lammps::RankAtoms atoms_;
-  bool stale_ = true;                 // the list has changed
-  bool sending_owners_ = false;       // what forward communication carries: owners, or states of level_
+  bool stale_ = true;            // the list has changed
+  bool sending_owners_ = false;  // what forward communication carries: owners, or states of level_
   int level_ = 0;
-  std::size_t row_ = 0;               // numbers of an atom in communication
-  std::vector<int> owner_;            // of all atoms of this rank
-  std::string wrong_;                 // what went wrong on this rank in this step; empty: nothing
+  std::size_t row_ = 0;     // numbers of an atom in communication
+  std::vector<int> owner_;  // of all atoms of this rank
+  std::string wrong_;       // what went wrong on this rank in this step; empty: nothing
   std::vector<double> forces_, energies_, virials_, grades_;
   PerAtom closeness_, grade_;
 };

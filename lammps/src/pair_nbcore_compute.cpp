@@ -16,8 +16,7 @@
 
 using namespace LAMMPS_NS;
 
-void PairNBCore::compute(int eflag, int vflag)
-{
+void PairNBCore::compute(int eflag, int vflag) {
   ev_init(eflag, vflag);
   if (neighbor->ago == 0 || stale_) take_atoms();
   atoms_.move(atom->x);
@@ -49,7 +48,7 @@ void PairNBCore::compute(int eflag, int vflag)
     for (int c = 0; c < 3; ++c) atom->f[atoms_.atom(k)][c] += unit * forces_[3 * k + c];
   for (int k = 0; k < atoms_.n() && eflag_atom; ++k) eatom[atoms_.atom(k)] += unit * energies_[k];
   for (int k = 0; k < n_all && (vflag_atom || cvflag_atom); ++k) {
-    const double *w = &virials_[9 * k];
+    const double* w = &virials_[9 * k];
     const int i = atoms_.atom(k);
     constexpr int full[9] = {0, 4, 8, 1, 2, 5, 3, 6, 7};  // xx yy zz xy xz yz yx zx zy
     for (int c = 0; c < 9 && cvflag_atom; ++c) cvatom[i][c] += unit * w[full[c]];
@@ -63,8 +62,7 @@ void PairNBCore::compute(int eflag, int vflag)
   }
 }
 
-void PairNBCore::take_atoms()
-{
+void PairNBCore::take_atoms() {
   const int n_all = atom->nlocal + atom->nghost;
   atoms_.take(*list, atom->type, numbers_, atom->nlocal, n_all, way_ == Way::ghosts && info_.levels > 1);
   if (way_ == Way::alone) {
@@ -83,19 +81,16 @@ void PairNBCore::take_atoms()
 }
 
 /// Runs a call unless something is wrong already; the first failure is kept.
-template <class F> void PairNBCore::attempt(F call)
-{
+template <class F> void PairNBCore::attempt(F call) {
   if (!wrong_.empty()) return;
   if (const nbcore_status status = call(); status != NBCORE_OK) wrong_ = reason(status);
 }
 
-void PairNBCore::evaluate(const nbcore_system &system, const nbcore_result &result)
-{
+void PairNBCore::evaluate(const nbcore_system& system, const nbcore_result& result) {
   if (system.n > 0) attempt([&] { return nbcore_compute(model_, &system, &options_, &result); });
 }
 
-void PairNBCore::evaluate_by_exchange(const nbcore_system &system, const nbcore_result &result)
-{
+void PairNBCore::evaluate_by_exchange(const nbcore_system& system, const nbcore_result& result) {
   const auto row = [&](int level) {
     std::size_t bytes = 0;
     attempt([&] { return nbcore_levels_row_bytes(levels_, level, &bytes); });
@@ -128,8 +123,7 @@ void PairNBCore::evaluate_by_exchange(const nbcore_system &system, const nbcore_
 // ---- communication: rows of the atoms that are elements of the model, one after the other. Where something is wrong
 // they hold zeros, and have the same length. ----
 
-std::vector<int> PairNBCore::places(int n, const int *atoms) const
-{
+std::vector<int> PairNBCore::places(int n, const int* atoms) const {
   std::vector<int> found;
   found.reserve(n);
   for (int k = 0; k < n; ++k)
@@ -138,16 +132,14 @@ std::vector<int> PairNBCore::places(int n, const int *atoms) const
 }
 
 namespace {
-std::vector<int> range(int n, int first)
-{
+std::vector<int> range(int n, int first) {
   std::vector<int> atoms(n);
   for (int k = 0; k < n; ++k) atoms[k] = first + k;
   return atoms;
 }
 }  // namespace
 
-int PairNBCore::pack_forward_comm(int n, int *atoms, double *buf, int, int *)
-{
+int PairNBCore::pack_forward_comm(int n, int* atoms, double* buf, int, int*) {
   if (sending_owners_) {
     for (int k = 0; k < n; ++k) buf[k] = owner_[atoms[k]];
     return n;
@@ -158,8 +150,7 @@ int PairNBCore::pack_forward_comm(int n, int *atoms, double *buf, int, int *)
   return static_cast<int>(rows.size() * row_);
 }
 
-void PairNBCore::unpack_forward_comm(int n, int first, double *buf)
-{
+void PairNBCore::unpack_forward_comm(int n, int first, double* buf) {
   if (sending_owners_) {
     for (int k = 0; k < n; ++k) owner_[first + k] = static_cast<int>(buf[k]);
     return;
@@ -168,16 +159,14 @@ void PairNBCore::unpack_forward_comm(int n, int first, double *buf)
   attempt([&] { return nbcore_levels_write_states(levels_, level_, rows.size(), rows.data(), buf); });
 }
 
-int PairNBCore::pack_reverse_comm(int n, int first, double *buf)
-{
+int PairNBCore::pack_reverse_comm(int n, int first, double* buf) {
   const std::vector<int> rows = places(n, range(n, first).data());
   attempt([&] { return nbcore_levels_take_adjoints(levels_, level_, rows.size(), rows.data(), buf); });
   if (!wrong_.empty()) std::fill_n(buf, rows.size() * row_, 0.0);
   return static_cast<int>(rows.size() * row_);
 }
 
-void PairNBCore::unpack_reverse_comm(int n, int *atoms, double *buf)
-{
+void PairNBCore::unpack_reverse_comm(int n, int* atoms, double* buf) {
   const std::vector<int> rows = places(n, atoms);
   attempt([&] { return nbcore_levels_add_adjoints(levels_, level_, rows.size(), rows.data(), buf); });
 }
@@ -185,8 +174,7 @@ void PairNBCore::unpack_reverse_comm(int n, int *atoms, double *buf)
 // ---- errors ----
 
 /// Stops all ranks with the message of the first one on which something is wrong.
-void PairNBCore::agree(const std::string &wrong)
-{
+void PairNBCore::agree(const std::string& wrong) {
   const int mine = wrong.empty() ? comm->nprocs : comm->me;
   int first = mine;
   MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, world);
@@ -199,8 +187,7 @@ void PairNBCore::agree(const std::string &wrong)
   error->all(FLERR, "pair_style nbcore: " + message);
 }
 
-std::string PairNBCore::name_of(int place) const
-{
+std::string PairNBCore::name_of(int place) const {
   std::ostringstream out;
   const int atom_here = atoms_.atom(place);
   out << "atom";
@@ -210,8 +197,7 @@ std::string PairNBCore::name_of(int place) const
 }
 
 /// In LAMMPS' names of atoms where nbcore speaks of places in arrays
-std::string PairNBCore::reason(nbcore_status status) const
-{
+std::string PairNBCore::reason(nbcore_status status) const {
   std::ostringstream out;
   if (status == NBCORE_EOVERLAP) {
     if (const auto c = atoms_.closest(); c.i < atoms_.n_all()) {

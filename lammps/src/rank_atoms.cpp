@@ -8,9 +8,8 @@
 
 namespace nbcore_lammps {
 
-void RankAtoms::take(const LAMMPS_NS::NeighList &list, const int *type, const std::vector<int> &numbers, int n_local,
-                     int n_all, bool ghost_rows)
-{
+void RankAtoms::take(const LAMMPS_NS::NeighList& list, const int* type, const std::vector<int>& numbers, int n_local,
+                     int n_all, bool ghost_rows) {
   atoms_.clear(), numbers_.clear(), owners_.clear();
   places_.assign(n_all, -1);
   for (int i = 0; i < n_all; ++i) {
@@ -40,20 +39,17 @@ void RankAtoms::take(const LAMMPS_NS::NeighList &list, const int *type, const st
   each([&](int parent, int child) { neighbours_[next[parent]++] = child; });
 }
 
-void RankAtoms::set_owners(const std::vector<int> &owner)
-{
+void RankAtoms::set_owners(const std::vector<int>& owner) {
   owners_.clear();
   for (int k = n_; k < n_all(); ++k) owners_.push_back(places_[owner[atoms_[k]]]);
 }
 
-void RankAtoms::move(const double *const *x)
-{
+void RankAtoms::move(const double* const* x) {
   positions_.resize(3 * atoms_.size());
   for (std::size_t k = 0; k < atoms_.size(); ++k) std::copy_n(x[atoms_[k]], 3, &positions_[3 * k]);
 }
 
-nbcore_system RankAtoms::system() const
-{
+nbcore_system RankAtoms::system() const {
   nbcore_system s = NBCORE_SYSTEM;
   s.n = n_, s.n_ghosts = n_all() - n_;
   s.positions = positions_.data(), s.numbers = numbers_.data();
@@ -62,15 +58,13 @@ nbcore_system RankAtoms::system() const
   return s;
 }
 
-double RankAtoms::distance(int i, int j) const
-{
+double RankAtoms::distance(int i, int j) const {
   double r2 = 0;
   for (int c = 0; c < 3; ++c) r2 += std::pow(positions_[3 * j + c] - positions_[3 * i + c], 2);
   return std::sqrt(r2);
 }
 
-RankAtoms::Contact RankAtoms::closest() const
-{
+RankAtoms::Contact RankAtoms::closest() const {
   Contact found{n_all(), n_all(), std::numeric_limits<double>::infinity()};
   for (int i = 0; i < n_rows_; ++i)
     for (std::int64_t e = first_[i]; e < first_[i + 1]; ++e)
@@ -78,8 +72,7 @@ RankAtoms::Contact RankAtoms::closest() const
   return found;
 }
 
-void RankAtoms::closeness(const std::vector<std::vector<double>> &trained, std::vector<double> &to) const
-{
+void RankAtoms::closeness(const std::vector<std::vector<double>>& trained, std::vector<double>& to) const {
   std::fill(to.begin(), to.end(), 0.0);
   for (int i = 0; i < n_; ++i)
     for (std::int64_t e = first_[i]; e < first_[i + 1]; ++e) {

@@ -18,20 +18,20 @@ class RankAtoms {
  public:
   /// After LAMMPS has made new lists. numbers: atomic number of each type (types count from 1), 0 for NULL. ghost_rows:
   /// the list holds the neighbours of ghosts, too.
-  void take(const LAMMPS_NS::NeighList &list, const int *type, const std::vector<int> &numbers, int n_local, int n_all,
+  void take(const LAMMPS_NS::NeighList& list, const int* type, const std::vector<int>& numbers, int n_local, int n_all,
             bool ghost_rows);
   /// The owned atom (of LAMMPS) that each atom of this rank is an image of; where one rank has all
-  void set_owners(const std::vector<int> &owner);
+  void set_owners(const std::vector<int>& owner);
   /// The atoms have moved.
-  void move(const double *const *x);
+  void move(const double* const* x);
 
   /// Valid until the next take() or move()
   nbcore_system system() const;
 
-  int n() const { return n_; }                                  // owned
+  int n() const { return n_; }                                   // owned
   int n_all() const { return static_cast<int>(atoms_.size()); }  // with ghosts
-  int atom(int place) const { return atoms_[place]; }             // of LAMMPS
-  int place(int atom) const { return places_[atom]; }             // -1: NULL
+  int atom(int place) const { return atoms_[place]; }            // of LAMMPS
+  int place(int atom) const { return places_[atom]; }            // -1: NULL
 
   struct Contact {
     int i, j;         // places
@@ -41,7 +41,7 @@ class RankAtoms {
   Contact closest() const;
   /// The largest ratio, over the neighbours of each owned atom, of the shortest distance trained of such a pair to their
   /// distance. trained: [number][number], 0 where it is not known. to: by LAMMPS' numbers
-  void closeness(const std::vector<std::vector<double>> &trained, std::vector<double> &to) const;
+  void closeness(const std::vector<std::vector<double>>& trained, std::vector<double>& to) const;
 
  private:
   double distance(int i, int j) const;
