@@ -16,6 +16,7 @@ from nbcore.data import Structure, Structures
 from nbcore.data.head_sets import with_head
 from nbcore.errors import CheckpointError, InputError
 from nbcore.results import plots
+from nbcore.train.fit import fingerprint
 from nbcore.train.trainer import Trainer
 
 MANY, FEW = molecules(20, seed=3), molecules(10, seed=4, hidden=PairModel(seed=98))
@@ -113,6 +114,19 @@ def test_loss_and_gradient_are_those_of_the_heads_alone():
     only = data.loss_and_gradient([4, 6], loss, 1).gradient  # readouts of a head that a batch lacks feel nothing
     assert not only[heads.parameter_slices["pbe:energy2.W0e"][0]].any()
     assert only[heads.parameter_slices["ccsd:energy2.W0e"][0]].any()
+
+
+def test_scales_of_a_new_network():
+    """Gains are those of one network; units and first readouts belong to the data of each head."""
+    heads, strong = two(), Structures([replace(s, forces=5 * s.forces, energy=5 * s.energy) for s in MANY])
+    train.calibrate(heads, with_head(MANY, "pbe") + with_head(strong, "ccsd"))
+    pbe, ccsd = heads["pbe"], heads["ccsd"]
+    assert pbe.description["program"] == ccsd.description["program"] != network().description["program"]
+    assert ccsd.scale == pytest.approx(5 * pbe.scale, rel=1e-12)
+    errors = [r.energy - s.energy for r, s in zip(ccsd.compute_many(strong), strong, strict=True)]
+    unbound = sum(ccsd.E0s[x] for x in strong[0].symbols)
+    assert abs(np.mean(errors)) < 0.1 * abs(np.mean([s.energy - unbound for s in strong]))
+    assert fingerprint(with_head(MANY, "pbe"), {}) != fingerprint(with_head(MANY, "ccsd"), {})
 
 
 def test_errors_are_said_per_head_and_the_files_are_ordinary_models(tmp_path):
