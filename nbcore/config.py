@@ -313,8 +313,6 @@ def _check_values(config, origin):
         check_name(config.name)
     except InputError as e:
         raise ConfigError(f"{origin}: {e}") from None
-    if config.fine_tune and config.uncertainty.committee > 1:
-        wrong("uncertainty", "committee", "a fine-tuning goes on from one potential; committee = 1.")
     try:
         settings.check_optimizer(config.training)
     except InputError as e:

@@ -221,6 +221,9 @@ def _from_model(args, start, new, values, assumed):
         assumed.append(f"{' '.join(new)}: not in the model, added to it")
     training = values["training"] = {**FINE_TUNING, "batch_size": values["training"]["batch_size"]}
     assumed.append(f"lr {training['lr']:g}, max_epochs {training['max_epochs']}: smaller steps than from the beginning")
+    if members := start.get("members"):
+        values["uncertainty"] = {"committee": members}
+        assumed.append(f"committee {members}: each member of {args.start} is tuned")
     del values["model"]
     values["fine_tune"] = {
         "model": path_from(args.start, here),

@@ -18,20 +18,33 @@ from nbcore.train.run_folder import open_run
 def train_committee(config, sets, data, job, display, run_folder) -> int:
     """Exit code. Member k has the seed plus k - 1: other weights, another order; the same structures for validation.
 
+    In a fine-tuning the members of a committee are tuned each, or one potential so many times.
     An interruption ends it; the same command goes on where it was: members that are finished are not trained again.
     """
     from nbcore.cli.train import flat, make_settings
-    from nbcore.cli.train_data import make_potential
+    from nbcore.cli.train_data import begin, make_potential, starts_of
 
     n = config.uncertainty.committee
     of_members = dataclasses.replace(data, tests={})  # the committee meets the tests, once
     job = dataclasses.replace(job, last_layer=False, max_seconds=job.max_seconds / n)
-    members = []
+    members, starts = [], starts_of(config) if config.fine_tune else []
+    if starts and starts[0] is starts[-1]:
+        display.remark(
+            "All members begin as the same potential and differ by the order of the structures alone: their spread "
+            "says less than that of a committee which is tuned."
+        )
     for k in range(n):
         own = msgspec.structs.replace(config, seed=config.seed + k)
         folder = run_folder.folder / f"member_{k + 1}"
         display.print(f"\nMember {k + 1} of {n}, seed {own.seed} -> {folder}/")
-        potential = make_potential(own, sets.train.species, sets.E0.energies, sets.train)
+        if starts:
+            potential, more = begin(config, starts[k], sets)
+            facts = {**data.facts, **more["facts"]}
+            of_members = dataclasses.replace(of_members, tuned=more["tuned"], facts=facts)
+            for remark in sets.E0.remarks if k else ():  # those of the first stand among the remarks on the data
+                display.remark(remark)
+        else:
+            potential = make_potential(own, sets.train.species, sets.E0.energies, sets.train)
         with open_run(folder, config.name) as run:
             _, reason = carry_out(potential, of_members, make_settings(own), job, display, run, flat(own))
         if isinstance(reason, int):

@@ -16,7 +16,9 @@ def data_of(config, display, run_folder):
 
     more = {}
     if config.fine_tune:
-        sets, potential, more = start_of(config)
+        starts = starts_of(config)
+        sets = reference.read_sets(config, starts[0].species)
+        potential, more = begin(config, starts[0], sets)
     else:
         sets = nbcore.data.read_sets(config)
         potential = make_potential(config, sets.train.species, sets.E0.energies, sets.train)
@@ -126,19 +128,32 @@ def make_potential(config, species, E0s, train):
     return potential
 
 
-def start_of(config):
-    """(sets, potential, more): the data and the beginning of a fine-tuning, and what `Data` is to hold of it."""
+def starts_of(config) -> list:
+    """The potential that a fine-tuning begins with, for each member of a committee."""
+    import nbcore
+    from nbcore.errors import InputError
+
+    path, n = config.paths(config.fine_tune.model)[0], config.uncertainty.committee
+    found = nbcore.load(path)
+    if not isinstance(found, nbcore.Committee):
+        return [found] * n
+    if len(found) != n:
+        raise InputError(
+            f"[fine_tune] model: {path} is a committee of {len(found)}, each of which is tuned: write  committee = "
+            f"{len(found)}  under [uncertainty]."
+        )
+    return list(found.members)
+
+
+def begin(config, start, sets):
+    """(potential, more): the beginning of a fine-tuning, and what `Data` is to hold of it; the sets get its E0s."""
     import msgspec
 
-    import nbcore
-    from nbcore import data as reference
     from nbcore.train import FineTune, start_from
     from nbcore.train.fine_tune import facts_of, merged_distances, tuned
 
     table = msgspec.to_builtins(config.fine_tune)
     name, tuning = os.path.basename(table.pop("model")), FineTune(**{k: v for k, v in table.items() if k != "replay"})
-    start = nbcore.Potential.load(config.paths(config.fine_tune.model)[0])
-    sets = reference.read_sets(config, start.species)
     cut_off = isinstance(config.data.valid, float)
     begun = start_from(start, sets.train + sets.valid if cut_off else sets.train, config.data.E0s, tuning.new_elements)
     sets.E0 = begun.E0
@@ -150,7 +165,7 @@ def start_of(config):
         "facts": facts_of(start, name),
         "shortest_distances": merged_distances(start, sets.train),
     }
-    return sets, potential, more
+    return potential, more
 
 
 def file_list(audit) -> list[dict]:

@@ -13,6 +13,8 @@ from test_cli_train import CONFIG, structures
 
 import nbcore
 from nbcore.cli import main
+from nbcore.identity import digest
+from nbcore.parameter_groups import select
 from nbcore.results import plots
 from nbcore.train.trainer import Trainer
 
@@ -233,3 +235,34 @@ def test_new_and_old_data_from_shards_give_the_same_bits(folder):
     assert train("--quiet") == 0 and train("--quiet", "--output", "shards", *shards) == 0
     one, two = (nbcore.Potential.load(f"{name}/tuned.nbcore") for name in ("tuned", "shards"))
     assert np.array_equal(one.parameters, two.parameters) and one.E0s == two.E0s
+
+
+def test_a_committee_is_tuned_member_by_member(folder, capsys):
+    """Each begins with the parameters of its own; one potential becomes a committee, whose members begin alike."""
+    first = nbcore.load("argon/argon.nbcore")
+    other = nbcore.Potential.load("argon/argon.nbcore")
+    other.parameters[:] *= 1.01
+    nbcore.Committee([first, other]).save("two.nbcore")
+    assert main(["init", "new.xyz", "--from", "two.nbcore", "--output", "two.toml", "--quiet"]) == 0
+    assert "committee = 2" in Path("two.toml").read_text()
+    options = ["train", "tune.toml", "--set", 'fine_tune.model="two.nbcore"', "--set"]
+    assert main([*options, "uncertainty.committee=2"]) == 0
+    assert "Member 2 of 2" in capsys.readouterr().out
+    tuned = nbcore.load("tuned/tuned.nbcore")
+    assert tuned.uncertainty["kind"] == "committee"
+    for member, start in zip(tuned.members, (first, other), strict=True):
+        assert member.description["training"]["start"]["parameters"] == digest(start.parameters)
+        groups = {name: where for name, (where, _) in member.parameter_slices.items()}
+        kept = np.concatenate([np.arange(len(start.parameters))[groups[g]] for g in select(member, "readout")])
+        assert np.array_equal(member.parameters[kept], start.parameters[kept])
+        assert not np.array_equal(member.parameters, start.parameters)
+    before = Path("tuned/tuned.nbcore").read_bytes()
+    assert main([*options, "uncertainty.committee=2", "--quiet"]) == 0  # nothing left to do
+    assert Path("tuned/tuned.nbcore").read_bytes() == before
+    assert main([*options, "uncertainty.committee=3", "--output", "three"]) == 3
+    words = "two.nbcore is a committee of 2, each of which is tuned: write committee = 2 under [uncertainty]."
+    assert words in " ".join(capsys.readouterr().err.split())
+    assert main(["train", "tune.toml", "--set", "uncertainty.committee=2", "--output", "alike"]) == 0
+    assert "All members begin as the same potential" in " ".join(capsys.readouterr().err.split())
+    one, two = nbcore.load("alike/tuned.nbcore").members
+    assert not np.array_equal(one.parameters, two.parameters)
