@@ -1,6 +1,7 @@
 """Systems of the C ABI: lists of the caller's, domains with ghosts in all ways, against the whole in Python."""
 
 import ctypes
+import functools
 import itertools
 import re
 
@@ -49,19 +50,22 @@ def rows(pairs, n):
     return first, np.array([p[1] for p in pairs]), np.array([p[2] for p in pairs if len(p) > 2]).reshape(-1, 3)
 
 
-def domain(owned, reach):
-    """(positions, numbers, owner of each ghost): all images within reach of the owned atoms."""
-    ghosts = [
-        (j, shift)
-        for j, shift in itertools.product(range(N), itertools.product(range(-2, 3), repeat=3))
-        if (j not in owned or any(shift))
-        and len(owned)
-        and np.linalg.norm(X[j] + np.array(shift) @ CELL - X[owned], axis=1).min() < reach
-    ]
-    atoms = np.array([*owned, *(j for j, _ in ghosts)], int)
-    r = X[atoms].copy()
-    r[len(owned) :] += np.array([s for _, s in ghosts]).reshape(-1, 3) @ CELL
-    return r, NUMBERS[atoms], atoms
+@functools.cache
+def domain(which, reach):
+    """(positions, numbers, atom of each place): the owned atoms of a domain, and all images within reach of them."""
+    owned = DOMAINS[which] if which < len(DOMAINS) else np.arange(N)
+    atoms, r = [owned], [X[owned]]
+    for shift in itertools.product(range(-2, 3), repeat=3):
+        image = X + np.array(shift) @ CELL
+        near = np.linalg.norm(image[:, None] - X[owned], axis=2).min(1, initial=np.inf) < reach
+        if not any(shift):
+            near[owned] = False
+        atoms.append(np.flatnonzero(near)), r.append(image[near])
+    atoms = np.concatenate(atoms)
+    return np.concatenate(r), NUMBERS[atoms], atoms
+
+
+WHOLE = 3  # the domain of all atoms
 
 
 def list_of(r, reach, n_rows):
@@ -128,7 +132,7 @@ def test_list_with_images(both, half):
 def test_ghosts_that_are_images(both, form):
     """One domain whose ghosts have owners: one cutoff of them is enough for any number of levels."""
     expected, model, info = both
-    r, z, atoms = domain(np.arange(N), info.cutoff)
+    r, z, atoms = domain(WHOLE, info.cutoff)
     more = {"owners": atoms[N:]}
     if form != "searched":
         first, neighbours = list_of(r, info.cutoff + 0.4, N)
@@ -146,8 +150,8 @@ def test_ghosts_that_are_computed(both, searched):
     """Domains whose ghosts reach as far as energies depend on atoms."""
     expected, model, info = both
     parts = []
-    for owned in DOMAINS:
-        r, z, atoms = domain(owned, info.ghost_range)
+    for d, owned in enumerate(DOMAINS):
+        r, z, atoms = domain(d, info.ghost_range)
         first, neighbours = list_of(r, info.cutoff + 0.4, len(r))
         more = {} if searched else {"first": first, "neighbours": neighbours}
         s = capi.system(r, z, len(r) - len(owned), **more)
@@ -157,14 +161,15 @@ def test_ghosts_that_are_computed(both, searched):
 
 
 def exchange(hosts, parts, where, level, states):
-    """States from owners to ghosts, or adjoints from ghosts to owners; where: (domain, place) of each atom's owner."""
+    """States from owners to ghosts, or adjoints from ghosts to owners; where[atom]: (domain, place) of its owner."""
     for host, (n, atoms) in zip(hosts, parts, strict=True):
-        for k, atom in enumerate(atoms[n:], n):
-            owner, place = hosts[where[atom][0]], where[atom][1]
+        owners = where[atoms[n:]]
+        for d, owner in enumerate(hosts):
+            ghosts, places = n + np.flatnonzero(owners[:, 0] == d), owners[owners[:, 0] == d, 1]
             if states:
-                host.rows("write_states", level, [k], owner.rows("read_states", level, [place]))
+                host.rows("write_states", level, ghosts, owner.rows("read_states", level, places))
             else:
-                owner.rows("add_adjoints", level, [place], host.rows("take_adjoints", level, [k]))
+                owner.rows("add_adjoints", level, places, host.rows("take_adjoints", level, ghosts))
 
 
 @pytest.mark.parametrize("precision", [64, 32])
@@ -173,13 +178,13 @@ def test_ghosts_that_are_exchanged(both, precision):
     expected, model, info = both
     hosts = [capi.Levels(model, capi.options(2, precision)) for _ in DOMAINS]
     for _ in range(2):
-        parts, where = [], {}
+        parts, where = [], np.zeros((N, 2), int)
         for d, owned in enumerate(DOMAINS):
-            r, z, atoms = domain(owned, info.cutoff)
+            r, z, atoms = domain(d, info.cutoff)
             first, neighbours = list_of(r, info.cutoff + 0.4, len(owned))
             hosts[d].begin(capi.system(r, z, len(r) - len(owned), first=first, neighbours=neighbours))
             parts.append((len(owned), atoms))
-            where |= {atom: (d, k) for k, atom in enumerate(owned)}
+            where[owned, 0], where[owned, 1] = d, np.arange(len(owned))
 
         for level in range(1, info.levels):
             assert hosts[0].row_bytes(level) % 8 == 0 < hosts[0].row_bytes(level)
@@ -218,7 +223,7 @@ def test_what_is_refused(tmp_path):
     model = capi.Model(tmp_path / "model.nbcore")
     info = model.info()
     owned = DOMAINS[0]
-    r, z, _ = domain(owned, info.ghost_range)
+    r, z, _ = domain(0, info.ghost_range)
     first, neighbours = list_of(r, info.cutoff, len(r))
     n, n_all, n_rows = len(owned), len(r), len(first) - 1
     good = {"first": first, "neighbours": neighbours}

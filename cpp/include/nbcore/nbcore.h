@@ -247,7 +247,8 @@ NBCORE_API nbcore_status nbcore_get_info(const nbcore_model* model, nbcore_info*
 
 /* Output k = 0 .. info.outputs - 1: its name (the first `capacity` bytes, a zero at the end included), how many numbers
  * it has, and whether they are of each atom (per_atom = 1: outputs of [n][numbers]) or of the structure. What is not
- * wanted may be NULL. Leaf states in the same way, which are always of each atom: [2l+1][channel]. NBCORE_EARG. */
+ * wanted may be NULL. Leaf states in the same way, which are always of each atom: [2l+1][channel]. Components are those
+ * of real harmonics, m = -l .. l, for l after l: of a vector y, z, x. NBCORE_EARG. */
 NBCORE_API nbcore_status nbcore_output(const nbcore_model* model, int k, int capacity, char* name, int* numbers,
                                        int* per_atom);
 NBCORE_API nbcore_status nbcore_leaf(const nbcore_model* model, int k, int capacity, char* name, int* numbers);

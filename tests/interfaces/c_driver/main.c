@@ -46,6 +46,8 @@ int main(int argc, char** argv) {
   handles(argv[1]);
   damaged_files(argv[1], argv[5]);
   uncertainties(argv[3], argv[4], model);
+  domains(model, tree);
+  changing_models(argv[1]);
   sizes(model);
   spoiled(model);
   OK(nbcore_set_skin(model, 0));
