@@ -1,10 +1,11 @@
 """`nbcore init DATA...`: reads data and writes a commented train.toml that fits it."""
 
+import functools
 import os
 import re
 import sys
 
-from nbcore.cli import console
+from nbcore.cli import console, init_heads
 from nbcore.cli.data import add_reader_options, reader_options
 
 ROLES = (("test", r"test"), ("valid", r"val(id(ation)?)?"), ("isolated", r"iso(lated)?|atoms|E0s?"))
@@ -25,6 +26,12 @@ def add_parser(subparsers):
     parser.add_argument("--output", metavar="FILE", default="train.toml", help="file to write (default train.toml)")
     parser.add_argument("--name", help="of the potential and its folder (default: from the data)")
     parser.add_argument("--preset", help="architecture (default nbody)")
+    parser.add_argument(
+        "--head",
+        metavar="NAME=DATA",
+        action="append",
+        help="in the place of DATA, once or more for each of several methods that one network learns",
+    )
     parser.add_argument(
         "--from", dest="start", metavar="MODEL", help="fine-tune this model; it says what the network is"
     )
@@ -47,7 +54,8 @@ def run(args) -> int:
 
     if args.list_presets:
         return _list_presets()
-    if not args.files:
+    heads = init_heads.heads_of(args)
+    if not args.files and not heads:
         raise UsageError("init: no DATA given.\nSee  nbcore init --help")
     if args.start and args.preset:
         raise UsageError("init: --from and --preset: the network is that of the model. Leave out one of them.")
@@ -68,29 +76,39 @@ def run(args) -> int:
     from nbcore.model_file import read_description
 
     options = reader_options(args)
-    sets = _sort(data.expand(args.files), options)
-    found = _outputs(sets["train"])
+    sorted_files = {head: _sort(data.expand(files), options) for head, files in (heads or {"": args.files}).items()}
+    found = _outputs([file for sets in sorted_files.values() for file in sets["train"]])
     if found and "outputs" not in options:
         options["outputs"] = {name: {} for name in found}
-    train, remarks = _read_train(sets, options)
     start = read_description(args.start) if args.start else None
-    new = [x for x in train.species if start and x not in start["species"]]
-    known = start and not new and "E0s" in start
-    result = data.audit(train, cutoff=None, E0=data.ReferenceEnergies(start["E0s"], "model") if known else None)
-    values, assumed = _fit(args, sets, train, result, options)
+    parts, remarks, new = {}, [], []
+    for head, sets in sorted_files.items():
+        train, said = _read_train(sets, options)
+        new = [x for x in train.species if start and x not in start["species"]]
+        known = start and not new and "E0s" in start
+        E0 = data.ReferenceEnergies(start["E0s"], "model") if known else None
+        parts[head] = sets, train, data.audit(train, cutoff=None, E0=E0)
+        remarks += said
+    fit = functools.partial(_fit, options=options)
+    values, assumed = init_heads.tables_of(args, parts, fit) if heads else fit(args, *parts[""])
     if start:
         _from_model(args, start, new, values, assumed)
     config = configuration.from_dict(values, args.output, os.path.dirname(args.output))
-    result.cutoff = start["cutoff"] if start else config.model.cutoff
-    result.neighbours = data.neighbours_per_atom(train, result.cutoff)
+    for _, train, result in parts.values():
+        result.cutoff = start["cutoff"] if start else config.model.cutoff
+        result.neighbours = data.neighbours_per_atom(train, result.cutoff)
+        remarks += result.remarks
     configuration.write_config(config, args.output, args.force)
     if not args.quiet:
-        console.out(data.audit_text(result, console.width()))
-        console.out()
+        for head, (*_, result) in parts.items():
+            if head:
+                console.out(head)
+            console.out(data.audit_text(result, console.width()))
+            console.out()
         console.out("Assumed")
         for text in assumed:
             console.out(console.block(text, "  ", "    "))
-        for text in dict.fromkeys([*remarks, *result.remarks]):
+        for text in dict.fromkeys(remarks):
             console.remark(text)
         console.out(f"\nwrote {args.output}.  Next:  nbcore train {args.output}", file=sys.stderr)
     return 0

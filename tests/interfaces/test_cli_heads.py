@@ -197,3 +197,29 @@ def test_the_page_runs(tmp_path, monkeypatch, capsys):
     assert "max_epochs=100" in ran["python"]
     exec(compile(ran["python"].replace("max_epochs=100", "max_epochs=1"), "heads.md", "exec"), {})
     assert float(capsys.readouterr().out.split()[-1]) > 0 and Path("ccsd.nbcore").exists()
+
+
+def test_init_writes_a_table_for_each_head(folder, capsys):
+    Path("train.toml").unlink()
+    units = ["--energy-key", "auto"]
+    assert main(["init", "--head", "pbe=pbe.xyz", "--head", "xtb=cheap_*.xyz", "--head", "xtb=test.xyz", *units]) == 6
+    assert not Path("train.toml").exists()
+    for name, n in (("cheap_1", 30), ("cheap_2", 30), ("test", 4)):
+        write(f"{name}.xyz", list(structures(n, n)), format="extxyz")
+    assert main(["init", "--head", "pbe=pbe.xyz", "--head", "xtb=cheap_*.xyz", "--head", "xtb=test.xyz", *units]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^pbe\n +pbe.xyz +16 structures", out, re.MULTILINE) and "cutoff 5 Å" in out
+    assert "pbe: valid: 20% of train, at random" in out and "xtb: test: test.xyz (by name" in out
+    c = load("train.toml")
+    assert list(c.heads) == ["pbe", "xtb"] and c.heads["pbe"].train == "pbe.xyz" and c.heads["pbe"].valid == 0.2
+    assert c.heads["xtb"].train == ["cheap_1.xyz", "cheap_2.xyz"] and c.heads["xtb"].test == ["test.xyz"]
+    assert c.heads["xtb"].valid == 0.1
+    assert run("--dry-run", "--set", "model.channels=4") == 0
+    for arguments, words in (
+        (["--head", "pbe"], "--head pbe: expected NAME=DATA"),
+        (["--head", "a/b=pbe.xyz"], "'a/b' is no name of a head"),
+        (["pbe.xyz", "--head", "pbe=pbe.xyz"], "DATA and --head: with heads all data belong to one of them"),
+    ):
+        capsys.readouterr()
+        assert main(["init", "--output", "other.toml", *arguments]) == 2
+        assert words in " ".join(capsys.readouterr().err.split()) and not Path("other.toml").exists()
