@@ -22,6 +22,7 @@ from nbcore.options import Option, check
 from nbcore.parameter_groups import select
 from nbcore.potential import Potential
 from nbcore.train.fit import Data, Fit, Job, check_tensorboard, run_through, split
+from nbcore.train.heads import Heads
 from nbcore.train.learnable import check_labels
 from nbcore.train.settings import Settings
 from nbcore.train.start_energies import start_from
@@ -107,6 +108,8 @@ def fine_tune(
     tuning = FineTune(tuple(freeze), new_elements, replay_fraction, replay_weight)
     settings = Settings(**{**FINE_TUNING, **settings})
     check_tensorboard(tensorboard, folder)
+    if isinstance(start, Heads):
+        raise InputError(f'fine-tuning goes on from one potential: start["{next(iter(start))}"] is that of a head')
     name, start = ("this potential", start) if isinstance(start, Potential) else (str(start), Potential.load(start))
     structures, replay = as_structures(structures), as_structures(replay)
     train, valid = split(structures, valid, settings.seed)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from nbcore.data.atoms import as_structures
 from nbcore.data.structure import Structure, Structures
 from nbcore.errors import InputError
 from nbcore.files import check_name
@@ -210,6 +211,7 @@ class HeadsTrainingSet:
     """
 
     def __init__(self, heads: Heads, structures: Iterable[Structure]):
+        structures = as_structures(structures, apart=False, missing="mask")
         self.potential, self.structures = heads, structures
         heads.check(structures)
         self._sets, self._place = {}, np.empty(len(structures), dtype=int)  # where a structure stands in its set

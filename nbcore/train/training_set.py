@@ -56,6 +56,10 @@ class TrainingSet:
     """
 
     def __init__(self, potential: "Potential", structures: Iterable, block: int | None = None):
+        if not hasattr(potential, "_core"):
+            raise InputError(
+                f"expected a potential, got {type(potential).__name__}; of Heads, nbcore.train.HeadsTrainingSet"
+            )
         self.potential = potential
         self.structures = as_structures(structures, apart=False, missing="mask")
         self._streamed = isinstance(self.structures, Shards)

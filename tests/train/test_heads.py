@@ -111,6 +111,9 @@ def test_loss_and_gradient_are_those_of_the_heads_alone():
             values.append(data.predict(batch, 1, loss).loss)
         heads.parameters[:] = theta
         assert result.gradient @ way == pytest.approx((values[1] - values[0]) / 2e-4, rel=2e-5, abs=1e-8), name
+    value, gradient = train.loss_and_gradient(heads, structures, loss, 1)
+    again = train.objective(heads, structures, loss, 1)(heads.parameters.copy())
+    assert (value, gradient.tobytes()) == (again[0], again[1].tobytes()) and value == data.predict(loss=loss).loss
     only = data.loss_and_gradient([4, 6], loss, 1).gradient  # readouts of a head that a batch lacks feel nothing
     assert not only[heads.parameter_slices["pbe:energy2.W0e"][0]].any()
     assert only[heads.parameter_slices["ccsd:energy2.W0e"][0]].any()
@@ -250,6 +253,8 @@ def test_what_is_refused():
          "made.xyz, frame 0: given for the head ccsd, it belongs to the head pbe"),
         (lambda: train.HeadsTrainingSet(two(), MANY), "made.xyz, frame 0: it belongs to no head; the heads are"),
         (lambda: train.HeadsTrainingSet(two(), with_head(MANY, "scan")), "frame 0: its head is 'scan'; the heads are"),
+        (lambda: train.TrainingSet(two(), MANY), "expected a potential, got Heads; of Heads, nbcore.train"),
+        (lambda: train.fine_tune(two(), MANY), 'goes on from one potential: start."pbe". is that of a head'),
         (lambda: train.fit(two(), data | {"ccsd": silent}, 0, **SHORT), "ccsd: no structure of the training data has"),
         (lambda: train.fit(two(), data | {"ccsd": weightless}, 0, **SHORT), "ccsd: every structure of the training"),
     ]  # fmt: skip
