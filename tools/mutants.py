@@ -104,6 +104,18 @@ MUTANTS = [
     Mutant(
         "cpp/src/capi/request.cpp", "if (n < 0 || n > INT32_MAX)", "if (n > INT32_MAX)", "tests/interfaces/test_capi.py"
     ),
+    Mutant(
+        "cpp/src/potential/domain.cpp",
+        "Vec3{0 - r[0], 0 - r[1], 0 - r[2]}",
+        "Vec3{r[0], r[1], r[2]}",
+        "tests/interfaces/test_capi_domains.py",
+    ),
+    Mutant(
+        "cpp/src/potential/edge_forces.cpp",
+        "children[child[e]][a][c] += r[a * stride + e] * f[c * stride + e];",
+        "children[child[e]][c][a] += r[a * stride + e] * f[c * stride + e];",
+        "tests/interfaces/test_capi_domains.py",
+    ),
     # Python
     Mutant(
         "nbcore/train/checkpoint.py",

@@ -18,7 +18,7 @@ program driver
   call model%info(info, status)
   if (status /= NBCORE_OK .or. info%levels < 1) call fail()
   call model%species(species, n_species, status)
-  if (status /= NBCORE_OK .or. n_species /= info%species .or. species(1) /= 1) call fail()
+  if (status /= NBCORE_OK .or. n_species /= info%species .or. any(species(:n_species) < 1)) call fail()
   read (*, *) threads
   do
     read (*, *, iostat=end_of_file) n, pbc
