@@ -3,8 +3,8 @@
     NBCORE_LMP=env/bin/lmp python lammps/tests/frames.py MODEL FRAMES.xyz [--count 100] [--tilted 10] [--ranks 1]
 
 Frames are drawn at random; cells are turned into LAMMPS' form, and some of them sheared before (--tilted). Exit code 1
-where a difference is larger than 1e-12, relative to the largest number of the frame (of forces: or to 1 meV/Angstrom, as
-those of a perfect crystal are zero).
+where a difference is larger than 1e-12, relative to the largest number of the frame, at least 0.01 (those of a perfect
+crystal are zero).
 """
 
 import argparse
@@ -84,7 +84,7 @@ def main():
             virial = np.array([e.virial[a] for a in VOIGT])
             pairs = ((found.energy, e.energy), (found.forces, e.forces), (found.virial, virial))
             for name, (a, b) in zip(worst, pairs, strict=True):
-                worst[name] = max(worst[name], np.abs(a - b).max() / max(np.abs(b).max(), 1e-3))
+                worst[name] = max(worst[name], np.abs(a - b).max() / max(np.abs(b).max(), 1e-2))
         os.chdir("/")
     print(f"{len(frames)} frames, {min(args.tilted, len(frames))} tilted where they are periodic, {args.ranks} ranks: "
           + ", ".join(f"{name} {value:.1e}" for name, value in worst.items()))  # fmt: skip
