@@ -36,7 +36,8 @@ class Lammps:
         """What was printed; a run that fails (or does not, with `fails`) or hangs fails the test."""
         if ranks > 1 and self.mpirun is None:
             pytest.skip("there is no mpirun")
-        lines = (f'plugin load "{self.plugin}"\n' if load else "") + script
+        # an installed one is there already, and would stay
+        lines = (f'plugin unload pair nbcore\nplugin load "{self.plugin}"\n' if load else "") + script
         command = [str(self.lmp), "-log", "none", "-nocite", *arguments]
         if ranks > 1:
             command = [self.mpirun, "-np", str(ranks), *command]
@@ -49,6 +50,7 @@ class Lammps:
         )
         said = done.stdout + done.stderr
         assert (done.returncode != 0) == fails, said
+        assert "Ignoring load" not in said
         return said
 
 
