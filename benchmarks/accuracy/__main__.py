@@ -46,6 +46,9 @@ def main(arguments=None) -> int:
     except (InputError, FileNotFoundError) as e:
         print(e, file=sys.stderr)
         return 2
+    if run.config.uncertainty.committee > 1:
+        print("--set uncertainty.committee: a row is one model; --distil makes one of a committee", file=sys.stderr)
+        return 2
     if args.restart and run.folder.exists():
         print(f"the old run is kept as {files.set_aside(run.folder)}/")
     print(f"{run.name}: {row.what} -> {run.folder}/", flush=True)

@@ -1,28 +1,17 @@
-"""A committee as the teacher of one model: what its members agree on, where the data do not reach.
-
-Members err differently where data are few, so their mean errs less, and a model of the mean costs what one member
-costs. The committee labels structures of the row whose displacements x - x0 from the minimum x0 of their basin, as it
-has them, are stretched: by s, as if they came from a dynamics at s^2 times the temperature.
-"""
+"""A committee as the teacher of one model, which learns what the members agree on; see docs/distillation.md."""
 
 import io
 from dataclasses import dataclass
 
-import numpy as np
-from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
-from ase.optimize import BFGS
 from training import Run, frames
 
 from nbcore import load
-from nbcore.ase import NBCoreCalculator
 from nbcore.config import load as load_config
 from nbcore.data import read
 from nbcore.data.files import read_bytes
+from nbcore.train import stretched
 from nbcore.train.fit import split
-
-FMAX, STEPS = 0.02, 200  # of the way to the minimum, eV/Angstrom
 
 
 @dataclass(frozen=True)
@@ -73,28 +62,11 @@ class Distilled(Run):
         structures = read(names)
         places = {(s.file, s.frame): text for s, text in zip(structures, texts, strict=True)}
         train, valid = split(structures, config.data.valid, config.seed)
-        labelled = stretched(train, self.teacher.model, self.how, config.seed, threads)
+        teacher = load(self.teacher.model)
+        labelled, text = (
+            stretched(teacher, train, self.how.count, self.how.stretch, config.seed, threads),
+            io.StringIO(),
+        )
+        write(text, labelled, format="extxyz")
         (self.folder / "valid.xyz").write_text("".join(places[s.file, s.frame] for s in valid))
-        (self.folder / "train.xyz").write_text("".join([*(places[s.file, s.frame] for s in train), labelled]))
-
-
-def stretched(structures, model, how, seed, threads) -> str:
-    """Extended XYZ of `how.count` structures with the energies and forces of a model."""
-    rng = np.random.default_rng(seed)
-    committee, minima, found = load(model), {}, []
-    chosen = np.concatenate([rng.permutation(len(structures)) for _ in range(1 + how.count // len(structures))])
-    for k in chosen[: how.count]:
-        s = structures[int(k)]
-        if k not in minima:
-            minimum = Atoms(s.numbers, s.positions, cell=s.cell, pbc=s.pbc)
-            minimum.calc = NBCoreCalculator(model, threads)
-            BFGS(minimum, logfile=None).run(FMAX, STEPS)
-            minima[k] = minimum.positions
-        positions = minima[k] + rng.uniform(1, how.stretch) * (s.positions - minima[k])
-        found.append(Atoms(s.numbers, positions, cell=s.cell, pbc=s.pbc))
-    for atoms, result in zip(found, committee.compute_many(found, threads=threads), strict=True):
-        atoms.info["config_type"] = "committee"
-        atoms.calc = SinglePointCalculator(atoms, energy=result.energy, forces=result.forces)
-    text = io.StringIO()
-    write(text, found, format="extxyz")
-    return text.getvalue()
+        (self.folder / "train.xyz").write_text("".join([*(places[s.file, s.frame] for s in train), text.getvalue()]))

@@ -1,5 +1,7 @@
 """The figures of docs/accuracy.md, drawn from the log."""
 
+import textwrap
+
 import numpy as np
 from groups import forces_of, label, latest, wanted_curves
 from matplotlib.figure import Figure
@@ -50,6 +52,13 @@ def _some(x, _=None):
     return f"{x:g}" if round(x / 10 ** np.floor(np.log10(x))) in (2, 5) else ""
 
 
+def _legend(ax, **where):
+    """Long settings on several lines, so that the legend leaves room to the axes."""
+    handles, texts = ax.get_legend_handles_labels()
+    texts = ["\n".join(textwrap.wrap(text, 36)) for text in texts]
+    ax.legend(handles, texts, fontsize=7, frameon=False, **where).set_in_layout(False)
+
+
 def _labels(ax, title, x, y):
     ax.set_title(title, fontsize=9)
     ax.set_xlabel(x, fontsize=8.5)
@@ -72,7 +81,7 @@ def time_to_error(log):
                 ax.plot(*np.transpose(points), label=label(entry), **style)
         _log_axes(ax)
         _labels(ax, ROWS[name].short, "CPU seconds of training, one core", "validation force RMSE, meV/Å")
-        ax.legend(fontsize=7, frameon=False, loc="lower left")
+        _legend(ax, loc="best")
     return figure
 
 
@@ -97,7 +106,7 @@ def learning_curves(log):
         _log_axes(ax)
         row = ROWS[name]
         _labels(ax, f"{row.short}, {next(iter(row.tests))}", "structures trained on", _axis(row.figures[1]))
-        ax.legend(fontsize=7, frameon=False)
+        _legend(ax)
     return figure
 
 
@@ -132,8 +141,11 @@ def pareto(log):
             ax.axhline(best[0], color="0.6", lw=0.9, ls="--", zorder=0, label=f"best published: {best[1]}")
         ax.margins(0.15)
         _log_axes(ax)
+        low, high = ax.get_xlim()
+        wider = max(1.0, np.sqrt(100 * low / high))  # two decades at least
+        ax.set_xlim(low / wider, high * wider)
         _labels(ax, f"{row.short}, {test}", "energy and forces, µs/atom on one core", _axis(chosen))
-        ax.legend(fontsize=7, frameon=False)
+        _legend(ax)
     return figure
 
 
@@ -155,7 +167,7 @@ def water_rdf(log):
         top = max(table[f"{pair} {who}"][inter].max() for who in ("data", "nbcore"))
         ax.set_ylim(0, 1.25 * top)  # bonds within a molecule go beyond
         _labels(ax, pair, "r, Å", "g(r)")
-        ax.legend(fontsize=7, frameon=False)
+        _legend(ax)
     return figure
 
 

@@ -18,7 +18,13 @@ class Key(NamedTuple):
 
 def key_of(entry) -> Key:
     """The settings without their tables: "optimizer=amsgrad"."""
-    return Key(entry["size"], entry["structures"], tuple(text.partition(".")[2] or text for text in entry["set"]))
+    return Key(entry["size"], entry["structures"], tuple(map(_without_table, entry["set"])))
+
+
+def _without_table(text):
+    """model.channels=64 as channels=64; other words as they are."""
+    key, is_one, value = text.partition("=")
+    return key.rpartition(".")[2] + is_one + value if is_one else text
 
 
 def latest(entries, row) -> dict[Key, list]:

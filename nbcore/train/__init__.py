@@ -7,6 +7,7 @@ _extras.require("nbcore.train")
 from nbcore.data import read
 from nbcore.new_elements import add_elements
 from nbcore.train.calibrate import calibrate
+from nbcore.train.distillation import stretched
 from nbcore.train.fine_tune import FINE_TUNING, FineTune, fine_tune
 from nbcore.train.fit import Fit, fit
 from nbcore.train.heads import Heads, HeadsTrainingSet
@@ -22,5 +23,5 @@ __all__ = [
     "FINE_TUNING", "SGD", "Adam", "FineTune", "Fit", "Heads", "HeadsTrainingSet", "Loss", "Muon", "Settings",
     "StageTwo", "TrainingSet",
     "add_elements", "add_uncertainty", "calibrate", "fine_tune", "fit", "loss_and_gradient", "objective",
-    "read", "start_from",
+    "read", "start_from", "stretched",
 ]  # fmt: skip

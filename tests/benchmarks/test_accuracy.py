@@ -131,6 +131,7 @@ def test_refusals(tmp_path):
     missing = [sys.executable, str(ACCURACY), "acac", "--data", str(tmp_path)]
     assert "no such file" in subprocess.run(missing, capture_output=True, text=True, check=False).stderr
     assert "--size and --seed" in run(tmp_path, "--set", "model.size=large", code=2)
+    assert "--distil" in run(tmp_path, "--set", "uncertainty.committee=2", code=2)
     assert "no such key" in run(tmp_path, "--set", "training.epochs=1", code=2)
     assert not (tmp_path / "runs").exists() and not (tmp_path / "log").exists()
 
