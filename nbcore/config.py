@@ -81,7 +81,11 @@ def model_table(name: str) -> type[Table]:
         ("size", _(sizes, "fills in what is not written below"), "medium"),
     ]
     filled = {option for size in preset.sizes.values() for option in size}
-    return table_of("Model", preset.make, first=first, filled=filled)
+    last = [
+        ("repulsion", _(Literal["auto", "zbl", "none"], "of cores below the shortest distances in train; auto: zbl for "
+                        "periodic data"), "auto"),
+    ]  # fmt: skip
+    return table_of("Model", preset.make, first=first, last=last, filled=filled)
 
 
 class OutputTable(Table):

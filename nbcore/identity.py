@@ -29,7 +29,8 @@ def of_potential(potential) -> str:
         return digest(potential.digest, potential.precision, potential.max_bytes)  # any skin gives the same bits
     ways = [potential.precision, potential.radial_splines, potential.scale, sorted(potential.E0s.items())]
     program = potential.description.get("program")
-    return digest(program, potential.offsets, potential.parameters, *ways)
+    repulsion = [sorted(potential.repulsion.items())] if potential.repulsion else []
+    return digest(program, potential.offsets, potential.parameters, *ways, *repulsion)
 
 
 def of_calculator(calculator) -> str:

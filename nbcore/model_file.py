@@ -63,6 +63,7 @@ FORM = {
     "E0s": NUMBERS,
     "scale": float,
     "offsets": {"*": NUMBERS},
+    "repulsion": {"kind!": str, "radii!": NUMBERS},
     "spreads": NUMBERS,
     "shortest_distances": NUMBERS,
     "seeds": {},

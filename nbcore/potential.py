@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from nbcore import _core, golden
 from nbcore._threads import threads as number_of_threads
-from nbcore.arguments import by_element, check_max_bytes, check_names, check_structure, gain_place, real
+from nbcore.arguments import by_element, check_max_bytes, check_names, check_structure, gain_place, pair_radii, real
 from nbcore.description import frozen, to_json
 from nbcore.errors import InputError
 from nbcore.files import MODEL, check_output
@@ -155,6 +155,27 @@ class Potential:
         self._core.scale = real("scale", value)
 
     @property
+    def repulsion(self) -> dict[str, float] | None:
+        """Radii below which the cores of a pair of elements repel each other, {"H-O": Angstrom}; None: they do not.
+
+        The universal potential of Ziegler, Biersack and Littmark is added to the energy, switched off smoothly at the
+        radius, see docs/theory/repulsion.md. Assign a dictionary, in which pairs that are not named have none, or None.
+        Raises InputError for pairs of other elements and radii that are negative or beyond the cutoff.
+
+        >>> pot = nbcore.presets.nbody(species=["H", "O"], cutoff=4.0, channels=8)
+        >>> pot.repulsion = {"H-O": 0.8, "O-O": 1.3}
+        >>> r = pot.compute([[0, 0, 0], [0, 0, 0.4]], ["O", "O"])
+        >>> bool(r.forces[1, 2] > 100)
+        True
+        """
+        kept = self.description.get("repulsion")
+        return dict(kept["radii"]) if kept else None
+
+    @repulsion.setter
+    def repulsion(self, radii: dict[str, float] | None) -> None:
+        self._core.set_repulsion(pair_radii(self.species, radii) if radii else [])
+
+    @property
     def precision(self) -> str:
         """Of evaluations, "float64" or "float32"; assign to change it. A training has its own.
 
@@ -286,8 +307,9 @@ class Potential:
                  leaves: dict | None = None) -> np.ndarray:  # fmt: skip
         """Features of the last layer, (N, K): derivatives of the energies of the atoms by the weights of the readouts.
 
-        The energy is linear in these weights: energies without E0s are features @ weights, K of them, in the order of
-        the flat parameters. Arguments and errors as of `compute`; InputError where a readout is more than a mixing.
+        The energy is linear in these weights: energies without E0s and repulsion are features @ weights, K of them, in
+        the order of the flat parameters. Arguments and errors as of `compute`; InputError where a readout is more than
+        a mixing.
 
         >>> pot = nbcore.presets.nbody(species=["H", "O"], cutoff=4.0, channels=8)
         >>> water = [[0, 0, 0], [0, 0, 0.96], [0.93, 0, -0.24]], ["O", "H", "H"]

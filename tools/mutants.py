@@ -34,6 +34,7 @@ LOSS, OPTIMIZERS = "cpp/src/train/loss.cpp", "cpp/src/train/optimizers.cpp"
 SUMS = "cpp/src/network/gradient_sum.hpp"
 MUON, POLAR = "cpp/src/train/muon.cpp", "cpp/src/train/polar.cpp"
 ENERGIES = "tests/potential/test_potential.py tests/potential/test_schemes.py tests/train/test_loss_gradient.py"
+ZBL, KEPT_APART = "cpp/src/potential/repulsion.cpp", "tests/potential/test_repulsion.py"
 BATTERY = "tests/contracts tests/gates"
 MUTANTS = [
     # what a sweep writes, and where
@@ -48,6 +49,11 @@ MUTANTS = [
     Mutant(EDGES, "virial[a][c] += r[a * stride + e]", "virial[a][c] -= r[a * stride + e]", ENERGIES),
     Mutant(EDGES, "f[c * stride + e] + r[a", "f[c * stride + e] - r[a", "tests/potential"),
     Mutant(EDGES, "+= set.coefficient[a] * on_nodes[s]", "+= on_nodes[s]", ENERGIES),
+    # repulsion of cores
+    Mutant(ZBL, "- 2 * slope / r + 2 * phi", "- slope / r + 2 * phi", KEPT_APART),
+    Mutant(ZBL, "energies[order[parent]] += v.value / 2", "energies[order[child]] += v.value", KEPT_APART),
+    Mutant(ZBL, "radii = radii_.data() + species", "radii = radii_.data() + 0 * species", KEPT_APART),
+    Mutant(ZBL, "r_dot[j] * f + r[j] * f_dot", "r[j] * f_dot", KEPT_APART),
     # neighbours
     Mutant(LISTS, "n += r2_[c] < cutoff2;", "n += r2_[c] < 0.999 * cutoff2;", "tests/potential/test_neighbours.py"),
     Mutant(LISTS, "image[k] - wrap[k];", "image[k] + wrap[k];", "tests/potential/test_neighbours.py"),

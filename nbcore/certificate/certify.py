@@ -197,10 +197,14 @@ def _parts(structure):
     return positions, np.asarray(numbers), cell, pbc
 
 
+def _name(pair) -> str:
+    """Of two atomic numbers, as in the distances of the data: in the order of the alphabet."""
+    return "-".join(sorted(symbols(list(pair))))
+
+
 def _begin(model, pair) -> float:
     """Where the curve of a pair begins: half its shortest distance in the data, or a tenth of the cutoff."""
-    shortest, names = model.description.get("shortest_distances") or {}, symbols(list(pair))
-    known = shortest.get("-".join(names)) or shortest.get("-".join(names[::-1]))
+    known = (model.description.get("shortest_distances") or {}).get(_name(pair))
     return max(0.5 * known if known else 0.1 * model.cutoff, 1.05 * model.description.get("r_min", 0.1))
 
 
@@ -209,6 +213,5 @@ def _dimer(model, pair, begin):
     energies = energies - energies[-1]
     k = int(np.argmin(energies))
     repulsive = bool(energies[0] > 0 and energies[0] > energies[1])
-    name = "-".join(symbols(list(pair)))
     depth = max(0.0, -float(energies[k]))
-    return Dimer(name, float(r[k]), depth, repulsive, float(begin), r.tolist(), energies.tolist()), disagreement
+    return Dimer(_name(pair), float(r[k]), depth, repulsive, float(begin), r.tolist(), energies.tolist()), disagreement

@@ -198,17 +198,20 @@ def _fit(args, sets, train, result, options):
         table["missing"] = "mask"
     if len(train) < 2 and not relative["valid"]:
         table["valid"] = _one(relative["train"])
+    condensed = bool(result.periodic) and not options.get("outputs")
     values = {
         "name": name,
         "about": {"description": _description(result)},
         "data": table,
-        "model": {"preset": args.preset or "nbody", "cutoff": cutoff},
+        "model": {"preset": args.preset or "nbody", "cutoff": cutoff, "repulsion": "zbl" if condensed else "auto"},
         "training": {"max_epochs": epochs, "batch_size": batch},
     }
     assumed = [f'name "{name}"', f"cutoff {cutoff:g} Å: {why}"]
     assumed.append(
         f"valid: {relative['valid'] and ', '.join(relative['valid']) or f'{fraction:.0%} of train, at random'}"
     )
+    if condensed:
+        assumed.append('repulsion "zbl": periodic data; cores repel each other below the shortest distances in train')
     if relative["test"]:
         assumed.append(f"test: {', '.join(relative['test'])} (by name; used once, after training)")
     if outputs := options.get("outputs"):

@@ -165,6 +165,8 @@ def print_facts(path, potential, facts):
         say(name, describe(output))
     if potential.has_energy:
         say("E0", "   ".join(f"{s} {e:.4f}" for s, e in potential.E0s.items()) + " eV")
+    if radii := (d.get("repulsion") or {}).get("radii"):
+        say("repulsion", "of cores (ZBL) below " + "   ".join(f"{p} {r:.3f}" for p, r in radii.items()) + " Å")
     if shortest := sorted((d.get("shortest_distances") or {}).items(), key=lambda item: item[1]):
         say("shortest", "   ".join(f"{p} {r:.3f}" for p, r in shortest) + " Å in train")
     for head in ("description", "reference", "author", "licence"):

@@ -44,7 +44,8 @@ def train_committee(config, sets, data, job, display, run_folder) -> int:
             for remark in sets.E0.remarks if k else ():  # those of the first stand among the remarks on the data
                 display.remark(remark)
         else:
-            potential = make_potential(own, sets.train.species, sets.E0.energies, sets.train)
+            shortest = data.shortest_distances
+            potential = make_potential(own, sets.train.species, sets.E0.energies, sets.train, shortest)
         with open_run(folder, config.name) as run:
             _, reason = carry_out(potential, of_members, make_settings(own), job, display, run, flat(own))
         if isinstance(reason, int):

@@ -21,7 +21,8 @@ def data_of(config, display, run_folder):
         potential, more = begin(config, starts[0], sets)
     else:
         sets = nbcore.data.read_sets(config)
-        potential = make_potential(config, sets.train.species, sets.E0.energies, sets.train)
+        shortest = more["shortest_distances"] = reference.shortest_distances(sets.train)
+        potential = make_potential(config, sets.train.species, sets.E0.energies, sets.train, shortest)
     audit = audited(sets, potential.cutoff, display, run_folder)
     return (
         Data(
@@ -29,7 +30,7 @@ def data_of(config, display, run_folder):
             sets.valid,
             sets.test,
             file_list(audit),
-            more.get("shortest_distances") or reference.shortest_distances(sets.train),
+            more["shortest_distances"],
             reference.audit_text(audit),
             {**facts_of(config, audit), **more.get("facts", {})},
             more.get("tuned"),
@@ -89,7 +90,9 @@ def _of_heads(config, display, run_folder):
     species = {x for sets in read.values() for x in sets.E0.energies}
     species = sorted(species, key=lambda x: int(atomic_numbers([x])[0]))
     train = joined(one.train for one in apart.values())
-    potential = Heads(make_potential(config, species, {}, train), {h: one.weight for h, one in config.heads.items()})
+    shortest = nbcore.data.shortest_distances(Structures(train))
+    base = make_potential(config, species, {}, train, shortest)
+    potential = Heads(base, {h: one.weight for h, one in config.heads.items()})
     audits, of_heads = {}, {}
     for head, sets in read.items():
         member = potential[head]
@@ -106,17 +109,18 @@ def _of_heads(config, display, run_folder):
         joined(one.valid for one in apart.values()),
         {name: part for one in apart.values() for name, part in one.test.items()},
         files,
-        nbcore.data.shortest_distances(Structures(train)),
+        shortest,
         text,
         of_heads=of_heads,
     )
     return data, potential
 
 
-def make_potential(config, species, E0s, train):
-    """The network that [model] describes, with random parameters."""
+def make_potential(config, species, E0s, train, shortest_distances):
+    """The network that [model] describes, with random parameters, and the repulsion of cores."""
     import msgspec
 
+    from nbcore.data import repulsion_radii
     from nbcore.presets import PRESETS
 
     make, options = PRESETS[config.model.preset].make, model_options(config.model)
@@ -125,6 +129,9 @@ def make_potential(config, species, E0s, train):
         options["energy"] = any(train.labels[label] for label in ("energy", "forces"))
     potential = make(species=species, E0s=E0s or None, seed=config.seed, **options)
     potential.annotate(about=msgspec.to_builtins(config.about))
+    wanted, can = config.model.repulsion, potential.has_energy
+    if wanted == "zbl" or (wanted == "auto" and can and any(s.periodic for s in train)):
+        potential.repulsion = repulsion_radii(potential.species, shortest_distances, potential.cutoff)
     return potential
 
 
@@ -150,7 +157,7 @@ def begin(config, start, sets):
     import msgspec
 
     from nbcore.train import FineTune, start_from
-    from nbcore.train.fine_tune import facts_of, merged_distances, tuned
+    from nbcore.train.fine_tune import extend_repulsion, facts_of, merged_distances, tuned
 
     table = msgspec.to_builtins(config.fine_tune)
     name, tuning = os.path.basename(table.pop("model")), FineTune(**{k: v for k, v in table.items() if k != "replay"})
@@ -160,10 +167,12 @@ def begin(config, start, sets):
     potential = begun.potential
     written = {key: text for key, text in msgspec.to_builtins(config.about).items() if text}
     potential.annotate(about={**start.description.get("about", {}), **written})
+    shortest = merged_distances(start, sets.train)
+    extend_repulsion(potential, start, shortest)
     more = {
         "tuned": tuned(tuning, begun, start, name, sets.train, sets.valid, sets.replay, config.seed),
         "facts": facts_of(start, name),
-        "shortest_distances": merged_distances(start, sets.train),
+        "shortest_distances": shortest,
     }
     return potential, more
 

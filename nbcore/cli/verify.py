@@ -86,7 +86,8 @@ def _print(path, model, certificate, n_given):
     if bad:
         nearest = ", ".join(f"{d.pair} {d.begin:.2f} Å" for d in bad[:6]) + ", ..." * (len(bad) > 6)
         console.remark(
-            f"Atoms that come this near are not driven apart: {nearest}. Training knows nothing of such distances."
+            f"Atoms that come this near are not driven apart: {nearest}. Training knows nothing of such distances; "
+            'repulsion = "zbl" under [model] does.'
         )
 
 

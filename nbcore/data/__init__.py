@@ -14,6 +14,7 @@ from nbcore.data.open_shards import open_shards
 from nbcore.data.read import read
 from nbcore.data.reading import Reading
 from nbcore.data.reference_energies import ReferenceEnergies, reference_energies
+from nbcore.data.repulsion import repulsion_radii
 from nbcore.data.sets import Sets, read_sets, split
 from nbcore.data.shard_set import Shards
 from nbcore.data.shards import ShardWriter
@@ -25,6 +26,6 @@ __all__ = [
     "Audit", "Reading", "ReferenceEnergies", "Sets", "ShardWriter", "Shards", "Structure",
     "Structures", "as_structures", "audit", "audit_text", "expand",
     "neighbours_per_atom", "open_shards", "read",
-    "read_sets", "reference_energies", "shortest", "shortest_distances", "split", "write_extxyz",
+    "read_sets", "reference_energies", "repulsion_radii", "shortest", "shortest_distances", "split", "write_extxyz",
     "write_shards",
 ]  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import numpy as np
 
-from nbcore.data import Structures, as_structures, shortest_distances
+from nbcore.data import Structures, as_structures, repulsion_radii, shortest_distances
 from nbcore.data.distances import refuse_overlaps
 from nbcore.errors import InputError
 from nbcore.identity import digest
@@ -117,11 +117,13 @@ def fine_tune(
         check_labels(part, start.outputs)  # before E0s are fitted to them
     refuse_overlaps([*train, *valid, *replay])
     begun = start_from(start, structures, E0s, tuning.new_elements)
+    shortest = merged_distances(start, train)
+    extend_repulsion(begun.potential, start, shortest)
     data = Data(
         train,
         valid,
         {title: as_structures(part) for title, part in (test or {}).items()},
-        shortest_distances=merged_distances(start, train),
+        shortest_distances=shortest,
         facts=facts_of(start, name),
         tuned=tuned(tuning, begun, start, name, train, valid, replay, settings.seed),
     )
@@ -140,6 +142,14 @@ def tuned(tuning, begun, start, name, train, valid, replay, seed) -> Tuned:
         shift = begun.shift(start)
         old = replay_of(replay, tuning.replay_fraction, tuning.replay_weight, len(train), len(valid), seed, shift)
     return Tuned(name, tuning.frozen(begun.potential), old)
+
+
+def extend_repulsion(begun: Potential, start: Potential, shortest: dict[str, float]) -> None:
+    """Radii for the pairs of new elements, where cores repel each other in the model that is gone on from."""
+    if start.repulsion:
+        radii = repulsion_radii(begun.species, shortest, begun.cutoff)
+        new = {pair: r for pair, r in radii.items() if set(pair.split("-")) - set(start.species)}
+        begun.repulsion = new | start.repulsion
 
 
 def facts_of(start: Potential, name: str) -> dict:

@@ -224,7 +224,9 @@ def fingerprint(structures, E0s) -> str:
 
 def network_print(potential) -> str:
     """A digest of the program and its scales: another release may build another network from the same options."""
-    parts = [potential.description.get(name) for name in ("program", "offsets", "spreads", "scheme", "r_min")]
+    parts = [
+        potential.description.get(name) for name in ("program", "offsets", "spreads", "scheme", "r_min", "repulsion")
+    ]
     program = json.dumps([*parts, potential.scale, len(potential.parameters)], sort_keys=True)
     return hashlib.sha256(program.encode()).hexdigest()
 

@@ -66,8 +66,11 @@ def model_lines(potential, cost, size="") -> list[str]:
     if heads:
         own = (potential.parameters.size - len(potential.places(heads[0]))) // max(1, len(heads) - 1)
         words.append(f"heads {', '.join(heads)}" + f" with {grouped(own)} parameters each" * (len(heads) > 1))
+    radii = (description.get("repulsion") or {}).get("radii", {})
+    repulsion = "   ".join(f"{pair} {r:.2f}" for pair, r in list(radii.items())[:6]) + "   ..." * (len(radii) > 6)
     return [
         f"{name}: {', '.join(words)}",
+        *([f"repulsion of cores (ZBL) below {repulsion} Å"] if radii else []),
         f"{grouped(potential.parameters.size)} parameters   receptive field {potential.levels * potential.cutoff:.1f} Å"
         f"   about {1e6 * cost.per_atom:.0f} µs/atom here   {cost.memory / 2**20:.0f} MB",
     ]

@@ -65,6 +65,7 @@ Evaluation Potential::begin(std::span<const int> species, std::size_t n_ghosts, 
   for (std::size_t i = 0; i < species.size(); ++i) e.energies[i] = scales.E0s[species[i]];
   if (options.virials) e.virials.assign(n, Mat3{});
   e.outputs.resize(network_->outputs().size());
+  if (scales.repulsion.any()) e.repulsion = &scales.repulsion;
   if (options.features || options.uncertainty) e.last_layer = &last_layer_, e.features.resize(network_->sets().size());
   return e;
 }

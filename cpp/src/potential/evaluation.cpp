@@ -28,6 +28,7 @@ template <class Real> void evaluate_closed(const Network& network, const Graph& 
   sweep.adjoint(-scale);
   sweep.add_forces(to.forces, to.virial);
   if (!to.virials.empty()) sweep.add_virials(to.virials);
+  if (to.repulsion) to.repulsion->add(graph, to.energies, to.forces, to.virial, to.virials);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #pragma once
 #include "base/vec3.hpp"
 #include "network/last_layer.hpp"
+#include "potential/repulsion.hpp"
 
 namespace nbcore {
 
@@ -22,6 +23,7 @@ struct Evaluation {
   Mat3 virial{};
   std::vector<Mat3> virials;                  // of atoms, see add_edge_virials; empty: not wanted
   std::vector<std::vector<double>> outputs;   // [output][node][width]
+  const Repulsion* repulsion = nullptr;       // null: there is none
   const LastLayer* last_layer = nullptr;      // null: no features are wanted
   std::vector<std::vector<double>> features;  // [set][node][feature], zero in the beginning
 };

@@ -12,12 +12,13 @@ const auto nothing = [](const BatchSweep<double>::Place&) {};
 
 HessianProducts::HessianProducts(const Potential& potential, const Structure& s, int threads)
     : network_(potential.network()),
+      scales_(potential.scales()),
       graph_(build_graph(s, potential.species_of(s.numbers), network_, potential.r_min(), max_block)),
       weights_(potential.packed<double>()),
       sweep_(network_, *weights_, {&graph_}, threads, memory_, buffer_of_, 0) {
   if (!potential.has_energy()) throw InputError("this potential gives no energy, so that there is no Hessian");
   sweep_.forward(Pass::plain, network_.levels() - 1, nothing);
-  const double scale = potential.scales()->scale;
+  const double scale = scales_->scale;
   sweep_.adjoint(of_edges, true, {}, nothing, [&](const BatchSweep<double>::Place& place) {
     place.sweep.seed_energies(place.level, place.block, place.ws, -scale);
   });
@@ -47,6 +48,7 @@ HessianProducts::Derivatives HessianProducts::along(const std::vector<Vec3>& v, 
   });
   d.forces.assign(graph_.n_atoms(), Vec3{});
   add_forces_on_atoms(graph_, on_nodes, d.forces);
+  if (scales_->repulsion.any()) scales_->repulsion.add_tangents(graph_, v, S, d.forces, d.virial);
   return d;
 }
 

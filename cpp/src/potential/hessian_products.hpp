@@ -21,6 +21,7 @@ class HessianProducts {
 
  private:
   const Network& network_;
+  std::shared_ptr<const Scales> scales_;
   Graph graph_;
   std::vector<std::unique_ptr<BatchSweep<double>::Memory>> memory_;
   std::vector<int> buffer_of_ = {-1};

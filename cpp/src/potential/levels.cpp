@@ -69,6 +69,7 @@ template <class Real> void Levels<Real>::finish() {
   if (!to_.virials.empty()) gather_virials(), add_virials_on_atoms(graph_, virials_on_nodes_, to_.virials);
   for (std::size_t set = 0; set < graph_.sets.size(); ++set)
     share_among_atoms(graph_, int(set), energies_[set], to_.energies);
+  if (to_.repulsion) to_.repulsion->add(graph_, to_.energies, to_.forces, to_.virial, to_.virials);
 }
 
 template <class Real> void Levels<Real>::forward(int level, int b, Workspace<Real>& ws) {

@@ -15,7 +15,7 @@ namespace nbcore {
 namespace {
 
 /// Entries of a description that are more than notes: how else they are changed
-constexpr std::array<std::pair<std::string_view, std::string_view>, 13> own_entries{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 14> own_entries{{
     {"species", "make another potential"},
     {"cutoff", "make another potential"},
     {"program", "make another potential; gains are changed by set_gain"},
@@ -27,6 +27,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 13> own_entr
     {"scale", "assign to scale"},
     {"offsets", "assign to offsets"},
     {"spreads", "assign to spreads"},
+    {"repulsion", "assign to repulsion"},
     {"uncertainty", "nbcore.train.add_uncertainty"},
     {"committee", "make a Committee"},
 }};
@@ -46,6 +47,17 @@ nlohmann::json by_symbol(const std::vector<int>& species, const std::vector<doub
   return object;
 }
 
+/// {"H-O": radius} of the pairs that have a repulsion, the symbols of a pair in the order of the alphabet
+nlohmann::json by_pair(const std::vector<int>& species, const std::vector<double>& radii) {
+  nlohmann::json object = nlohmann::json::object();
+  for (std::size_t a = 0; a < species.size(); ++a)
+    for (std::size_t b = a; b < species.size(); ++b)
+      if (const double r = radii[a * species.size() + b]; r > 0) {
+        const std::string one = chemical_symbol(species[a]), other = chemical_symbol(species[b]);
+        object[std::min(one, other) + "-" + std::max(one, other)] = r;
+      }
+  return object;
+}
 /// InputError where scales do not fit
 void check(const Scales& s, const Network& network, const std::vector<int>& species) {
   const auto numbers = [&](const std::string& name, const std::vector<double>& values) {
@@ -55,6 +67,7 @@ void check(const Scales& s, const Network& network, const std::vector<int>& spec
   };
   require_finite("scale", s.scale);
   numbers("E0s", s.E0s);
+  check_radii(s.repulsion.radii(), network, species);
   const std::size_t n = network.outputs().size();
   if (s.offsets.size() != n || s.spreads.size() != n)
     throw InputError("offsets, spreads: one entry per output is needed");
@@ -116,6 +129,11 @@ Potential::Potential(const std::string& text, const ModelFile* file)
       scales.spreads.push_back(spread.get(o.name, 0.0));
     }
     if (!(r_min_ > 0)) throw InputError("r_min must be positive");
+    if (d.has("repulsion")) {
+      const Options repulsion = d.get<Options>("repulsion");
+      if (repulsion.get<std::string>("kind") != "zbl") throw InputError("repulsion: kind must be \"zbl\"");
+      scales.repulsion = Repulsion(species_, radii_of(repulsion.get<Options>("radii"), species_));
+    }
     check(scales, *network_, species_);
   } catch (const InputError& e) {
     throw InputError(message("description of the potential: ", e.what()));
@@ -126,7 +144,7 @@ Potential::Potential(const std::string& text, const ModelFile* file)
   if (file) read_parameters(*file), digest_ = file->digest;
   else parameters_.assign(network_->n_parameters(), 0.0);
   auto json = std::make_unique<Json>(Json{nlohmann::json::parse(text)});
-  for (const char* entry : {"scale", "E0s", "offsets", "spreads", "uncertainty"}) json->value.erase(entry);
+  for (const char* entry : {"scale", "E0s", "offsets", "spreads", "repulsion", "uncertainty"}) json->value.erase(entry);
   description_ = std::move(json), scales_ = std::make_shared<const Scales>(std::move(scales));
   if (file) read_uncertainty(Options(text), *file);  // a description alone is that of other parameters
 }
@@ -182,6 +200,8 @@ std::string Potential::description() const {
   compare_parameters();
   nlohmann::json d = description_->value;
   if (uncertainty_) d["uncertainty"] = as_json(*uncertainty_, species_);
+  if (scales_->repulsion.any())
+    d["repulsion"] = {{"kind", "zbl"}, {"radii", by_pair(species_, scales_->repulsion.radii())}};
   d["scale"] = scales_->scale, d["E0s"] = by_symbol(species_, scales_->E0s);
   for (std::size_t k = 0; k < network_->outputs().size(); ++k) {
     const std::string& name = network_->outputs()[k].name;
@@ -247,6 +267,10 @@ void Potential::set_offsets(const std::vector<std::vector<double>>& offsets) {
 }
 void Potential::set_spreads(const std::vector<double>& spreads) {
   change([&](Scales& s) { s.spreads = spreads; });
+}
+void Potential::set_repulsion(const std::vector<double>& radii) {
+  check_radii(radii, *network_, species_);
+  change([&](Scales& s) { s.repulsion = radii.empty() ? Repulsion() : Repulsion(species_, radii); });
 }
 
 void Potential::set_parameters(const std::vector<double>& parameters) {

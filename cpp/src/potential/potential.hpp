@@ -52,6 +52,7 @@ struct Scales {
                                              // charge), beside what the network says; empty: nothing
   std::vector<double> no_offsets;            // zeros
   std::vector<double> spreads;               // per output that of its labels in training, the unit of its loss; or 0
+  Repulsion repulsion;                       // of cores
 };
 
 /// A network with its parameters and scales, and the one description of it. Everything may be called from several
@@ -97,6 +98,9 @@ class Potential {
   void set_E0s(const std::vector<double>& E0s);
   void set_offsets(const std::vector<std::vector<double>>& offsets);
   void set_spreads(const std::vector<double>& spreads);
+  /// radii: [species][species] Angstrom, 0 for pairs without, see Repulsion; empty: none. InputError where they are
+  /// not symmetric, negative or beyond the cutoff, or the network has no energy, or looks at no neighbours.
+  void set_repulsion(const std::vector<double>& radii);
 
   /// Without a readout there are covariant outputs alone: no energy, no forces.
   bool has_energy() const { return !network_->readout().empty(); }

@@ -135,6 +135,7 @@ void bind_potential(py::module_& m) {
                                return out;
                              })
       .def("set_offsets", &Potential::set_offsets)
+      .def("set_repulsion", &Potential::set_repulsion, "radii [species x species], Angstrom; empty: none")
       .def("set_spreads", &Potential::set_spreads)
       .def_property(
           "scale", [](const Potential& self) { return self.scales()->scale; }, &Potential::set_scale)

@@ -162,6 +162,12 @@ template <class Real> class TrainingSet::Group {
     for (const auto& level : energies_[m])
       for (double e : level) out.energies[place] += scales_.scale * e;
     out.forces[place] = forces(m, out.virials[place]);
+    if (scales_.repulsion.any()) {
+      std::vector<double> energies(graph(m).n_atoms(), 0.0);
+      std::vector<Mat3> no_virials;
+      scales_.repulsion.add(graph(m), energies, out.forces[place], out.virials[place], no_virials);
+      for (const double e : energies) out.energies[place] += e;
+    }
     seeds_[m] =
         loss_of(loss, set_.labels_[k], {out.energies[place], out.forces[place], out.virials[place], set_.species_[k]});
     out.losses[place] = seeds_[m].loss + of_outputs;
