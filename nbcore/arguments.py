@@ -35,23 +35,6 @@ def by_element(species, name: str, values: dict, what: str = "number") -> list[f
     return [real(f"{name}: {s}", values[s]) for s in species]
 
 
-def pair_radii(species, radii: dict) -> list[float]:
-    """Symmetric, one number for each two of `species`, from {"H-O": Angstrom}; 0 for pairs that are not named."""
-    if not isinstance(radii, Mapping):
-        raise InputError(f'repulsion must be a dict {{"H-O": Angstrom}} or None, got {radii!r}')
-    place, n = {symbol: k for k, symbol in enumerate(species)}, len(species)
-    found = [0.0] * n**2
-    for pair, radius in radii.items():
-        a, _, b = str(pair).partition("-")
-        if a not in place or b not in place:
-            raise InputError(f"repulsion: {pair} is no pair of the species ({' '.join(species)}), as in H-O")
-        i, j = place[a], place[b]
-        if found[i * n + j]:
-            raise InputError(f"repulsion: {pair} is there twice")
-        found[i * n + j] = found[j * n + i] = real(f"repulsion: {pair}", radius)
-    return found
-
-
 def check_names(what: str, values: dict, known) -> None:
     """InputError for keys of `values` that are not known."""
     if not isinstance(values, Mapping):

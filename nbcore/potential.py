@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from nbcore import _core, golden
 from nbcore._threads import threads as number_of_threads
-from nbcore.arguments import by_element, check_max_bytes, check_names, check_structure, gain_place, pair_radii, real
+from nbcore.arguments import by_element, check_max_bytes, check_names, check_structure, gain_place, real
 from nbcore.description import frozen, to_json
 from nbcore.errors import InputError
 from nbcore.files import MODEL, check_output
@@ -20,6 +20,7 @@ from nbcore.model_file import check_description, check_written
 from nbcore.outputs import Output, cartesian_outputs
 from nbcore.prepared import PreparedStructure, compute_one
 from nbcore.radial_networks import RadialNetwork, RadialSpline
+from nbcore.repulsion import radii_of, set_radii
 from nbcore.result import Result, result_of
 from nbcore.saving import arrays_of, check_finite, put_state, state_of
 from nbcore.scheme import scheme_of
@@ -154,26 +155,7 @@ class Potential:
     def scale(self, value: float) -> None:
         self._core.scale = real("scale", value)
 
-    @property
-    def repulsion(self) -> dict[str, float] | None:
-        """Radii below which the cores of a pair of elements repel each other, {"H-O": Angstrom}; None: they do not.
-
-        The universal potential of Ziegler, Biersack and Littmark is added to the energy, switched off smoothly at the
-        radius, see docs/theory/repulsion.md. Assign a dictionary, in which pairs that are not named have none, or None.
-        Raises InputError for pairs of other elements and radii that are negative or beyond the cutoff.
-
-        >>> pot = nbcore.presets.nbody(species=["H", "O"], cutoff=4.0, channels=8)
-        >>> pot.repulsion = {"H-O": 0.8, "O-O": 1.3}
-        >>> r = pot.compute([[0, 0, 0], [0, 0, 0.4]], ["O", "O"])
-        >>> bool(r.forces[1, 2] > 100)
-        True
-        """
-        kept = self.description.get("repulsion")
-        return dict(kept["radii"]) if kept else None
-
-    @repulsion.setter
-    def repulsion(self, radii: dict[str, float] | None) -> None:
-        self._core.set_repulsion(pair_radii(self.species, radii) if radii else [])
+    repulsion = property(radii_of, set_radii)
 
     @property
     def precision(self) -> str:
@@ -307,9 +289,8 @@ class Potential:
                  leaves: dict | None = None) -> np.ndarray:  # fmt: skip
         """Features of the last layer, (N, K): derivatives of the energies of the atoms by the weights of the readouts.
 
-        The energy is linear in these weights: energies without E0s and repulsion are features @ weights, K of them, in
-        the order of the flat parameters. Arguments and errors as of `compute`; InputError where a readout is more than
-        a mixing.
+        Energies without E0s and repulsion are features @ weights, K of them, in the order of the flat parameters.
+        Arguments and errors as of `compute`; InputError where a readout is more than a mixing.
 
         >>> pot = nbcore.presets.nbody(species=["H", "O"], cutoff=4.0, channels=8)
         >>> water = [[0, 0, 0], [0, 0, 0.96], [0.93, 0, -0.24]], ["O", "H", "H"]
@@ -360,11 +341,8 @@ class Potential:
 
         A system for which this is too much can be evaluated in parts, with `max_bytes`: one part of the atoms after the
         other, with the atoms around it that it depends on. Energies, forces and virials agree to rounding, with the
-        same bits for any number of threads. The surroundings cost time: with L levels the last, which costs most, is
-        computed once per atom, level k for shells L - k cutoffs thick as well. Two levels of 64 channels took 1.3 times
-        as long in parts of some thousand atoms, 2 times in parts of some hundred (`docs/performance.md`). Where the
-        whole fits, nothing changes; where parts of 64 atoms do not, or the network works on a composition scheme,
-        InputError says what is needed.
+        same bits for any number of threads. The surroundings cost time (`docs/performance.md`). Where the whole fits,
+        nothing changes; where parts of 64 atoms do not, or a network has parts, InputError says what is needed.
 
         >>> a = 4.0 * np.stack(np.meshgrid(*[np.arange(4.0)] * 3), -1).reshape(-1, 3)
         >>> potential = nbcore.presets.nbody(species=["Si"], cutoff=4.5, channels=4, l_states=0)

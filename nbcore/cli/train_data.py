@@ -120,7 +120,7 @@ def make_potential(config, species, E0s, train, shortest_distances):
     """The network that [model] describes, with random parameters, and the repulsion of cores."""
     import msgspec
 
-    from nbcore.data import repulsion_radii
+    from nbcore.data.repulsion import is_periodic, repulsion_radii
     from nbcore.presets import PRESETS
 
     make, options = PRESETS[config.model.preset].make, model_options(config.model)
@@ -130,7 +130,7 @@ def make_potential(config, species, E0s, train, shortest_distances):
     potential = make(species=species, E0s=E0s or None, seed=config.seed, **options)
     potential.annotate(about=msgspec.to_builtins(config.about))
     wanted, can = config.model.repulsion, potential.has_energy
-    if wanted == "zbl" or (wanted == "auto" and can and any(s.periodic for s in train)):
+    if wanted == "zbl" or (wanted == "auto" and can and is_periodic(train)):
         potential.repulsion = repulsion_radii(potential.species, shortest_distances, potential.cutoff)
     return potential
 

@@ -1,11 +1,22 @@
 """How far the repulsion of cores reaches in a potential that is trained: no farther than the data begin."""
 
 import itertools
+from collections.abc import Sequence
 
 from ase.data import atomic_numbers, covalent_radii
 
+from nbcore.data.shard_set import Shards
+from nbcore.data.structure import Structures
 
-def repulsion_radii(species, shortest_distances: dict[str, float], cutoff: float) -> dict[str, float]:
+
+def is_periodic(structures: Structures | Shards) -> bool:
+    """Is any of them periodic in three directions?"""
+    if isinstance(structures, Shards):
+        return bool(structures.periodic.any())
+    return any(s.periodic for s in structures)
+
+
+def repulsion_radii(species: Sequence[str], shortest_distances: dict[str, float], cutoff: float) -> dict[str, float]:
     """Radii for `Potential.repulsion`, {"H-O": Angstrom}, of every pair of the elements.
 
     The shortest distance of the pair in the training data, or the sum of the covalent radii where this is less or the

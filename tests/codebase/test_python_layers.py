@@ -13,7 +13,7 @@ LAYERS = {
     "mathematics": "so3 gates",
     "structures": "outputs scheme scheme_arrays leaves",
     "potential": "potential hessian model_file evaluator network golden radial_networks result prepared saving "
-                 "committee parameter_groups new_elements elasticity certificate",
+                 "committee parameter_groups new_elements elasticity repulsion certificate",
     "presets": "presets",
     "data": "data",
     "results": "results",
