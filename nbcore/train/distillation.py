@@ -34,6 +34,7 @@ def stretched(model: "Potential | Committee", structures: Iterable, count: int, 
 
     >>> data = nbcore.train.read("train.xyz")
     >>> teacher = nbcore.presets.nbody(species=data.species, cutoff=4.0, channels=4)
+    >>> teacher.repulsion = nbcore.data.repulsion_radii(teacher.species, {}, teacher.cutoff)  # it is not trained
     >>> made = nbcore.train.stretched(teacher, data[:3], count=6)
     >>> len(made), made[0].get_forces().shape == (len(data[0]), 3)
     (6, True)
