@@ -82,10 +82,15 @@ template void Packing::pack(const double*, const std::vector<double>&, float*) c
 template <class Real>
 void Packing::unpack_adjoint(const Real* weights_bar, const std::vector<double>& gains, double* gradient) const {
   for (const Pattern& p : patterns_) {
+    if (p.index < 0) {  // constants have no gradient
+      weights_bar += p.rows * (p.count + p.padding);
+      continue;
+    }
     const double scale = p.gained(gains);
-    for (std::ptrdiff_t r = 0; r < p.rows; ++r, weights_bar += p.count + p.padding)
-      if (double* to = gradient + p.index + r * p.row_stride; p.index >= 0)
-        each_of_row(p.count, p.stride, [&](auto k, auto at) { to[at] += scale * double(weights_bar[k]); });
+    for (std::ptrdiff_t r = 0; r < p.rows; ++r, weights_bar += p.count + p.padding) {
+      double* const to = gradient + p.index + r * p.row_stride;
+      each_of_row(p.count, p.stride, [&](auto k, auto at) { to[at] += scale * double(weights_bar[k]); });
+    }
   }
 }
 template void Packing::unpack_adjoint(const double*, const std::vector<double>&, double*) const;
