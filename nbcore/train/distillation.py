@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nbcore.potential import Potential
 
 FORCE, STEPS = 0.02, 200  # the way to a minimum ends at this largest force, eV/Angstrom, or after so many steps
+STIFFNESS = 70.0  # of a bond, eV/Angstrom^2: the first step moves an atom by its force over this
 
 
 def stretched(model: "Potential | Committee", structures: Iterable, count: int, stretch: float = 1.5, seed: int = 1,
@@ -63,21 +64,22 @@ def minimum(model, structure, threads=None):
     """Positions of the minimum into whose basin a structure belongs, or as near to it as STEPS steps of L-BFGS lead."""
     from scipy.optimize import minimize
 
-    atoms, start = structure.to_ase(), structure.positions
+    atoms, start, unit = structure.to_ase(), structure.positions, STIFFNESS**-0.5
 
     def energy(x):
-        atoms.positions = x.reshape(start.shape)
+        atoms.positions = unit * x.reshape(start.shape)
         (result,) = model.compute_many([atoms], threads=threads)
-        return result.energy, -result.forces.ravel()
+        return result.energy, -unit * result.forces.ravel()
 
     try:
-        found = minimize(energy, start.ravel(), jac=True, method="L-BFGS-B", options={"gtol": FORCE, "maxiter": STEPS})
+        options = {"gtol": unit * FORCE, "maxiter": STEPS}
+        found = minimize(energy, start.ravel() / unit, jac=True, method="L-BFGS-B", options=options)
     except NumericsError as e:
         raise NumericsError(
             f"{structure.where}: the model has no minimum near this structure: {e}. It does not know such structures "
             "well enough to label them: train it longer, or on more data."
         ) from None
-    return found.x.reshape(start.shape)
+    return unit * found.x.reshape(start.shape)
 
 
 def labelled(atoms, result):
