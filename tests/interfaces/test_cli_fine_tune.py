@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.io import read, write
+from interruption import interrupt_training
 from test_cli_train import CONFIG, structures
 
 import nbcore
@@ -16,7 +17,6 @@ from nbcore.cli import main
 from nbcore.identity import digest
 from nbcore.parameter_groups import select
 from nbcore.results import plots
-from nbcore.train.trainer import Trainer
 
 TUNE = """
 name = "tuned"
@@ -108,16 +108,7 @@ def test_a_whole_run(folder, capsys):
 
 def test_an_interrupted_run_ends_with_the_same_bits(folder, monkeypatch, capsys):
     assert train("--output", "whole", "--quiet") == 0
-    step, steps = Trainer.step, 0
-
-    def interrupted(self):
-        nonlocal steps
-        steps += 1
-        if steps == 8:
-            signal.raise_signal(signal.SIGTERM)
-        return step(self)
-
-    monkeypatch.setattr(Trainer, "step", interrupted)
+    interrupt_training(monkeypatch, at=8, number=signal.SIGTERM)
     assert train("--quiet") == 128 + signal.SIGTERM
     os.rename("argon", "moved")  # the model is known by what is in it
     Path("tune.toml").write_text(TUNE.replace("argon/", "moved/"))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from ase import Atoms
 from ase.io import read, write
+from interruption import interrupt_training
 from shell import blocks
 from test_cli_train import structures
 
@@ -15,7 +16,6 @@ import nbcore
 from nbcore.cli import main
 from nbcore.config import ConfigError, from_dict, load
 from nbcore.results import plots
-from nbcore.train.trainer import Trainer
 
 CONFIG = """
 name = "two"
@@ -116,16 +116,7 @@ def test_what_is_said_and_written(folder, capsys):
 
 def test_what_was_interrupted_goes_on_with_the_same_bits(folder, monkeypatch):
     assert run("--output", "whole", "--quiet") == 0
-    step, steps = Trainer.step, 0
-
-    def interrupted(self):
-        nonlocal steps
-        steps += 1
-        if steps == 8:
-            signal.raise_signal(signal.SIGTERM)
-        return step(self)
-
-    monkeypatch.setattr(Trainer, "step", interrupted)
+    interrupt_training(monkeypatch, at=8, number=signal.SIGTERM)
     assert run("--output", "broken", "--quiet") == 143
     assert Path("broken/two_pbe.nbcore").exists()
     assert run("--output", "broken", "--quiet") == 0

@@ -1,9 +1,8 @@
 """Fine-tuning: what stays as it is, what is replayed, what is kept, and that it helps."""
 
-import signal
-
 import numpy as np
 import pytest
+from interruption import interrupt_training
 from pair_model import molecules
 
 import nbcore
@@ -143,16 +142,7 @@ def test_errors_are_those_of_the_new_structures_and_the_loss_is_of_all(start):
 def test_what_was_interrupted_goes_on_with_the_same_bits(start, tmp_path, monkeypatch):
     options = dict(replay=OLD, freeze=["product", "A1"], **{**SHORT, "max_epochs": 6})
     whole = train.fine_tune(start, NEW, folder=tmp_path / "whole", **options)
-    step, steps = Trainer.step, 0
-
-    def interrupted(self):
-        nonlocal steps
-        steps += 1
-        if steps == 17:
-            signal.raise_signal(signal.SIGINT)
-        return step(self)
-
-    monkeypatch.setattr(Trainer, "step", interrupted)
+    interrupt_training(monkeypatch, at=17)
     with pytest.raises(KeyboardInterrupt):
         train.fine_tune(start, NEW, folder=tmp_path / "run", **options)
     fit = train.fine_tune(start, NEW, folder=tmp_path / "run", **options)

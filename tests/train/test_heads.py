@@ -2,12 +2,12 @@
 
 import copy
 import re
-import signal
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from interruption import interrupt_training
 from pair_model import PairModel, molecules
 
 import nbcore
@@ -17,7 +17,6 @@ from nbcore.data.head_sets import with_head
 from nbcore.errors import CheckpointError, InputError
 from nbcore.results import plots
 from nbcore.train.fit import fingerprint
-from nbcore.train.trainer import Trainer
 
 MANY, FEW = molecules(20, seed=3), molecules(10, seed=4, hidden=PairModel(seed=98))
 SHORT = dict(max_epochs=4, batch_size=3, threads=1, quiet=True)
@@ -163,16 +162,7 @@ def test_what_was_interrupted_goes_on_with_the_same_bits(tmp_path, monkeypatch, 
     data = {"pbe": MANY, "ccsd": FEW}
     whole = two()
     train.fit(whole, data, folder=tmp_path / "a" / "m", **options)
-    step, steps = Trainer.step, 0
-
-    def interrupted(self):
-        nonlocal steps
-        steps += 1
-        if steps == 12:
-            signal.raise_signal(signal.SIGINT)
-        return step(self)
-
-    monkeypatch.setattr(Trainer, "step", interrupted)
+    interrupt_training(monkeypatch, at=12)
     broken = two()
     with pytest.raises(KeyboardInterrupt):
         train.fit(broken, data, folder=tmp_path / "b" / "m", **options)
