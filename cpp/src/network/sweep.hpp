@@ -5,6 +5,7 @@
 #pragma once
 #include <algorithm>
 
+#include "base/subnormals.hpp"
 #include "network/graph.hpp"
 #include "network/network.hpp"
 
@@ -79,6 +80,7 @@ template <class Real> class Sweep {
   /// Edges, where no level below has left them, and all gates of a level; its scratch slots stay in ws for the adjoint.
   /// r_dot: tangents of the edge vectors [3][stride], for tangent sweeps
   void forward(int level, int block_index, Workspace<Real>& ws, const double* r_dot = nullptr) const {
+    const FlushSubnormals flush;
     const GraphBlock& block = relation(level).blocks[block_index];
     if (!kept_ || lowest(level)) edges(level, block, r_dot, ws);
     ws.x.resize(n_slots()), ws.bar.resize(n_slots());
@@ -93,6 +95,7 @@ template <class Real> class Sweep {
   /// weights_bar: adjoint of the packed weights, or null
   template <class Seed>
   void adjoint(int level, int block_index, Want want, Real* weights_bar, Workspace<Real>& ws, Seed seed) const {
+    const FlushSubnormals flush;
     if (system_) clear(level, block_index, ws);
     else if (level == network_.levels())  // levels write to each other's slots in the one workspace
       for (int k = level; k >= 1; --k) clear(k, block_index, ws);
