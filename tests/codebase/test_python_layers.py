@@ -15,6 +15,7 @@ LAYERS = {
     "potential": "potential hessian model_file evaluator network golden radial_networks result prepared saving "
                  "committee parameter_groups new_elements elasticity repulsion certificate",
     "presets": "presets",
+    "importing": "importing",
     "data": "data",
     "results": "results",
     "train": "train",
