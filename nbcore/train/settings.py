@@ -42,10 +42,11 @@ class Settings:
 
     rest_lr: muon alone has it. momentum: what the running mean of gradients keeps in a step (the first beta of Adam).
     lr, rest_lr and momentum that are None are what the optimizer likes. clip_grad: largest norm of the gradient, 0 for
-    none; ema_decay: 0 for no averaging; patience: epochs without a better validation loss, after which stage two begins
-    or the run ends; None: 200, but a cosine, whose last epochs are its best, runs to its end. precision: "float32"
-    computes losses and gradients, of validation too, in single precision; sums over structures, parameters, optimizer,
-    averages, the errors in the end and the model stay double. weight_decay: a number, or {word: number} by groups of
+    none; clip_spikes: the same as a multiple of the usual norm (`nbcore.train.clipping`); ema_decay: 0 for no
+    averaging; patience: epochs without a better validation loss, after which stage two begins or the run ends; None:
+    200, but a cosine, whose last epochs are its best, runs to its end. precision: "float32" computes losses and
+    gradients, of validation too, in single precision; sums over structures, parameters, optimizer, averages, the errors
+    in the end and the model stay double. weight_decay: a number, or {word: number} by groups of
     parameters (`nbcore.parameter_groups`), 0 for those not named.
     """
 
@@ -65,12 +66,13 @@ class Settings:
     ] = 5e-7
     ema_decay: Annotated[float, Option("the averaged weights are the model; 0 switches it off", ge=0, lt=1)] = 0.99
     clip_grad: Annotated[float, Option("largest norm of the gradient; 0 switches it off", ge=0)] = 10.0
+    clip_spikes: Annotated[float, Option("and as a multiple of what is usual; 0 switches it off", ge=0)] = 2.0
     patience: Annotated[
         int, Option("epochs without a better valid loss; if left out 200, with a cosine no limit", ge=1, optional=True)
     ] = None
     precision: Annotated[
         str, Option("of states and weights in a step; sums, parameters and the model are float64", choices=PRECISIONS)
-    ] = "float64"
+    ] = "float32"
     loss: Loss = field(default_factory=Loss)
     stage_two: StageTwo = field(default_factory=StageTwo)
 

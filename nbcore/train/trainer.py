@@ -13,6 +13,7 @@ import numpy as np
 from nbcore._core import move_average
 from nbcore.data.whole_sets import sizes
 from nbcore.errors import InputError, NumericsError
+from nbcore.train.clipping import Clipping
 from nbcore.train.heads import heads_of
 from nbcore.train.measures import Sums
 from nbcore.train.norms import Norms
@@ -57,6 +58,7 @@ class Trainer:
         self.order, self.position, self.sums = self._draw(), 0, self._sums()
         self.epoch, self.steps = 0, 0  # finished ones
         self.optimizer = optimizer_for(settings, self.potential, threads)
+        self.clipping = Clipping(settings.clip_grad, settings.clip_spikes)
         self.average = self.parameters.copy()
         self.stage, self.stage_epoch, self.stage_steps = 1, 0, 0  # which, begun after which epoch, steps within
         self.schedule = make_schedule(settings, 1, self.steps_per_epoch)
@@ -96,13 +98,13 @@ class Trainer:
         """One batch; after the last of an epoch the row of the history (a dict), else None."""
         batch = self.order[self.position : self.position + self.settings.batch_size]
         result, squares = self._loss_and_gradient(batch)
-        gradient, clip, norm = result.gradient, self.settings.clip_grad, math.sqrt(sum(squares))
+        gradient, norm = result.gradient, math.sqrt(sum(squares))
         self.sums.add([self.train_set.structures[i] for i in batch], result, batch < self.n_new)
         measured = self.norms.due(self.position // self.settings.batch_size)
         if measured:
             self.norms.add("gradient", squares)
             before = self.parameters.copy()
-        if norm > clip > 0:
+        if norm > (clip := self.clipping.bound(norm)):
             gradient *= clip / norm
         self.optimizer.lr = self.schedule.rate(self.stage_steps)
         self.optimizer.step(self.parameters, gradient)
@@ -180,6 +182,7 @@ class Trainer:
         self.stage, self.stage_epoch, self.stage_steps = 2, self.epoch, 0
         self.schedule = make_schedule(self.settings, 2, self.steps_per_epoch, self.epoch)
         self.best_loss, self.waiting = math.inf, 0
+        self.clipping.restart()
 
     def validate(self) -> dict:
         """Loss and errors of the averaged parameters on the validation data, as Sums.means."""
@@ -222,6 +225,7 @@ class Trainer:
             schedule=self.schedule.state(),
             sums=self.sums.values,
             norms=self.norms.values,
+            usual=self.clipping.usual,
         )
         return arrays, plain
 
@@ -240,6 +244,7 @@ class Trainer:
         self.schedule.load_state(plain["schedule"])
         self.sums = self._sums(plain["sums"])
         self.norms.restart(plain["norms"])
+        self.clipping.usual = plain["usual"]
 
     def extend(self) -> bool:
         """After `load_state` of a run with fewer max_epochs: True if its stage two is undone, as it would begin later.
@@ -252,4 +257,5 @@ class Trainer:
         self.stage, self.stage_epoch, self.stage_steps = 1, 0, self.steps
         self.schedule = make_schedule(self.settings, 1, self.steps_per_epoch)
         self.best_loss, self.waiting = math.inf, 0
+        self.clipping.restart()
         return True

@@ -257,7 +257,7 @@ def test_a_loss_that_is_not_finite(folder, capsys):
     assert train("--set", "training.lr=1e200", "--set", "training.schedule=constant") == 5
     error = capsys.readouterr().err.replace("\n       ", " ")
     assert re.search(r"loss is not finite at epoch 1, step \d \(structures [\d, ]+ of train.xyz\)\.", error)
-    assert "Last good checkpoint: epoch 0. Try a smaller lr." in error
+    assert 'Last good checkpoint: epoch 0. Try a smaller lr, or precision = "float64".' in error
     assert checkpoint.read("argon")[1]["trainer"]["epoch"] == 0
 
 

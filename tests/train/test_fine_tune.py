@@ -127,16 +127,16 @@ def test_errors_are_those_of_the_new_structures_and_the_loss_is_of_all(start):
     fit = train.fine_tune(start, NEW, valid=0.25, replay=OLD, replay_fraction=0.5, replay_weight=3.0, **SHORT)
     best = fit.history[fit.best_epoch - 1]
     train_, valid = nbcore.data.split(NEW, [0.75, 0.25], 1)
-    assert fit.errors["valid"].forces_rmse == pytest.approx(force_rmse(fit.potential, valid), rel=1e-9)
-    assert best["forces_valid"] == pytest.approx(force_rmse(fit.potential, valid), rel=1e-9)
+    assert fit.errors["valid"].forces_rmse == pytest.approx(force_rmse(fit.potential, valid), rel=1e-6)
+    assert best["forces_valid"] == pytest.approx(force_rmse(fit.potential, valid), rel=1e-6)
     assert fit.errors["train"].n_structures == 9 and fit.errors["replay"].n_structures == 3
     assert fit.potential.E0s == start.E0s
     replay = replay_of(OLD, 0.5, 3.0, 9, 3, 1)
     settings = train.Settings(**{**FINE_TUNING, "max_epochs": 4})
     loss = settings.loss if best["stage"] == 1 else settings.loss_of_stage_two
     both = train.loss_and_gradient(fit.potential, valid + replay.valid, loss, 1)[0]
-    assert best["loss_valid"] == pytest.approx(both, rel=1e-9)
-    assert fit.errors["replay"].forces_rmse == pytest.approx(force_rmse(fit.potential, replay.valid), rel=1e-9)
+    assert best["loss_valid"] == pytest.approx(both, rel=1e-6)
+    assert fit.errors["replay"].forces_rmse == pytest.approx(force_rmse(fit.potential, replay.valid), rel=1e-6)
 
 
 def test_what_was_interrupted_goes_on_with_the_same_bits(start, tmp_path, monkeypatch):

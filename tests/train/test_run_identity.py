@@ -54,7 +54,7 @@ CHANGES = {
     "batch_size": lambda: dict(batch_size=3),
     "lr": lambda: dict(lr=1e-3),
     "seed": lambda: dict(seed=2),
-    'precision = "float64"; .* says "float32"': lambda: dict(precision="float32"),
+    'precision = "float32"; .* says "float64"': lambda: dict(precision="float64"),
 }
 
 

@@ -188,6 +188,28 @@ def test_gradient_is_clipped_to_its_norm():
     assert np.linalg.norm(free.parameters - before) > FAST.lr * 0.02
 
 
+def test_a_spike_is_clipped_to_twice_what_is_usual():
+    """One structure whose forces are 1e5 times as large as the others, as the fourth of five steps."""
+    data = molecules(20)
+    data[2].forces *= 1e5
+    settings = dataclasses.replace(FAST, optimizer="sgd", batch_size=1, weight_decay=0.0, warmup_epochs=0, lr=1e-12,
+                                   schedule="constant", momentum=0.0, clip_grad=0.0)  # fmt: skip
+    free, clipped = [], []
+    for lengths, spikes in ((free, 0.0), (clipped, 2.0)):
+        t = trainer(dataclasses.replace(settings, clip_spikes=spikes), data, 0)
+        t.order = np.roll(t.order, 3 - int(np.flatnonzero(t.order == 2)[0]))
+        t.parameters[:] = 0  # so that steps are no rounding
+        for _ in range(5):
+            before = t.parameters.copy()
+            t.step()
+            lengths.append(np.linalg.norm(t.parameters - before))
+    assert free[3] > 1e3 * np.median(free)
+    usual = free[0]
+    for long, short in zip(free, clipped, strict=True):
+        assert short == pytest.approx(min(long, 2 * usual), rel=1e-3)
+        usual += 0.02 * (min(long, 2 * usual) - usual)
+
+
 def test_a_planted_potential_is_found():
     settings = Settings(
         max_epochs=400, batch_size=5, lr=0.05, schedule="cosine", ema_decay=0.9, weight_decay=0.0, clip_grad=0.0
