@@ -55,7 +55,8 @@ class NBCoreCalculator(Calculator):
 
     Units are eV, Angstrom, eV/Angstrom^3; the energy holds the E0s, and free_energy is the same number. The stress has
     the sign and the Voigt order of ASE and refers to the volume of the cell, periodic or not; without one,
-    PropertyNotImplementedError. An element that the potential does not know raises nbcore.errors.SpeciesError.
+    PropertyNotImplementedError. `atoms.get_stresses()` are those of the atoms, (N, 6), -virial / volume of each: their
+    sum is the stress. An element that the potential does not know raises nbcore.errors.SpeciesError.
     A calculator made from a path keeps to that model, whatever the current folder becomes; its pickles read the file
     again and raise ModelFileError if another model stands there.
 
@@ -69,7 +70,8 @@ class NBCoreCalculator(Calculator):
     """
 
     implemented_properties = [
-        "energy", "free_energy", "energies", "forces", "stress", "energy_uncertainty", "forces_uncertainty", "grades",
+        "energy", "free_energy", "energies", "forces", "stress", "stresses", "energy_uncertainty", "forces_uncertainty",
+        "grades",
     ]  # fmt: skip
     ignored_changes = {"initial_charges", "initial_magmoms"}
 
@@ -168,7 +170,7 @@ class NBCoreCalculator(Calculator):
         """Evaluates the potential; called by ASE when a result is asked for that is not there."""
         super().calculate(atoms, properties, system_changes)
         v = volume(self.atoms.cell.array)
-        if "stress" in properties and not v:
+        if not v and not {"stress", "stresses"}.isdisjoint(properties):
             raise PropertyNotImplementedError(
                 "stress needs a cell with a volume: three vectors that do not lie in a plane, periodic or not."
             )
@@ -181,11 +183,15 @@ class NBCoreCalculator(Calculator):
             )
         if "grades" in properties and known == "committee":
             raise PropertyNotImplementedError("grades are of the last layer of one potential; a committee has none.")
-        energy, energies, forces, virial, uncertainty = self._evaluate(self.atoms, bool(known))
+        energy, energies, forces, virial, uncertainty, virials = self._evaluate(
+            self.atoms, bool(known), "stresses" in properties
+        )
         self._computed = self.potential, version, self.max_bytes, self._scheme
         self.results = {"energy": energy, "free_energy": energy, "energies": energies, "forces": forces}
         if v:
             self.results["stress"] = full_3x3_to_voigt_6_stress(-virial / v)
+        if virials is not None:
+            self.results["stresses"] = full_3x3_to_voigt_6_stress(-virials / v)
         if uncertainty is not None:
             self.results |= {"energy_uncertainty": uncertainty.energy, "forces_uncertainty": uncertainty.forces}
             self.results |= {} if uncertainty.grades is None else {"grades": uncertainty.grades}
@@ -195,26 +201,30 @@ class NBCoreCalculator(Calculator):
         known = self.potential.uncertainty
         return known["kind"] if isinstance(known, dict) else known
 
-    def _evaluate(self, atoms, uncertainty):
-        """Energy, energies per atom, forces, virial of a structure, and its Uncertainty or None."""
+    def _evaluate(self, atoms, uncertainty, of_atoms):
+        """Energy, energies per atom, forces, virial of a structure; its Uncertainty, virials of atoms, or None."""
         positions, cell, threads = atoms.positions, atoms.cell.array, number_of_threads(self.threads)
         if isinstance(self.potential, Evaluator):
             energies, forces, virial = np.empty(len(atoms)), np.empty((len(atoms), 3)), np.empty((3, 3))
             numbers = atoms.numbers.astype(np.intc)
             pbc = atoms.pbc.tolist()
+            virials = np.empty((len(atoms), 3, 3)) if of_atoms else None
+            if not uncertainty or of_atoms:
+                energy = self.potential.evaluate(
+                    positions, numbers, cell, pbc, forces, virial, energies, threads, virials
+                )
             if not uncertainty:
-                energy = self.potential.evaluate(positions, numbers, cell, pbc, forces, virial, energies, threads)
-                return energy, energies, forces, virial, None
+                return energy, energies, forces, virial, None, virials
             of_forces = np.empty(len(atoms))
             grades = np.empty(len(atoms)) if self.potential.uncertainty == "last_layer" else None
             energy, of_energy = self.potential.evaluate_uncertainty(
                 positions, numbers, cell, pbc, forces, virial, energies, threads, of_forces, grades
             )
-            return energy, energies, forces, virial, Uncertainty(of_energy, of_forces, grades)
+            return energy, energies, forces, virial, Uncertainty(of_energy, of_forces, grades), virials
         if self.potential.has_parts:
             self._update_scheme(atoms)
         r = self.potential.compute(
             positions, atoms.numbers, cell=cell, pbc=atoms.pbc, threads=threads, scheme=self.scheme,
-            leaves=atoms.arrays, max_bytes=self.max_bytes, uncertainty=uncertainty,
+            leaves=atoms.arrays, max_bytes=self.max_bytes, uncertainty=uncertainty, virials=of_atoms,
         )  # fmt: skip
-        return r.energy, r.energies, r.forces, r.virial, r.uncertainty
+        return r.energy, r.energies, r.forces, r.virial, r.uncertainty, r.virials

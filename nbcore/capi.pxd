@@ -90,6 +90,7 @@ cdef extern from "nbcore/nbcore.h" nogil:
     nbcore_status nbcore_cutoff(const nbcore_model* model, double* cutoff)
     nbcore_status nbcore_species(const nbcore_model* model, int capacity, int* numbers, int* n)
     nbcore_status nbcore_digest(const nbcore_model* model, char* digest)
+    nbcore_status nbcore_check_golden(const nbcore_model* model, int* cases, double* difference)
     nbcore_status nbcore_get_info(const nbcore_model* model, nbcore_info* info)
     nbcore_status nbcore_output(
         const nbcore_model* model, int k, int capacity, char* name, int* numbers, int* per_atom)

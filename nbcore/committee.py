@@ -109,7 +109,8 @@ class Committee:
     def compute(self, positions: ArrayLike, species: Sequence | np.ndarray,
                 cell: ArrayLike | None = None, pbc: ArrayLike = False, threads: int | None = None,
                 scheme: "CompositionScheme | None" = None, leaves: dict | None = None,
-                max_bytes: float | None = None, uncertainty: bool = False) -> Result:  # fmt: skip
+                max_bytes: float | None = None, uncertainty: bool = False,
+                virials: bool = False) -> Result:  # fmt: skip
         """The mean over the members; arguments and errors as of `Potential.compute`.
 
         uncertainty: what their spread says of errors, too; InputError where they were never compared with data.
@@ -125,13 +126,14 @@ class Committee:
             leaves_of(self.members[0], leaves or {}, len(positions)),
             check_max_bytes(max_bytes),
             bool(uncertainty),
+            bool(virials),
         )
         return result_of(self, computed, cell)
 
     def compute_many(self, structures: Iterable, threads: int | None = None, max_bytes: float | None = None,
-                     uncertainty: bool = False) -> list[Result]:  # fmt: skip
+                     uncertainty: bool = False, virials: bool = False) -> list[Result]:  # fmt: skip
         """`compute` for ase.Atoms, structures, (positions, species, cell, pbc) or what `prepare` gave, in order."""
-        return [compute_one(self, s, threads, max_bytes, uncertainty) for s in structures]
+        return [compute_one(self, s, threads, max_bytes, uncertainty, virials) for s in structures]
 
     def hvp(self, *structure: Any, **options: Any) -> HessianProduct:
         """The mean of the members' products with their Hessians; arguments and errors as of `Potential.hvp`."""

@@ -69,7 +69,7 @@ cdef class Evaluator:
     that most steps of dynamics or of a relaxation search for none; the same bits with any skin, 0 searches every time.
     max_bytes: memory that an evaluation may take, see `nbcore.Potential.bytes_per_atom`; None for no bound.
     cutoff is in Angstrom, species are atomic numbers, ascending; path is absolute, whatever the current folder becomes;
-    digest is the SHA-256 that the file holds. Evaluators may be shared between threads; they never change, so that a
+    digest is a SHA-256 of what decides results, which notes in the file do not change. Evaluators may be shared between threads; they never change, so that a
     copy is the evaluator itself. Pickles hold path and digest: ModelFileError where another model stands there later.
 
     >>> evaluator = Evaluator("molecule.nbcore")
@@ -80,7 +80,6 @@ cdef class Evaluator:
     def __cinit__(self, path, precision="float64", skin=0.5, max_bytes=None):
         cdef bytes name = os.fsencode(path)
         cdef const char* text
-        cdef char digest[65]
         cdef capi.nbcore_status status
         self.model = NULL
         if b"\0" in name:
@@ -93,8 +92,6 @@ cdef class Evaluator:
         if status != capi.NBCORE_OK:
             raise_last(status, os.fsdecode(name))
         self.path, self.precision = os.fsdecode(name), precision
-        capi.nbcore_digest(self.model, digest)
-        self.digest = digest.decode()
         if precision not in ("float64", "float32"):
             raise errors.InputError(f'precision must be "float64" or "float32", got {precision!r}')
         status = capi.nbcore_set_precision(self.model, int(precision[5:]))
@@ -123,6 +120,15 @@ cdef class Evaluator:
 
     def __repr__(self):
         return f"Evaluator({self.path!r})"
+
+    @property
+    def digest(self):
+        """SHA-256 of all that decides what the model computes, see `nbcore_digest` of the C interface."""
+        cdef char digest[65]
+        cdef capi.nbcore_status status = capi.nbcore_digest(self.model, digest)
+        if status != capi.NBCORE_OK:
+            raise_last(status)
+        return digest.decode()
 
     @property
     def cutoff(self):
@@ -155,17 +161,34 @@ cdef class Evaluator:
 
     cpdef double evaluate(
         self, const double[:, ::1] positions, const int[::1] numbers, const double[:, ::1] cell=None, pbc=False,
-        double[:, ::1] forces=None, double[:, ::1] virial=None, double[::1] energies=None, int threads=0) except? -1:
+        double[:, ::1] forces=None, double[:, ::1] virial=None, double[::1] energies=None, int threads=0,
+        double[:, :, ::1] virials=None) except? -1:
         """Total energy, eV, reference energies included; forces, virial and energies are written where given.
 
         positions: (N, 3) float64, Angstrom. numbers: (N,) C int (NumPy: np.intc), atomic numbers. cell: (3, 3), rows are
         the cell vectors, or None. pbc: one or three booleans. All arrays C-contiguous.
         forces: (N, 3), -dE/dr in eV/Angstrom. virial: (3, 3), -dE/d(strain) in eV. energies: (N,), eV.
         threads: 0 means NBCORE_NUM_THREADS, else OMP_NUM_THREADS, else one; the same bits for any number.
+        virials: (N, 3, 3), those of the atoms, whose sum is virial; see `nbcore.Potential.compute`.
 
         Raises InputError, SpeciesError, NumericsError, with the outputs left as they were.
         """
-        return self._evaluate(positions, numbers, cell, pbc, forces, virial, energies, threads, NULL, None, None)
+        return self._evaluate(positions, numbers, cell, pbc, forces, virial, energies, threads, virials, NULL, None, None)
+
+    def check_golden(self):
+        """(number of golden cases of the model file, largest difference from what it keeps): see `nbcore.check_golden`.
+
+        Differences are in units of the largest number of their kind, at least 1. Raises ModelFileError where one is
+        beyond 1e-10, InputError for models on composition schemes.
+        """
+        cdef int cases = 0
+        cdef double difference = 0
+        cdef capi.nbcore_status status
+        with nogil:
+            status = capi.nbcore_check_golden(self.model, &cases, &difference)
+        if status != capi.NBCORE_OK:
+            raise_last(status)
+        return cases, difference
 
     def evaluate_uncertainty(
         self, const double[:, ::1] positions, const int[::1] numbers, const double[:, ::1] cell=None, pbc=False,
@@ -180,25 +203,22 @@ cdef class Evaluator:
         """
         cdef double uncertainty = 0
         energy = self._evaluate(
-            positions, numbers, cell, pbc, forces, virial, energies, threads, &uncertainty, forces_uncertainty, grades)
+            positions, numbers, cell, pbc, forces, virial, energies, threads, None, &uncertainty, forces_uncertainty,
+            grades)
         return energy, uncertainty
 
     cdef double _evaluate(
         self, const double[:, ::1] positions, const int[::1] numbers, const double[:, ::1] cell, pbc,
         double[:, ::1] forces, double[:, ::1] virial, double[::1] energies, int threads,
-        double* uncertainty, double[::1] forces_uncertainty, double[::1] grades) except? -1:
+        double[:, :, ::1] virials, double* uncertainty, double[::1] forces_uncertainty, double[::1] grades) except? -1:
         if positions is None or numbers is None:
             raise TypeError("positions and numbers must be arrays, got None")
         cdef Py_ssize_t n = positions.shape[0]
         cdef int periodic[3]
         cdef double energy = 0
         cdef capi.nbcore_status status
-        cdef const double* cell_data = NULL
-        cdef double* forces_data = NULL
-        cdef double* virial_data = NULL
-        cdef double* energies_data = NULL
-        cdef double* errors_data = NULL
-        cdef double* grades_data = NULL
+        cdef capi.nbcore_system system = capi.nbcore_system_begin
+        cdef capi.nbcore_result result = capi.nbcore_result_begin
         if positions.shape[1] != 3:
             raise errors.InputError(f"positions must have shape (N, 3), got ({n}, {positions.shape[1]})")
         if numbers.shape[0] != n:
@@ -206,28 +226,34 @@ cdef class Evaluator:
         if cell is not None:
             if cell.shape[0] != 3 or cell.shape[1] != 3:
                 raise errors.InputError(f"cell must have shape (3, 3), got ({cell.shape[0]}, {cell.shape[1]})")
-            cell_data = &cell[0, 0]
+            system.cell = &cell[0, 0]
         if forces is not None:
             if forces.shape[0] != n or forces.shape[1] != 3:
                 raise errors.InputError(f"forces must have shape ({n}, 3), got ({forces.shape[0]}, {forces.shape[1]})")
-            forces_data = &forces[0, 0]
+            result.forces = &forces[0, 0]
         if virial is not None:
             if virial.shape[0] != 3 or virial.shape[1] != 3:
                 raise errors.InputError(f"virial must have shape (3, 3), got ({virial.shape[0]}, {virial.shape[1]})")
-            virial_data = &virial[0, 0]
+            result.virial = &virial[0, 0]
         if energies is not None:
             if energies.shape[0] != n:
                 raise errors.InputError(f"energies must have shape ({n},), got ({energies.shape[0]},)")
-            energies_data = &energies[0]
+            result.energies = &energies[0]
+        if virials is not None:
+            if virials.shape[0] != n or virials.shape[1] != 3 or virials.shape[2] != 3:
+                raise errors.InputError(
+                    f"virials must have shape ({n}, 3, 3), got "
+                    f"({virials.shape[0]}, {virials.shape[1]}, {virials.shape[2]})")
+            result.virials = &virials[0, 0, 0]
         if forces_uncertainty is not None:
             if forces_uncertainty.shape[0] != n:
                 raise errors.InputError(
                     f"forces_uncertainty must have shape ({n},), got ({forces_uncertainty.shape[0]},)")
-            errors_data = &forces_uncertainty[0]
+            result.forces_uncertainty = &forces_uncertainty[0]
         if grades is not None:
             if grades.shape[0] != n:
                 raise errors.InputError(f"grades must have shape ({n},), got ({grades.shape[0]},)")
-            grades_data = &grades[0]
+            result.grades = &grades[0]
         if pbc is True or pbc is False:
             periodic[0] = periodic[1] = periodic[2] = pbc
         else:
@@ -238,15 +264,10 @@ cdef class Evaluator:
         cdef list stopped = []
         cdef capi.nbcore_options options = capi.nbcore_options(
             sizeof(capi.nbcore_options), threads, 0, heard, <void*> stopped, -1, -1)
+        system.n, system.positions, system.numbers, system.pbc = n, &positions[0, 0], &numbers[0], periodic
+        result.energy, result.energy_uncertainty = &energy, uncertainty
         with nogil:
-            if uncertainty == NULL:
-                status = capi.nbcore_evaluate_with(
-                    self.model, NULL, n, &positions[0, 0], &numbers[0], cell_data, periodic, &options,
-                    &energy, forces_data, virial_data, energies_data)
-            else:
-                status = capi.nbcore_evaluate_uncertainty(
-                    self.model, NULL, n, &positions[0, 0], &numbers[0], cell_data, periodic, &options,
-                    &energy, forces_data, virial_data, energies_data, uncertainty, errors_data, grades_data)
+            status = capi.nbcore_compute(self.model, &system, &options, &result)
         if status == capi.NBCORE_EINTERRUPTED:
             raise stopped[0]
         if status != capi.NBCORE_OK:

@@ -93,13 +93,13 @@ def dynamics(atoms, settings, rng):
     return Langevin(atoms, timestep, temperature_K=settings.temperature, friction=friction, fixcm=False, rng=rng)
 
 
-def simulate(atoms, settings, steps, folder, model="", progress=None, stop=None, overwrite=False):
+def simulate(atoms, settings, steps, folder, progress=None, stop=None, overwrite=False):
     """Runs or continues `steps` steps of dynamics of `atoms` (with a calculator) in a folder; returns the step reached.
 
     The same call after an interruption, of whatever kind, ends with the same bits in trajectory and log as an
     uninterrupted one. What decides its bits (settings, potential, structure, masses, constraints, leaf states, labels)
-    is kept with it and compared. model: what else identifies the potential, as the digest of its file. progress(step)
-    is called after every step; the run is saved and left when stop() is true. `atoms` are changed in place. overwrite:
+    is kept with it and compared; notes in a model's file, its certificate among them, do not count. progress(step) is
+    called after every step; the run is saved and left when stop() is true. `atoms` are changed in place. overwrite:
     replace a trajectory and a log of others that stand in the folder.
 
     Raises CheckpointError if the folder holds another run or is in use, FileExistsError if it holds files of others;
@@ -112,7 +112,7 @@ def simulate(atoms, settings, steps, folder, model="", progress=None, stop=None,
     rng = np.random.default_rng(settings.seed)
     if getattr(atoms.calc, "scheme", "none") is None:
         atoms.get_potential_energy()  # its parts belong to the structure given, not to that at which a run goes on
-    about = {"model": model, **identity.of_atoms(atoms), **asdict(settings)}
+    about = {**identity.of_atoms(atoms), **asdict(settings)}
     about |= {"potential": identity.of_calculator(atoms.calc)}
     claim(folder, force=overwrite)
     foreign = not is_run(folder)
@@ -291,7 +291,7 @@ def compare(folder, old, new, same_number=True):
     old = old if same_number else {**old, "structure": None}
     for key in dict.fromkeys([*new, *old]):
         if old.get(key) != new.get(key):
-            digests = {"model": "another model", "potential": "another potential", "structure": "another structure"}
+            digests = {"potential": "another potential", "structure": "another structure"}
             digests |= {"masses": "other masses", "constraints": "other constraints"}
             digests |= {"per-atom arrays": "other leaf states, labels or charges"}
             what = digests.get(key, f"{key} = {old.get(key)}; now it is {new.get(key)}")

@@ -259,7 +259,8 @@ class Potential:
     def compute(self, positions: ArrayLike, species: Sequence | np.ndarray,
                 cell: ArrayLike | None = None, pbc: ArrayLike = False, threads: int | None = None,
                 scheme: "CompositionScheme | None" = None, leaves: dict | None = None,
-                max_bytes: float | None = None, uncertainty: bool = False) -> Result:  # fmt: skip
+                max_bytes: float | None = None, uncertainty: bool = False,
+                virials: bool = False) -> Result:  # fmt: skip
         """Energy, forces, virial, stress, energies per atom and covariant outputs of one structure.
 
         positions: (N, 3) Angstrom. species: N symbols or atomic numbers. cell: (3, 3), rows are the cell vectors,
@@ -269,19 +270,23 @@ class Potential:
         max_bytes: memory that the evaluation may take; larger systems are evaluated in parts, see `bytes_per_atom`.
         uncertainty: how large errors are expected to be, too, from the features of the last layer, for a potential that
         knows (`nbcore.train.add_uncertainty`; InputError for others).
+        virials: those of the atoms, too, (N, 3, 3) eV: [i, a, b] is the sum of r_a f_b over the pairs whose neighbour
+        atom i is, r to it, f the force on it. Their sum is the virial, but each alone is not symmetric; heat fluxes
+        want this form. -virials / volume are stresses of atoms, whose sum is the stress.
 
         Raises InputError (shapes, NaN, singular cell), SpeciesError (unknown element), NumericsError (atoms on top of
         each other), TypeError (not numbers).
         """
-        computed = self._computed(positions, species, cell, pbc, threads, scheme, leaves, max_bytes, False, uncertainty)
+        computed = self._computed(positions, species, cell, pbc, threads, scheme, leaves, max_bytes,
+                                  uncertainty=uncertainty, virials=virials)  # fmt: skip
         return result_of(self, *computed)
 
     def _computed(self, positions, species, cell, pbc, threads, scheme, leaves, max_bytes, golden=False,
-                  uncertainty=False, features=False):  # fmt: skip
+                  uncertainty=False, features=False, virials=False):  # fmt: skip
         """What the core says, and the cell."""
         positions, numbers, cell, pbc = check_structure(positions, species, cell, pbc)
         how = None if scheme is None else scheme.core, leaves_of(self, leaves or {}, len(positions))
-        more = check_max_bytes(max_bytes), golden, bool(uncertainty), features
+        more = check_max_bytes(max_bytes), golden, bool(uncertainty), features, bool(virials)
         return self._core.compute(positions, numbers, cell, pbc, number_of_threads(threads), *how, *more), cell
 
     def features(self, positions: ArrayLike, species: Sequence | np.ndarray, cell: ArrayLike | None = None,
@@ -301,7 +306,7 @@ class Potential:
         if not self._core.n_features:
             raise InputError("the energy of this potential is not linear in its last layer")
         computed, _ = self._computed(positions, species, cell, pbc, threads, scheme, leaves, None, features=True)
-        return computed[-1].reshape(-1, self._core.n_features)
+        return computed[6].reshape(-1, self._core.n_features)
 
     @property
     def uncertainty(self) -> dict | None:
@@ -399,9 +404,9 @@ class Potential:
         return cartesian_outputs(self.outputs, components, n_atoms)
 
     def compute_many(self, structures: Iterable, threads: int | None = None, max_bytes: float | None = None,
-                     uncertainty: bool = False) -> list[Result]:  # fmt: skip
+                     uncertainty: bool = False, virials: bool = False) -> list[Result]:  # fmt: skip
         """`compute` for ase.Atoms, structures, (positions, species, cell, pbc) or what `prepare` gave, in order."""
-        return [compute_one(self, s, threads, max_bytes, uncertainty) for s in structures]
+        return [compute_one(self, s, threads, max_bytes, uncertainty, virials) for s in structures]
 
     def scheme(self, positions: ArrayLike, cell: ArrayLike | None = None, pbc: ArrayLike = False,
                labels: dict | None = None) -> "CompositionScheme | None":  # fmt: skip

@@ -24,20 +24,20 @@ class PreparedStructure:
         cell.flags.writeable = False
         object.__setattr__(self, "cell", cell)
 
-    def compute(self, core, threads, max_bytes, uncertainty=False):
+    def compute(self, core, threads, max_bytes, uncertainty=False, virials=False):
         """What the core of a potential says of it; InputError with max_bytes, as the whole graph is there already."""
         if max_bytes is not None:
             raise InputError("max_bytes: a prepared structure holds its whole graph already; give it as it is")
-        return core.compute_prepared(self.core, number_of_threads(threads), bool(uncertainty))
+        return core.compute_prepared(self.core, number_of_threads(threads), bool(uncertainty), bool(virials))
 
     def __len__(self) -> int:
         return self.n_atoms
 
 
-def compute_one(potential, s, threads, max_bytes, uncertainty=False) -> Result:
+def compute_one(potential, s, threads, max_bytes, uncertainty=False, virials=False) -> Result:
     """The Result of a prepared structure, ase.Atoms, a structure, or a tuple (positions, species, cell, pbc)."""
     if isinstance(s, PreparedStructure):
-        return result_of(potential, s.compute(potential._core, threads, max_bytes, uncertainty), s.cell)
+        return result_of(potential, s.compute(potential._core, threads, max_bytes, uncertainty, virials), s.cell)
     scheme, leaves = None, getattr(s, "leaves", None)
     if hasattr(s, "get_positions"):
         leaves = s.arrays
@@ -47,5 +47,11 @@ def compute_one(potential, s, threads, max_bytes, uncertainty=False) -> Result:
         scheme = scheme_of(getattr(potential, "members", (potential,))[0], s)
         s = (s.positions, s.numbers, s.cell, s.pbc)
     return potential.compute(
-        *s, threads=threads, scheme=scheme, leaves=leaves, max_bytes=max_bytes, uncertainty=uncertainty
+        *s,
+        threads=threads,
+        scheme=scheme,
+        leaves=leaves,
+        max_bytes=max_bytes,
+        uncertainty=uncertainty,
+        virials=virials,
     )

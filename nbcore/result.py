@@ -27,11 +27,12 @@ class Result(NamedTuple):
     energies: np.ndarray | None  #: (N,) eV per atom, E0 included
     outputs: dict[str, np.ndarray] = {}  #: covariant outputs, Cartesian: "dipole" (3,); (N, 3, 3) for one per atom
     uncertainty: Uncertainty | None = None  #: where it was asked for
+    virials: np.ndarray | None = None  #: (N, 3, 3) eV per atom, where they were asked for; their sum is `virial`
 
 
 def result_of(potential, computed, cell) -> Result:
     """A Result from what the core computed: energy, forces, virial, energies, components of outputs."""
-    energy, forces, virial, energies, components, of_errors, _ = computed
+    energy, forces, virial, energies, components, of_errors, _, virials = computed
     outputs = potential.cartesian(components, len(energies))
     if not potential.has_energy:
         return Result(None, None, None, None, None, outputs)
@@ -41,4 +42,4 @@ def result_of(potential, computed, cell) -> Result:
     if of_errors is not None:
         of_energy, of_forces, grades = of_errors
         uncertainty = Uncertainty(of_energy, of_forces, grades if len(grades) == len(of_forces) else None)
-    return Result(energy, forces, virial, stress, energies, outputs, uncertainty)
+    return Result(energy, forces, virial, stress, energies, outputs, uncertainty, virials)

@@ -10,13 +10,16 @@ sanitize  builds with the address and undefined-behaviour sanitizers of GCC into
           into the C++ there: the C driver, the gate battery, the fuzzer of model files (arguments go to pytest)
 clang     builds with clang and without OpenMP into build/clang and runs some of the tests there (arguments go to
           pytest)
+aarch64   builds the library without Python for 64-bit ARM into build/aarch64, with GCC's cross compiler, and runs the
+          programs in C and C++ of the tests in an emulator: their models are made here, with the kernels of this
+          processor (packages of Debian: g++-aarch64-linux-gnu, qemu-user)
 headers   compiles every header alone, that of the C ABI as C99 and as C++17, the one over it as C++17
 fuzz      runs the fuzzers of model files and of data files, a minute each or as many as the argument says
 lint      ruff, clang-format in checking mode
 format    ruff format, clang-format
 bench     benchmarks/speed.py
 
-`build`, `sanitize` and `clang` stop after building where the first argument is --only-build.
+`build`, `sanitize`, `clang` and `aarch64` stop after building where the first argument is --only-build.
 """
 
 import fcntl
@@ -35,6 +38,7 @@ SANITIZED = ["tests/contracts", "tests/gates", "tests/ops", "tests/network", "te
 SANITIZED += ["tests/interfaces/test_c_driver.py", "tests/interfaces/test_capi.py"]
 SANITIZED += ["tests/interfaces/test_capi_schemes.py", "tests/interfaces/test_cython.py"]
 SANITIZED += ["tests/train/test_loss_gradient.py", "tests/train/test_output_loss.py", "tests/train/test_optimizers.py"]
+EMULATED = ["tests/interfaces/test_c_driver.py", "tests/interfaces/test_languages.py"]
 CLANGED = ["tests/contracts", "tests/potential/test_potential.py", "tests/interfaces/test_c_driver.py"]
 
 
@@ -49,29 +53,33 @@ def cpp_files():
 
 def compile(name, prefix, *arguments, environment=None):
     """Configures build/NAME, compiles and installs, under a lock: several people may share one tree."""
-    import pybind11
-
     folder = ROOT / "build" / name
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         run(
             "cmake", "-S", ROOT, "-B", folder, "-G", "Ninja", f"-DPython_EXECUTABLE={sys.executable}",
-            f"-Dpybind11_DIR={pybind11.get_cmake_dir()}", f"-DCMAKE_INSTALL_PREFIX={prefix}", *arguments,
+            f"-DCMAKE_INSTALL_PREFIX={prefix}", *arguments,
             stdout=subprocess.DEVNULL, env=environment,
         )  # fmt: skip
         run("cmake", "--build", folder)
         run("cmake", "--install", folder, stdout=subprocess.DEVNULL)
 
 
+def with_python():
+    import pybind11
+
+    return f"-Dpybind11_DIR={pybind11.get_cmake_dir()}"
+
+
 def build(*arguments):
-    compile("dev", ROOT / "nbcore", "-DNBCORE_UNITY=OFF", *(a for a in arguments if a != "--only-build"))
+    compile("dev", ROOT / "nbcore", with_python(), "-DNBCORE_UNITY=OFF", *(a for a in arguments if a != "--only-build"))
 
 
 def another_build(name, *arguments, environment=None):
     """A build beside the one of `build`, with the Python sources of this moment: the folder for PYTHONPATH."""
     site = ROOT / "build" / name / "site"
-    compile(name, site / "nbcore", *arguments, environment=environment)
+    compile(name, site / "nbcore", with_python(), *arguments, environment=environment)
     ours = shutil.ignore_patterns("*.so", "*.so.0", "lib", "include", "__pycache__")
     shutil.copytree(ROOT / "nbcore", site / "nbcore", ignore=ours, dirs_exist_ok=True)
     return site
@@ -142,6 +150,30 @@ def clang(*arguments):
         test_there(site, arguments or CLANGED, {"CC": "clang", "CXX": "clang++"})
 
 
+def aarch64(*arguments):
+    system = Path("/usr/aarch64-linux-gnu")
+    emulator = ["qemu-aarch64", "-L", system]
+    prefix = ROOT / "build" / "aarch64" / "prefix"
+    compile(
+        "aarch64", prefix, "-DNBCORE_PYTHON=OFF", "-DNBCORE_ISA_LIST=generic", "-DNBCORE_QUICK=ON",
+        "-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64",
+        f"-DCMAKE_CROSSCOMPILING_EMULATOR={';'.join(map(str, emulator))}",
+        environment={**os.environ, "CC": f"{system.name}-gcc", "CXX": f"{system.name}-g++"},
+    )  # fmt: skip
+    if arguments[:1] == ("--only-build",):
+        return
+    environment = {
+        "CC": f"{system.name}-gcc",
+        "CXX": f"{system.name}-g++",
+        "FC": f"{system.name}-gfortran",
+        "NBCORE_EMULATOR": " ".join(map(str, emulator)),
+        "NBCORE_OTHER_PREFIX": str(prefix),
+        "NBCORE_CYCLES": "100",
+        "PYTHONPATH": str(ROOT),
+    }
+    run(sys.executable, "-m", "pytest", *(arguments or EMULATED), env=os.environ | environment)
+
+
 def headers():
     """A header names all that it needs; none relies on what its first reader happens to include before."""
     import pybind11
@@ -205,8 +237,8 @@ def bench(*arguments):
     run(sys.executable, ROOT / "benchmarks" / "speed.py", *arguments)
 
 
-VERBS = dict(build=build, test=test, sets=sets, sanitize=sanitize, clang=clang, headers=headers, fuzz=fuzz)
-VERBS |= dict(lint=lint, format=format, bench=bench)
+VERBS = dict(build=build, test=test, sets=sets, sanitize=sanitize, clang=clang, aarch64=aarch64, headers=headers)
+VERBS |= dict(fuzz=fuzz, lint=lint, format=format, bench=bench)
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in VERBS:

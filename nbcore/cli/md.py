@@ -90,7 +90,7 @@ def run(args):
     steps = round(args.time / args.timestep)
     if steps < 1:
         raise UsageError(f"--time {amount(args.time)} is shorter than one step of {amount(args.timestep)}.")
-    model, potential = files.sha256(args.model), load(args.model)
+    potential = load(args.model)
     atoms, frame, remarks = read_structure(args.structure)
     for remark in remarks:
         console.remark(remark)
@@ -118,7 +118,7 @@ def run(args):
 
     start = time.monotonic()
     with signals() as stopped, progress(steps, lambda k: amount(round(k * args.timestep)), first, args.quiet) as tick:
-        step = md.simulate(atoms, settings, steps, folder, model, tick, lambda: bool(stopped), args.force)
+        step = md.simulate(atoms, settings, steps, folder, tick, lambda: bool(stopped), args.force)
     if stopped and step < steps:
         done = amount(step * args.timestep)
         console.remark(f"Stopped at {done} of {amount(args.time)}. Saved in {folder}/. The same command continues.")

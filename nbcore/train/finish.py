@@ -209,5 +209,5 @@ def _files(run, potential):
     left = max(map(len, listed)) + 3
     lines = ["", *(hanging(f"{path:<{left}}", what) for path, what in listed.items())]
     commands = [f"nbcore md {models[-1]} start.xyz --temperature 300 --time 10ps"] if potential.has_energy else []
-    commands.append(f"nbcore inspect {models[-1]}")
+    commands += [f"nbcore verify {models[-1]}", f"nbcore inspect {models[-1]}"]
     return lines + [hanging(f"{'Next:' if k == 0 else '':<7}", command) for k, command in enumerate(commands)]

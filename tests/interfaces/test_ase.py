@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from ase import Atoms
 from ase.build import bulk, molecule
 from ase.calculators.calculator import PropertyNotImplementedError, compare_atoms
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
+from ase.neighborlist import neighbor_list
 
 from nbcore import Potential
 from nbcore.ase import NBCoreCalculator
@@ -116,6 +118,70 @@ def test_dynamics_search_for_neighbours_seldom(path):
             atoms.rattle(0.01, seed=k)
             assert_right(path, atoms)
         assert atoms.calc.potential.searches == (10 if skin == 0 else 2)
+
+
+def test_stresses_of_atoms(path, calculator):
+    """-virial / volume of each; their sum is the stress, to the last bits. Computed when asked for, and kept until the
+    structure changes; slabs have them, structures without a volume have none."""
+    atoms = crystal()
+    atoms.calc = calculator
+    energy = atoms.get_potential_energy()
+    assert "stresses" not in calculator.results
+    for _ in range(2):
+        r = Potential.load(path).compute(atoms.positions, atoms.numbers, atoms.cell.array, atoms.pbc, virials=True)
+        expected = -(r.virials + r.virials.transpose(0, 2, 1)) / 2 / atoms.get_volume()
+        np.testing.assert_allclose(atoms.get_stresses(voigt=False), expected, rtol=1e-14, atol=0)
+        largest = np.abs(expected).max()
+        np.testing.assert_allclose(atoms.get_stresses().sum(axis=0), atoms.get_stress(), rtol=0, atol=1e-13 * largest)
+        assert not calculator.calculation_required(atoms, ["stresses", "stress", "forces"])
+        assert_right(path, atoms)
+        atoms.rattle(0.1, seed=4)
+        atoms.pbc = (True, False, True)
+        assert calculator.calculation_required(atoms, ["stresses"])
+    atoms.set_momenta(np.ones((len(atoms), 3)))
+    kinetic = atoms.get_stress(include_ideal_gas=True) - atoms.get_stress()
+    of_atoms = atoms.get_stresses(include_ideal_gas=True) - atoms.get_stresses()
+    np.testing.assert_allclose(of_atoms.sum(axis=0), kinetic, rtol=1e-10, atol=1e-15)
+    assert atoms.get_potential_energy() != energy
+    atoms.cell = np.zeros((3, 3))
+    atoms.pbc = False
+    with pytest.raises(PropertyNotImplementedError, match="a cell with a volume"):
+        atoms.get_stresses()
+
+
+def test_stresses_of_atoms_are_as_those_of_other_calculators():
+    """Of forces between pairs every atom has half of r f, as ase.calculators.lj has it."""
+    pairs = nbody(["Si"], 4.0, channels=4, levels=1)
+    pairs.parameters[:] = 0
+    pairs.repulsion = {"Si-Si": 3.5}
+    atoms = bulk("Si", "diamond", a=5.0, cubic=True)
+    atoms.rattle(0.1, seed=3)
+    atoms.calc = NBCoreCalculator(pairs)
+    i, r = neighbor_list("iD", atoms, 3.5)
+    expected = np.zeros((len(atoms), 3, 3))
+    for a, d in zip(i, r, strict=True):  # r from a to the other; the force on a
+        f = pairs.compute([[0, 0, 0], d], ["Si", "Si"]).forces[0]
+        expected[a] += 0.5 * np.outer(d, f) / atoms.get_volume()
+    np.testing.assert_allclose(atoms.get_stresses(voigt=False), expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+
+
+def test_calculators_side_by_side(path):
+    """A copy for each thread over one evaluator, and for each process: the bits of one after the other."""
+    calculator = NBCoreCalculator(path)
+
+    def relaxed(seed):
+        atoms = crystal()
+        atoms.rattle(0.05, seed=seed)
+        atoms.calc = copy.deepcopy(calculator)
+        for _ in range(5):
+            atoms.positions += 0.01 * atoms.get_forces()
+        return atoms.get_potential_energy(), atoms.get_stresses()
+
+    expected = [relaxed(seed) for seed in range(6)]
+    with ThreadPoolExecutor(4) as pool:
+        for got, wanted in zip(pool.map(relaxed, range(6)), expected, strict=True):
+            assert got[0] == wanted[0] and np.array_equal(got[1], wanted[1])
+    assert copy.deepcopy(calculator).potential is calculator.potential
 
 
 def test_results_are_copies_and_atoms_untouched(calculator):

@@ -3,17 +3,21 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import nbcore
-from nbcore import paths
+
+sys.path.append(str(Path(__file__).with_name("languages")))
+import language_programs as programs
 
 SOURCES = sorted(Path(__file__).with_name("c_driver").glob("*.c"))
 SANITIZED = os.environ.get("NBCORE_SANITIZED")  # flags of a build with sanitizers: the program has them too
 FLAGS = (SANITIZED or "-O1").split()
+CYCLES = os.environ.get("NBCORE_CYCLES", "100" if SANITIZED else "1000")  # of loading, evaluating, freeing
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +44,11 @@ def test_c_driver(models, tmp_path):
     """As C without a warning; no check of it fails, and a thousand cycles do not grow."""
     compiler = os.environ.get("CC", "cc").split()
     subprocess.run(
-        [*compiler, "-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", *FLAGS, *paths.cflags(), *SOURCES,
-         *paths.libs(), "-pthread", "-lm", "-o", tmp_path / "driver"], check=True,
+        [*compiler, "-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", *FLAGS, *programs.compile_flags(), *SOURCES,
+         *programs.link_flags(), "-pthread", "-lm", "-o", tmp_path / "driver"], check=True,
     )  # fmt: skip
-    environment = {k: v for k, v in os.environ.items() if not k.endswith("NUM_THREADS")}
-    environment["LD_PRELOAD"] = " ".join([os.environ.get("LD_PRELOAD", ""), paths.get_library()])  # the same kernels
+    environment = {k: v for k, v in programs.environment().items() if not k.endswith("NUM_THREADS")}
     environment["ASAN_OPTIONS"] = "detect_leaks=1"
-    run = subprocess.run([tmp_path / "driver", *models, tmp_path, "100" if SANITIZED else "1000"],
+    run = subprocess.run([*programs.EMULATOR, tmp_path / "driver", *models, tmp_path, CYCLES],
                          capture_output=True, text=True, env=environment)  # fmt: skip
     assert run.returncode == 0 and run.stdout.endswith(" checks, 0 wrong\n"), run.stdout[-3000:] + run.stderr[-3000:]

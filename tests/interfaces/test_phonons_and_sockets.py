@@ -1,6 +1,8 @@
 """Examples of phonons, vibrations and i-PI, against the Hessian of a repeated crystal and ASE's server."""
 
 import importlib.util
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,7 @@ import ase.build
 import ase.io
 import numpy as np
 import pytest
+from ase import units
 from ase.calculators.socketio import SocketIOCalculator
 
 import nbcore
@@ -85,3 +88,49 @@ def test_i_pi_driver(silicon, tmp_path):
             for a, b in zip(got, (moved.get_potential_energy(), moved.get_forces(), moved.get_stress()), strict=True):
                 assert np.allclose(a, b, rtol=1e-8, atol=1e-8)
     assert client.wait(20) == 0
+
+
+@pytest.mark.skipif(shutil.which("i-pi") is None, reason="needs i-PI (pip install ipi)")
+def test_i_pi_itself(silicon, tmp_path):
+    """The input of the example's page, of a crystal; i-PI's units differ from ASE's in the eighth digit."""
+    path, pot, atoms = silicon
+    atoms = atoms * (2, 1, 1)
+    atoms.rattle(0.05, seed=2)
+    standard, _ = atoms.cell.standard_form()  # i-PI's: the first vector along x, the second in the plane of x and y
+    atoms = ase.Atoms(atoms.numbers, cell=standard, scaled_positions=atoms.get_scaled_positions(),
+                      pbc=True)  # fmt: skip
+    ase.io.write(tmp_path / "molecule.xyz", atoms)
+    page = (EXAMPLES / "i-pi" / "README.md").read_text()
+    text = page[page.index("<simulation>") : page.index("</simulation>")] + "</simulation>\n"
+    name = f"nbcore_{tmp_path.name}"
+    for before, after in {
+        "time{picosecond}, conserved{electronvolt}": "virial_md{megapascal}",
+        "stride='10'": "stride='1'",
+        "> 1000 <": "> 3 <",
+        "nbeads='8'": "nbeads='1'",
+        "pbc='false'": "pbc='true'",
+        "<address> nbcore <": f"<address> {name} <",
+    }.items():
+        assert before in text
+        text = text.replace(before, after)
+    (tmp_path / "input.xml").write_text(text)
+    server = subprocess.Popen(["i-pi", "input.xml"], cwd=tmp_path, stdout=subprocess.PIPE, text=True,
+                              env={**os.environ, "PYTHONUNBUFFERED": "1"})  # fmt: skip
+    try:
+        for line in server.stdout:  # until it listens
+            if "Created unix socket" in line:
+                break
+        driver = [sys.executable, str(EXAMPLES / "i-pi" / "driver.py"), str(path), "molecule.xyz", "--unixsocket", name]
+        subprocess.run(driver, cwd=tmp_path, check=True, timeout=60)
+        server.communicate(timeout=60)
+    finally:
+        server.kill()
+    assert server.returncode == 0
+    rows = np.loadtxt(tmp_path / "run.out")
+    assert rows[:, 0].tolist() == [0, 1, 2, 3]
+    r = pot.compute(atoms.positions, atoms.numbers, atoms.cell.array, True)
+    assert np.isclose(rows[0, -1], r.energy, rtol=1e-6)
+    xx, yy, zz, xy, xz, yz = rows[0, 1:7] * 1e6 * units.Pascal
+    expected = [[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]
+    assert np.allclose(-r.stress, expected, rtol=0, atol=1e-6 * np.abs(r.stress).max())
+    assert rows[3, -1] != rows[0, -1]

@@ -9,7 +9,7 @@ import pytest
 from ase import Atoms
 from ase.build import molecule
 
-from nbcore import CompositionScheme, InputError, ModelFileError, Potential
+from nbcore import Committee, CompositionScheme, InputError, ModelFileError, Potential
 from nbcore.ase import NBCoreCalculator
 from nbcore.data import Structure
 from nbcore.evaluator import Evaluator
@@ -260,7 +260,18 @@ def test_pickles_keep_valid_results_only(tmp_path):
 
 
 def test_digest(two_folders):
+    """That of what is computed: notes do not change it, one bit of a parameter does."""
     evaluator = Evaluator("m.nbcore")
-    assert evaluator.digest in (two_folders / "one" / "m.nbcore").read_bytes()[:400].decode(errors="ignore")
-    assert evaluator.digest != Evaluator(two_folders / "two" / "m.nbcore").digest
+    assert len(evaluator.digest) == 64 and evaluator.digest != Evaluator(two_folders / "two" / "m.nbcore").digest
+    pickled, potential = pickle.dumps(evaluator), Potential.load("m.nbcore")
+    potential.annotate(about={"author": "me"})
+    potential.save("m.nbcore")
+    assert Evaluator("m.nbcore").digest == evaluator.digest == pickle.loads(pickled).digest
+    for change in (SETTERS[name] for name in ("scale", "E0s", "gain", "one parameter")):
+        changed = copy.deepcopy(potential)
+        change(changed)
+        changed.save("changed.nbcore")
+        assert Evaluator("changed.nbcore").digest != evaluator.digest
+    Committee([potential, changed]).save("committee.nbcore")
+    assert len({Evaluator("committee.nbcore").digest, Evaluator("changed.nbcore").digest, evaluator.digest}) == 3
     assert evaluator.path == str(two_folders / "one" / "m.nbcore")

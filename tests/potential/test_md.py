@@ -179,7 +179,7 @@ def settings(ensemble):
 
 def run(folder, ensemble="langevin", steps=100, stop=None, **kwargs):
     atoms = springs(**kwargs)
-    reached = md.simulate(atoms, settings(ensemble), steps, folder, "model", stop=stop)
+    reached = md.simulate(atoms, settings(ensemble), steps, folder, stop=stop)
     return reached, atoms
 
 
@@ -242,14 +242,13 @@ def test_another_run_is_not_continued(tmp_path):
     other = springs()
     other.positions[0, 0] += 0.01
     cases = [
-        (springs(), replace(settings("langevin"), temperature=201), "model", "temperature = 200; now it is 201"),
-        (springs(), settings("nve"), "model", "ensemble = langevin; now it is nve"),
-        (springs(), settings("langevin"), "another file", "another model"),
-        (other, settings("langevin"), "model", "another structure"),
+        (springs(), replace(settings("langevin"), temperature=201), "temperature = 200; now it is 201"),
+        (springs(), settings("nve"), "ensemble = langevin; now it is nve"),
+        (other, settings("langevin"), "another structure"),
     ]
-    for atoms, s, model, text in cases:
+    for atoms, s, text in cases:
         with pytest.raises(CheckpointError, match=text):
-            md.simulate(atoms, s, 20, tmp_path, model)
+            md.simulate(atoms, s, 20, tmp_path)
     assert outputs(tmp_path) == before
 
 
@@ -268,7 +267,7 @@ def test_two_runs_in_one_folder(tmp_path):
             run(tmp_path)
         assert error.value.exit_code == 6
 
-    md.simulate(springs(), settings("nve"), 1, tmp_path, "model", progress=second)
+    md.simulate(springs(), settings("nve"), 1, tmp_path, progress=second)
 
 
 @pytest.mark.parametrize(

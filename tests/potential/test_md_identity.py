@@ -14,7 +14,7 @@ from ase.build import bulk
 from ase.calculators.lj import LennardJones
 from ase.constraints import FixAtoms, FixCom
 
-from nbcore import files, md, sealed
+from nbcore import files, load, md, sealed
 from nbcore.ase import NBCoreCalculator
 from nbcore.cli import main
 from nbcore.errors import CheckpointError
@@ -113,7 +113,7 @@ def test_parameters_of_a_calculator(tmp_path):
 
 
 def test_a_model_by_path(tmp_path, potential):
-    """The file may move, and neither threads nor skin count; another file does."""
+    """The file may move, and neither threads nor skin nor notes in it count; another model does."""
     potential.save(tmp_path / "m.nbcore")
 
     def atoms(path, **kwargs):
@@ -125,13 +125,17 @@ def test_a_model_by_path(tmp_path, potential):
     md.simulate(atoms(tmp_path / "m.nbcore"), SETTINGS, 1, run)
     shutil.move(tmp_path / "m.nbcore", tmp_path / "other.nbcore")
     md.simulate(atoms(tmp_path / "other.nbcore", skin=0.0, threads=2), SETTINGS, 2, run)
+    loaded = load(tmp_path / "other.nbcore")
+    loaded.annotate(certificate={"passed": True, "of": "", "checks": []})  # as `nbcore verify` does
+    loaded.save(tmp_path / "other.nbcore")
+    assert md.simulate(atoms(tmp_path / "other.nbcore"), SETTINGS, 3, run) == 3
     with pytest.raises(CheckpointError, match="another potential"):
-        md.simulate(atoms(tmp_path / "other.nbcore", precision="float32"), SETTINGS, 3, run)
+        md.simulate(atoms(tmp_path / "other.nbcore", precision="float32"), SETTINGS, 4, run)
     potential.save(tmp_path / "m.nbcore")
     other = nbody(species=["C"], cutoff=3.5, channels=4, l_harmonics=1, n_radial=4, levels=1)
     other.save(tmp_path / "m.nbcore")
     with pytest.raises(CheckpointError, match="another potential"):
-        md.simulate(atoms(tmp_path / "m.nbcore"), SETTINGS, 3, run)
+        md.simulate(atoms(tmp_path / "m.nbcore"), SETTINGS, 4, run)
 
 
 def test_masses_on_the_command_line(tmp_path, potential, monkeypatch, capsys):

@@ -70,6 +70,7 @@ module nbcore
     procedure :: info => model_info
     procedure :: species => model_species
     procedure :: closest => model_closest
+    procedure :: check_golden => model_check_golden
     procedure :: set_precision => model_set_precision
     procedure :: set_skin => model_set_skin
     procedure :: set_max_bytes => model_set_max_bytes
@@ -143,6 +144,13 @@ module nbcore
       type(c_ptr), value :: model
       integer(c_int), value :: number, other
       real(c_double), intent(inout) :: distance
+      integer(c_int) :: status
+    end function
+    function c_check_golden(model, cases, difference) bind(c, name='nbcore_check_golden') result(status)
+      import :: c_ptr, c_int, c_double
+      type(c_ptr), value :: model
+      integer(c_int), intent(inout) :: cases
+      real(c_double), intent(inout) :: difference
       integer(c_int) :: status
     end function
     function c_set_precision(model, bits) bind(c, name='nbcore_set_precision') result(status)
@@ -346,6 +354,17 @@ contains
     integer, intent(out) :: status
     distance = 0
     status = c_closest(self%handle, number, other, distance)
+  end subroutine
+
+  ! Computes the golden cases of the model's file; cases: how many there are
+  subroutine model_check_golden(self, cases, difference, status)
+    class(nbcore_model), intent(in) :: self
+    integer(c_int), intent(out) :: cases
+    real(c_double), intent(out) :: difference
+    integer, intent(out) :: status
+    cases = 0
+    difference = 0
+    status = c_check_golden(self%handle, cases, difference)
   end subroutine
 
   subroutine model_set_precision(self, bits, status)

@@ -75,9 +75,17 @@ NBCORE_API nbcore_status nbcore_cutoff(const nbcore_model* model, double* cutoff
  * if capacity is 0). NBCORE_EARG. */
 NBCORE_API nbcore_status nbcore_species(const nbcore_model* model, int capacity, int* numbers, int* n);
 
-/* SHA-256 that the file holds which the model was read from: 64 hexadecimal digits and a zero. Two models with the same
- * digest are the same to the last bit. NBCORE_EARG. */
+/* SHA-256 of all that decides what the model computes, program, parameters, energies: 64 hexadecimal digits and a zero.
+ * Notes in its file, a certificate among them, change nothing: two models with the same digest compute the same bits.
+ * NBCORE_EARG. */
 NBCORE_API nbcore_status nbcore_digest(const nbcore_model* model, char digest[65]);
+
+/* Computes the golden cases that the model's file keeps, structures with their energy, forces and virial as they were
+ * where it was written: does this build on this machine compute what that one did? *cases is how many there are, 0 in
+ * files of committees and of models with leaf states; *difference the largest difference, in units of the largest number
+ * of its kind, at least 1 eV or eV/Angstrom. Always in double precision. NBCORE_EMODEL where it is larger than 1e-10, or
+ * the cases are damaged; NBCORE_EARG, also for models that work on a composition scheme. */
+NBCORE_API nbcore_status nbcore_check_golden(const nbcore_model* model, int* cases, double* difference);
 
 /* Precision of evaluations whose options do not say, in bits: 64 (the default) or 32, about twice as fast; distances
  * and sums are double in both. Calls that run on other threads end as they began. NBCORE_EARG. */

@@ -69,6 +69,12 @@ struct Array {
   bool per_atom;
 };
 
+/// Of the golden cases of a model: how many there are, and the largest difference from what the file keeps
+struct Golden {
+  int cases;
+  double difference;
+};
+
 /// A handle that is given back, once
 template <class T, nbcore_status (*give_back)(T*)> class Handle {
  public:
@@ -125,6 +131,11 @@ class Model {
     char digest[65];
     check(nbcore_digest(get(), digest));
     return digest;
+  }
+  Golden check_golden() const {
+    Golden golden;
+    check(nbcore_check_golden(get(), &golden.cases, &golden.difference));
+    return golden;
   }
   std::vector<Array> outputs() const {
     std::vector<Array> all;

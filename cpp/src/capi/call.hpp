@@ -56,7 +56,7 @@ inline void require(const void* argument, const char* name) {
 /// those of newer ones may ask for what is not known here. least: the size that the first release gave it.
 template <class T> T checked(const T* given, T beginning, std::size_t least, const char* name, const char* macro) {
   if (given == nullptr) return beginning;
-  if (given->size < least || given->size > sizeof(T))
+  if (given->size < least || given->size > sizeof(T) || given->size % alignof(T) != 0)  // no half of a member
     throw InputError(message(name, ": size must be sizeof(nbcore_", name, "), at most ", sizeof(T), ", got ",
                              given->size, "; begin with nbcore_", name, " ", name, " = ", macro, ";"));
   std::memcpy(&beginning, given, given->size);

@@ -9,6 +9,7 @@
 #include "base/threads.hpp"
 #include "capi/call.hpp"
 #include "potential/domain_levels.hpp"
+#include "potential/golden.hpp"
 
 namespace nbcore::capi {
 
@@ -52,7 +53,10 @@ template <class T> class Handles {
 /// A model, and the neighbour lists that its calls keep for one another: one for each that ran at the same time.
 struct Model {
   std::shared_ptr<Committee> committee;
-  std::vector<double> closest;  // [species][species], Angstrom; 0: not known
+  std::vector<double> closest;     // [species][species], Angstrom; 0: not known
+  std::string name;                // of its file, as errors call it
+  std::vector<GoldenCase> golden;  // of the file
+  std::string golden_error;        // what is wrong with them, or nothing
   const Potential& potential() const { return committee->first(); }
   /// What evaluations take unless they are told otherwise
   EvaluationOptions defaults();

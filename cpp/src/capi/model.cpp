@@ -28,12 +28,18 @@ std::vector<double> closest_of(const Potential& potential) {
   return closest;
 }
 
-void add(std::shared_ptr<Committee> committee, const std::string& name, nbcore_model** model) {
+void add(const ModelFile& file, const std::string& name, nbcore_model** model) {
+  auto committee = Committee::from_file(file, name);
   if (!committee->first().has_energy())
     throw ModelFileError(message(name, ": this model has covariant outputs alone, no energy and no forces"));
   auto made = std::make_shared<Model>();
   made->closest = closest_of(committee->first());
-  made->committee = std::move(committee);
+  try {
+    made->golden = golden_cases(file);
+  } catch (const ModelFileError& e) {  // a model computes without them
+    made->golden_error = message(name, ": ", e.what());
+  }
+  made->name = name, made->committee = std::move(committee);
   models.add(std::move(made), model);
 }
 
@@ -106,16 +112,14 @@ int nbcore_errno(void) { return last_errno; }
 nbcore_status nbcore_load(const char* path, nbcore_model** model) {
   return guarded([&] {
     require(path, "path"), require(model, "model");
-    add(Committee::load(path), path, model);
+    add(read_model_file(path), path, model);
   });
 }
 
 nbcore_status nbcore_load_memory(const void* bytes, size_t n, nbcore_model** model) {
   return guarded([&] {
     require(bytes, "bytes"), require(model, "model");
-    const ModelFile file = read_model_bytes({static_cast<const char*>(bytes), n});
-    const std::string name = "the model in memory";
-    add(Committee::from_file(file, name), name, model);
+    add(read_model_bytes({static_cast<const char*>(bytes), n}), "the model in memory", model);
   });
 }
 
@@ -147,7 +151,26 @@ nbcore_status nbcore_digest(const nbcore_model* model, char digest[65]) {
   return guarded([&] {
     const auto kept = models.find(model);
     require(digest, "digest");
-    std::memcpy(digest, kept->committee->digest().c_str(), kept->committee->digest().size() + 1);
+    const std::string found = kept->committee->digest();
+    std::memcpy(digest, found.c_str(), found.size() + 1);
+  });
+}
+
+nbcore_status nbcore_check_golden(const nbcore_model* model, int* cases, double* difference) {
+  return guarded([&] {
+    const auto kept = models.find(model);
+    require(cases, "cases"), require(difference, "difference");
+    if (!kept->golden_error.empty()) throw ModelFileError(kept->golden_error);
+    const Potential& first = kept->potential();
+    if (first.network().sets().size() > 1 && !kept->golden.empty())
+      throw InputError("model: its golden cases have composition schemes, which nbcore.check_golden in Python makes");
+    double largest = 0;
+    for (std::size_t k = 0; k < kept->golden.size(); ++k) try {
+        largest = std::max(largest, check_golden(first, kept->golden[k]));
+      } catch (const Error& e) {
+        throw ModelFileError(message(kept->name, ": golden case ", k, ": ", e.what()));
+      }
+    *cases = static_cast<int>(kept->golden.size()), *difference = largest;
   });
 }
 

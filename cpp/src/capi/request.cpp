@@ -116,11 +116,13 @@ Interrupt::Interrupt(const nbcore_options& options) {
 
 Domain domain_of(const Model& model, const nbcore_system& s) {
   Domain domain;
+  if (s.half != 0 && s.half != 1) throw InputError(message("half must be 0 or 1, got ", s.half));
   if (s.n_rows > 0) require(s.first, "first");
+  if (s.n_rows == 0 && s.n > 0 && (s.first != nullptr || s.neighbours != nullptr || s.shifts != nullptr))
+    throw InputError("n_rows is 0, but a list is given: set it to n, or leave out first, neighbours and shifts");
   if (s.first != nullptr && (s.n_rows > 0 || s.n == 0)) {
     const auto n_rows = static_cast<std::size_t>(s.n_rows);
     if (s.first[n_rows] > 0) require(s.neighbours, "neighbours");
-    if (s.half != 0 && s.half != 1) throw InputError(message("half must be 0 or 1, got ", s.half));
     if (s.shifts != nullptr) require(s.cell, "shifts are given, but cell");
     domain.list = HostList{{s.first, n_rows + 1}, s.neighbours, s.shifts, s.half == 1};
   }

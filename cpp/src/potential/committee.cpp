@@ -5,6 +5,7 @@
 
 #include "base/error.hpp"
 #include "potential/model_file.hpp"
+#include "potential/sha256.hpp"
 
 namespace nbcore {
 
@@ -47,6 +48,14 @@ void Committee::set_scales(std::optional<UncertaintyScales> scales) {
   scales_ = std::move(scales);
 }
 
+std::string Committee::digest() const {
+  if (members_.size() == 1) return first().digest();
+  Sha256 sha;
+  for (const auto& member : members_) sha.update(std::string_view(member->digest()));
+  if (scales_) sha.update({&scales_->energy, 1}), sha.update(std::span<const double>(scales_->forces));
+  return sha.hex();
+}
+
 std::shared_ptr<Committee> Committee::load(const std::string& path) { return from_file(read_model_file(path), path); }
 
 std::shared_ptr<Committee> Committee::from_file(const ModelFile& file, const std::string& name) {
@@ -60,7 +69,7 @@ std::shared_ptr<Committee> Committee::from_file(const ModelFile& file, const std
       std::vector<std::shared_ptr<Potential>> members;
       for (const Options& of_member : d.get<std::vector<Options>>("committee")) {
         const std::string before = message("member_", members.size(), ".");
-        ModelFile member{of_member.text(), {}, file.digest, file.memory};
+        ModelFile member{of_member.text(), {}, file.memory};
         for (const Tensor& t : file.tensors)
           if (t.name.starts_with(before)) member.tensors.push_back({t.name.substr(before.size()), t.shape, t.data});
         try {
@@ -77,7 +86,6 @@ std::shared_ptr<Committee> Committee::from_file(const ModelFile& file, const std
   } catch (const InputError& e) {
     throw ModelFileError(message(name, ": ", shown(e.what(), 1000)));
   }
-  committee->digest_ = file.digest;
   return committee;
 }
 

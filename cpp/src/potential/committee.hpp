@@ -20,8 +20,8 @@ class Committee {
   const Potential& first() const { return *members_[0]; }
   const std::optional<UncertaintyScales>& scales() const { return scales_; }
   void set_scales(std::optional<UncertaintyScales> scales);
-  /// SHA-256 of the file that it was read from
-  const std::string& digest() const { return digest_; }
+  /// SHA-256 of all that decides what it computes; of one member its own
+  std::string digest() const;
 
   /// The means over the members. InputError where the uncertainty is wanted that nobody knows.
   Result compute(const Structure& s, const EvaluationOptions& options) const;
@@ -33,7 +33,6 @@ class Committee {
  private:
   std::vector<std::shared_ptr<Potential>> members_;
   std::optional<UncertaintyScales> scales_;
-  std::string digest_;
 };
 
 }  // namespace nbcore

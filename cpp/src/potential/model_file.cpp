@@ -231,21 +231,20 @@ void check_beginning(std::string_view beginning, std::uint64_t size) {
   if (length % 8 != 0) throw ModelFileError("damaged: its header's length is no multiple of 8");
 }
 
-std::string check_digest(std::string_view bytes) {
+void check_digest(std::string_view bytes) {
   const auto digest = opening_value(bytes.substr(8, 256), "sha256");
   if (digest.size() != digest_digits) throw ModelFileError("damaged: no digest in the header");
   const auto at = static_cast<std::size_t>(digest.data() - bytes.data());
   Sha256 sha;
   sha.update(bytes.substr(0, at));
-  sha.update(std::string(digest_digits, '0'));
+  sha.update(std::string_view(std::string(digest_digits, '0')));
   sha.update(bytes.substr(at + digest_digits));
   if (sha.hex() != digest) throw ModelFileError("damaged or truncated: its contents do not match its SHA-256 digest");
-  return std::string(digest);
 }
 
 ModelFile read(FileBytes bytes) {
   check_beginning(bytes.view().substr(0, 512), bytes.size);
-  std::string digest = check_digest(bytes.view());
+  check_digest(bytes.view());
   const std::uint64_t length = header_length(bytes.view());
   const std::string_view text = bytes.view().substr(8, length);
   Json header;
@@ -264,8 +263,7 @@ ModelFile read(FileBytes bytes) {
   if ((bytes.size - 8 - length) % 8 != 0)
     throw ModelFileError(message("damaged: its arrays end within a number, at byte ", bytes.size));
   const std::span<double> data{bytes.words.get() + 1 + length / 8, (bytes.size - 8 - length) / 8};
-  ModelFile file{std::move(metadata["description"].get_ref<std::string&>()), list_tensors(header, data),
-                 std::move(digest), bytes.words};
+  ModelFile file{std::move(metadata["description"].get_ref<std::string&>()), list_tensors(header, data), bytes.words};
   try {
     check_json(file.description);
   } catch (const ModelFileError& e) {
@@ -331,7 +329,7 @@ void write_model_file(const std::string& path, const ModelFile& file) {
       for (std::size_t k = begin; k < bytes.size(); k += 8) std::reverse(&bytes[k], &bytes[k] + 8);
   }
   Sha256 sha;
-  sha.update(bytes);
+  sha.update(std::string_view(bytes));
   const std::string blank = std::string(R"("sha256":")") + std::string(digest_digits, '0');
   bytes.replace(bytes.find(blank) + blank.size() - digest_digits, digest_digits, sha.hex());
   replace_file(path, bytes);

@@ -25,7 +25,6 @@ struct Tensor {
 struct ModelFile {
   std::string description;  ///< a JSON object, as text
   std::vector<Tensor> tensors;
-  std::string digest;                ///< SHA-256 of a file that was read, 64 digits
   std::shared_ptr<double[]> memory;  ///< of a file that was read: the arrays lie in it
 };
 

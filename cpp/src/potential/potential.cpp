@@ -9,6 +9,7 @@
 
 #include "base/threads.hpp"
 #include "potential/model_file.hpp"
+#include "potential/sha256.hpp"
 
 namespace nbcore {
 
@@ -141,7 +142,7 @@ Potential::Potential(const std::string& text, const ModelFile* file)
   cutoff_ = network_->cutoff();
   last_layer_ = LastLayer(*network_);
   network_->each_radial_network([&](auto&&...) { has_radial_networks_ = true; });
-  if (file) read_parameters(*file), digest_ = file->digest;
+  if (file) read_parameters(*file);
   else parameters_.assign(network_->n_parameters(), 0.0);
   auto json = std::make_unique<Json>(Json{nlohmann::json::parse(text)});
   for (const char* entry : {"scale", "E0s", "offsets", "spreads", "repulsion", "uncertainty"}) json->value.erase(entry);
@@ -209,6 +210,20 @@ std::string Potential::description() const {
     if (scales_->spreads[k] > 0) d["spreads"][name] = scales_->spreads[k];
   }
   return d.dump();
+}
+
+std::string Potential::digest() const {
+  nlohmann::json d = nlohmann::json::parse(description());
+  for (auto entry = d.begin(); entry != d.end();) {
+    const bool own = std::any_of(own_entries.begin(), own_entries.end(),
+                                 [&](const auto& known) { return known.first == entry.key(); });
+    entry = own ? std::next(entry) : d.erase(entry);
+  }
+  Sha256 sha;
+  sha.update(std::string_view(d.dump()));
+  sha.update(std::span<const double>(parameters_));
+  if (const auto known = uncertainty()) sha.update(std::span<const double>(known->whitening));
+  return sha.hex();
 }
 
 void Potential::annotate(const std::string& text) {

@@ -83,8 +83,8 @@ class Potential {
   std::uint64_t description_version() const;
   std::uint64_t version() const;
 
-  /// SHA-256 that the file holds which it was read from, 64 digits; empty for others
-  const std::string& digest() const { return digest_; }
+  /// SHA-256 of all that decides what it computes: the description without notes, and the parameters. 64 digits
+  std::string digest() const;
 
   const Network& network() const { return *network_; }
   const std::vector<int>& species() const { return species_; }  // atomic numbers, ascending
@@ -188,7 +188,6 @@ class Potential {
   double state_bytes(int set, Precision precision) const;  // per node: states that several levels read, with adjoints
   void forget_spaces() const;
 
-  std::string digest_;
   std::vector<int> species_;
   double cutoff_ = 0, r_min_ = 0.1;
   std::unique_ptr<Network> network_;

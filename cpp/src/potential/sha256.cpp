@@ -51,6 +51,15 @@ void Sha256::update(std::string_view bytes) {
   }
 }
 
+void Sha256::update(std::span<const double> numbers) {
+  for (const double x : numbers) {
+    const auto bits = std::bit_cast<std::uint64_t>(x);
+    char bytes[8];
+    for (int k = 0; k < 8; ++k) bytes[k] = static_cast<char>(bits >> 8 * k & 0xff);
+    update(std::string_view(bytes, 8));
+  }
+}
+
 std::string Sha256::hex() {
   const std::uint64_t bits = 8 * length_;
   update(std::string_view("\x80", 1));

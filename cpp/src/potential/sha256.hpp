@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,7 @@ namespace nbcore {
 class Sha256 {
  public:
   void update(std::string_view bytes);
+  void update(std::span<const double> numbers);  // little-endian, on every machine
   std::string hex();
 
  private:

@@ -41,7 +41,7 @@ Raises ModelFileError (not a model, damaged, of a newer release) and OSError (Fi
   m.def(
       "write_model_file",
       [](const py::object& path, const std::string& description, const py::dict& tensors) {
-        ModelFile file{description, {}, {}, {}};
+        ModelFile file{description, {}, {}};
         std::vector<Doubles> arrays;  // keeps what the file points to
         for (const auto& [name, value] : tensors) {
           if (!py::isinstance<py::str>(name)) throw py::type_error("the names of arrays must be str");

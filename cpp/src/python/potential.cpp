@@ -60,13 +60,26 @@ py::list arrays_of(const std::vector<std::vector<double>>& values) {
 namespace {
 Doubles numbers_of(const std::vector<double>& v) { return Doubles(py::ssize_t(v.size()), v.data()); }
 
-py::tuple tuple_of(const Result& r) {
+/// What beside energy, forces and virial is wanted
+EvaluationOptions wanting(EvaluationOptions options, int threads, bool uncertainty, bool virials) {
+  options.threads = threads, options.uncertainty = uncertainty, options.virials = virials;
+  return options;
+}
+
+py::tuple tuple_of(const Result& r, const EvaluationOptions& options) {
   py::object uncertainty = py::none();
   if (r.uncertainty)
     uncertainty =
         py::make_tuple(r.uncertainty->energy, numbers_of(r.uncertainty->forces), numbers_of(r.uncertainty->grades));
+  py::object virials = py::none();
+  if (options.virials) {
+    Doubles of_atoms({py::ssize_t(r.virials.size()), py::ssize_t(3), py::ssize_t(3)});
+    if (!r.virials.empty())
+      std::copy(r.virials[0][0].data(), r.virials[0][0].data() + 9 * r.virials.size(), of_atoms.mutable_data());
+    virials = of_atoms;
+  }
   return py::make_tuple(r.energy, array_of(r.forces), array_of(r.virial), numbers_of(r.energies), arrays_of(r.outputs),
-                        uncertainty, numbers_of(r.features));
+                        uncertainty, numbers_of(r.features), virials);
 }
 }  // namespace
 
@@ -174,22 +187,23 @@ void bind_potential(py::module_& m) {
           "compute",
           [](const Potential& self, const Doubles& positions, const std::vector<int>& numbers, const Doubles& cell,
              const std::array<bool, 3>& pbc, int threads, std::shared_ptr<CompositionScheme> scheme,
-             const py::dict& leaves, double max_bytes, bool golden, bool uncertainty, bool features) {
+             const py::dict& leaves, double max_bytes, bool golden, bool uncertainty, bool features, bool virials) {
             Structure s = structure_from(positions, numbers, cell, pbc);
             s.scheme = std::move(scheme), s.leaves = leaves_from(leaves);
             Result r;
+            EvaluationOptions options = wanting(golden ? EvaluationOptions{.radial_splines = false} : self.defaults(),
+                                                threads, uncertainty, virials);
+            options.max_bytes = max_bytes, options.features = features;
             {
-              EvaluationOptions options = golden ? EvaluationOptions{.radial_splines = false} : self.defaults();
-              options.threads = threads, options.max_bytes = max_bytes, options.features = features;
-              options.uncertainty = uncertainty;
               const Released nogil;
               r = self.compute(s, options);
             }
-            return tuple_of(r);
+            return tuple_of(r, options);
           },
           py::arg("positions"), py::arg("numbers"), py::arg("cell"), py::arg("pbc"), py::arg("threads"),
           py::arg("scheme") = py::none(), py::arg("leaves") = py::dict(), py::arg("max_bytes") = 0.0,
-          py::arg("golden") = false, py::arg("uncertainty") = false, py::arg("features") = false)
+          py::arg("golden") = false, py::arg("uncertainty") = false, py::arg("features") = false,
+          py::arg("virials") = false)
       .def_property_readonly("n_features", [](const Potential& self) { return self.last_layer().size(); })
       .def_property_readonly("uncertainty",
                              [](const Potential& self) -> py::object {  // whitening [species][feature][feature]
@@ -214,15 +228,14 @@ void bind_potential(py::module_& m) {
              return std::make_shared<PreparedStructure>(self.prepare(std::move(s)));
            })
       .def("compute_prepared",
-           [](const Potential& self, const PreparedStructure& prepared, int threads, bool uncertainty) {
+           [](const Potential& self, const PreparedStructure& prepared, int threads, bool uncertainty, bool virials) {
+             const EvaluationOptions options = wanting(self.defaults(), threads, uncertainty, virials);
              Result r;
              {
-               EvaluationOptions options = self.defaults();
-               options.threads = threads, options.uncertainty = uncertainty;
                const Released nogil;
                r = self.compute(prepared, options);
              }
-             return tuple_of(r);
+             return tuple_of(r, options);
            });
 
   py::class_<Committee, std::shared_ptr<Committee>>(m, "Committee")
@@ -243,28 +256,27 @@ void bind_potential(py::module_& m) {
       .def("compute",
            [](const Committee& self, const Doubles& positions, const std::vector<int>& numbers, const Doubles& cell,
               const std::array<bool, 3>& pbc, int threads, std::shared_ptr<CompositionScheme> scheme,
-              const py::dict& leaves, double max_bytes, bool uncertainty) {
+              const py::dict& leaves, double max_bytes, bool uncertainty, bool virials) {
              Structure s = structure_from(positions, numbers, cell, pbc);
              s.scheme = std::move(scheme), s.leaves = leaves_from(leaves);
-             EvaluationOptions options = self.first().defaults();
-             options.threads = threads, options.max_bytes = max_bytes, options.uncertainty = uncertainty;
+             EvaluationOptions options = wanting(self.first().defaults(), threads, uncertainty, virials);
+             options.max_bytes = max_bytes;
              Result r;
              {
                const Released nogil;
                r = self.compute(s, options);
              }
-             return tuple_of(r);
+             return tuple_of(r, options);
            })
       .def("compute_prepared",
-           [](const Committee& self, const PreparedStructure& prepared, int threads, bool uncertainty) {
-             EvaluationOptions options = self.first().defaults();
-             options.threads = threads, options.uncertainty = uncertainty;
+           [](const Committee& self, const PreparedStructure& prepared, int threads, bool uncertainty, bool virials) {
+             const EvaluationOptions options = wanting(self.first().defaults(), threads, uncertainty, virials);
              Result r;
              {
                const Released nogil;
                r = self.compute(prepared, options);
              }
-             return tuple_of(r);
+             return tuple_of(r, options);
            });
 
   m.def("gate_types", [] {

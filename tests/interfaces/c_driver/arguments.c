@@ -46,6 +46,13 @@ void handles(const char* path) {
   OK(nbcore_searches(model, &searches));
   TRUE(searches == 0);
   EXPECT(NBCORE_EARG, "searches is NULL", nbcore_searches(model, NULL));
+  n = -1;
+  EXPECT(NBCORE_EARG, "cases is NULL", nbcore_check_golden(model, NULL, &cutoff));
+  EXPECT(NBCORE_EARG, "difference is NULL", nbcore_check_golden(model, &n, NULL));
+  TRUE(n == -1);
+  OK(nbcore_check_golden(model, &n, &cutoff));
+  TRUE(n == 2 && cutoff >= 0 && cutoff <= 1e-10);
+  EXPECT(NBCORE_EARG, "digest is NULL", nbcore_digest(model, NULL));
   OK(nbcore_free(model));
   OK(nbcore_free(NULL));
   other = load(path);
@@ -60,6 +67,7 @@ void handles(const char* path) {
     EXPECT(NBCORE_EARG, words, nbcore_set_skin(stale, 0));
     EXPECT(NBCORE_EARG, words, nbcore_set_max_bytes(stale, 0));
     EXPECT(NBCORE_EARG, words, nbcore_searches(stale, &searches));
+    EXPECT(NBCORE_EARG, words, nbcore_check_golden(stale, &numbers[0], &cutoff));
   }
   OK(evaluate(other, &s, &r));
   OK(nbcore_free(other));

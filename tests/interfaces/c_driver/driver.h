@@ -53,6 +53,7 @@ void spoiled(const nbcore_model* model);
 void composition_schemes(const nbcore_model* tree, const nbcore_model* plain);
 void uncertainties(const char* knowing_path, const char* committee_path, const nbcore_model* plain);
 void domains(const nbcore_model* model, const nbcore_model* tree);
+void misuse(const nbcore_model* model, const nbcore_model* other, int rounds);
 void changing_models(const char* path);
 void threads(const char* path, const char* tree_path);
 void cycles(const char* path, const char* tree_path, int n);

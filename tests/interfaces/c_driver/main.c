@@ -47,6 +47,7 @@ int main(int argc, char** argv) {
   damaged_files(argv[1], argv[5]);
   uncertainties(argv[3], argv[4], model);
   domains(model, tree);
+  misuse(model, tree, 1500);
   changing_models(argv[1]);
   sizes(model);
   spoiled(model);

@@ -102,14 +102,16 @@ void cycles(const char* path, const char* tree_path, int n) {
   structure s = crystal(3, 1, 3, 0);
   parts p;
   result r;
+  double difference;
   long before = 0;
-  int i;
+  int i, golden;
   fill(&p, (int)s.n);
   for (i = 0; i < n; ++i) {
     nbcore_model* model = load(i % 10 == 0 ? tree_path : path);
     nbcore_scheme* scheme = scheme_of(&p);
     s.threads = 1 + i % 2;
     if (i % 10 == 0) OK(run(model, scheme, &s, &r));
+    if (i % 10 == 1) OK(nbcore_check_golden(model, &golden, &difference));
     if (i % 10 != 0) OK(evaluate(model, &s, &r));
     if (i % 10 != 0)
       EXPECT(NBCORE_ESHAPE, "n must be", nbcore_evaluate(model, -1, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL));

@@ -18,6 +18,8 @@ int main(int argc, char** argv) try {
   std::array<double, 9> cell;
   int n;
   if (std::scanf("%d", &options.threads) != 1) return 2;
+  const nbcore::Golden golden = model.check_golden();
+  std::printf("%d\n%a\n", golden.cases, golden.difference);
   while (std::scanf("%d %d %d %d", &n, &pbc[0], &pbc[1], &pbc[2]) == 4) {
     std::vector<double> positions(3 * static_cast<std::size_t>(n));
     std::vector<int> numbers(static_cast<std::size_t>(n));

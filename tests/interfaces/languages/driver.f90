@@ -5,12 +5,13 @@ program driver
   use, intrinsic :: iso_c_binding
   use nbcore
   implicit none
+  integer, parameter :: most = 4096
   type(nbcore_model) :: model
   type(nbcore_info) :: info
-  integer(c_int) :: numbers(256), n_species, species(118)
+  integer(c_int) :: numbers(most), n_species, species(118), cases
   integer :: threads, status, n, pbc(3), i, end_of_file
-  real(c_double) :: cell(3, 3), reshaped(9), positions(3, 256), energy, forces(3, 256), virial(3, 3)
-  real(c_double) :: energies(256), virials(3, 3, 256)
+  real(c_double) :: cell(3, 3), reshaped(9), positions(3, most), energy, forces(3, most), virial(3, 3), difference
+  real(c_double) :: energies(most), virials(3, 3, most)
   character(len=1024) :: path
   call get_command_argument(1, path)
   call model%load(path, status)
@@ -19,6 +20,10 @@ program driver
   if (status /= NBCORE_OK .or. info%levels < 1) call fail()
   call model%species(species, n_species, status)
   if (status /= NBCORE_OK .or. n_species /= info%species .or. any(species(:n_species) < 1)) call fail()
+  call model%check_golden(cases, difference, status)
+  if (status /= NBCORE_OK) call fail()
+  write (*, '(i0)') cases
+  write (*, '(z16.16)') transfer(difference, 0_c_int64_t)
   read (*, *) threads
   do
     read (*, *, iostat=end_of_file) n, pbc
