@@ -60,6 +60,12 @@ class NBCoreCalculator(Calculator):
     A calculator made from a path keeps to that model, whatever the current folder becomes; its pickles read the file
     again and raise ModelFileError if another model stands there.
 
+    Results are kept until something that decides them changes: positions, cell, periodicity, elements, arrays that the
+    potential reads, or the potential itself, by one bit. Energies, forces and stress are computed together, stresses of
+    atoms and uncertainties when they are first asked for. A calculator serves one thread at a time, as all of ASE's do;
+    copies (`copy.deepcopy`) may work side by side, over one model where it was given by its path; pickles go to
+    other processes.
+
     Models that know their errors (`nbcore uncertainty`) have the properties energy_uncertainty (eV), forces_uncertainty
     (N,), the RMS error expected of a component on each atom, eV/Angstrom, and, unless they are committees, grades (N,),
     which are larger than 1 beyond the training data. With uncertainty=True they are in the results of every
