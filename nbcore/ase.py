@@ -56,7 +56,8 @@ class NBCoreCalculator(Calculator):
     Units are eV, Angstrom, eV/Angstrom^3; the energy holds the E0s, and free_energy is the same number. The stress has
     the sign and the Voigt order of ASE and refers to the volume of the cell, periodic or not; without one,
     PropertyNotImplementedError. `atoms.get_stresses()` are those of the atoms, (N, 6), -virial / volume of each: their
-    sum is the stress. An element that the potential does not know raises nbcore.errors.SpeciesError.
+    sum is the stress, as of ase.calculators.lj (the ideal-gas part that ASE adds on demand is per V / N, and does not
+    add up so). An element that the potential does not know raises nbcore.errors.SpeciesError.
     A calculator made from a path keeps to that model, whatever the current folder becomes; its pickles read the file
     again and raise ModelFileError if another model stands there.
 
