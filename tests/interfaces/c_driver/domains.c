@@ -160,7 +160,9 @@ void domains(const nbcore_model* model, const nbcore_model* tree) {
   EXPECT(NBCORE_EARG, "system: size must be", nbcore_compute(model, &bad, NULL, &to));
   short_result.size = sizeof to + 1;
   EXPECT(NBCORE_EARG, "result: size must be", nbcore_compute(model, &system, NULL, &short_result));
-  options.skin = NAN;
+  options.size -= 4; /* half of a member */
+  EXPECT(NBCORE_EARG, "options: size must be", nbcore_compute(model, &system, &options, &to));
+  options.size += 4, options.skin = NAN;
   EXPECT(NBCORE_EARG, "skin", nbcore_compute(model, &system, &options, &to));
   options.skin = 0, options.max_bytes = -2;
   EXPECT(NBCORE_EARG, "max_bytes", nbcore_compute(model, &system, &options, &to));
@@ -173,6 +175,10 @@ void domains(const nbcore_model* model, const nbcore_model* tree) {
   system.neighbours = neighbours;
   OK(nbcore_compute(model, &system, &options, &to));
   TRUE(same(&r, &expected, s.n, 1e-10));
+  bad = system, bad.n_rows = 0;
+  EXPECT(NBCORE_EARG, "n_rows is 0, but a list is given", nbcore_compute(model, &bad, &options, &to));
+  bad.first = NULL, bad.neighbours = NULL, bad.half = 2;
+  EXPECT(NBCORE_EARG, "half must be 0 or 1", nbcore_compute(model, &bad, &options, &to));
   neighbours[7] = -1;
   EXPECT(NBCORE_EARG, "neighbours[7]", nbcore_compute(model, &system, &options, &to));
   neighbours[7] = (int)s.n;
