@@ -258,9 +258,8 @@ class Potential:
 
     def compute(self, positions: ArrayLike, species: Sequence | np.ndarray,
                 cell: ArrayLike | None = None, pbc: ArrayLike = False, threads: int | None = None,
-                scheme: "CompositionScheme | None" = None, leaves: dict | None = None,
-                max_bytes: float | None = None, uncertainty: bool = False,
-                virials: bool = False) -> Result:  # fmt: skip
+                scheme: "CompositionScheme | None" = None, leaves: dict | None = None, max_bytes: float | None = None,
+                uncertainty: bool = False, virials: bool = False) -> Result:  # fmt: skip
         """Energy, forces, virial, stress, energies per atom and covariant outputs of one structure.
 
         positions: (N, 3) Angstrom. species: N symbols or atomic numbers. cell: (3, 3), rows are the cell vectors,
@@ -270,24 +269,20 @@ class Potential:
         max_bytes: memory that the evaluation may take; larger systems are evaluated in parts, see `bytes_per_atom`.
         uncertainty: how large errors are expected to be, too, from the features of the last layer, for a potential that
         knows (`nbcore.train.add_uncertainty`; InputError for others).
-        virials: those of the atoms, too, (N, 3, 3) eV: [i, a, b] is the sum of r_a f_b over the pairs whose neighbour
-        atom i is, r to it, f the force on it. Their sum is the virial, but each alone is not symmetric; heat fluxes
-        want this form. -virials / volume are stresses of atoms, whose sum is the stress.
+        virials: those of the atoms, too, whose sum is the virial, (N, 3, 3) eV, see docs/conventions.md.
 
         Raises InputError (shapes, NaN, singular cell), SpeciesError (unknown element), NumericsError (atoms on top of
         each other), TypeError (not numbers).
         """
-        computed = self._computed(positions, species, cell, pbc, threads, scheme, leaves, max_bytes,
-                                  uncertainty=uncertainty, virials=virials)  # fmt: skip
-        return result_of(self, *computed)
+        how = {"max_bytes": max_bytes, "uncertainty": bool(uncertainty), "virials": bool(virials)}
+        return result_of(self, *self._computed(positions, species, cell, pbc, threads, scheme, leaves, **how))
 
-    def _computed(self, positions, species, cell, pbc, threads, scheme, leaves, max_bytes, golden=False,
-                  uncertainty=False, features=False, virials=False):  # fmt: skip
-        """What the core says, and the cell."""
+    def _computed(self, positions, species, cell, pbc, threads, scheme, leaves, max_bytes, **wanted):
+        """What the core says, and the cell; wanted: golden, uncertainty, features, virials."""
         positions, numbers, cell, pbc = check_structure(positions, species, cell, pbc)
         how = None if scheme is None else scheme.core, leaves_of(self, leaves or {}, len(positions))
-        more = check_max_bytes(max_bytes), golden, bool(uncertainty), features, bool(virials)
-        return self._core.compute(positions, numbers, cell, pbc, number_of_threads(threads), *how, *more), cell
+        how = number_of_threads(threads), *how, check_max_bytes(max_bytes)
+        return self._core.compute(positions, numbers, cell, pbc, *how, **wanted), cell
 
     def features(self, positions: ArrayLike, species: Sequence | np.ndarray, cell: ArrayLike | None = None,
                  pbc: ArrayLike = False, threads: int | None = None, scheme: "CompositionScheme | None" = None,
