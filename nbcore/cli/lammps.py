@@ -110,6 +110,7 @@ def write_structure(args, potential):
     import io
 
     import numpy as np
+    from ase.calculators.lammps import Prism
     from ase.io.lammpsdata import write_lammps_data
 
     from nbcore import files
@@ -140,8 +141,13 @@ def write_structure(args, potential):
             f"{args.structure} ({frame}): the cell is left-handed, LAMMPS wants a right-handed one; exchange "
             "two of its vectors."
         )
-    text = io.StringIO()
-    write_lammps_data(text, atoms, specorder=species, masses=True, units=args.units, atom_style="atomic")
+    prism, text = Prism(atoms.cell.array), io.StringIO()
+    # ASE leaves out tilts of up to 1e-4 of an edge; only those of rounding are none
+    skewed = np.abs(np.tril(prism.lammps_tilt, -1)).max() > 1e-14 * np.abs(prism.lammps_tilt).max()
+    write_lammps_data(
+        text, atoms, specorder=species, masses=True, units=args.units, atom_style="atomic", prismobj=prism,
+        force_skew=bool(skewed),
+    )  # fmt: skip
     _, _, rest = text.getvalue().partition("\n")
     head = printable(f"{args.structure}, {frame}; types {' '.join(species)}; written by {DATA.mark.decode()}")
     with files.replacing(path, "w", DATA, args.force) as file:

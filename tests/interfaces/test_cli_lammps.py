@@ -25,10 +25,14 @@ def here(tmp_path, monkeypatch):
     ase.io.write("crystal.xyz", crystal)
     ase.io.write("methanol.xyz", molecule("CH3OH"))
     ase.io.write("sheet.xyz", graphene(vacuum=None))
+    crystal = bulk("C", "diamond", a=3.6, cubic=True)
+    crystal.set_cell(crystal.cell.array + [[0, 0, 0], [2e-4, 0, 0], [-1e-4, 1e-5, 0]], scale_atoms=True)
+    crystal.rattle(0.05, seed=2)
+    ase.io.write("hardly_tilted.xyz", crystal)
     return potential
 
 
-@pytest.mark.parametrize("name", ["crystal", "methanol", "sheet"])
+@pytest.mark.parametrize("name", ["crystal", "methanol", "sheet", "hardly_tilted"])
 def test_the_data_file_has_the_energy_of_the_structure(here, name, capsys):
     assert main(["lammps", "m.nbcore", f"{name}.xyz"]) == 0
     said = capsys.readouterr().out
