@@ -152,7 +152,8 @@ template <class Real> std::size_t Levels<Real>::row_size(const Network& network,
   return size;
 }
 
-/// f(numbers of a row without padding, row of a state, its layout, its part) for m after m of every one of these atoms
+/// f(numbers without padding, those of a state, how many, how many with padding) for group after group of channels, m
+/// after m of every one of these atoms
 template <class Real> template <class Number, class F>
 void Levels<Real>::each_row(int level, std::span<const std::int32_t> atoms, bool adjoints, Number* rows,
                             std::size_t stride, F f) {
@@ -168,10 +169,11 @@ void Levels<Real>::each_row(int level, std::span<const std::int32_t> atoms, bool
       const Layout<Real>& layout = network_.engine<Real>().layouts[slot];
       PlaneBuffer<Real>& all = adjoints ? space_.system.bar[slot] : space_.system.x[slot];
       for (int p = 0; p < layout.size(); ++p) {
-        Real* row = all.value.data() + layout.offset(p, graph_.n_atoms()) +
-                    std::ptrdiff_t(place_[atoms[k]]) * layout[p].dim() * layout.row(p);
-        for (int m = 0; m < layout[p].dim(); ++m, row += layout.row(p), numbers += layout[p].channels())
-          f(numbers, row, layout, p);
+        const int n = layout[p].group, with_padding = padded<Real>(n);
+        Real* group = all.value.data() + layout.offset(p, graph_.n_atoms()) +
+                      std::ptrdiff_t(place_[atoms[k]]) * layout[p].dim() * layout.row(p);
+        for (int g = 0; g < layout[p].dim() * layout[p].groups; ++g, group += with_padding, numbers += n)
+          f(numbers, group, n, with_padding);
       }
     }
   }
@@ -179,27 +181,23 @@ void Levels<Real>::each_row(int level, std::span<const std::int32_t> atoms, bool
 
 template <class Real>
 void Levels<Real>::read_states(int level, std::span<const std::int32_t> atoms, Real* rows, std::size_t stride) {
-  each_row(level, atoms, false, rows, stride, [](Real* to, const Real* x, const Layout<Real>& layout, int p) {
-    for (int c = 0; c < layout[p].channels(); ++c) to[c] = x[layout.position(p, c)];
-  });
+  each_row(level, atoms, false, rows, stride, [](Real* to, const Real* x, int n, int) { std::copy_n(x, n, to); });
 }
 template <class Real>
 void Levels<Real>::write_states(int level, std::span<const std::int32_t> atoms, const Real* rows, std::size_t stride) {
-  each_row(level, atoms, false, rows, stride, [](const Real* from, Real* x, const Layout<Real>& layout, int p) {
-    std::fill_n(x, layout.row(p), Real(0));  // the padding, too
-    for (int c = 0; c < layout[p].channels(); ++c) x[layout.position(p, c)] = from[c];
+  each_row(level, atoms, false, rows, stride, [](const Real* from, Real* x, int n, int with_padding) {
+    std::fill(std::copy_n(from, n, x), x + with_padding, Real(0));
   });
 }
 template <class Real>
 void Levels<Real>::take_adjoints(int level, std::span<const std::int32_t> atoms, Real* rows, std::size_t stride) {
-  each_row(level, atoms, true, rows, stride, [](Real* to, Real* x_bar, const Layout<Real>& layout, int p) {
-    for (int c = 0; c < layout[p].channels(); ++c) to[c] = std::exchange(x_bar[layout.position(p, c)], Real(0));
-  });
+  each_row(level, atoms, true, rows, stride,
+           [](Real* to, Real* x_bar, int n, int) { std::copy_n(x_bar, n, to), std::fill_n(x_bar, n, Real(0)); });
 }
 template <class Real>
 void Levels<Real>::add_adjoints(int level, std::span<const std::int32_t> atoms, const Real* rows, std::size_t stride) {
-  each_row(level, atoms, true, rows, stride, [](const Real* from, Real* x_bar, const Layout<Real>& layout, int p) {
-    for (int c = 0; c < layout[p].channels(); ++c) x_bar[layout.position(p, c)] += from[c];
+  each_row(level, atoms, true, rows, stride, [](const Real* from, Real* x_bar, int n, int) {
+    for (int c = 0; c < n; ++c) x_bar[c] += from[c];
   });
 }
 
