@@ -1,6 +1,7 @@
 """What a step costs inside LAMMPS: beside the bare core, on several ranks, in both ways, and beside SNAP; one run.
 
-    NBCORE_LMP=env/bin/lmp taskset -c 0 python benchmarks/lammps_cost.py [--cells 8] [--model si.nbcore] [--ranks 1 2]
+    NBCORE_LMP=env/bin/lmp taskset -c 0 python benchmarks/lammps_cost.py [--cells 8] [--model si.nbcore]
+    NBCORE_LMP=env/bin/lmp python benchmarks/lammps_cost.py --ranks 1 2 --styles default  # two free cores, a minute
 
 8 cells^3 atoms of silicon at 300 K (4096 by default), NVE. LAMMPS and mpirun of one environment with the pair style
 (`pip install ./lammps`), or its file in --plugin. The bare core is `Potential.compute` with one thread, its search for
@@ -37,6 +38,12 @@ thermo 1000000
 run 2
 run {steps}
 """
+STYLES = {"default": "", "ghosts": "ghosts", "exchange": "exchange"}
+
+
+def row(ranks, style):
+    """Its name in the table."""
+    return f"LAMMPS, {ranks} ranks, {style}"
 
 
 def loop_time(lmp, script, ranks, folder):
@@ -60,6 +67,7 @@ def main():
     parser.add_argument("--cells", type=int, default=8, help="cubic cells of 8 atoms along an edge")
     parser.add_argument("--model", help="a model that knows Si; default: random weights, 2 levels, 64 channels")
     parser.add_argument("--ranks", type=int, nargs="+", default=[1])
+    parser.add_argument("--styles", nargs="+", choices=STYLES, default=list(STYLES))
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--plugin", help="nbcoreplugin.so, where `lmp` does not find the pair style by itself")
@@ -91,11 +99,10 @@ def main():
             return (time.process_time() - start) / 3
 
         calls["the bare core"] = core
-        styles = {"": "as by default", "ghosts": "ghosts", "exchange": "exchange"}
         for ranks in args.ranks:
-            for style, words in styles.items():
-                script = load + BOX + pair.format(style) + DYNAMICS.format(steps=args.steps)
-                calls[f"LAMMPS, {ranks} ranks, {words}"] = lambda s=script, r=ranks: loop_time(lmp, s, r, folder)
+            for style in args.styles:
+                script = load + BOX + pair.format(STYLES[style]) + DYNAMICS.format(steps=args.steps)
+                calls[row(ranks, style)] = lambda s=script, r=ranks: loop_time(lmp, s, r, folder)
         if Path(f"{snap}coeff").exists():
             script = BOX + f"pair_style snap\npair_coeff * * {snap}coeff {snap}param Si\n" + DYNAMICS.format(steps=4)
             calls["SNAP (2J = 8), 1 rank"] = lambda: loop_time(lmp, script, 1, folder)
@@ -109,6 +116,10 @@ def main():
     for name, all_ in times.items():
         median = statistics.median(all_)
         print(f"| {name} | {median:.1f} ({min(all_):.1f}-{max(all_):.1f}) | {median / first:.3f} |")
+    for style in args.styles if 1 in args.ranks else ():
+        for ranks in set(args.ranks) - {1}:
+            one, several = (statistics.median(times[row(n, style)]) for n in (1, ranks))
+            print(f"{ranks} ranks, {style}: {one / several:.2f} times as fast as one")
 
 
 if __name__ == "__main__":

@@ -89,6 +89,8 @@ void PairNBCore::settings(int narg, char** arg) {
     if (k + 1 >= narg) error->all(FLERR, text("pair_style nbcore: ", arg[k], " wants a value after it"));
     return arg[k + 1];
   };
+  // LAMMPS keeps the pair style where the same one is given again; what is not said then is as by default
+  asked_ = Way::automatic, options_ = NBCORE_OPTIONS, options_.precision = 64;
   for (int k = 0; k < narg; ++k) {
     const std::string word = arg[k];
     if (word == "ghosts") asked_ = Way::ghosts;
@@ -107,7 +109,7 @@ void PairNBCore::settings(int narg, char** arg) {
     }
   }
   // PairHybrid looks at this flag here, before the model is known
-  if (asked_ == Way::ghosts) ghostneigh = 1;
+  ghostneigh = asked_ == Way::ghosts;
 }
 
 void PairNBCore::coeff(int narg, char** arg) {
@@ -324,6 +326,11 @@ void* PairNBCore::extract_peratom(const char* name, int& columns) {
     what = &grade_;
     nbcore_uncertainty_kind kind = NBCORE_NO_UNCERTAINTY;
     if (model_) nbcore_uncertainty(model_, &kind);
+    if (info_.members > 1)
+      error->all(
+          FLERR,
+          text("pair_style nbcore: ", path_, " is a committee, and only single models have extrapolation grades; ",
+               "compute(..., uncertainty=True) in Python tells how far its members are apart, in frames of a dump"));
     if (kind != NBCORE_LAST_LAYER)
       error->all(FLERR, text("pair_style nbcore: ", path_,
                              " has no extrapolation grades; nbcore uncertainty MODEL DATA "
@@ -332,5 +339,6 @@ void* PairNBCore::extract_peratom(const char* name, int& columns) {
   if (!what) return nullptr;
   what->wanted = true;
   what->values.resize(atom->nmax);
+  refresh(*what);
   return what->values.data();
 }

@@ -54,7 +54,8 @@ class PairNBCore : public Pair {
   struct PerAtom {
     std::vector<double> values;
     bool wanted = false, triggered = false;
-    int flag = 0;  // set by fix pair in the steps in which it looks
+    int flag = 0;        // set by fix pair in the steps in which it looks
+    bool fresh = false;  // values are those of the last evaluation
     bool due() const { return wanted && (!triggered || flag); }
   };
 
@@ -67,8 +68,11 @@ class PairNBCore : public Pair {
   void free_handles();
 
   void take_atoms();
-  void evaluate(const nbcore_system&, const nbcore_result&);
+  void evaluate(const nbcore_result&);
   void evaluate_by_exchange(const nbcore_system&, const nbcore_result&);
+  void take_closeness();
+  void take_grades();
+  void refresh(PerAtom&);
   template <class F> void attempt(F call);
   void agree(const std::string& wrong);
   std::string reason(nbcore_status) const;

@@ -12,6 +12,7 @@
 #include "error.h"
 #include "neigh_list.h"
 #include "neighbor.h"
+#include "update.h"
 #include "utils.h"
 
 using namespace LAMMPS_NS;
@@ -20,7 +21,6 @@ void PairNBCore::compute(int eflag, int vflag) {
   ev_init(eflag, vflag);
   if (neighbor->ago == 0 || stale_) take_atoms();
   atoms_.move(atom->x);
-  const nbcore_system system = atoms_.system();
   const int n_all = atoms_.n_all();
 
   nbcore_result result = NBCORE_RESULT;
@@ -30,10 +30,7 @@ void PairNBCore::compute(int eflag, int vflag) {
   if (eflag_atom) energies_.assign(atoms_.n(), 0.0), result.energies = energies_.data();
   if (vflag_atom || cvflag_atom) virials_.assign(9 * n_all, 0.0), result.virials = virials_.data();
   if (grade_.due()) grades_.assign(atoms_.n(), 0.0), result.grades = grades_.data();
-  wrong_.clear();
-  if (way_ == Way::exchange) evaluate_by_exchange(system, result);
-  else evaluate(system, result);
-  agree(wrong_);
+  evaluate(result);
 
   const double unit = energy_unit_;
   if (eflag_global) eng_vdwl += unit * energy;
@@ -55,11 +52,31 @@ void PairNBCore::compute(int eflag, int vflag) {
     for (int c = 0; c < 6 && vflag_atom; ++c)
       vatom[i][c] += unit * (c < 3 ? w[full[c]] : 0.5 * (w[full[c]] + w[full[c + 3]]));
   }
-  if (closeness_.due()) closeness_.values.resize(atom->nmax), atoms_.closeness(trained_, closeness_.values);
-  if (grade_.due()) {
-    grade_.values.assign(atom->nmax, 0.0);
-    for (int k = 0; k < atoms_.n(); ++k) grade_.values[atoms_.atom(k)] = grades_[k];
-  }
+  closeness_.fresh = closeness_.due(), grade_.fresh = grade_.due();
+  if (closeness_.fresh) take_closeness();
+  if (grade_.fresh) take_grades();
+}
+
+void PairNBCore::take_closeness() {
+  closeness_.values.resize(atom->nmax);
+  atoms_.closeness(trained_, closeness_.values);
+}
+
+void PairNBCore::take_grades() {
+  grade_.values.assign(atom->nmax, 0.0);
+  for (int k = 0; k < atoms_.n(); ++k) grade_.values[atoms_.atom(k)] = grades_[k];
+}
+
+/// Of two `fix pair`, one may look in steps in which the other, by its flag, does not: then values are made when they are
+/// asked for, and from then on in every step.
+void PairNBCore::refresh(PerAtom& what) {
+  if (what.fresh || update->whichflag == 0) return;  // between runs nobody looks at values
+  what.fresh = true, what.triggered = false;
+  if (&what == &closeness_) return take_closeness();
+  nbcore_result result = NBCORE_RESULT;
+  grades_.assign(atoms_.n(), 0.0), result.grades = grades_.data();
+  evaluate(result);
+  take_grades();
 }
 
 void PairNBCore::take_atoms() {
@@ -86,8 +103,12 @@ template <class F> void PairNBCore::attempt(F call) {
   if (const nbcore_status status = call(); status != NBCORE_OK) wrong_ = reason(status);
 }
 
-void PairNBCore::evaluate(const nbcore_system& system, const nbcore_result& result) {
-  if (system.n > 0) attempt([&] { return nbcore_compute(model_, &system, &options_, &result); });
+void PairNBCore::evaluate(const nbcore_result& result) {
+  const nbcore_system system = atoms_.system();
+  wrong_.clear();
+  if (way_ == Way::exchange) evaluate_by_exchange(system, result);
+  else if (system.n > 0) attempt([&] { return nbcore_compute(model_, &system, &options_, &result); });
+  agree(wrong_);
 }
 
 void PairNBCore::evaluate_by_exchange(const nbcore_system& system, const nbcore_result& result) {

@@ -30,11 +30,13 @@ class System(NamedTuple):
         return [word == "p" for word in self.boundary.split()]
 
 
-def model(path="m.nbcore", levels=2, seed=3, **options):
-    """A network with random weights, saved and returned."""
+def model(path="m.nbcore", levels=2, seed=3, repulsion=None, **options):
+    """A network with random weights, saved and returned; repulsion: radii of cores (ZBL)."""
     given = {"channels": 6, "l_harmonics": 2, "l_states": 1, "n_radial": 4, "correlation": 2} | options
     E0s = {"H": -1.5, "C": -3.0, "O": -2.25}
     potential = nbody(species=["C", "H", "O"], cutoff=CUTOFF, levels=levels, seed=seed, E0s=E0s, **given)
+    if repulsion:
+        potential.repulsion = repulsion
     potential.annotate(shortest_distances={"H-O": 0.9, "C-H": 1.0, "C-O": 1.1})
     potential.save(path, overwrite=True)
     return potential

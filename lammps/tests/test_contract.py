@@ -1,9 +1,16 @@
 """What LAMMPS may ask beside one evaluation: units, hybrids, restarts, balancing, atoms that come and go."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from systems import MASSES, TYPES, VOIGT, Report, System, head, model, read_report, report, systems, write_data
 from test_ranks import EV, check, compute
+
+import nbcore
+from nbcore.data import Structure
+from nbcore.train import add_uncertainty
 
 SYSTEMS = systems()
 WAYS = ["", "ghosts", "exchange"]
@@ -82,6 +89,58 @@ def test_hybrids_add_and_null_types_are_not_seen(lammps, ranks, style):
         assert (
             np.abs(found[name].sums[7:10] - (0 if name == "alone" else rest.sums[7:10]) - six[:3]).max() < 1e-7 * size
         )
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_two_models_in_one_hybrid(lammps, ranks):
+    """Each has its lists, its way and its messages."""
+    one, two, system = model("one.nbcore", seed=3), model("two.nbcore", seed=5, levels=3), SYSTEMS["bulk"]
+    ids, names = write_data("s.data", system), " ".join(TYPES)
+    start = head(system, "s.data").partition("pair_style")[0]
+    coeff = f"pair_coeff * * nbcore 1 one.nbcore {names}\npair_coeff * * nbcore 2 two.nbcore {names}\n"
+    said = lammps.run(
+        start + "pair_style hybrid/overlay nbcore exchange nbcore ghosts\n" + coeff + report("sum")
+        + start + "pair_style hybrid/scaled 0.25 nbcore 0.75 nbcore\n" + coeff + report("scaled"),
+        ranks,
+    )  # fmt: skip
+    a, b = compute(one, system), compute(two, system)
+    for name, (x, y) in {"sum": (1, 1), "scaled": (0.25, 0.75)}.items():
+        found = read_report(said, name, np.linalg.det(system.cell))
+        values = {k: x * getattr(a, k) + y * getattr(b, k) for k in ("energy", "energies", "forces", "virial")}
+        check(found, SimpleNamespace(**values), np.argsort(ids))
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_commands_given_again(lammps, ranks):
+    """LAMMPS keeps a pair style that is named again: what is not said then is as by default."""
+    potential, system = model(), SYSTEMS["bulk"]
+    ids = write_data("s.data", system)
+    again = f"pair_style nbcore\npair_coeff * * m.nbcore {' '.join(TYPES)}\n"
+    said = lammps.run(
+        head(system, "s.data", "nbcore ghosts precision float32 threads 2") + "run 0\n" + again + report("again"), ranks
+    )
+    check(read_report(said, "again", np.linalg.det(system.cell)), compute(potential, system), np.argsort(ids))
+    first, second = (line for line in said.splitlines() if line.startswith("  kernels "))
+    assert "float32, 2 threads" in first and "float64, 1 thread " in second
+    assert said.count("lower levels are evaluated for ghosts") == 1
+
+
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_monte_carlo_changes_types(lammps, ranks):
+    """Energies of accepted and refused swaps, and the types at the end, on which Python agrees."""
+    weak_model()
+    potential, system = nbcore.load("m.nbcore"), SYSTEMS["bulk"]
+    write_data("s.data", system)
+    said = lammps.run(
+        head(system, "s.data") + "fix swap all atom/swap 1 20 1234 3000 ke no types 1 3\nthermo_style custom step pe\n"
+        'run 3\nprint "RESULT $(pe:%.17g) $(f_swap[2])"\n'
+        "write_dump all custom end type x y z modify format float %.17g\n",
+        ranks,
+    )  # fmt: skip
+    (found, accepted) = next(map(float, line.split()[1:]) for line in said.splitlines() if line.startswith("RESULT"))
+    rows = np.loadtxt("end", skiprows=9)
+    after = System(rows[:, 1:], rows[:, 0].astype(int), system.cell)
+    assert 0 < accepted < 60 and found == pytest.approx(compute(potential, after).energy, abs=1e-9)
 
 
 @pytest.mark.parametrize("style", WAYS)
@@ -216,13 +275,87 @@ def test_closeness_and_halt(lammps):
         assert "Fix halt condition for fix-id stop met on step" in said
 
 
+def test_two_fixes_look_in_different_steps(lammps):
+    """One by its flag, in some steps; the other reads in every step, and never the values of an earlier one."""
+    weak_model()
+    potential = nbcore.load("m.nbcore")
+    add_uncertainty(potential, shaken("triclinic"))
+    potential.save("m.nbcore", overwrite=True)
+    system = SYSTEMS["bulk"]
+    write_data("s.data", system)
+    begin = head(system, "s.data") + DYNAMICS.format(T=3000, step=0.001) + "thermo 1\n"
+    few, every = (
+        f"fix {name} all pair {n} nbcore closeness {{0}} grade {{0}}\n" for name, n in (("few", 4), ("all", 1))
+    )
+    lines = "compute most all reduce max f_all[1] f_all[2]\nthermo_style custom step c_most[1] c_most[2] press\n"
+    lines += "thermo_modify format float %.17g\nrun 5\n"
+    for ranks in (1, 3):
+        said = [
+            lammps.run(begin + fixes + lines, ranks)
+            for fixes in (every.format(0), every.format(1), every.format(0) + few.format(1))
+        ]
+        first, *others = (thermo(text)[-6:, 1:3] for text in said)
+        assert (np.diff(first, axis=0) != 0).any(axis=0).all()
+        for other in others:
+            assert np.array_equal(other, first)
+
+
+def shaken(name, n=2):
+    """Structures to be measured against, with labels."""
+    rng, system = np.random.default_rng(2), SYSTEMS[name]
+    zero = {"energy": 0.0, "forces": np.zeros(system.positions.shape)}
+    for _ in range(n):
+        positions = system.positions + rng.normal(0, 0.1, system.positions.shape)
+        yield Structure(positions, system.numbers, system.cell, np.ones(3, dtype=bool), **zero)
+
+
+@pytest.mark.parametrize("style", ["ghosts", "exchange"])
+def test_grades_and_committees(lammps, style):
+    """Extrapolation grades of atoms, and the mean of three models, as Python has them; both ways, one rank and four."""
+    potential, system = model(), SYSTEMS["bulk"]
+    add_uncertainty(potential, shaken("triclinic"))
+    potential.save("graded.nbcore")
+    members = [model(seed=seed) for seed in (3, 4, 5)]
+    committee = nbcore.Committee(members)
+    committee.save("committee.nbcore")
+    ids = write_data("s.data", system)
+    order, volume = np.argsort(ids), np.linalg.det(system.cell)
+    grades = potential.compute(
+        system.positions, system.numbers, system.cell, system.pbc, threads=1, uncertainty=True
+    ).uncertainty.grades[order]
+    assert np.ptp(grades) > 0.1
+    for ranks in (1, 4):
+        said = lammps.run(
+            head(system, "s.data", f"nbcore {style}", model="graded.nbcore")
+            + "fix grades all pair 1 nbcore grade 1\ncompute most all reduce max f_grades\n"
+            "thermo_style custom step pe c_most\nrun 0\n"
+            "write_dump all custom grades id f_grades modify sort id format float %.17g\n"
+            + head(system, "s.data", f"nbcore {style}", model="committee.nbcore") + report("mean"),
+            ranks,
+        )  # fmt: skip
+        found = np.loadtxt("grades", skiprows=9)[:, 1]
+        assert np.abs(found - grades).max() < 1e-10 * grades.max()
+        check(read_report(said, "mean", volume), compute(committee, system), order)
+
+
 def test_threads_of_ranks(lammps):
     """Nothing set: one thread a rank. The environment, then the pair style, say otherwise."""
     model()
-    system = SYSTEMS["molecule"]
+    system = SYSTEMS["bulk"]
     write_data("s.data", system)
-    script = head(system, "s.data") + "run 0\n"
-    assert "1 thread per rank, 4 ranks" in lammps.run(script, 4)
+    Path("count.sh").write_text(  # of the rank that runs it
+        "p=$PPID\nuntil grep -q ^lmp /proc/$p/comm; do p=$(awk '{print $4}' /proc/$p/stat); done\n"
+        "grep Threads: /proc/$p/status\n"
+    )
+    script = head(system, "s.data") + "run 2\nshell sh count.sh\n"
+
+    def threads(said):
+        (count,) = [int(line.split()[1]) for line in said.splitlines() if line.startswith("Threads:")]
+        return count
+
+    said = lammps.run(script, 4)
+    assert "1 thread per rank, 4 ranks" in said
+    assert threads(lammps.run(script.replace("nbcore\n", "nbcore threads 3\n"), 4)) == threads(said) + 2
     assert "2 threads per rank" in lammps.run(script, 1, OMP_NUM_THREADS="2")
     assert "3 threads per rank" in lammps.run(script, 1, OMP_NUM_THREADS="2", NBCORE_NUM_THREADS="3")
     assert "4 threads per rank" in lammps.run(script.replace("nbcore\n", "nbcore threads 4\n"), 1, OMP_NUM_THREADS="2")

@@ -27,6 +27,8 @@ def files(here):
     Path("empty.nbcore").touch()
     Path("text.nbcore").write_text("no model\n" * 100)
     Path("folder.nbcore").mkdir()
+    members = [nbody(["H", "C", "O"], 3.2, channels=4, levels=1, seed=seed) for seed in (1, 2)]
+    nbcore.Committee(members).save("committee.nbcore")
     nbody(["H", "C", "O"], 3.2, channels=4, outputs=["dipole"], energy=False).save("dipole.nbcore")
     gates = [
         {"gate": "leaf", "name": "charge_of"},
@@ -78,6 +80,8 @@ CASES = {
     "leaf states": (of("leaf"), "leaf states"),
     "scheme": (of("tree"), "composition scheme"),
     "grade": (STYLE + COEFF + "fix g all pair 1 nbcore grade 0\n", "m.nbcore has no extrapolation grades"),
+    "grade of a committee": (
+        of("committee") + "fix g all pair 1 nbcore grade 0\n", "committee.nbcore is a committee, and only single"),
     "other value": (STYLE + COEFF + "fix g all pair 1 nbcore grades 0\nrun 0\n", "grades"),
     "comm mode": (
         RUN.replace("nbcore\n", "nbcore ghosts\n").replace("bin", "multi\ncomm_modify mode multi"),
@@ -85,8 +89,13 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("ranks", [1, 3])
-@pytest.mark.parametrize("case", CASES)
+#: what users get wrong most is tried on more numbers of ranks
+EVERYWHERE = ["unknown element", "mixed order", "units", "short", "flipped"]
+
+
+@pytest.mark.parametrize(
+    "case, ranks", [(case, 3) for case in CASES] + [(case, ranks) for case in EVERYWHERE for ranks in (1, 2, 4, 8)]
+)
 def test_one_message_on_any_number_of_ranks(lammps, case, ranks):
     script, words = CASES[case]
     said = lammps.run(script, ranks, fails=True, timeout=60)
