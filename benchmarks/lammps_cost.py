@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 import nbcore
+from nbcore import paths
 from nbcore.bench.models import evaluation, silicon
 
 BOX = """units metal
@@ -54,6 +55,8 @@ def loop_time(lmp, script, ranks, folder):
     (folder / "in").write_text(script)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "NBCORE_NUM_THREADS": "1"}
     environment.pop("PYTHONPATH", None)
+    # the core beside which LAMMPS is measured, whatever is installed there
+    environment["LD_LIBRARY_PATH"] = f"{paths.get_library_dir()}:{os.environ.get('LD_LIBRARY_PATH', '')}"
     said = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     found = re.findall(r"Loop time of (\S+) on \d+ procs for (\d+) steps.*?([0-9.]+)% CPU use", said.stdout, re.DOTALL)
     if said.returncode or len(found) < 2:

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 import nbcore
-from nbcore import md
+from nbcore import md, paths
 
 EVERY = 10  # steps between energies
 START = """include {here}/in.model
@@ -58,6 +58,7 @@ def lammps(lmp, folder, script, ranks):
     (folder / "in.lammps").write_text(script)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "NBCORE_NUM_THREADS": "1"}
     environment.pop("PYTHONPATH", None)
+    environment["LD_LIBRARY_PATH"] = f"{paths.get_library_dir()}:{os.environ.get('LD_LIBRARY_PATH', '')}"
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stdout[-3000:] + done.stderr)

@@ -24,6 +24,16 @@ def find_lmp():
     return os.environ.get("NBCORE_LMP") or shutil.which("lmp")
 
 
+def surroundings():
+    """The environment for `lmp`: its own Python packages, and the library of the nbcore that is tested.
+
+    Where another one is installed beside `lmp`, with its plugin, the library that was loaded first would serve both.
+    """
+    found = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    folders = [nbcore.paths.get_library_dir(), os.environ.get("LD_LIBRARY_PATH")]
+    return found | {"LD_LIBRARY_PATH": ":".join(filter(None, folders))}
+
+
 class Lammps:
     """Runs input scripts; the plugin is loaded in each."""
 
@@ -42,11 +52,9 @@ class Lammps:
         if ranks > 1:
             command = [self.mpirun, "-np", str(ranks), *command]
         Path("in.lammps").write_text(lines)
-        clean = {
-            k: v for k, v in os.environ.items() if k not in ("OMP_NUM_THREADS", "NBCORE_NUM_THREADS", "PYTHONPATH")
-        }
+        unset = {k: v for k, v in surroundings().items() if k not in ("OMP_NUM_THREADS", "NBCORE_NUM_THREADS")}
         done = subprocess.run(
-            [*command, "-in", "in.lammps"], capture_output=True, text=True, timeout=timeout, env=clean | environment
+            [*command, "-in", "in.lammps"], capture_output=True, text=True, timeout=timeout, env=unset | environment
         )
         said = done.stdout + done.stderr
         assert (done.returncode != 0) == fails, said

@@ -18,7 +18,7 @@ import ase.io
 import numpy as np
 from ase.calculators.lammps import Prism
 from ase.io.lammpsdata import write_lammps_data
-from conftest import find_lmp
+from conftest import find_lmp, surroundings
 from systems import VOIGT, read_report, report
 
 import nbcore
@@ -47,8 +47,7 @@ def run(lmp, ranks):
     command = [lmp, "-log", "none", "-nocite", "-in", "in.frames"]
     if ranks > 1:
         command = [str(Path(lmp).parent / "mpirun"), "-np", str(ranks), *command]
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, env=surroundings())
     if done.returncode:
         raise SystemExit(done.stdout[-3000:] + done.stderr)
     return done.stdout

@@ -144,6 +144,6 @@ def test_bonded_neighbours_are_neighbours(lammps):
 def test_a_plugin_without_its_other_half(lammps):
     """The plugin says what is missing."""
     shutil.copy(lammps.plugin, "lonely_plugin.so")
-    script = "plugin load ./lonely_plugin.so\n" + START + "pair_style nbcore\n"
+    script = "plugin unload pair nbcore\nplugin load ./lonely_plugin.so\n" + START + "pair_style nbcore\n"
     said = lammps.run(script, 2, fails=True, load=False)
     assert said.count("pair_style nbcore is not available") == 1 and "libpair_nbcore.so" in said
