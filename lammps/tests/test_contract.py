@@ -110,39 +110,6 @@ def test_two_models_in_one_hybrid(lammps, ranks):
         check(found, SimpleNamespace(**values), np.argsort(ids))
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
-def test_commands_given_again(lammps, ranks):
-    """LAMMPS keeps a pair style that is named again: what is not said then is as by default."""
-    potential, system = model(), SYSTEMS["bulk"]
-    ids = write_data("s.data", system)
-    again = f"pair_style nbcore\npair_coeff * * m.nbcore {' '.join(TYPES)}\n"
-    said = lammps.run(
-        head(system, "s.data", "nbcore ghosts precision float32 threads 2") + "run 0\n" + again + report("again"), ranks
-    )
-    check(read_report(said, "again", np.linalg.det(system.cell)), compute(potential, system), np.argsort(ids))
-    first, second = (line for line in said.splitlines() if line.startswith("  kernels "))
-    assert "float32, 2 threads" in first and "float64, 1 thread " in second
-    assert said.count("lower levels are evaluated for ghosts") == 1
-
-
-@pytest.mark.parametrize("ranks", [1, 3])
-def test_monte_carlo_changes_types(lammps, ranks):
-    """Energies of accepted and refused swaps, and the types at the end, on which Python agrees."""
-    weak_model()
-    potential, system = nbcore.load("m.nbcore"), SYSTEMS["bulk"]
-    write_data("s.data", system)
-    said = lammps.run(
-        head(system, "s.data") + "fix swap all atom/swap 1 20 1234 3000 ke no types 1 3\nthermo_style custom step pe\n"
-        'run 3\nprint "RESULT $(pe:%.17g) $(f_swap[2])"\n'
-        "write_dump all custom end type x y z modify format float %.17g\n",
-        ranks,
-    )  # fmt: skip
-    (found, accepted) = next(map(float, line.split()[1:]) for line in said.splitlines() if line.startswith("RESULT"))
-    rows = np.loadtxt("end", skiprows=9)
-    after = System(rows[:, 1:], rows[:, 0].astype(int), system.cell)
-    assert 0 < accepted < 60 and found == pytest.approx(compute(potential, after).energy, abs=1e-9)
-
-
 @pytest.mark.parametrize("style", WAYS)
 @pytest.mark.parametrize("ranks", [2, 4])
 def test_balanced_and_deleted_atoms(lammps, ranks, style):
@@ -225,27 +192,6 @@ def test_any_number_of_ranks_moves_atoms_the_same_way(lammps):
     assert np.ptp(energies[:, 2]) < 1e-2 * np.ptp(energies[:, 1])
     for positions, _ in found.values():
         assert np.abs(positions - first).max() < 1e-8
-
-
-@pytest.mark.parametrize("ranks", [1, 2])
-def test_atoms_that_appear(lammps, ranks):
-    """create_atoms and set type between runs: lists, owners and messages are made anew."""
-    potential, system = model(), SYSTEMS["slab"]
-    ids = write_data("s.data", system)
-    new, n = np.array([[3.0, 4.0, 20.0], [8.0, 8.0, 3.0]]), len(ids)
-    said = lammps.run(
-        head(system, "s.data") + report("before")
-        + "".join(f"create_atoms 3 single {x} {y} {z}\n" for x, y, z in new)
-        + "thermo_style one\nrun 0\n"
-        + report("after", again=True),
-        ranks,
-    )  # fmt: skip
-    volume = np.linalg.det(system.cell)
-    check(read_report(said, "before", volume), compute(potential, system), np.argsort(ids))
-    more = system._replace(positions=np.vstack([system.positions, new]), types=np.append(system.types, [3, 3]))
-    order = np.argsort([*ids, ids.max() + 1, ids.max() + 2])
-    assert len(order) == n + 2
-    check(read_report(said, "after", volume), compute(potential, more), order)
 
 
 def test_closeness_and_halt(lammps):
