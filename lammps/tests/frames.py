@@ -1,4 +1,5 @@
-"""LAMMPS beside Python on the frames of a file: the largest differences of energies, forces and virials.
+"""LAMMPS beside Python on frames of files, and beside the golden cases of the model file: the largest differences of
+energies, forces and virials.
 
     NBCORE_LMP=env/bin/lmp python lammps/tests/frames.py MODEL FRAMES.xyz [--count 100] [--tilted 10] [--ranks 1 2]
 
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import ase.io
 import numpy as np
@@ -22,6 +24,7 @@ from conftest import find_lmp, surroundings
 from systems import VOIGT, read_report, report
 
 import nbcore
+from nbcore._core import read_model_file
 
 
 def frame_in_lammps_form(atoms, rng, tilted):
@@ -53,14 +56,24 @@ def run(lmp, ranks):
     return done.stdout
 
 
-def compare(frames, expected, said):
-    """The largest differences, relative as the file says."""
+def golden_cases(path):
+    """Structures of the model file in LAMMPS' form, and what it says of them."""
+    tensors, cases = read_model_file(path)[1], []
+    while f"golden.{len(cases)}.positions" in tensors:
+        case = {key.split(".")[2]: t for key, t in tensors.items() if key.startswith(f"golden.{len(cases)}.")}
+        atoms = ase.Atoms(case["numbers"].astype(int), case["positions"], cell=case["cell"], pbc=case["pbc"] != 0)
+        cases.append((frame_in_lammps_form(atoms, None, False), SimpleNamespace(**case)))
+    return cases
+
+
+def compare(frames, expected, said, first):
+    """The largest differences, relative as the file says, of frames that are the report's from `first` on."""
     theirs = {
         "energy": [e.energy for e in expected],
         "forces": [e.forces for e in expected],
         "virial": [np.array([e.virial[a] for a in VOIGT]) for e in expected],
     }
-    found = [read_report(said, str(k), atoms.get_volume()) for k, atoms in enumerate(frames)]
+    found = [read_report(said, str(k), atoms.get_volume()) for k, atoms in enumerate(frames, first)]
     worst = {}
     for name, values in theirs.items():
         flat = np.concatenate([np.ravel(v) for v in values])
@@ -74,7 +87,7 @@ def compare(frames, expected, said):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
-    parser.add_argument("frames", nargs="+")
+    parser.add_argument("frames", nargs="*")
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--tilted", type=int, default=10)
     parser.add_argument("--ranks", type=int, nargs="+", default=[1])
@@ -88,12 +101,15 @@ def main():
     chosen = rng.permutation(len(all_))[: args.count]
     frames = [frame_in_lammps_form(all_[k], rng, n < args.tilted) for n, k in enumerate(chosen)]
     expected = [potential.compute(a.positions, a.numbers, a.cell.array, a.pbc, threads=1) for a in frames]
+    sets = {f"{len(frames)} frames, {min(args.tilted, len(frames))} tilted where they are periodic": (frames, expected)}
+    golden = golden_cases(args.model)
+    sets[f"{len(golden)} golden cases"] = [a for a, _ in golden], [r for _, r in golden]
     species, failed = list(potential.species), False
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         script = f"plugin unload pair nbcore\nplugin load {plugin}\n" if plugin else ""
         potential.save("m.nbcore", overwrite=True)
-        for k, atoms in enumerate(frames):
+        for k, atoms in enumerate(frames + [a for a, _ in golden]):
             with open(f"{k}.data", "w") as file:
                 write_lammps_data(file, atoms, specorder=species, masses=True, force_skew=True)
             boundary = "p p p" if atoms.pbc.all() else "f f f"
@@ -101,12 +117,14 @@ def main():
             script += f"pair_coeff * * m.nbcore {' '.join(species)}\n" + report(str(k))
         Path("in.frames").write_text(script)
         for ranks in args.ranks:
-            worst = compare(frames, expected, run(lmp, ranks))
-            print(
-                f"{len(frames)} frames, {min(args.tilted, len(frames))} tilted where they are periodic, {ranks} ranks: "
-                + ", ".join(f"{name} {value:.1e}" for name, value in worst.items())
-            )
-            failed |= max(worst.values()) > 1e-12
+            said, k = run(lmp, ranks), 0
+            for name, (structures, results) in sets.items():
+                if not structures:
+                    continue
+                worst = compare(structures, results, said, k)
+                print(f"{name}, {ranks} ranks: " + ", ".join(f"{kind} {value:.1e}" for kind, value in worst.items()))
+                failed |= max(worst.values()) > 1e-12
+                k += len(structures)
         os.chdir("/")
     return int(failed)
 
