@@ -105,6 +105,11 @@ def lines(model, potential, species, units, boundary=None, data=None):
         yield "fix             stop all halt 10 v_contact > 1.05 error hard"
 
 
+def species_of(atoms, potential):
+    """The elements of the structure, in the order of the model."""
+    return [s for s in potential.species if s in set(atoms.symbols)]
+
+
 def write_structure(args, potential):
     """Writes the data file; the elements of its types, its boundary, its path."""
     import io
@@ -128,10 +133,24 @@ def write_structure(args, potential):
             f"{args.structure} ({frame}): {args.model} does not know {' '.join(unknown)}; its elements are "
             f"{' '.join(potential.species)}."
         )
+    masses = atoms.get_masses()
+    for symbol in species_of(atoms, potential):
+        of_this = masses[atoms.symbols == symbol]
+        if np.ptp(of_this) > 0:
+            raise InputError(
+                f"{args.structure} ({frame}): {symbol} has masses from {of_this.min():g} to {of_this.max():g}; "
+                "the atom type of an element has one mass. Give them the same, or other types in LAMMPS."
+            )
+    held = {int(k) for constraint in atoms.constraints for k in constraint.get_indices()}
+    if held:
+        console.remark(
+            f"{args.structure} ({frame}): {len(held)} atoms are held fixed, wholly or in part, which a data file does "
+            "not say; in LAMMPS leave them out of the group that is integrated."
+        )
     if args.repeat and any(n > 1 and not periodic for n, periodic in zip(args.repeat, atoms.pbc, strict=True)):
         raise UsageError(f"--repeat: {args.structure} ({frame}) is not periodic along all of these vectors.")
     atoms = atoms.repeat(args.repeat or 1)
-    species = [s for s in potential.species if s in set(atoms.symbols)]
+    species = species_of(atoms, potential)
     cell = atoms.cell.array
     cell[~atoms.pbc] = 0.0
     atoms.cell = atoms.cell.new(cell).complete()

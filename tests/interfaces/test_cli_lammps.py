@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, graphene, molecule
+from ase.constraints import FixAtoms
 
 from nbcore import Potential
 from nbcore.cli import main
@@ -73,6 +74,14 @@ def test_repeated_and_without_a_structure(here, capsys):
     assert '* * "my model.nbcore" H C O' in said and "fix             contacts all pair 10 nbcore closeness 1" in said
 
 
+def test_atoms_held_fixed_are_said(capsys):
+    atoms = ase.io.read("crystal.xyz")
+    atoms.set_constraint([FixAtoms([0])])
+    ase.io.write("fixed.xyz", atoms)
+    assert main(["lammps", "m.nbcore", "fixed.xyz"]) == 0
+    assert "1 atoms are held fixed, wholly or in part, which a data file" in " ".join(capsys.readouterr().err.split())
+
+
 @pytest.mark.parametrize(
     "arguments, code, text",
     [
@@ -83,6 +92,11 @@ def test_repeated_and_without_a_structure(here, capsys):
         (["m.nbcore", "methanol.xyz", "--repeat", "2", "1", "1"], 2, "not periodic along all of these vectors"),
         (["m.nbcore", "crystal.xyz", "--repeat", "0", "1", "1"], 2, "at least 1"),
         (["m.nbcore", "left.xyz"], 3, "left-handed"),
+        (
+            ["m.nbcore", "isotopes.xyz"],
+            3,
+            "C has masses from 12.011 to 13.003; the atom type of an element has one",
+        ),
         (["m.nbcore", "crystal.xyz", "--output", "crystal.xyz"], 6, "crystal.xyz"),
         (["charges.nbcore"], 3, "no energy"),
         (["leaf.nbcore"], 3, "leaf states"),
@@ -94,6 +108,9 @@ def test_what_a_user_can_do_wrong(arguments, code, text, capsys):
     left = ase.io.read("crystal.xyz")
     left.set_cell(left.cell.array[[1, 0, 2]])
     ase.io.write("left.xyz", left)
+    isotopes = ase.io.read("crystal.xyz")
+    isotopes.set_masses([None, 13.003])
+    ase.io.write("isotopes.xyz", isotopes, columns=["symbols", "positions", "masses"])
     nbody(["H", "C", "O"], 3.2, channels=4, outputs=["dipole"], energy=False).save("charges.nbcore")
     tree(["H", "O"], 3.0, channels=4, l_harmonics=2, tree_levels=2, part_size=2.0).save("tree.nbcore")
     gates = [
