@@ -49,9 +49,12 @@ def add_elements(potential: Potential, E0s: dict[str, float], like: str = "neare
     before = _weights(potential)
     for gate in description["program"]["gates"]:
         if gate["gate"] == "mix" and "weights" not in gate:
-            rows = [keys[1] for name, keys in before.items() if name.split(".")[0] == gate["name"]]
-            if _has_elements(rows):
-                gate.setdefault("fan_in", [len(row) for row in rows])
+            rows = {}  # of each part, whatever the kinds of inputs
+            for name, keys in before.items():
+                if name.split(".")[0] == gate["name"]:
+                    rows.setdefault(_part_name(name), []).extend(keys[1])
+            if _has_elements(rows.values()):
+                gate.setdefault("fan_in", [len(row) for row in rows.values()])
     result = Potential(description)
     places = result.parameter_slices
     for name, keys in _weights(result).items():
@@ -104,29 +107,46 @@ def _weights(potential):
     for name, (_, shape) in potential.parameter_slices.items():
         gate, of_atoms = gates[name.split(".")[0]], gates[name.split(".")[0]].get("nodes", "atoms") == "atoms"
         keys = [list(range(n)) for n in shape]
-        by_node = gate["gate"] == "self_product" or (gate["gate"] == "mix" and gate.get("share", "all") == "species")
+        by_node = gate["gate"] in ("self_product", "embedding")
+        if gate["gate"] == "zeroth_order" and name.endswith(".E"):
+            of_atoms = _children(program)[gate.get("nodes", "atoms")] == "atoms"
+            by_node = True
+        if gate["gate"] == "mix":
+            own = dict.fromkeys(_part_name(n) for n in potential.parameter_slices if n.split(".")[0] == gate["name"])
+            wanted = types[gate["name"]][list(own).index(_part_name(name))]
+            shares = gate.get("shares") or [gate.get("share", "all")] * len(gate["inputs"])
+            kinds = {share for state, share in zip(gate["inputs"], shares, strict=True) if wanted in types[state]}
+            by_node = name.endswith("_species") or kinds == {"species"}
+            if any(_has_elements(channels[state]) for state in gate["inputs"]):
+                keys[1] = [
+                    (source, part, key)
+                    for source, (state, share) in enumerate(zip(gate["inputs"], shares, strict=True))
+                    for part, of in enumerate(types[state])
+                    if of == wanted and (share == "species") == by_node
+                    for key in channels[state][part]
+                ]
         if by_node and of_atoms:
             keys[0] = [(element,) for element in species]
-        if gate["gate"] == "mix" and any(_has_elements(channels[state]) for state in gate["inputs"]):
-            own = [n for n in potential.parameter_slices if n.split(".")[0] == gate["name"]]
-            wanted = types[gate["name"]][own.index(name)]
-            keys[1] = [
-                (source, part, key)
-                for source, state in enumerate(gate["inputs"])
-                for part, of in enumerate(types[state])
-                if of == wanted
-                for key in channels[state][part]
-            ]
         if [len(axis) for axis in keys] != list(shape):
             raise InputError(f"no element can be added to this potential: the weights {name} are not understood")
         found[name] = keys
     return found
 
 
+def _part_name(parameter):
+    """W0e of psi1.W0e and of psi1.W0e_species: they are of the same part."""
+    return parameter.split(".")[-1].removesuffix("_species")
+
+
+def _children(program):
+    """{set: the set of its children}."""
+    return {"atoms": "atoms"} | {s["name"]: s.get("children", "atoms") for s in program.get("sets", [])}
+
+
 def _channels(potential):
     """{slot: [part][channel] key}."""
     program, slots = potential.description["program"], potential._core.slots()
-    children = {"atoms": "atoms"} | {s["name"]: s.get("children", "atoms") for s in program.get("sets", [])}
+    children = _children(program)
     types = {name: [part[:2] for part in parts] for name, _, parts in slots}
     found, species = {}, potential.species
     for gate, (name, _, parts) in zip(program["gates"], slots, strict=True):

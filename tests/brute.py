@@ -25,6 +25,9 @@ def envelope(radial, r):
             return (1 + np.cos(np.pi * x)) / 2
         case "smooth":
             return (1 - x**2) ** 3
+        case "xplor":
+            a = (radial["on"] / radial["cutoff"]) ** 2
+            return 1.0 if np.real(x) ** 2 < a else (1 - x**2) ** 2 * (1 + 2 * x**2 - 3 * a) / (1 - a) ** 3
         case "none":
             return 1.0
 
@@ -35,7 +38,8 @@ def radial_functions(radial, r):
     spaces = max(radial["n"] - 1, 1)
     match radial["basis"]:
         case "bessel":
-            B = np.sqrt(2 / rc) * np.sin((n + 1) * np.pi * r / rc) / r
+            k = np.array(radial.get("frequencies", n + 1))
+            B = np.sqrt(2 / rc) * np.sin(k * np.pi * r / rc) / r
         case "chebyshev":
             a = radial.get("decay", 0.0)
             u = 1 - 2 * (np.exp(-a * (r / rc - 1)) - 1) / (np.exp(a) - 1) if a else 2 * r / rc - 1

@@ -22,7 +22,7 @@ RadialLayers = Annotated[
     list[int],
     Option(
         "a network on the radial functions: widths of its layers, [64, 64, 8]; []: linear in them",
-        ge=1, le=64, longest=6,
+        ge=1, le=256, longest=6,
     ),
 ]  # fmt: skip
 Labels = Annotated[str, Option("the per-atom label of the smallest parts, a molecule or a residue", optional=True)]

@@ -43,6 +43,9 @@ def radial(rng):
         basis["first"] = int(rng.integers(-1, 4))
     if rng.random() < 0.4:
         basis["layers"] = rng.choice([1, 3, 8, 11, 17], size=rng.integers(1, 4)).tolist()
+        basis["last_layer"] = str(rng.choice(["silu", "linear"]))
+    if basis["basis"] == "bessel" and rng.random() < 0.3:
+        basis["frequencies"] = rng.uniform(0.5, 4.5, basis["n"]).tolist()
     return basis
 
 
@@ -61,7 +64,9 @@ def zeroth_order(rng):
     if parity == "o3" and rng.random() < 0.5:
         l = int(rng.integers(0, 3))
         parts.append((l, -natural(l, parity)))  # an axial part
-    if mode == "all" and rng.random() < 0.5:  # as products of states have them: parts of any width
+    if mode == "mix" and rng.random() < 0.3:  # parts of any width, of one group
+        widths = [(1, channels(rng), bool(rng.random() < 0.4)) for _ in parts]
+    elif mode == "all" and rng.random() < 0.5:  # as products of states have them: parts of any width
         widths = [(int(rng.integers(1, 3)), channels(rng), bool(rng.random() < 0.4)) for _ in parts]
     else:
         widths = [(1, n, is_complex)] * len(parts)
@@ -74,7 +79,13 @@ def zeroth_order(rng):
     spec |= dict(parities=str(rng.choice(["natural", "all"])))
     if min(abs(l - k) for l in ls for k in range(l_max, spec["l_min"] - 1, -spec["l_step"])) > spec["l_out"]:
         spec |= dict(l_min=0, l_step=1)
+    if spec["l_min"] <= spec["l_out"] and rng.random() < 0.3:  # the species of the children in the place of states
+        return Example(spec | dict(channels=n, l_step=1), [], parity)
     return Example(spec, [parts], parity)
+
+
+def embedding(rng):
+    return Example(dict(gate="embedding", channels=channels(rng)), [], str(rng.choice(["o3", "so3"])))
 
 
 def zeroth_order_dots(rng):
@@ -156,6 +167,10 @@ def mix(rng):
     kept = {(part[0], part[1]) for state in states for part in state if part[0] <= spec["l_max"]}
     if spec["parities"] == "natural":
         kept = {(l, p) for l, p in kept if p == natural(l, parity)}
+    if rng.random() < 0.5:
+        spec["shares"] = rng.choice(["all", "species"], size=len(states)).tolist()
+    if rng.random() < 0.5:
+        spec["widths"] = [channels(rng) for _ in kept]
     return Example(spec | dict(gain=rng.uniform(0.5, 2, len(kept)).tolist()), states, parity)
 
 
@@ -190,6 +205,7 @@ def norm(rng):
 EXAMPLES = dict(
     activation=activation,
     density=density,
+    embedding=embedding,
     first_order_relative=first_order_relative,
     gated=gated,
     mix=mix,

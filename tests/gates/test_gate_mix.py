@@ -41,6 +41,36 @@ def test_brute_force(channels, share):
 
 
 @pytest.mark.parametrize("algebra", ["real", "complex"])
+def test_every_input_has_a_share_and_every_part_a_width_of_its_own(algebra):
+    """Inputs of one matrix for all nodes and of one per species: the sum of two mixings, under one root."""
+    rng, species = np.random.default_rng(2), [0, 0, 1, 2, 2]
+    n, types = len(species), ["W0o", "W0e", "W1o", "W2e"]
+    x = [np.concatenate([rng.standard_normal(n * (2 * l + 1) * g * c) for l, _, g, c in state]) for state in STATES]
+    spec = {"gate": "mix", "widths": [4, 9, 3, 17], "algebra": algebra, "gain": [2.0, 1.0, 0.5, 3.0]}
+    run = GateRun(spec | {"shares": ["species", "all"]}, STATES, 3)
+    run.set_graph(species, [], [], np.zeros((0, 3)))
+    assert [part[3] for part in run.output_parts] == [4, 9, 3, 17]
+    assert list(run.parameters) == ["W0o", "W0e", "W0e_species", "W1o", "W1o_species", "W2e"]
+    W = {name: rng.standard_normal(shape) for name, shape in run.parameters.items()}
+    got = run.forward(np.concatenate([w.ravel() for w in W.values()]), x)
+    expected = 0
+    for input, share in enumerate(["species", "all"]):
+        alone = GateRun(spec | {"share": share}, STATES, 3)
+        alone.set_graph(species, [], [], np.zeros((0, 3)))
+        theta = []
+        for name, shape in zip(types, alone.parameters.values(), strict=True):
+            own = [W[key] for key in (name, f"{name}_species") if key in W]
+            own = [w for w in own if (w.shape[0] == 3) == (share == "species")]
+            full = np.zeros(shape)
+            if own:
+                begin = 0 if input == 0 else shape[1] - own[0].shape[1]
+                full[:, begin : begin + own[0].shape[1]] = own[0]
+            theta.append(full.ravel())
+        expected = expected + alone.forward(np.concatenate(theta), x)
+    assert np.abs(got - expected).max() < 1e-13 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("algebra", ["real", "complex"])
 def test_fan_in_is_the_number_under_the_root(algebra):
     """Channels that are zero, and another number of incoming channels: the bits of the mixing without them."""
     rng, n, few, more = np.random.default_rng(3), 4, [(0, 1, 1, 3), (1, -1, 1, 5)], [(0, 1, 1, 7), (1, -1, 1, 6)]
@@ -123,6 +153,9 @@ def test_natural_parities():
         ({}, [], "at least one input"),
         ({"algebra": "quaternion"}, STATES, 'algebra must be "real" or "complex"'),
         ({"parities": "odd"}, STATES, 'parities must be "all" or "natural"'),
+        ({"shares": ["all"]}, STATES, "shares needs one word per input, 2, got 1"),
+        ({"shares": ["all", "level"]}, STATES, 'shares must be "all" or "species" for each input, got "level"'),
+        ({"widths": [3]}, STATES, "widths needs one number per output part, 4, got 1"),
     ],
 )
 def test_refusals(change, parts, text):

@@ -109,6 +109,59 @@ def test_complex_radial_weights():
     assert complex_states.relative(got, [a + 1j * b for a, b in zip(real, imaginary, strict=True)]) < 1e-14
 
 
+def test_unequal_parts_with_weights():
+    """Each part has weights of its own, and gives what a gate of that part alone gives."""
+    rng, n = np.random.default_rng(8), 5
+    parts = [(0, 1, 1, 9, False), (1, -1, 1, 4, False), (1, 1, 2, 4, True), (2, 1, 1, 9, False)]
+    r, child = neighbourhood(rng, 12, CUTOFF), rng.integers(0, n, 12)
+    H = [rng.standard_normal((n, 2 * l + 1, g * c)) for l, _, g, c, _ in parts]
+    spec = dict(gate="zeroth_order", l_max=2, l_out=2, radial=BESSEL, scale=0.5)
+    run = GateRun(spec, [parts])
+    run.set_graph([0] * n, [0] * 12, child, r)
+    W = {name: rng.standard_normal(shape) for name, shape in run.parameters.items()}
+    assert {name: shape[2] for name, shape in run.parameters.items()} == {"R0": 9, "R1": 4, "R2": 4, "R3": 9}
+    out = run.forward(np.concatenate([w.ravel() for w in W.values()]), [np.concatenate([h.ravel() for h in H])])
+    found = dict(zip(run.output_parts, complex_states.to_complex(out, run.output_parts, n), strict=True))
+
+    expected = {}
+    for l2 in range(3):
+        for number, part in enumerate(parts):
+            l1, p1, _, width, is_complex = part
+            alone = GateRun(spec | dict(l_min=l2, l_max=l2), [[part]])
+            n_paths = alone.parameters["R"][0]
+            taken, W[f"R{number}"] = W[f"R{number}"][:n_paths], W[f"R{number}"][n_paths:]
+            alone.set_graph([0] * n, [0] * 12, child, r)
+            x = complex_states.to_complex(alone.forward(taken.ravel(), [H[number].ravel()]), alone.output_parts, n)
+            for (l3, p3, *_), y in zip(alone.output_parts, x, strict=True):
+                expected.setdefault((l3, p3, width, is_complex), []).append(y)
+    assert all(w.size == 0 for w in W.values())
+    for (l3, p3, _, width, is_complex), x in found.items():
+        assert complex_states.relative([x], [np.concatenate(expected[l3, p3, width, is_complex], axis=2)]) < 1e-13
+    assert len(found) == len(expected)
+
+
+@pytest.mark.parametrize("mode", ["mix", "all"])
+def test_species_of_the_children(mode):
+    """Without an input: a state whose row is that of the child's species in E; gradients of E too."""
+    rng, n, C = np.random.default_rng(6), 6, 5
+    species = np.sort(rng.integers(0, 3, n))
+    r, child, parent = neighbourhood(rng, 40, CUTOFF), rng.integers(0, n, 40), rng.integers(0, n, 40)
+    spec = dict(gate="zeroth_order", l_max=2, radial=BESSEL, radial_mode=mode, scale=0.4)
+    run, state = GateRun(spec | dict(channels=C), [], 3), GateRun(spec, [[(0, 1, C)]], 3)
+    E, R = rng.standard_normal((3, C)), rng.standard_normal(state.n_parameters)
+    assert run.parameters == {"E": (3, C), **state.parameters} and run.output_parts == state.output_parts
+    for one in (run, state):
+        one.set_graph(species, parent, child, r)
+    out, expected = run.forward([*E.ravel(), *R]), state.forward(R, [E[species].ravel()])
+    assert np.array_equal(out, expected)
+    bar = rng.standard_normal(len(out))
+    (_, r_bar, theta_bar), (inputs, expected_r, expected_R) = run.adjoint(bar), state.adjoint(bar)
+    assert np.allclose(r_bar, expected_r, rtol=1e-13, atol=1e-13) and np.allclose(theta_bar[3 * C :], expected_R)
+    of_E = np.zeros((3, C))
+    np.add.at(of_E, species, inputs[0].reshape(n, C))
+    assert np.allclose(theta_bar[: 3 * C], of_E.ravel(), rtol=1e-12, atol=1e-13)
+
+
 @pytest.fixture
 def paper():
     """Children with states of l = 0, 1, 2, four fragments each, and the gate of eq. (10), s = 0..3."""
@@ -217,7 +270,7 @@ def test_scaling_law(paper):
 @pytest.mark.parametrize(
     "change, parts, text",
     [
-        ({}, [[(0, 1, 4), (1, -1, 5)]], "must have the same channels"),
+        ({}, [[(0, 1, 4), (1, -1, 2, 5)]], "parts of the input must have one group"),
         ({"radial_mode": "some"}, [[(0, 1, 4)]], 'radial_mode must be "mix" or "all"'),
         ({"parities": "odd"}, [[(0, 1, 4)]], 'parities must be "natural" or "all"'),
         ({"l_step": 3}, [[(0, 1, 4)]], "l_step must be a whole number from 1 to 2"),

@@ -21,9 +21,11 @@ def silu(x):
 def perceptron(radial, theta, r):
     """h(r) of flat weights, complex r too."""
     h = radial_functions(radial, r)
-    for width in radial["layers"]:
+    for number, width in enumerate(radial["layers"], start=1):
         W, theta = theta[: len(h) * width].reshape(len(h), width), theta[len(h) * width :]
-        h = silu(h @ W / np.sqrt(len(h)))
+        h = h @ W / np.sqrt(len(h))
+        if number < len(radial["layers"]) or radial.get("last_layer") != "linear":
+            h = silu(h)
     assert theta.size == 0
     return h
 
@@ -37,10 +39,11 @@ def run_on(radial, r, dtype="float64"):
     return run, direction
 
 
+@pytest.mark.parametrize("last", ["silu", "linear"])
 @pytest.mark.parametrize("layers", LAYERS, ids=str)
-def test_values_and_slopes(layers):
+def test_values_and_slopes(layers, last):
     """Against NumPy, slopes by the complex step, function by function."""
-    radial = BASIS | {"layers": layers}
+    radial = BASIS | {"layers": layers, "last_layer": last}
     run, direction = run_on(radial, DISTANCES)
     theta = np.random.default_rng(2).standard_normal(run.n_parameters)
     widths = [8, *layers]
@@ -58,9 +61,10 @@ def test_values_and_slopes(layers):
         assert np.abs(slope - slopes[:, n])[usual].max() < 1e-12 * np.abs(slopes).max()
 
 
-def test_gradient_of_the_weights():
+@pytest.mark.parametrize("last", ["silu", "linear"])
+def test_gradient_of_the_weights(last):
     """Of every layer, by the complex step of the perceptron in the weights."""
-    radial = BASIS | {"layers": [6, 9, 3]}
+    radial = BASIS | {"layers": [6, 9, 3], "last_layer": last}
     run, _ = run_on(radial, DISTANCES)
     rng = np.random.default_rng(3)
     theta = rng.standard_normal(run.n_parameters)

@@ -28,7 +28,7 @@ def domains(x, cell, cutoff, owner, n_domains):
         yield owned, ghosts
 
 
-@pytest.mark.parametrize("name", ["nbody", "nbody-1", "nbody-3", "nbody-radial", "kondor-3", "cormorant"])
+@pytest.mark.parametrize("name", ["nbody", "nbody-1", "nbody-3", "nbody-radial", "kondor-3", "cormorant", "nequip"])
 @pytest.mark.parametrize("n_domains", [2, 3])
 def test_domains_with_ghosts_give_the_whole_system(name, n_domains):
     rng = np.random.default_rng(11)

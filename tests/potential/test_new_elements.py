@@ -13,6 +13,7 @@ OPTIONS = {
     "nbody": [{}, {"parity": "so3"}, {"outputs": ["dipole"]}, {"radial_layers": [6, 4]}, {"levels": 3}],
     "kondor": [{}, {"parity": "o3"}, {"labels": "molecule"}],
     "cormorant": [{}],
+    "nequip": [{}, {"parities": "all", "readout_layers": [5]}, {"self_connection": "all", "parity": "so3"}],
     "tree": [{}, {"radial_layers": [6, 4]}],
 }  # fmt: skip
 CASES = [(preset, options) for preset, every in OPTIONS.items() for options in every]

@@ -22,6 +22,7 @@ QUIET = dict(valid=0, max_epochs=4, threads=1, quiet=True)
 PRESETS = {
     "nbody": dict(cutoff=3.6, channels=4),
     "kondor": dict(cutoff=3.6, channels=4),
+    "nequip": dict(cutoff=3.6, channels=4, levels=2, l_states=1, radial_layers=[8, 4]),
     "cormorant": dict(cutoff=3.6, channels=4, levels=2, l_harmonics=2, l_states=1),
 }
 

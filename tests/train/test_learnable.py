@@ -108,6 +108,7 @@ SMALL = {
     "nbody": dict(channels=2, l_harmonics=1, correlation=2),
     "kondor": dict(channels=2, l_states=1),
     "cormorant": dict(channels=2, levels=2, l_harmonics=1, l_states=1),
+    "nequip": dict(channels=2, levels=2, l_harmonics=1, l_states=1, radial_layers=[3]),
     "tree": dict(channels=2, l_harmonics=1, correlation=2, tree_channels=2, tree_levels=2),
 }
 VALUES = dict(
@@ -115,7 +116,8 @@ VALUES = dict(
     radial_layers=[[], [4, 3]], parity=["o3", "so3"], algebra=["real", "complex"], labels=[None, "mol"],
     part_size=[0.1, 50.0], tree_levels=[1, 3], tree_channels=[1, 5], l_parts=[0, 3, 5],
     outputs=[None, ["dipole"], {"dipole": {"charges": True}}, {"q": {"rank": 2, "per": "atom"}}, {"o": {"rank": 6}}],
-    energy=[True, False], smoothness=[0, 4],
+    energy=[True, False], smoothness=[0, 4], power=[2, 9], neighbours=[0.5, 40.0], parities=["natural", "all"],
+    self_connection=["species", "all", "none"], readout_layers=[[], [3, 2]],
 )  # fmt: skip
 
 

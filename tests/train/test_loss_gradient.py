@@ -106,7 +106,7 @@ def along(potential, training_set, loss, v):
 @pytest.mark.parametrize("kind", ["l2", "huber", "log_cosh"])
 @pytest.mark.parametrize("name", ["nbody", "nbody-3", "nbody-so3", "nbody-pairs", "kondor", "kondor-o3",
                                   "kondor-complex", "cormorant", "cormorant-so3", "nbody-radial",
-                                  "cormorant-radial"])  # fmt: skip
+                                  "cormorant-radial", "nequip"])  # fmt: skip
 def test_every_class_of_parameters(name, kind):
     """D9a: along a random direction within every array of parameters, against differences of the loss."""
     potential, loss = network(name), LOSSES[kind]

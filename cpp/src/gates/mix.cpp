@@ -2,7 +2,7 @@
 //
 //   out^l[i] = sum over inputs of  F^l[i] W^l          W^l [inputs' channels][channels]
 //
-// with one W^l for all nodes, or one for each species of the node.
+// with one W^l for all nodes, or one for each species of the node; of several inputs each may be of its own kind.
 //
 // With algebra "complex" the state is one of complex channels (Part) and W is complex: in the real basis a real matrix
 // that repeats its parameters, (re, im) [[W_re, W_im], [-W_im, W_re]]. Real inputs count as complex ones without
@@ -12,6 +12,7 @@
 // constant gain per output part, which calibration chooses so that outputs are of order one on the data. A network that
 // got further inputs after its training (an element that was added) keeps the number that its weights were scaled by.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 
@@ -30,6 +31,9 @@ const OptionTable options = {
     choice("algebra", {"real", "complex"}, "complex: complex channels and weights, pairs of re and im"),
     reals("gain", "constant factor of each output part, 1 where none is given"),
     choice("share", {"all", "species"}, "one matrix for all nodes, or one per species of the node"),
+    texts("shares", "the same for each input by itself, all or species; as share says where none is named"),
+    wholes("widths", 1, 4096, most_parts,
+           "channels of each output part by itself; as channels says where none is given"),
     wholes("fan_in", 1, most_channels, most_parts,
            "for each output part the number that weights are scaled by, incoming channels where none is given"),
 };
@@ -40,21 +44,29 @@ std::string type_name(int l, int parity) { return std::to_string(l) + (parity ==
 struct Rule : GateRule {
   static constexpr Reads reads = Reads::nodes;
   bool complex;
-  int n_classes;
+  int n_classes;                                       // of inputs whose matrices differ between species
+  std::vector<bool> by_species;                        // [input]
   std::map<std::pair<int, int>, std::int64_t> fan_in;  // (l, parity) -> incoming channels, in the order of the output
   std::vector<double> scales;                          // of the weights, per output part
+  struct Matrix {
+    std::int64_t first = 0, channels = 0;  // parameter with which it begins, incoming channels
+  };
+  std::vector<std::array<Matrix, 2>> matrices;  // per output part: of all nodes, of each species
 
   Rule(const OptionValues& o, const States& inputs, const Surroundings& around)
-      : complex(o.is("algebra", "complex")), n_classes(o.is("share", "species") ? around.n_species : 1) {
+      : complex(o.is("algebra", "complex")), n_classes(around.n_species) {
     if (inputs.empty()) throw InputError("it needs at least one input");
-    const int channels = o.whole("channels"), l_max = o.whole("l_max");
+    read_shares(o, inputs.size());
+    const int l_max = o.whole("l_max");
     const std::vector<std::string>& only = o.texts("parts");
-    for (std::span<const Part> parts : inputs) {
-      count_terms(std::int64_t(parts.size()));
-      for (const Part& p : parts) {
+    std::map<std::pair<int, int>, std::array<std::int64_t, 2>> incoming;  // of fan_in, by kind of the input
+    for (std::size_t input = 0; input < inputs.size(); ++input) {
+      count_terms(std::int64_t(inputs[input].size()));
+      for (const Part& p : inputs[input]) {
         if (p.l > l_max || (o.is("parities", "natural") && p.parity != around.natural(p.l))) continue;
         if (!only.empty() && std::find(only.begin(), only.end(), type_name(p.l, p.parity)) == only.end()) continue;
-        fan_in[{p.l, p.parity}] += complex ? p.algebraic_channels() : p.channels();
+        const int n = complex ? p.algebraic_channels() : p.channels();
+        fan_in[{p.l, p.parity}] += n, incoming[{p.l, p.parity}][by_species[input]] += n;
       }
     }
     if (fan_in.empty()) throw InputError("no input part has l <= l_max, or is one of the parts named");
@@ -62,11 +74,20 @@ struct Rule : GateRule {
       if (std::none_of(fan_in.begin(), fan_in.end(),
                        [&](const auto& f) { return type_name(f.first.first, f.first.second) == name; }))
         throw InputError(message("no input has a part ", name));
-    for (const auto& [type, n] : fan_in) {
+    const std::vector<double>& widths = o.numbers("widths");
+    if (!widths.empty() && widths.size() != fan_in.size())
+      throw InputError(message("widths needs one number per output part, ", fan_in.size(), ", got ", widths.size()));
+    for (const auto& [type, n] : incoming) {
+      const int channels = widths.empty() ? o.whole("channels") : int(widths[output.size()]);
       output.push_back({type.first, type.second, complex ? 2 : 1, channels, complex});
-      std::vector<std::int64_t> shape{n_classes, n, channels};
-      if (complex) shape.push_back(2);
-      parameters.push_back({"W" + type_name(type.first, type.second), shape});
+      for (int kind = 0; kind < 2; ++kind) {
+        matrices.resize(output.size()), matrices.back()[kind] = {n_parameters(), n[kind]};
+        if (n[kind] == 0) continue;
+        std::vector<std::int64_t> shape{kind ? n_classes : 1, n[kind], channels};
+        if (complex) shape.push_back(2);
+        const bool second = kind == 1 && n[0] > 0;
+        parameters.push_back({"W" + type_name(type.first, type.second) + (second ? "_species" : ""), shape});
+      }
     }
     gains = o.numbers("gain");
     if (gains.empty()) gains.assign(output.size(), 1.0);
@@ -79,19 +100,33 @@ struct Rule : GateRule {
       throw InputError(message("fan_in needs one number per output part, ", output.size(), ", got ", counts.size()));
     for (double n : counts) scales.push_back(1 / std::sqrt(complex ? 2 * n : n));
   }
+
+ private:
+  void read_shares(const OptionValues& o, std::size_t n_inputs) {
+    const std::vector<std::string>& shares = o.texts("shares");
+    by_species.assign(n_inputs, o.is("share", "species"));
+    if (!shares.empty() && shares.size() != n_inputs)
+      throw InputError(message("shares needs one word per input, ", n_inputs, ", got ", shares.size()));
+    for (std::size_t k = 0; k < shares.size(); ++k) {
+      if (shares[k] != "all" && shares[k] != "species")
+        throw InputError(message("shares must be \"all\" or \"species\" for each input, got \"", shares[k], "\""));
+      by_species[k] = shares[k] == "species";
+    }
+  }
 };
 
 template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   struct Product {  // one input part into one output part
     int input, part, out, K, N;
-    std::ptrdiff_t W;  // place in the packed weights of class 0; in the copies lies the transpose
+    bool by_species;   // a matrix per class of nodes
+    std::ptrdiff_t W;  // place in the packed weights, of class 0; in the copies lies the transpose
     bool first;        // the first to write its output
     std::int64_t k;    // its first row in W
   };
   std::vector<Product> products;
   std::vector<std::pair<int, int>> dropped;  // (input, part) that goes nowhere
   int n_classes;
-  std::ptrdiff_t class_size = 0;  // packed weights of one class
+  std::ptrdiff_t class_size = 0;  // packed weights of one class; those of all nodes lie before them
 
  public:
   Kernels(const Rule& rule, const States& inputs, std::span<const RadialPlace>) : n_classes(rule.n_classes) {
@@ -103,33 +138,40 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
         if (!rule.fan_in.contains({layouts[input][part].l, layouts[input][part].parity}))
           dropped.emplace_back(input, part);
 
+    std::ptrdiff_t sizes[2] = {0, 0};  // packed: of all nodes, of one class
     for (int out = 0; out < int(rule.output.size()); ++out) {
       const Part& to = rule.output[out];
-      std::int64_t k = 0;
+      std::int64_t k[2] = {0, 0};
       bool first = true;
       for (int input = 0; input < int(layouts.size()); ++input)
         for (int part = 0; part < layouts[input].size(); ++part) {
           const Part& p = layouts[input][part];
           if (p.l != to.l || p.parity != to.parity) continue;
           const Layout<Real> one({to});
-          products.push_back({input, part, out, layouts[input].row(part), one.row(0), class_size, first, k});
-          class_size += std::ptrdiff_t(products.back().K) * products.back().N;
-          k += rule.complex ? p.algebraic_channels() : p.channels(), first = false;
+          const bool kind = rule.by_species[input];
+          products.push_back(
+              {input, part, out, layouts[input].row(part), one.row(0), kind, sizes[kind], first, k[kind]});
+          sizes[kind] += std::ptrdiff_t(products.back().K) * products.back().N;
+          k[kind] += rule.complex ? p.algebraic_channels() : p.channels(), first = false;
         }
     }
-    std::vector<std::int64_t> first{0};  // parameter of each output part
-    for (const ParameterInfo& p : rule.parameters) first.push_back(first.back() + p.size());
+    class_size = sizes[1];
+    for (const Product& p : products)
+      if (!p.by_species) pack(p, layouts[p.input], rule, 0);
+    for (Product& p : products)
+      if (p.by_species) p.W += sizes[0];
     for (int c = 0; c < n_classes; ++c)
       for (const Product& p : products)
-        pack(p, layouts[p.input], rule, first[p.out] + c * (rule.parameters[p.out].size() / n_classes));
+        if (p.by_species) pack(p, layouts[p.input], rule, c);
   }
 
   /// f(product, class, first row of the class in the block, rows)
   template <class F> void each(Block<Real>& b, F f) const {
     for (const Product& p : products) {
       const int d = (*b.output.layout)[p.out].dim();
-      for (int c = 0; c < n_classes; ++c) {
-        const int from = n_classes == 1 ? 0 : b.species_first[c], to = n_classes == 1 ? b.n : b.species_first[c + 1];
+      const int classes = p.by_species ? n_classes : 1;
+      for (int c = 0; c < classes; ++c) {
+        const int from = classes == 1 ? 0 : b.species_first[c], to = classes == 1 ? b.n : b.species_first[c + 1];
         if (to > from) f(p, c, std::ptrdiff_t(from) * d, std::ptrdiff_t(to - from) * d);
       }
     }
@@ -187,11 +229,13 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
         places[complex ? layout.position(part, c, plane) : layout.position(part, c)] = {c, plane};
     return places;
   }
-  /// The matrix of a product, whose parameters begin at `first`, and its transpose
-  void pack(const Product& p, const Layout<Real>& from, const Rule& rule, std::int64_t first) {
+  /// The matrix of a product and class, and its transpose
+  void pack(const Product& p, const Layout<Real>& from, const Rule& rule, int c) {
     const Layout<Real> to({rule.output[p.out]});
     const std::vector<Place> rows = places(from, p.part, rule.complex), columns = places(to, 0, rule.complex);
     const std::int64_t channels = rule.output[p.out].group;
+    const Rule::Matrix& matrix = rule.matrices[p.out][p.by_species];
+    const std::int64_t first = matrix.first + c * matrix.channels * channels * (rule.complex ? 2 : 1);
     const double scale = rule.scales[p.out];
     const auto place = [&](Packing& in, const Place& row, const Place& column) {
       if (row.channel < 0 || column.channel < 0) return in.zeros(1);

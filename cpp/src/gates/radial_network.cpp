@@ -39,7 +39,7 @@ std::vector<std::vector<double>> network_matrices(const Radial& radial, const do
 
 template <class Real> RadialNetwork<Real>::RadialNetwork(const Radial& radial, int set, int base, std::int64_t first,
                                                          Packing& packing, Packing& copies)
-    : set_(set), base_(base) {
+    : set_(set), base_(base), linear_(radial.linear) {
   for (const ParameterInfo& p : network_parameters(radial)) {
     const int in = int(p.shape[0]), out = int(p.shape[1]);
     const double scale = 1 / std::sqrt(double(in));
@@ -68,7 +68,8 @@ template <class Real> template <class Lane> void RadialNetwork<Real>::forward_on
       const Planes<Real> h = k + 1 == layers_.size() ? e.B[set_].planes() + q * layer.out_row() : hidden[k % 2];
       multiply<Lane, false>(x, layer.in_row(), b.weights + layer.W, h, layer.out_row(), rows, layer.in,
                             layer.out_row());
-      for (int j = 0; j < rows * layer.out_row(); j += width<Real>) store(h, j, silu(load<Lane>(h, j)).value);
+      if (!linear_ || k + 1 < layers_.size())
+        for (int j = 0; j < rows * layer.out_row(); j += width<Real>) store(h, j, silu(load<Lane>(h, j)).value);
       x = h;
     }
   }
@@ -88,6 +89,7 @@ template <class Real> template <class Lane, Want want> void RadialNetwork<Real>:
     h[0] = e.B[base_].planes() + q * e.B_row(base_);
     for (int k = 0; k < K; ++k) {
       const Layer& layer = layers_[k];
+      if (linear_ && k + 1 == K) break;  // nobody asks for its values
       multiply<Lane, false>(h[k], layer.in_row(), b.weights + layer.W, h[k + 1], layer.out_row(), rows, layer.in,
                             layer.out_row());
       for (int j = 0; j < rows * layer.out_row(); j += width<Real>) {
@@ -98,9 +100,11 @@ template <class Real> template <class Lane, Want want> void RadialNetwork<Real>:
     Planes<Real> h_bar = e.B_bar[set_].planes() + q * layers_.back().out_row();
     for (int k = K - 1; k >= 0; --k) {
       const Layer& layer = layers_[k];
-      const Planes<Real> z_bar = slope[k];  // takes its place
-      for (int j = 0; j < rows * layer.out_row(); j += width<Real>)
-        store(z_bar, j, product(load<Lane>(slope[k], j), load<Lane>(h_bar, j)));
+      const bool linear = linear_ && k + 1 == K;
+      const Planes<Real> z_bar = linear ? h_bar : slope[k];  // takes the place of the slope
+      if (!linear)
+        for (int j = 0; j < rows * layer.out_row(); j += width<Real>)
+          store(z_bar, j, product(load<Lane>(slope[k], j), load<Lane>(h_bar, j)));
       if constexpr (want.parameters) {
         Real* W_bar = b.weights_bar + layer.W;
         if constexpr (dual)

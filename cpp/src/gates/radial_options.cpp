@@ -10,7 +10,7 @@ namespace {
 // in the order of the enumerations
 const std::vector<std::string> bases = {"bessel",        "chebyshev",    "gaussian", "inverse_gaussian",
                                         "inverse_power", "damped_power", "solid"},
-                               envelopes = {"polynomial", "cosine", "smooth", "none"};
+                               envelopes = {"polynomial", "cosine", "smooth", "none", "xplor"};
 
 template <class T> T named(const std::vector<std::string>& names, const std::string& name) {
   return T(std::find(names.begin(), names.end(), name) - names.begin());
@@ -26,8 +26,11 @@ const OptionTable radial_options = {
     whole("first", 1, -10, 10, "of inverse_power: exponent of the first function"),
     choice("envelope", envelopes, "what takes them to zero at the cutoff"),
     whole("power", 6, 2, 50, "of the polynomial envelope"),
+    real("on", 4.5, 0, 1e6, "of the envelope xplor: where it begins to fall, Angstrom", true),
+    reals("frequencies", "of bessel: what stands in the place of 1, 2, ..., n, where they are others"),
     whole("smoothness", 0, 0, 4, "function n is divided by (n+1) to this power"),
-    wholes("layers", 1, max_radial, max_radial_layers, "widths of the layers of a network on the functions"),
+    wholes("layers", 1, max_radial_width, max_radial_layers, "widths of the layers of a network on the functions"),
+    choice("last_layer", {"silu", "linear"}, "of the network; linear: combinations of the layer before"),
 };
 
 Radial radial_from(const Options& given) {
@@ -36,8 +39,15 @@ Radial radial_from(const Options& given) {
   r.basis = named<Basis>(bases, o.text("basis")), r.envelope = named<Envelope>(envelopes, o.text("envelope"));
   r.n = o.whole("n"), r.cutoff = o.real("cutoff"), r.decay = o.real("decay"), r.r_min = o.real("r_min");
   r.first = o.whole("first"), r.power = o.whole("power"), r.smoothness = o.whole("smoothness");
+  if (r.envelope == Envelope::xplor) r.on = o.real("on");
+  const std::vector<double>& frequencies = o.numbers("frequencies");
+  if (!frequencies.empty() && int(frequencies.size()) != r.n)
+    throw InputError(message("frequencies must be n = ", r.n, " numbers, got ", frequencies.size()));
+  std::copy(frequencies.begin(), frequencies.end(), r.frequencies.begin());
+  if (!frequencies.empty() && frequencies[0] == 0) throw InputError("frequencies must be above 0");
   const std::vector<double>& layers = o.numbers("layers");
   for (std::size_t k = 0; k < layers.size(); ++k) r.layers[k] = int(layers[k]);
+  r.linear = r.network() && o.is("last_layer", "linear");
   r.check();
   return r;
 }

@@ -7,7 +7,10 @@
 // one group per path and radial function, w = B_n, no parameters: the sums over s of eq. (10) kept apart, to the
 // letter.
 //
-// Input parts of different widths, as products of states have them, come out as parts of their own (radial "all" only).
+// Without an input the children's states are their species, H[j][c] = E[species of j][c], embedded in a table of
+// weights: the kernels read it as they read a state, the species being the row of the child.
+//
+// Input parts of different widths come out as parts of their own, and have weights of their own.
 // Complex states (Part) are summed plane by plane; a coupling with odd l1 + l2 + l3 is i times the real one, as seen
 // from the real basis (so3::real_clebsch_gordan): the sums of such paths are turned by i in the end.
 //
@@ -16,6 +19,7 @@
 //             turns to Y_bar, whose lanes are summed once per edge
 //
 // Nothing of size edges x channels leaves the scratch of one parent.
+#include <algorithm>
 #include <cmath>
 
 #include "gates/gate.hpp"
@@ -37,6 +41,7 @@ const OptionTable options = {
            "mix: weights over the radial functions, per path and channel; all: one group of channels per function"),
     choice("parities", {"natural", "all"}, "with o3, natural: outputs of parity (-1)^l only; all: pseudo-tensors too"),
     real("scale", 1.0, "factor of the sum"),
+    whole("channels", 64, 1, 4096, "without an input: channels of the species of the children"),
 };
 
 struct Rule : GateRule {
@@ -44,20 +49,49 @@ struct Rule : GateRule {
   Angular angular;
   bool all;  // every radial function apart
   double scale;
+  std::vector<Part> species;  // without an input: the state of the children
+  struct Weights {
+    std::int64_t first, channels;  // parameter R[0][0] of a path, its channels
+  };
+  std::vector<Weights> weights;  // [path]
 
   Rule(const OptionValues& o, const States& inputs, const Surroundings& around)
       : angular{o.whole("l_max"), o.whole("l_min"), o.whole("l_step"), o.whole("l_out"),
                 around.o3 && o.is("parities", "natural")},
         all(o.is("radial_mode", "all")),
         scale(o.real("scale")) {
-    if (inputs.size() != 1) throw InputError("it takes one input, the state of the children");
+    if (inputs.size() > 1) throw InputError("it takes one input, the state of the children, or none: their species");
+    if (inputs.empty()) {
+      species = {{0, around.natural(0), 1, o.whole("channels")}};
+      parameters.push_back({"E", {around.n_child_species, species[0].channels()}});
+    }
+    const std::span<const Part> H = state(inputs);
     radials = {radial_of(o)}, l_harmonics = angular.l_max;
-    if (!all) check_same_channels("radial_mode \"mix\": ", inputs[0]);
-    const std::int64_t n = std::int64_t(aggregation_paths(inputs[0], angular, copies(), output).size());
-    count_terms(n);
-    if (!all) parameters.push_back({"R", {n, radials[0].width(), inputs[0][0].algebraic_channels()}});
+    const std::vector<Path> paths = aggregation_paths(H, angular, copies(), output);
+    count_terms(std::int64_t(paths.size()));
+    if (!all) radial_weights_of(H, paths);
   }
   int copies() const { return all ? radials[0].width() : 1; }
+  std::span<const Part> state(const States& inputs) const { return inputs.empty() ? species : inputs[0]; }
+
+ private:
+  /// One array R where all parts have the same channels, else one for the paths of each part
+  void radial_weights_of(std::span<const Part> H, const std::vector<Path>& paths) {
+    for (const Part& h : H)
+      if (h.groups != h.planes()) throw InputError("radial_mode \"mix\": parts of the input must have one group");
+    const bool same = std::all_of(H.begin(), H.end(),
+                                  [&](const Part& h) { return h.group == H[0].group && h.complex == H[0].complex; });
+    const auto belongs = [&](const Path& p, std::size_t part) { return same || p.part1 == int(part); };
+    weights.resize(paths.size());
+    for (std::size_t part = 0; part < (same ? 1 : H.size()); ++part) {
+      const std::int64_t n = std::count_if(paths.begin(), paths.end(), [&](const Path& p) { return belongs(p, part); }),
+                         channels = H[part].algebraic_channels();
+      std::int64_t first = n_parameters();
+      if (n > 0) parameters.push_back({same ? "R" : message("R", part), {n, radials[0].width(), channels}});
+      for (std::size_t p = 0; p < paths.size(); ++p)
+        if (belongs(paths[p], part)) weights[p] = {first, channels}, first += radials[0].width() * channels;
+    }
+  }
 };
 
 template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
@@ -66,6 +100,9 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   Couplings<Real> couplings;
   int radial, n_radial, row = 0;  // row: numbers of the widest input part, padded
   std::vector<int> rows;          // [path] numbers of its input part
+  int n_species = 0;              // of the table E in the place of an input; 0: there is an input
+  std::ptrdiff_t table = 0;       // where E lies among the packed weights, [species][row]
+  Layout<Real> of_species;
   struct Turn {
     int part, begin, size;  // of the output: two groups of `size` numbers, real parts and imaginary parts
   };
@@ -74,9 +111,9 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
  public:
   Kernels(const Rule& rule, const States& inputs, std::span<const RadialPlace> places)
       : radial(places[0].set), n_radial(rule.radials[0].width()) {
-    const Layout<Real> H = layout_of<Real>(inputs[0]);
+    const Layout<Real> H = layout_of<Real>(rule.state(inputs));
     std::vector<Part> output;
-    const std::vector<Path> paths = aggregation_paths(inputs[0], rule.angular, rule.copies(), output);
+    const std::vector<Path> paths = aggregation_paths(rule.state(inputs), rule.angular, rule.copies(), output);
     couplings = Couplings<Real>(paths, rule.angular.l_max, rule.scale);
     for (const Path& p : paths) {
       const Part& h = H[p.part1];
@@ -87,7 +124,7 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     }
 
     // weights packed [register][path][n][lane], the same for real and imaginary part
-    const std::int64_t P = std::int64_t(paths.size()), channels = H[0].algebraic_channels();
+    const std::int64_t P = std::int64_t(paths.size());
     const double scale = 1 / std::sqrt(double(n_radial));
     std::vector<std::vector<int>> channel_at(H.size());  // [part][number of a row]; -1: padding
     for (int part = 0; part < H.size(); ++part) {
@@ -102,8 +139,18 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
             const int c = lane < int(channel.size()) ? channel[lane] : -1;
             if (c < 0) this->packing.zeros(1);
             else if (rule.all) this->packing.constants(p % rule.copies() == n ? 1 : 0, 1);
-            else this->packing.weight((p * n_radial + n) * channels + c % channels, scale);
+            else {
+              const auto [first, channels] = rule.weights[p];
+              this->packing.weight(first + n * channels + c % channels, scale);
+            }
           }
+    if (inputs.empty()) {
+      of_species = H, table = this->packing.size(), n_species = int(rule.parameters[0].shape[0]);
+      for (std::int64_t z = 0; z < n_species; ++z) {
+        for (int c = 0; c < H[0].channels(); ++c) this->packing.weight(z * H[0].channels() + c, 1);
+        this->packing.fill_to(table + (z + 1) * row);
+      }
+    }
   }
 
   template <class Lane> void forward(Block<Real>& b) const {
@@ -113,7 +160,8 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     const int B_row = e.B_row(radial), M_size = couplings.size();
     const Planes<Real> M = b.scratch->take_planes(std::size_t(chunk) * M_size, dual),
                        weights = b.scratch->take_planes(2 * chunk * w, dual);
-    const State<Real>& H = b.inputs[0];
+    const Children of = children<Lane>(b);
+    const State<Real>& H = of.state;
     for (int i = 0; i < b.n; ++i) {
       if (b.first[i] == b.first[i + 1]) b.output.template clear<Lane>(i, 1);
       for (std::int64_t q0 = b.first[i]; q0 < b.first[i + 1]; q0 += chunk) {
@@ -125,7 +173,7 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
           const Path& path = couplings.paths[p];
           const int A_row = b.output.layout->row(path.part3);
           forward_path<Lane>(
-              path, registers, q0 == b.first[i], b.child + q0, n_children, H.part(path.part1) + c, rows[p], M + path.M,
+              path, registers, q0 == b.first[i], of.child + q0, n_children, H.part(path.part1) + c, rows[p], M + path.M,
               M_size, weights, 2 * w,
               b.output.own(path.part3) + (std::ptrdiff_t(i) * (2 * path.l3 + 1) * A_row + path.slot * rows[p] + c),
               A_row);
@@ -146,7 +194,9 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     const Planes<Real> M = b.scratch->take_planes(M_all, dual);
     const Planes<Real> weights = b.scratch->take_planes(chunk * w_row, dual),
                        Gram = b.scratch->take_planes(M_all * w, dual);
-    const State<Real>& H = b.inputs[0];
+    Children of = children<Lane>(b);
+    if (n_species > 0) take_adjoint<Lane, want>(b, of.state);
+    const State<Real>& H = of.state;
     turn<Lane>(b, true, -1);  // there and, in the end, back
     for (int i = 0; i < b.n; ++i)
       for (std::int64_t q0 = b.first[i]; q0 < b.first[i + 1]; q0 += chunk) {
@@ -163,8 +213,8 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
             const Path& path = couplings.paths[p];
             const int A_row = b.output.layout->row(path.part3);
             const PathEdges<Real> some{n,
-                                       b.child + q0 + q,
-                                       b.child_bar + q0 + q,
+                                       of.child + q0 + q,
+                                       of.child_bar + q0 + q,
                                        H.part(path.part1),
                                        H.part_bar(path.part1),
                                        M + path.M,
@@ -194,6 +244,30 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   }
 
  private:
+  /// What the children of a block are read from: the input, or the table of species
+  struct Children {
+    State<Real> state;
+    const std::int32_t *child, *child_bar;
+  };
+  template <class Lane> Children children(Block<Real>& b) const {
+    if (n_species == 0) return {b.inputs[0], b.child, b.child_bar};
+    State<Real> s;
+    s.layout = &of_species, s.rows = s.bar_rows = n_species;
+    s.x.value = const_cast<Real*>(b.weights) + table;  // read alone
+    if constexpr (is_dual<Lane>) {
+      s.x.dot = b.scratch->take(std::size_t(n_species) * row);
+      std::fill_n(s.x.dot, std::size_t(n_species) * row, Real(0));  // weights have no tangents
+    }
+    return {s, b.child_species, b.child_species};
+  }
+  /// The adjoint of the table is that of weights where these are wanted; else nobody reads it.
+  template <class Lane, Want want> void take_adjoint(Block<Real>& b, State<Real>& s) const {
+    const std::size_t size = std::size_t(n_species) * row;
+    s.bar = b.scratch->take_planes(size, is_dual<Lane>);
+    std::fill_n(s.bar.value, size, Real(0));
+    if constexpr (is_dual<Lane>) std::fill_n(s.bar.dot, size, Real(0));
+    if constexpr (want.parameters) (is_dual<Lane> ? s.bar.dot : s.bar.value) = b.weights_bar + table;
+  }
   /// f(first channel, path, registers) for all channels of all paths, one or two registers at a time
   template <class F> void for_registers(F f) const {
     for (int c = 0; c < row; c += 2 * w)

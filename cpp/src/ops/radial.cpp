@@ -9,6 +9,13 @@ void Radial::check() const {
     throw InputError(message("r_min must lie between 0 and the cutoff, ", cutoff, ", got ", r_min));
   if (basis == Basis::damped_power && n > 7)
     throw InputError(message("the basis damped_power has at most 7 functions, got n = ", n));
+  const bool given = frequencies[0] != 0;
+  for (int k = 0; k < max_radial; ++k)
+    if (given && !(k < n ? frequencies[k] > 0 && frequencies[k] <= 1e4 : frequencies[k] == 0))
+      throw InputError(message("frequencies must be n = ", n, " numbers, each above 0 and at most 10000"));
+  if (given && basis != Basis::bessel) throw InputError("frequencies are those of the basis bessel");
+  if (envelope == Envelope::xplor && !(on > 0 && on < cutoff))
+    throw InputError(message("on must lie between 0 and the cutoff, ", cutoff, ", got ", on));
   if (basis == Basis::solid && envelope != Envelope::none)
     throw InputError("the basis solid goes with the envelope \"none\"");
 }

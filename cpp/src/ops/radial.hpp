@@ -1,6 +1,6 @@
 // Radial bases: B_n(r) times a smooth envelope that takes every function to zero at the cutoff.
 //
-//   bessel            sqrt(2/rc) sin((n+1) pi r/rc) / r
+//   bessel            sqrt(2/rc) sin((n+1) pi r/rc) / r, or with `frequencies` k_n sqrt(2/rc) sin(k_n pi r/rc) / r
 //   chebyshev         T_n(u), u = 2 r/rc - 1, or with `decay` > 0 the map
 //                     u = 1 - 2 (exp(-decay (r/rc - 1)) - 1) / (exp(decay) - 1), which resolves short distances better
 //   gaussian          exp(-(r - mu_n)^2 / (2 d^2)), mu_n from 0 to rc at equal distances d
@@ -16,10 +16,12 @@
 //   polynomial        1 - (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) - p(p+1)/2 x^(p+2), C2
 //   cosine            (1 + cos(pi x)) / 2, C1
 //   smooth            (1 - x^2)^3, C2
+//   xplor             1 up to r = on, then (1 - x^2)^2 (1 + 2 x^2 - 3 a) / (1 - a)^3, a = (on/rc)^2; C1 at both ends
 //   none              for the fixed children of a composition scheme; cutoff is then a unit of length
 //
 // A network on a basis: layers h = c silu(h_before W / sqrt(width before)), without biases, so that what is zero at the
-// cutoff stays zero there; the last one plays the basis (gates/radial_network.hpp).
+// cutoff stays zero there; the last one plays the basis (gates/radial_network.hpp). It may be linear, h W alone: a few
+// combinations of what a wide network spans.
 #pragma once
 #include <array>
 #include <string>
@@ -29,9 +31,10 @@
 namespace nbcore {
 
 enum class Basis { bessel, chebyshev, gaussian, inverse_gaussian, inverse_power, damped_power, solid };
-enum class Envelope { polynomial, cosine, smooth, none };
+enum class Envelope { polynomial, cosine, smooth, none, xplor };
 
-inline constexpr int max_radial = 64, max_radial_layers = 6;
+/// Functions of a basis; layers of a network, and their width
+inline constexpr int max_radial = 64, max_radial_layers = 6, max_radial_width = 256;
 
 /// Defaults and ranges: gates/radial_options.cpp
 struct Radial {
@@ -42,9 +45,13 @@ struct Radial {
   double r_min = 0;  // inverse_gaussian, damped_power
   int first = 0;     // inverse_power: exponent of function 0
   Envelope envelope{};
-  int power = 0;                                // polynomial
-  int smoothness = 0;                           // function n is divided by (n+1)^smoothness: a prior for smooth sums
-  std::array<int, max_radial_layers> layers{};  // widths of a network on the basis, 0 behind the last
+  int power = 0;                                 // polynomial
+  double on = 0;                                 // xplor
+  int smoothness = 0;                            // function n is divided by (n+1)^smoothness: a prior for smooth sums
+  std::array<int, max_radial_layers> layers{};   // widths of a network on the basis, 0 behind the last
+  std::array<double, max_radial> frequencies{};  // bessel: in the place of 1, 2, ..., n; zeros: none given
+
+  bool linear = false;  // the last of the layers
 
   bool network() const { return layers[0] > 0; }
   int n_layers() const {
@@ -56,7 +63,7 @@ struct Radial {
   int width() const { return network() ? layers[n_layers() - 1] : n; }
   Radial basis_alone() const {
     Radial r = *this;
-    r.layers = {};
+    r.layers = {}, r.linear = false;
     return r;
   }
   bool operator==(const Radial&) const = default;
@@ -93,6 +100,17 @@ template <class T> NB_INLINE Slope<T> envelope(const Radial& s, T r) {
     }
     case Envelope::none:
       return {x * 0.0 + 1.0, x * 0.0};
+    case Envelope::xplor: {
+      const double a = s.on * s.on * c * c, scale = 1 / ((1 - a) * (1 - a) * (1 - a));
+      const auto flat = value_of(x) < s.on * c;
+      const auto behind = [&](T f, double before) {
+        if constexpr (is_dual<T>) return T{flat ? f.value * 0.0 + before : f.value, flat ? f.dot * 0.0 : f.dot};
+        else return flat ? f * 0.0 + before : f;
+      };
+      const T x2 = x * x, e = 1.0 - x2;
+      return {inside(behind(e * e * (x2 * 2.0 + (1 - 3 * a)) * scale, 1)),
+              inside(behind(x * e * (x2 - a) * (-12 * scale * c), 0))};
+    }
     default: {
       const T e = 1.0 - x * x;
       return {inside(e * e * e), inside(x * e * e * (-6.0 * c))};
@@ -108,6 +126,14 @@ template <class T> void radial_functions(const Radial& s, T r, T* B, T* dB) {
     case Basis::bessel: {
       const double norm = std::sqrt(2 * c), k = M_PI * c;
       const T inverse = reciprocal(r);
+      if (s.frequencies[0] > 0) {
+        for (int n = 0; n < s.n; ++n) {
+          const auto [sn, cn] = sine_and_cosine(r * (k * s.frequencies[n]));
+          B[n] = sn * inverse * norm;
+          dB[n] = (cn * (norm * k * s.frequencies[n]) - B[n]) * inverse;
+        }
+        break;
+      }
       const auto [s1, c1] = sine_and_cosine(r * k);
       T sn = s1, cn = c1;  // sin and cos of (n+1) k r
       for (int n = 0; n < s.n; ++n) {

@@ -100,11 +100,13 @@ void RadialSpline::exact(const double* r, int count, double* f, double* df, doub
         }
     }
     int row = basis_row;
-    for (const Layer& layer : layers_) {
+    for (std::size_t layer_index = 0; layer_index < layers_.size(); ++layer_index) {
+      const Layer& layer = layers_[layer_index];
       const int N = padded<double>(layer.out);
       for (int d = 0; d < 3; ++d)
         mix<false>(x + d * plane, row, layer.W.data(), next + d * plane, N, rows, layer.in, N);
-      for (std::ptrdiff_t k = 0; k < std::ptrdiff_t(rows) * N; k += w) {
+      const bool linear = radial_.linear && layer_index + 1 == layers_.size();
+      for (std::ptrdiff_t k = 0; k < (linear ? 0 : std::ptrdiff_t(rows) * N); k += w) {
         // a step of a Taylor series: s is silu, s1 and s2 its derivatives
         V &z = *reinterpret_cast<V*>(next + k), &dz = *reinterpret_cast<V*>(next + plane + k),
           &ddz = *reinterpret_cast<V*>(next + 2 * plane + k);
@@ -183,16 +185,24 @@ std::vector<double> RadialSpline::outside(double r, bool slope) const {
 }
 
 void RadialSpline::fill(int n) {
-  n_ = n, from_ = 0;
-  const double h = (radial_.cutoff - start_) / n;
+  n_ = kink_ = n, from_ = 0;
+  start_ = shortest * radial_.cutoff;
+  double h = (radial_.cutoff - start_) / n;
+  if (radial_.envelope == Envelope::xplor) {  // whole intervals from there to the cutoff, the first begins later
+    const double behind = radial_.cutoff - radial_.on;
+    const int intervals = std::clamp(int(std::ceil(behind / h)), 1, n - 1);
+    h = behind / intervals, kink_ = n - intervals, start_ = radial_.cutoff - n * h;
+  }
   inverse_step_ = 1 / h;
   std::vector<double> r(n + 1);
   for (int j = 0; j <= n; ++j) r[j] = start_ + j * h;
-  const std::size_t size = std::size_t(n + 1) * row_;
+  if (kink_ < n) r[kink_] = radial_.on, r.insert(r.begin() + kink_, radial_.on * (1 - 1e-14));
+  const int knots = int(r.size());
+  const std::size_t size = std::size_t(knots) * row_;
   std::vector<double> f(size), df(size), ddf(size);
-  exact(r.data(), n + 1, f.data(), df.data(), ddf.data());
+  exact(r.data(), knots, f.data(), df.data(), ddf.data());
   table_.resize(3 * size);
-  for (int j = 0; j <= n; ++j)
+  for (int j = 0; j < knots; ++j)
     for (int k = 0; k < row_; ++k) {
       double* to = table_.data() + std::ptrdiff_t(j) * 3 * row_ + k;
       const std::size_t at = std::size_t(j) * row_ + k;
@@ -217,7 +227,7 @@ RadialSpline::Errors RadialSpline::errors() const {
       for (int k = 0; k < row_; ++k) {
         double value = 0, slope = 0;
         for (int i = 0; i < 6; ++i) {
-          const double number = table_[std::size_t(3 * j + i) * row_ + k];
+          const double number = interval(j)[std::ptrdiff_t(i) * row_ + k];
           value += W[i] * number, slope += dW[i] * number;
         }
         const std::size_t at = std::size_t(3 * j + p) * row_ + k;

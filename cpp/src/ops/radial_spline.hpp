@@ -4,7 +4,8 @@
 //
 // The table is refined until the spline agrees with the network between the knots to `bound`, slopes to `slope_bound`,
 // relative to the largest value (slope) of all functions at this or a larger distance, the outer half at least: what is
-// large at short distances alone is no excuse. Distances outside the table, very short ones, take the network itself.
+// large at short distances alone is no excuse. Where the second derivative of the envelope jumps a knot lies, twice, with
+// the derivatives of either side. Distances outside the table, very short ones, take the network itself.
 #pragma once
 #include <memory>
 #include <vector>
@@ -52,7 +53,7 @@ class RadialSpline {
 
   /// Interval of a distance, -1 outside the table, and the place in it, from 0 to 1
   int place(double r, double& t) const;
-  const double* interval(int k) const { return table_.data() + std::ptrdiff_t(k) * 3 * row_; }
+  const double* interval(int k) const { return table_.data() + std::ptrdiff_t(k + (k >= kink_)) * 3 * row_; }
 
   struct Layer {
     int in, out;
@@ -61,6 +62,7 @@ class RadialSpline {
   Radial radial_;
   std::vector<Layer> layers_;
   int row_, n_ = 0, from_ = 0;  // from_: first interval that is good enough
+  int kink_ = 0;                // the interval that begins where the second derivative of the envelope jumps; n_: none
   double start_ = 0, inverse_step_ = 0, error_ = 0, slope_error_ = 0;
   bool usable_ = false;
   Buffer<double> table_;  // [knot][f, h f', h^2 f''][row]
