@@ -48,7 +48,7 @@ NETWORKS = {
     "cormorant": ("cormorant", dict(channels=3, levels=3, n_radial=5)),
     "cormorant-radial": ("cormorant", dict(channels=2, levels=2, l_harmonics=2, l_states=2, radial_layers=[7])),
     "cormorant-so3": ("cormorant", dict(channels=2, levels=2, l_harmonics=2, l_states=2, parity="so3")),
-    "nequip": ("nequip", dict(channels=[3, 2], levels=3, l_harmonics=1, l_states=1, radial_layers=[5, 4],
+    "nequip": ("nequip", dict(channels=[3, 2], levels=4, l_harmonics=1, l_states=1, radial_layers=[4],
                               parities="all", readout_layers=[3])),
 }  # fmt: skip
 

@@ -5,13 +5,12 @@ multiplied into them: a `Network` has plain matrices, x W, silu and tanh without
 their own, by which `potential` divides.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from nbcore.errors import InputError
 from nbcore.importing.e3nn_weights import OURS
-from nbcore.importing.principal_functions import principal_functions
 from nbcore.potential import Potential
 from nbcore.presets.nequip import natural, nequip_gates, reached, with_readout
 
@@ -36,7 +35,6 @@ class Layer:
 
     linear: dict[Key, np.ndarray]  #: of the state before
     radial: list[np.ndarray]  #: of the network, silu between them, the last one to the weights of all paths
-    linear_before_last: bool = field(default=False, kw_only=True)  #: no silu before the last one
     paths: list[Path]
     mix: dict[Key, np.ndarray]  #: of the messages; scalars, then gates
     own: dict[Key, np.ndarray] | None  #: of the state before, (1 or elements, channels, channels), or none
@@ -82,35 +80,6 @@ def potential(network: Network) -> Potential:
     return made
 
 
-def compressed(network: Network, error: float) -> tuple[Network, list[int], float]:
-    """The network with radial functions of fewer numbers, how many of each layer, and the error that is left.
-
-    error: of the weights of paths, relative, see `principal_functions`.
-    """
-    frequencies = np.array(network.radial.get("frequencies", np.arange(1, network.radial["n"] + 1)))
-
-    def basis(r):
-        return np.sin(frequencies * np.pi * r / network.cutoff) / r * _envelope(network.radial, r / network.cutoff)
-
-    layers, ranks, worst = [], [], 0.0
-    for layer in network.layers:
-        if len(layer.radial) > 1:
-            radial, left = principal_functions(layer.radial, basis, network.cutoff, error)
-            if radial[-1].shape[0] < layer.radial[-1].shape[0]:
-                layer, worst = replace(layer, radial=radial, linear_before_last=True), max(worst, left)
-        layers.append(layer)
-        ranks.append(layer.radial[-1].shape[0])
-    return replace(network, layers=layers), ranks, worst
-
-
-def _envelope(radial, x):
-    if radial["envelope"] == "polynomial":
-        p = radial["power"]
-        return 1 - (p + 1) * (p + 2) / 2 * x**p + p * (p + 2) * x ** (p + 1) - p * (p + 1) / 2 * x ** (p + 2)
-    a = (radial["on"] / radial["cutoff"]) ** 2
-    return 1.0 if np.real(x) ** 2 < a else (1 - x**2) ** 2 * (1 + 2 * x**2 - 3 * a) / (1 - a) ** 3
-
-
 def _gates(network):
     states = [layer.state for layer in network.layers]
     before = {(0, 0 if network.parity == "so3" else 1): network.embedding.shape[1]}
@@ -119,11 +88,7 @@ def _gates(network):
             lost = ", ".join(f"l = {l}" for l, p in state.keys() - found.keys())
             raise InputError(f"layer {number}: its state has parts that no message reaches: {lost}")
         before = state
-    radials = [
-        {**network.radial, "layers": [m.shape[1] for m in layer.radial[:-1]]}
-        | ({"last_layer": "linear"} if layer.linear_before_last else {})
-        for layer in network.layers
-    ]
+    radials = [{**network.radial, "layers": [m.shape[1] for m in layer.radial[:-1]]} for layer in network.layers]
     kinds = [None if layer.own is None else next(iter(layer.own.values())).shape[0] for layer in network.layers]
     connections = ["none" if n is None else "all" if n == 1 else "species" for n in kinds]
     return nequip_gates(network.embedding.shape[1], states, radials, connections, network.parity,
@@ -179,7 +144,7 @@ class _Weights:
         before = np.sqrt(self.network.cutoff / 2)
         for k, matrix in enumerate(layer.radial[:-1], start=1):
             self.set(f"{gate}.radial{k}", matrix * before * np.sqrt(matrix.shape[0]))
-            before = 1.0 if layer.linear_before_last and k == len(layer.radial) - 1 else 1 / OURS["silu"]
+            before = 1 / OURS["silu"]
         last = layer.radial[-1] * before * np.sqrt(layer.radial[-1].shape[0])
         assert n_basis == self.network.radial["n"]
         found = {(path.part, path.l2, path.to): path for path in layer.paths}

@@ -48,11 +48,13 @@ def nequip_program(species, cutoff, channels, levels, l_harmonics, l_states, n_r
     }
     radial = {"basis": "bessel", "n": n_radial, "cutoff": float(cutoff), "envelope": "polynomial", "power": power}
     radial |= {"layers": list(radial_layers)} if len(radial_layers) else {}
-    states = [hidden] * (levels - 1) + [{key: width for key, width in hidden.items() if key[0] == 0 and key[1] >= 0}]
+    # messages make even scalars of parts of natural parity alone: others would be idle in the level before the last
+    before_last = {key: width for key, width in hidden.items() if natural({key: width})}
+    last = {key: width for key, width in before_last.items() if key[0] == 0}
+    states = ([hidden] * (levels - 2) + [before_last, last])[-levels:]
     options = dict(parity=parity, l_harmonics=l_harmonics, scale=float(neighbours) ** -0.5)
-    gates = nequip_gates(
-        widths[0], states[1:], [radial] * levels, ["none"] + [self_connection] * (levels - 1), **options
-    )
+    connections = ["none"] + [self_connection] * (levels - 1)
+    gates = nequip_gates(widths[0], states, [radial] * levels, connections, **options)
     return with_readout(gates, readout_layers, parity)
 
 
@@ -159,12 +161,13 @@ def nequip(
     levels: rounds of messages. l_harmonics, l_states: largest l of Y and of psi. n_radial: Bessel functions.
     radial_layers: widths of the layers of the network on them; its last, linear layer comes on top. NequIP has [64] or
     [64, 64]: a narrow last layer makes messages cheap. power: of the polynomial envelope. neighbours: their average
-    number. self_connection: S. parities: "natural" (parity (-1)^l) or "all". parity: "o3" (mirror images have equal
+    number. self_connection: S. parities: "natural" (parity (-1)^l) or "all", which is another network from
+    four levels on. parity: "o3" (mirror images have equal
     energies) or "so3". readout_layers: of a perceptron before the last layer. E0s: reference energies, eV. seed: of the
     parameters. Raises InputError for values out of range.
 
     >>> nequip(species=["C", "H", "O"], cutoff=4.5, channels=[16, 8, 8], levels=2)
-    <nbcore.Potential nequip: H C O, 2 levels, cutoff 4.5 Å, 17456 parameters>
+    <nbcore.Potential nequip: H C O, 2 levels, cutoff 4.5 Å, 13408 parameters>
     """
     given = list(channels) if isinstance(channels, (list, tuple)) else channels
     options = dict(cutoff=cutoff, channels=given, levels=levels, l_harmonics=l_harmonics, l_states=l_states,

@@ -32,8 +32,8 @@ def test_layers_of_a_radial_network(tmp_path):
     assert model_options(c.model)["radial_layers"] == [64, 64, 8] and "radial_layers = [64, 64, 8]" in config_text(c)
     c = load(file(tmp_path))
     assert model_options(c.model)["radial_layers"] == [] and "radial_layers = []" in config_text(c)
-    for text in ("[0]", "[65]", "8", '["a"]', "[8, 8, 8, 8, 8, 8, 8]"):
-        words = r"\[model\] radial_layers: expected a list of at most 6 numbers, each an integer >= 1 and <= 64, got "
+    for text in ("[0]", "[257]", "8", '["a"]', "[8, 8, 8, 8, 8, 8, 8]"):
+        words = r"\[model\] radial_layers: expected a list of at most 6 numbers, each an integer >= 1 and <= 256, got "
         with pytest.raises(ConfigError, match=words + re.escape(text)):
             load(file(tmp_path), [f"model.radial_layers={text}"])
     with pytest.raises(ConfigError, match="kondor has no such key"):

@@ -115,7 +115,7 @@ def test_unequal_parts_with_weights():
     parts = [(0, 1, 1, 9, False), (1, -1, 1, 4, False), (1, 1, 2, 4, True), (2, 1, 1, 9, False)]
     r, child = neighbourhood(rng, 12, CUTOFF), rng.integers(0, n, 12)
     H = [rng.standard_normal((n, 2 * l + 1, g * c)) for l, _, g, c, _ in parts]
-    spec = dict(gate="zeroth_order", l_max=2, l_out=2, radial=BESSEL, scale=0.5)
+    spec = dict(gate="zeroth_order", l_max=2, l_out=2, radial=BESSEL, scale=0.5, parities="all")
     run = GateRun(spec, [parts])
     run.set_graph([0] * n, [0] * 12, child, r)
     W = {name: rng.standard_normal(shape) for name, shape in run.parameters.items()}
@@ -281,7 +281,8 @@ def test_scaling_law(paper):
             [[(0, 1, 4)]],
             'basis must be "bessel", "chebyshev", .* or "solid", got "sinc"',
         ),
-        ({}, [], "takes one input"),
+        ({}, [[(0, 1, 4)], [(0, 1, 4)]], "takes one input, the state of the children, or none: their species"),
+        ({"channels": 0}, [], "channels must be a whole number from 1 to 4096, got 0"),
     ],
 )
 def test_refusals(change, parts, text):

@@ -133,7 +133,7 @@ def test_pairs_of_parts_without_an_envelope():
 @pytest.mark.parametrize(
     "layers, text",
     [
-        ([8, 65], r"got \[8,65\]"),
+        ([8, 257], r"got \[8,257\]"),
         ([0], r"got \[0\]"),
         ([2.5], r"got \[2.5\]"),
         ([8] * 7, r"got \[8,8,8,8,8,8,8\]"),
@@ -141,6 +141,6 @@ def test_pairs_of_parts_without_an_envelope():
     ],
 )
 def test_refusals(layers, text):
-    expected = "layers must be a list of at most 6 whole numbers from 1 to 64, "
+    expected = "layers must be a list of at most 6 whole numbers from 1 to 256, "
     with pytest.raises(ValueError, match=expected + text):
         GateRun({"gate": "density", "radial": BASIS | {"layers": layers}})

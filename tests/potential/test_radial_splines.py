@@ -71,10 +71,16 @@ def test_below_the_table_the_network_is_taken():
     assert abs(sides[1].energy - sides[0].energy) < 1e-7 * np.abs(sides[0].forces).max()
 
 
-@pytest.mark.parametrize("basis", ["bessel", "chebyshev", "gaussian", "inverse_gaussian", "inverse_power"])
+SETS = [{"basis": name} for name in ("bessel", "chebyshev", "gaussian", "inverse_gaussian", "inverse_power")]
+# second derivatives that jump inside, and at the cutoff
+SETS += [{"basis": "bessel", "frequencies": [0.9, 1.8, 2.9, 4.1, 5.0, 6.2]} | envelope
+         for envelope in ({"envelope": "xplor", "on": 3.1}, {"envelope": "cosine"})]  # fmt: skip
+
+
+@pytest.mark.parametrize("basis", SETS, ids=lambda radial: " ".join(map(str, radial.values())))
 def test_bounds_hold_for_every_basis(basis):
     """Errors as they are reported, and beside them the functions themselves on a grid of the reader's own."""
-    radial = {"basis": basis, "n": 6, "cutoff": 4.0, "layers": [20, 9]}
+    radial = {**basis, "n": 6, "cutoff": 4.0, "layers": [20, 9]}
     gates = [
         dict(gate="density", name="A", l_max=1, radial=radial),
         dict(gate="mix", name="energy", inputs=["A"], channels=1, l_max=0),

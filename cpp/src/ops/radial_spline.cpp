@@ -196,6 +196,8 @@ void RadialSpline::fill(int n) {
   inverse_step_ = 1 / h;
   std::vector<double> r(n + 1);
   for (int j = 0; j <= n; ++j) r[j] = start_ + j * h;
+  if (radial_.envelope == Envelope::cosine || radial_.envelope == Envelope::xplor)
+    r[n] *= 1 - 1e-14;  // their second derivative jumps to zero there
   if (kink_ < n) r[kink_] = radial_.on, r.insert(r.begin() + kink_, radial_.on * (1 - 1e-14));
   const int knots = int(r.size());
   const std::size_t size = std::size_t(knots) * row_;
