@@ -16,6 +16,7 @@ from nbcore._core import build_info as _build_info
 from nbcore._threads import threads
 from nbcore.committee import Committee, load
 from nbcore.errors import CheckpointError, Error, InputError, ModelFileError, NumericsError, SpeciesError
+from nbcore.importing import import_model
 from nbcore.potential import Potential, Result
 from nbcore.scheme import CompositionScheme
 
@@ -31,8 +32,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CheckpointError", "Committee", "CompositionScheme", "Error", "InputError", "ModelFileError", "NumericsError",
-    "Potential", "Result", "SpeciesError", "__version__", "build_info", "errors", "gates", "load", "presets", "so3",
-    "threads",
+    "Potential", "Result", "SpeciesError", "__version__", "build_info", "errors", "gates", "import_model", "load",
+    "presets", "so3", "threads",
 ]  # fmt: skip
 
 #: Modules that are loaded when they are first used, since they take longer to load than all others together or are

@@ -22,6 +22,7 @@ VERBS = {
     "init": "read data, write a commented train.toml that fits it",
     "data": "what is in these files; gather, convert, split them",
     "train": "train a potential, or continue what was interrupted",
+    "import": "models of other programs (MACE, SevenNet) as nbcore models",
     "evaluate": "errors of a model on data, as tables",
     "uncertainty": "let a model know how large its errors are",
     "md": "molecular dynamics with a model",

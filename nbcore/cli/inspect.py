@@ -169,7 +169,7 @@ def print_facts(path, potential, facts):
         say("repulsion", "of cores (ZBL) below " + "   ".join(f"{p} {r:.3f}" for p, r in radii.items()) + " Å")
     if shortest := sorted((d.get("shortest_distances") or {}).items(), key=lambda item: item[1]):
         say("shortest", "   ".join(f"{p} {r:.3f}" for p, r in shortest) + " Å in train")
-    for head in ("description", "reference", "author", "licence"):
+    for head in ("description", "origin", "reference", "author", "licence"):
         say(head, about.get(head))
     listed = [f"{f['name']} ({f['n']})" if f["n"] else f["name"] for f in training.get("files") or []]
     counts = f"{training['n_train']} train + {training.get('n_valid', 0)} valid" if training.get("n_train") else ""

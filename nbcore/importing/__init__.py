@@ -1,1 +1,40 @@
-"""Models of other programs, read without these programs."""
+"""Models of other programs as potentials of nbcore, read without these programs."""
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nbcore.potential import Potential
+
+__all__ = ["import_model"]
+
+
+def import_model(path: str | os.PathLike, head: str | None = None) -> "Potential":
+    """A potential with the network and weights of another program's model file.
+
+    Read are `.model` files of MACE (classes MACE and ScaleShiftMACE) and checkpoints of SevenNet; see
+    docs/importing.md. Nothing that the file names is executed, and torch is not needed. head: which of several heads
+    of a MACE model.
+    The potential computes what the model does in double precision, and is an ordinary one: `save` it, train it
+    further. Its E0s contain the shift of the model. Raises InputError for files that are damaged, of another kind, or
+    hold what is not known, by its name; OSError.
+
+    >>> import_model("mace_single.model")
+    <nbcore.Potential mace: H C O, 2 levels, cutoff 4.5 Å, 1371 parameters>
+    """
+    from nbcore.errors import InputError
+    from nbcore.importing import mace
+    from nbcore.importing.mace_file import read_mace
+    from nbcore.importing.origin import note_origin
+    from nbcore.importing.sevennet import from_sevennet, is_sevennet
+    from nbcore.importing.torch_file import TorchFile
+
+    content = TorchFile(path).load()
+    if not is_sevennet(content):
+        made = mace.potential(read_mace(content, str(path), head))
+    elif head is None:
+        made = from_sevennet(content, str(path))
+    else:
+        raise InputError(f"{path}: a checkpoint of SevenNet has no heads, got {head!r}.")
+    note_origin(made, path)
+    return made

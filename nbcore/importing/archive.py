@@ -11,13 +11,14 @@ from nbcore.printable import printable
 MOST_RECORDS = 50_000
 LARGEST_DIRECTORY = 8 << 20  # bytes
 LARGEST_COMMENT = 65_535
+MOST_INFLATED = 48 << 20  # bytes, beside the size of the file
 
 
 class Archive:
     """The records of a zip archive by name: a file, or bytes that stand inside another one.
 
-    Records that are not compressed are views of the file, which is mapped, not read; all records together may be three
-    times as large as the archive at most. (`zipfile` of Python reads a directory of any size before one can object.)
+    Records that are not compressed are views of the file, which is mapped, not read; what is compressed may have the
+    size of the archive and 48 MB. (`zipfile` of Python reads a directory of any size before one can object.)
     Raises InputError for whatever does not fit, and OSError.
     """
 
@@ -33,9 +34,9 @@ class Archive:
                     self._bytes = b""
         self.size = len(self._bytes)
         self._records = self._directory()
-        inflated = sum(size for _, _, _, size, _ in self._records.values())
-        if inflated > 3 * self.size:
-            self.refuse(f"its records have {inflated} bytes, more than three times its own {self.size}")
+        inflated = sum(size for compression, _, _, size, _ in self._records.values() if compression)
+        if inflated > self.size + MOST_INFLATED:
+            self.refuse(f"its compressed records have {inflated} bytes, too many for a file of {self.size}")
 
     @property
     def names(self) -> list[str]:

@@ -53,7 +53,7 @@ class TorchFile:
         content = bytes(self.archive.read(f"{self.root}{record}.pkl"))
         self._folder = f"{self.root}{record}/"
         try:
-            return pickles.load(content, self._makers(), self._storage, 2 * self.archive.size + (40 << 20))
+            return pickles.load(content, self._makers(), self._storage, self.archive.size + (32 << 20))
         except Refused as e:
             self.archive.refuse(f"{record}.pkl: {e}")
 

@@ -47,6 +47,7 @@ def folder(tmp_path_factory):
         shutil.copy(path, folder)
     potential = nbcore.presets.nbody(species=["H", "C", "O"], cutoff=3.0, channels=4, l_harmonics=1, correlation=2)
     potential.save(folder / "molecule.nbcore")
+    shutil.copy(Path(__file__).parents[1] / "oracles" / "mace_single.model", folder)
     for run in ("2", "10"):
         (folder / "runs" / run).mkdir(parents=True)
         (folder / "runs" / run / "OUTCAR").touch()

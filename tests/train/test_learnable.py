@@ -109,6 +109,7 @@ SMALL = {
     "kondor": dict(channels=2, l_states=1),
     "cormorant": dict(channels=2, levels=2, l_harmonics=1, l_states=1),
     "nequip": dict(channels=2, levels=2, l_harmonics=1, l_states=1, radial_layers=[3]),
+    "mace": dict(channels=2, l_harmonics=1, l_states=1, correlation=2, radial_layers=[4, 3], hidden=2),
     "tree": dict(channels=2, l_harmonics=1, correlation=2, tree_channels=2, tree_levels=2),
 }
 VALUES = dict(
@@ -118,6 +119,7 @@ VALUES = dict(
     outputs=[None, ["dipole"], {"dipole": {"charges": True}}, {"q": {"rank": 2, "per": "atom"}}, {"o": {"rank": 6}}],
     energy=[True, False], smoothness=[0, 4], power=[2, 9], neighbours=[0.5, 40.0], parities=["natural", "all"],
     self_connection=["species", "all", "none"], readout_layers=[[], [3, 2]],
+    first=["residual", "species"], hidden=[1, 7],
 )  # fmt: skip
 
 
