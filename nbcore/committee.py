@@ -18,7 +18,7 @@ from nbcore.hessian import HessianProduct
 from nbcore.leaves import leaves_of
 from nbcore.model_file import check_description, committee_description
 from nbcore.potential import Potential
-from nbcore.prepared import PreparedStructure, compute_one
+from nbcore.prepared import PreparedStructure, compute_all
 from nbcore.result import Result, result_of
 from nbcore.saving import arrays_of, check_finite
 
@@ -131,9 +131,9 @@ class Committee:
         return result_of(self, computed, cell)
 
     def compute_many(self, structures: Iterable, threads: int | None = None, max_bytes: float | None = None,
-                     uncertainty: bool = False, virials: bool = False) -> list[Result]:  # fmt: skip
-        """`compute` for ase.Atoms, structures, (positions, species, cell, pbc) or what `prepare` gave, in order."""
-        return [compute_one(self, s, threads, max_bytes, uncertainty, virials) for s in structures]
+                     uncertainty: bool = False, virials: bool = False, comm: object = None) -> list[Result]:  # fmt: skip
+        """`compute` of ase.Atoms, (positions, species, cell, pbc), ..., in order; MPI ranks of `comm` share them."""
+        return compute_all(self, structures, threads, max_bytes, uncertainty, virials, comm)
 
     def hvp(self, *structure: Any, **options: Any) -> HessianProduct:
         """The mean of the members' products with their Hessians; arguments and errors as of `Potential.hvp`."""

@@ -18,7 +18,7 @@ from nbcore.hessian import HessianProduct, hessian, hessian_product
 from nbcore.leaves import leaves_of
 from nbcore.model_file import check_description, check_written
 from nbcore.outputs import Output, cartesian_outputs
-from nbcore.prepared import PreparedStructure, compute_one
+from nbcore.prepared import PreparedStructure, compute_all
 from nbcore.radial_networks import RadialNetwork, RadialSpline
 from nbcore.repulsion import radii_of, set_radii
 from nbcore.result import Result, result_of
@@ -399,9 +399,9 @@ class Potential:
         return cartesian_outputs(self.outputs, components, n_atoms)
 
     def compute_many(self, structures: Iterable, threads: int | None = None, max_bytes: float | None = None,
-                     uncertainty: bool = False, virials: bool = False) -> list[Result]:  # fmt: skip
-        """`compute` for ase.Atoms, structures, (positions, species, cell, pbc) or what `prepare` gave, in order."""
-        return [compute_one(self, s, threads, max_bytes, uncertainty, virials) for s in structures]
+                     uncertainty: bool = False, virials: bool = False, comm: object = None) -> list[Result]:  # fmt: skip
+        """`compute` of ase.Atoms, (positions, species, cell, pbc), ..., in order; MPI ranks of `comm` share them."""
+        return compute_all(self, structures, threads, max_bytes, uncertainty, virials, comm)
 
     def scheme(self, positions: ArrayLike, cell: ArrayLike | None = None, pbc: ArrayLike = False,
                labels: dict | None = None) -> "CompositionScheme | None":  # fmt: skip

@@ -7,6 +7,7 @@ import numpy as np
 from nbcore import _core
 from nbcore._threads import threads as number_of_threads
 from nbcore.errors import InputError
+from nbcore.ranks import Alone, Ranks
 from nbcore.result import Result, result_of
 from nbcore.scheme import scheme_of
 
@@ -54,4 +55,12 @@ def compute_one(potential, s, threads, max_bytes, uncertainty=False, virials=Fal
         max_bytes=max_bytes,
         uncertainty=uncertainty,
         virials=virials,
+    )
+
+
+def compute_all(potential, structures, threads, max_bytes, uncertainty, virials, comm) -> list[Result]:
+    """The Results of many of them, in order; shared by the ranks of an mpi4py communicator, if there is one."""
+    ranks = Alone() if comm is None else Ranks(comm)
+    return ranks.gathered_lists(
+        lambda own: [compute_one(potential, s, threads, max_bytes, uncertainty, virials) for s in own], list(structures)
     )

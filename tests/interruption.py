@@ -12,11 +12,11 @@ def interrupt_training(monkeypatch, at, number=signal.SIGINT):
     """
     step, steps = Trainer.step, []
 
-    def interrupted(self):
+    def interrupted(self, *wish):
         steps.append(len(steps) + 1)
         if len(steps) == at:
             signal.raise_signal(number)
-        return step(self)
+        return step(self, *wish)
 
     monkeypatch.setattr(Trainer, "step", interrupted)
     return steps

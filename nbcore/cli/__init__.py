@@ -22,6 +22,7 @@ VERBS = {
     "init": "read data, write a commented train.toml that fits it",
     "data": "what is in these files; gather, convert, split them",
     "train": "train a potential, or continue what was interrupted",
+    "scan": "many trainings from lists in one file, and their table",
     "import": "models of other programs (MACE, SevenNet) as nbcore models",
     "evaluate": "errors of a model on data, as tables",
     "uncertainty": "let a model know how large its errors are",
@@ -177,6 +178,12 @@ def os_error_text(error: OSError) -> str:
     return f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}"
 
 
+def speaks() -> bool:
+    """True for the process that says what all ranks of an MPI launcher have to say."""
+    mpi = sys.modules.get("mpi4py.MPI")
+    return mpi is None or mpi.COMM_WORLD.Get_rank() == 0
+
+
 def main(argv=None) -> int:
     """Runs one command and returns its exit code; never raises for what a user can do wrong.
 
@@ -212,5 +219,6 @@ def main(argv=None) -> int:
         if traceback:
             raise
         text = os_error_text(e) if isinstance(e, OSError) else str(e) or type(e).__name__
-        console.error(own_options(text, args))
+        if not getattr(e, "of_all_ranks", False) or speaks():
+            console.error(own_options(text, args))
         return getattr(e, "exit_code", None) or next((code for kind, code in EXIT_CODES if isinstance(e, kind)), 1)

@@ -43,13 +43,20 @@ def add_parser(subparsers):
 
 def run(args):
     """Reads, predicts, prints, writes."""
+    from nbcore.ranks import world
+
+    ranks = world()
+    with ranks.guard():
+        return evaluate(args, ranks, *ranks.together(lambda: read_all(args, ranks)))
+
+
+def read_all(args, ranks):
+    """(model, what was read, structures, {name of a row: structures of a file}, files of the predictions)."""
     import nbcore
     from nbcore import data
     from nbcore.cli.data import reader_options
     from nbcore.data import whole_sets
-    from nbcore.results import Errors, compare, tables
 
-    threads = nbcore.threads(args.threads)
     potential = nbcore.load(args.model)
     if args.uncertainty and not potential.uncertainty:
         raise ModelFileError(
@@ -70,11 +77,26 @@ def run(args):
     structures.sort(key=lambda s: (files.index(s.file), s.frame))
     sets = [(name, [s for s in structures if s.file == f]) for f, name in zip(files, distinct(files), strict=True)]
     outputs = output_files(args.output, [name for name, _ in sets])
-    check_outputs(args, outputs, [args.model, *args.data, *files])
-    quiet = args.quiet or args.json
+    if ranks.first:
+        check_outputs(args, outputs, [args.model, *args.data, *files])
+    return potential, read, structures, sets, outputs
+
+
+def evaluate(args, ranks, potential, read, structures, sets, outputs) -> int:
+    """Predictions by all ranks; the first prints and writes."""
+    from nbcore.results import Errors, compare, tables
+
+    files = list(dict.fromkeys(s.file for s in structures))
+    threads, quiet = ranks.threads(args.threads), args.quiet or args.json or not ranks.first
     begin = time.monotonic()
-    predictions = predict(potential, structures, threads, quiet, args.max_bytes, args.uncertainty)
+    predictions = ranks.gathered_lists(
+        lambda own: predict(potential, own, threads, quiet, args.max_bytes, args.uncertainty),
+        structures,
+        [len(s.numbers) for s in structures],
+    )
     seconds = time.monotonic() - begin
+    if not ranks.first:
+        return 0
 
     shortest = potential.description.get("shortest_distances")
     of = dict(zip(map(id, structures), predictions, strict=True))
@@ -109,7 +131,8 @@ def run(args):
         print_trust(trust, [name for name, *_ in sets])
         n = max(total.n_atoms, 1)
         speed = f"{total.n_atoms} atoms in {seconds:.2g} s, {1e6 * seconds / n:.0f} µs/atom"
-        say("speed", f"{speed}, {threads} thread{'s' * (threads > 1)}, {args.precision}")
+        workers = f"{f'{ranks.size} ranks x ' * (ranks.size > 1)}{threads} thread{'s' * (threads > 1)}"
+        say("speed", f"{speed}, {workers}, {args.precision}")
         for remark in [*read.reading.remarks, *tables.offsets(rows)]:
             console.remark(remark)
         if written:

@@ -33,25 +33,37 @@ def add_parser(subparsers):
 
 def run(args) -> int:
     """Exit code of the command."""
+    import platform
+
+    import numpy
+
     import nbcore
     from nbcore.config import load
-    from nbcore.train.display import Display
-    from nbcore.train.run_folder import open_run
+    from nbcore.ranks import world
+    from nbcore.train.fit import checkpoint_keys, display_of
+    from nbcore.train.run_folder import open_run, run_of_ranks
 
-    config = load(args.config, args.overrides)
-    chosen = args.threads if args.threads is not None else config.training.threads
-    threads = nbcore.threads(None if chosen == "auto" else chosen)
-    folder = Path(args.output or config.name)
-    if args.dry_run:
-        with Display(args.quiet) as display:
-            return train(config, folder, None, display, threads, args.config)
-    inputs = [args.config, *map(str, config_files(config))]
-    with open_run(folder, config.name, args.restart, inputs, args.force, config.heads) as run_folder:
-        with Display(args.quiet, folder / "train.log") as display:
-            return train(config, folder, run_folder, display, threads, args.config)
+    ranks = world()
+    with ranks.guard():
+        config = ranks.together(lambda: load(args.config, args.overrides))
+        chosen = args.threads if args.threads is not None else config.training.threads
+        threads = ranks.threads(None if chosen == "auto" else chosen)
+        ranks.same(
+            {"the release": f"{nbcore.__version__}, Python {platform.python_version()}, NumPy {numpy.__version__}"}
+            | {"the kernel set": nbcore.build_info()["kernel_set"]}
+            | checkpoint_keys(flat(config))
+        )
+        folder = Path(args.output or config.name)
+        if args.dry_run:
+            with display_of(ranks, args.quiet) as display:
+                return train(config, folder, None, display, threads, args.config, ranks)
+        inputs = [args.config, *map(str, config_files(config))]
+        opening = open_run(folder, config.name, args.restart, inputs, args.force, config.heads)
+        with run_of_ranks(ranks, opening) as run_folder, display_of(ranks, args.quiet, run_folder) as display:
+            return train(config, folder, run_folder, display, threads, args.config, ranks)
 
 
-def train(config, folder, run_folder, display, threads, origin) -> int:
+def train(config, folder, run_folder, display, threads, origin, ranks) -> int:
     """Data, model, plan, epochs, result: in the order in which the screen shows them. Without run_folder no epochs."""
     import nbcore
     from nbcore.cli.train_data import data_of
@@ -60,18 +72,19 @@ def train(config, folder, run_folder, display, threads, origin) -> int:
     from nbcore.train.fit import Job, carry_out, prepare, show_plan
 
     info, config_flat = nbcore.build_info(), flat(config)
-    machine = f"nbcore {nbcore.__version__}   {threads} thread{'s' * (threads > 1)}   {info['kernel_set']}   "
+    machine = f"nbcore {nbcore.__version__}   {f'{ranks.size} ranks x ' * (ranks.size > 1)}{threads} "
+    machine += f"thread{'s' * (threads > 1)}   {info['kernel_set']}   "
     machine += config.training.precision
     display.header(machine, f"seed {config.seed}   -> {folder}/")
-    if run_folder:
+    if run_folder and ranks.first:
         run_folder.check("config", config_flat, origin)
         if not same_file(folder / "config.toml", [origin]):  # a run that is continued from its own copy
             write_config(config, folder / "config.toml", overwrite=True)
 
     settings = make_settings(config)
-    data, potential, sets = data_of(config, display, run_folder)
+    data, potential, sets = ranks.together(lambda: data_of(config, display, run_folder))
     limit = seconds(config.training.max_time)
-    job = Job(config.name, threads, limit, 60 * config.training.checkpoint_minutes, origin=origin)
+    job = Job(config.name, threads, limit, 60 * config.training.checkpoint_minutes, origin=origin, ranks=ranks)
     job.size, job.start_counts = (config.model.size, False) if config.model else ("", True)
     job.tensorboard = config.training.tensorboard
     job.again, job.last_layer = "The same command continues.", config.uncertainty.last_layer
@@ -80,7 +93,7 @@ def train(config, folder, run_folder, display, threads, origin) -> int:
 
         return train_committee(config, sets, data, job, display, run_folder)
     if run_folder is None:
-        show_plan(prepare(potential, data, settings, job), data, job, display)
+        show_plan(ranks.together(lambda: prepare(potential, data, settings, job)), data, job, display)
         return 0
     _, reason = carry_out(potential, data, settings, job, display, run_folder, config_flat)
     return 128 + reason if isinstance(reason, int) else 0

@@ -12,7 +12,7 @@ from nbcore.results import Prediction, compare, tables
 from nbcore.train import add_uncertainty
 from nbcore.train.finish import EVALUATED
 from nbcore.train.fit import carry_out
-from nbcore.train.run_folder import open_run
+from nbcore.train.run_folder import open_run, run_of_ranks
 
 
 def train_committee(config, sets, data, job, display, run_folder) -> int:
@@ -46,7 +46,7 @@ def train_committee(config, sets, data, job, display, run_folder) -> int:
         else:
             shortest = data.shortest_distances
             potential = make_potential(own, sets.train.species, sets.E0.energies, sets.train, shortest)
-        with open_run(folder, config.name) as run:
+        with run_of_ranks(job.ranks, open_run(folder, config.name)) as run:
             _, reason = carry_out(potential, of_members, make_settings(own), job, display, run, flat(own))
         if isinstance(reason, int):
             return 128 + reason
@@ -72,13 +72,18 @@ def finish(committee, data, job, display, run_folder) -> None:
     for name, structures in {"train": data.train, "valid": data.valid, **data.tests}.items():
         structures = sample(structures, EVALUATED)
         if len(structures):
-            results = committee.compute_many(structures, job.threads, uncertainty=bool(committee.uncertainty))
+            results = job.ranks.gathered_lists(
+                lambda own: committee.compute_many(own, job.threads, uncertainty=bool(committee.uncertainty)),
+                structures,
+            )
             sets.append((name, structures, results))
     rows = []
     for name, structures, results in sets:
         predictions = [Prediction(r.energy, r.forces, r.stress, r.outputs) for r in results]
         rows.append(compare(name, structures, predictions, data.shortest_distances or None, committee.outputs))
     committee.annotate(errors={e.name: e.as_dict() for e in rows})
+    if not job.ranks.first:
+        return
     committee.save(str(run_folder.model), overwrite=True)
     display.print("", lambda width: tables.table(rows, width, short=True), "")
     remarks = [*tables.remarks([e for e in rows if e.name in data.tests]), *remarks]

@@ -41,7 +41,7 @@ def finish(trainer, data, job, display, run, reason, elapsed) -> dict:
     remarks += _of_shards(trainer, structures, elapsed)
     for remark in remarks:
         display.remark(remark)
-    if run is None:
+    if run is None or not job.ranks.first:
         return errors
 
     from nbcore.results import plots  # matplotlib takes a second, and a run that is interrupted does not need it
@@ -130,10 +130,15 @@ def predict(training_set, part, job):
         chosen, portion = chosen[evenly(len(chosen), EVALUATED)], PORTION
     found = []
     for first in range(0, len(chosen), max(1, portion)):
-        result = training_set.predict(chosen[first : first + portion], threads=job.threads)
-        parts = zip(result.energies, result.forces, result.stress, result.outputs, strict=True)
-        found += [Prediction(*p) for p in parts]
+        found += job.ranks.gathered_lists(
+            lambda own: _predicted(training_set, own, job), chosen[first : first + portion]
+        )
     return found
+
+
+def _predicted(training_set, chosen, job):
+    result = training_set.predict(chosen, threads=job.threads)
+    return [Prediction(*p) for p in zip(result.energies, result.forces, result.stress, result.outputs, strict=True)]
 
 
 def _of_shards(trainer, structures, elapsed):

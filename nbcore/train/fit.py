@@ -22,6 +22,7 @@ from nbcore.data.shard_set import Shards
 from nbcore.data.whole_sets import counting, refuse_overlaps
 from nbcore.errors import InputError
 from nbcore.identity import digest
+from nbcore.ranks import Alone, Ranks
 from nbcore.results import report
 from nbcore.train.calibrate import calibrate
 from nbcore.train.display import Display, about
@@ -29,8 +30,8 @@ from nbcore.train.finish import compared, finish
 from nbcore.train.heads import Heads, head_file, heads_of, of_head, of_one, potentials_of, title, training_set
 from nbcore.train.learnable import check_labels, check_loss, check_saves, lonely_atoms
 from nbcore.train.loop import loop
-from nbcore.train.plan import measure, model_lines, plan_line
-from nbcore.train.run_folder import open_run
+from nbcore.train.plan import measure, model_lines, plan_line, ranks_lines
+from nbcore.train.run_folder import open_run, run_of_ranks
 from nbcore.train.settings import Settings
 from nbcore.train.trainer import Trainer
 from nbcore.train.tuned import Tuned
@@ -87,6 +88,7 @@ class Job:
     tensorboard: bool = False  # an event file beside history.csv
     last_layer: bool = True  # the finished model is to know how large its errors are
     start_counts: bool = False  # the first parameters are the caller's own, no numbers drawn by the seed
+    ranks: Alone = field(default_factory=Alone)  # that share the work
 
 
 def fit(
@@ -102,6 +104,7 @@ def fit(
     tensorboard: bool = False,
     restart: bool = False,
     quiet: bool = False,
+    comm: object = None,
     **settings: object,
 ) -> Fit:
     """Trains `potential` in place on labelled structures, or ase.Atoms, and returns Fit(history, potential).
@@ -112,6 +115,8 @@ def fit(
     again. tensorboard: an event file beside history.csv. max_time in seconds; further keywords as under [training]
     (Settings): max_epochs, batch_size, lr, loss=Loss(...), stage_two=StageTwo(...), ...
     Units eV and Angstrom. A new potential gets its scales, and E0s if it has none, from the training data.
+    comm: an mpi4py communicator, whose ranks all make this call with the same arguments; they share each step and have
+    the same Fit in the end, with the bits of one process. The first writes folder and screen.
     Of `Heads`, structures, valid and test are tables {head: as above}; valid may also be one fraction for all.
 
     Ctrl-C finishes the step under way, leaves the best parameters in the potential and raises KeyboardInterrupt.
@@ -121,15 +126,22 @@ def fit(
     >>> potential = nbcore.presets.nbody(species=data.species, cutoff=4.0, channels=4)
     >>> nbcore.train.fit(potential, data[:20], valid=0.1, max_epochs=2).history[-1]["forces_valid"]
     """
-    settings = Settings(**settings)
-    check_tensorboard(tensorboard, folder)
-    data, remarks = data_of(potential, structures, valid, test or {}, settings.seed)
+    ranks = Alone() if comm is None else Ranks(comm)
+
+    def begin():
+        numbers = Settings(**settings)
+        check_tensorboard(tensorboard, folder)
+        return numbers, *data_of(potential, structures, valid, test or {}, numbers.seed)
+
+    with ranks.guard():
+        numbers, data, remarks = ranks.together(begin)
+        threads = ranks.threads(threads)
     name = Path(folder).resolve().name if folder else "potential"
     job = Job(name, threads, max_time or math.inf, 60 * checkpoint_minutes, tensorboard=tensorboard, start_counts=True)
-    config = settings.flat()
+    job.ranks, config = ranks, numbers.flat()
     if isinstance(potential, Heads):
         config |= {f"heads.{head}.weight": weight for head, weight in potential.weights.items()}
-    return run_through(potential, data, settings, job, folder, restart, quiet, config, remarks)
+    return run_through(potential, data, numbers, job, folder, restart, quiet, config, remarks)
 
 
 def data_of(potential, structures, valid, test, seed):
@@ -168,16 +180,24 @@ def check_tensorboard(tensorboard, folder) -> None:
 
 def run_through(potential, data, settings, job, folder, restart, quiet, config, remarks) -> Fit:
     """`carry_out` from Python: in a run folder or without one; a signal that ended it comes after all is in order."""
-    with contextlib.ExitStack() as stack:
-        names = heads_of(potential)
-        run = stack.enter_context(open_run(folder, job.name, restart, heads=names)) if folder else None
-        display = stack.enter_context(Display(quiet, run.folder / "train.log" if run else None))
+    with job.ranks.guard(), contextlib.ExitStack() as stack:
+        names, run = heads_of(potential), None
+        if folder:
+            run = stack.enter_context(run_of_ranks(job.ranks, open_run(folder, job.name, restart, heads=names)))
+        display = stack.enter_context(display_of(job.ranks, quiet, run))
         for remark in remarks:
             display.remark(remark)
         result, reason = carry_out(potential, data, settings, job, display, run, config)
     if isinstance(reason, int):
         signal.raise_signal(reason)
     return result
+
+
+def display_of(ranks, quiet=False, run=None) -> Display:
+    """The Display of the first rank, with the log of a run folder; others have nothing to say."""
+    if not ranks.first:
+        return Display(quiet=True)
+    return Display(quiet, run.folder / "train.log" if run else None)
 
 
 def trained(potential) -> bool:
@@ -251,7 +271,7 @@ def prepare(potential, data, settings, job) -> Trainer:
         train, valid = train + data.old["train"], valid + data.old["valid"]
         more["replay"] = len(data.old["train"]), data.tuned.replay.per_epoch, len(data.old["valid"])
     valid_set = training_set(potential, valid) if len(valid) else None
-    trainer = Trainer(training_set(potential, train), valid_set, settings, job.threads, **more)
+    trainer = Trainer(training_set(potential, train), valid_set, settings, job.threads, ranks=job.ranks, **more)
     if data.tuned:
         data.tuned.before = compared(trainer, data, job, ["valid" if len(data.valid) else "train", "replay"])
     describe(potential, data, settings, job)
@@ -324,7 +344,7 @@ def show_plan(trainer, data, job, display) -> None:
             display.remark(remark)
     cost = measure(trainer)
     display.section("Model", *model_lines(trainer.potential, cost, job.size))
-    display.section("Plan", plan_line(trainer, cost))
+    display.section("Plan", plan_line(trainer, cost), *ranks_lines(trainer, cost))
 
 
 def carry_out(potential, data, settings, job, display, run=None, config=None):
@@ -333,17 +353,25 @@ def carry_out(potential, data, settings, job, display, run=None, config=None):
     run: an open RunFolder or None; what it holds is continued, after `config` {key: value} and the data were compared.
     A potential may be Heads, whose structures are joined in `data` and name their head.
     """
-    trainer, elapsed = prepare(potential, data, settings, job), 0.0
+    ranks = job.ranks
+    trainer, elapsed = ranks.together(lambda: prepare(potential, data, settings, job)), 0.0
     prints = {name: fingerprint(getattr(data, name), potential.E0s) for name in ("train", "valid")}
     prints |= {f"replay ({name})": fingerprint(old, potential.E0s) for name, old in data.old.items()}
     prints["the network"] = network_print(potential)
     start = digest(potential.parameters) if job.start_counts else ""
     identities = {"config": config, "data": prints, "kernels": build_info()["kernel_set"], "start": start}
-    if run and run.begun:
+    ranks.same(
+        {f"the data, {name}" if name in ("train", "valid") else name: value for name, value in prints.items()}
+        | {"the first parameters": digest(trainer.parameters), **checkpoint_keys(config)}
+    )
+
+    def go_on():
         run.check("config", config, job.origin)
         run.check("data", prints, "the data now")
-        identities["start"] = run.check_start(start)
-        elapsed = run.resume(trainer)
+        return run.check_start(start), run.resume(trainer)
+
+    if run and run.begun:
+        identities["start"], elapsed = ranks.together(go_on)
         display.print(f"Continuing {run.folder}/last.ckpt: {_where(trainer)}, {about(elapsed)} so far.")
         for remark in run.remarks(identities["kernels"]):
             display.remark(remark)
@@ -352,7 +380,7 @@ def carry_out(potential, data, settings, job, display, run=None, config=None):
         for remark in [*lonely_atoms(potential, trainer.train_set), *unjudged(potential, data.valid)]:
             display.remark(remark)
         if run:
-            run.begin(trainer, identities)
+            ranks.together(lambda: run.begin(trainer, identities))
     if run:
         run.rewrite_history(trainer.history, job.tensorboard)
     try:
@@ -371,6 +399,11 @@ def carry_out(potential, data, settings, job, display, run=None, config=None):
         return Fit(trainer.history, potential, trainer.best_epoch), reason
     errors = finish(trainer, data, job, display, run, reason, elapsed)
     return Fit(trainer.history, potential, trainer.best_epoch, errors), reason
+
+
+def checkpoint_keys(config) -> dict:
+    """The entries of a configuration that decide bits, by which ranks are compared."""
+    return {key: value for key, value in (config or {}).items() if key != "training.threads"}
 
 
 def _where(trainer):

@@ -16,7 +16,8 @@ from nbcore.errors import InputError
 from nbcore.files import check_name
 from nbcore.potential import Potential
 from nbcore.train.loss import Loss
-from nbcore.train.training_set import BatchResult, TrainingSet
+from nbcore.train.partials import Partial
+from nbcore.train.training_set import BatchResult, TrainingSet, checked, mean_of, reordered, whole_batch
 
 NAMES = re.compile(r"[\w.+()-]+")  # of heads: they stand in names of files, in history.csv and before a colon
 
@@ -240,7 +241,7 @@ class HeadsTrainingSet:
         precision: str = "float64",
     ) -> BatchResult:
         """Loss, its exact gradient by all parameters of all heads, predictions; see TrainingSet."""
-        return self._run(indices, np.zeros(len(self.potential.parameters)), loss, threads, precision)
+        return whole_batch(self, self._indices(indices), loss or Loss(), threads, precision)
 
     def predict(
         self,
@@ -250,29 +251,66 @@ class HeadsTrainingSet:
         precision: str = "float64",
     ) -> BatchResult:
         """Predictions (and the loss, no gradient) of the structures `indices`, all by default."""
-        return self._run(indices, None, loss, threads, precision)
-
-    def _run(self, indices, gradient, loss, threads, precision):
-        batch = np.arange(len(self)) if indices is None else np.asarray(indices, dtype=int)
-        whole = BatchResult(0.0, gradient, *([None] * len(batch) for _ in BatchResult._fields[2:]))
-        value = 0.0
+        batch = self._indices(indices)
+        found, places = [], []
         for name, own in self._sets.items():
-            here = [k for k, i in enumerate(batch) if self.structures[i].head == name]
-            if not here:
-                continue
+            here = self._places_of(name, batch)
             self.potential[name]  # its parameters are those of now
-            chosen, share = self._place[batch[here]], len(here) / len(batch)
-            if gradient is None:
-                part = own.predict(chosen, threads, loss, precision)
-            else:
-                part = own.loss_and_gradient(chosen, loss, threads, precision)
-                gradient[self.potential.places(name)] += share * part.gradient
-            value += share * part.loss
-            for field in BatchResult._fields[2:]:
-                of_all = getattr(whole, field)
-                for k, one in zip(here, getattr(part, field), strict=True):
-                    of_all[k] = one
-        return whole._replace(loss=value, losses=np.array(whole.losses))
+            found.append(own.predict(self._place[batch[here]], threads, loss, precision))
+            places += here
+        back = np.argsort(places, kind="stable")
+        fields = {field: reordered(_joined(found, field), back) for field in BatchResult._fields[2:]}
+        return BatchResult(mean_of(fields["losses"]), None, **fields)
+
+    # ---- trees of sums, see `TrainingSet`: one of each head ----
+
+    def trees(self, batch: np.ndarray) -> list[list[Partial]]:
+        """Of each head the partials of what a batch has of it; places are those in the batch."""
+        trees = []
+        for name, own in self._sets.items():
+            here = np.array(self._places_of(name, batch), dtype=int)
+            (tree,) = own.trees(self._place[batch[here]])
+            trees.append([partial._replace(places=here[partial.places]) for partial in tree])
+        return trees
+
+    def sums(
+        self, batch: np.ndarray, loss: Loss, threads: int | None, precision: str, parts: list[list[list[Partial]]]
+    ) -> tuple[BatchResult, list[np.ndarray]]:
+        """See `TrainingSet.sums`."""
+        found, rows = [], []
+        for (name, own), groups in zip(self._sets.items(), parts, strict=True):
+            self.potential[name]  # its parameters are those of now
+            result, (of_head,) = own.sums(self._place[batch], loss, threads, precision, [groups])
+            found.append(result)
+            rows.append(of_head)
+        fields = {field: _joined(found, field) for field in BatchResult._fields[2:]}
+        return BatchResult(np.nan, None, **fields), rows
+
+    def widths(self, precision: str) -> list[int]:
+        """See `TrainingSet.widths`."""
+        return [n for own in self._sets.values() for n in own.widths(precision)]
+
+    def gradient(self, totals: list[np.ndarray], precision: str) -> np.ndarray:
+        """See `TrainingSet.gradient`."""
+        gradient = np.zeros(len(self.potential.parameters))
+        for (name, own), total in zip(self._sets.items(), totals, strict=True):
+            if total is not None:
+                gradient[self.potential.places(name)] += own.gradient([total], precision)
+        return gradient
+
+    def _indices(self, indices):
+        batch = np.arange(len(self)) if indices is None else np.asarray(indices, dtype=int)
+        return checked(batch, len(self))
+
+    def _places_of(self, name, batch):
+        return [k for k, i in enumerate(batch) if self.structures[i].head == name]
+
+
+def _joined(results, field):
+    """The same field of several results, one after another."""
+    if field == "losses":
+        return np.concatenate([getattr(one, field) for one in results])
+    return [value for one in results for value in getattr(one, field)]
 
 
 def _weighted(s, weight):

@@ -8,13 +8,15 @@ import time
 from collections import deque
 
 from nbcore.errors import NumericsError
+from nbcore.ranks import of_all_ranks
 from nbcore.train.display import hanging, scientific
 
-SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+TIME = -1  # a wish of a rank, see `nbcore.train.step_sums`
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name)]
 
 
 class Signals:
-    """A block in which SIGINT, SIGTERM and SIGHUP are noted, not obeyed: the step under way is finished first.
+    """A block in which SIGINT, SIGTERM, SIGHUP and SIGUSR1 are noted, not obeyed: the step under way is finished first.
 
     After the first signal the old handlers are back: a second one is obeyed at once.
     """
@@ -68,6 +70,7 @@ class Clock:
 def loop(trainer, display, folder=None, identities=None, elapsed=0.0, max_seconds=math.inf, checkpoint_seconds=300.0):
     """Trains to the end and returns (reason, seconds): reason is "finished", "time" (max_seconds) or a signal's number.
 
+    What one of several ranks is told by a signal or a clock, all know after their next common step, and end after it.
     folder: a RunFolder for checkpoints, model and history, or None. Raises NumericsError with the last good checkpoint.
     """
     clock, saved = Clock(elapsed), time.monotonic()
@@ -79,6 +82,10 @@ def loop(trainer, display, folder=None, identities=None, elapsed=0.0, max_second
         if folder is not None:
             folder.save(trainer, identities, clock.elapsed)
             saved = time.monotonic()
+
+    def wish():
+        """What this rank wants: 0 to go on, TIME or the number of a signal to end."""
+        return signals.caught or (TIME if clock.here >= max_seconds else 0)
 
     def stopped(error):
         """A disk that is full, or a reader of the output that went away: says what is saved."""
@@ -92,10 +99,10 @@ def loop(trainer, display, folder=None, identities=None, elapsed=0.0, max_second
         while not trainer.finished:
             stage = trainer.stage
             try:
-                row = trainer.step()
+                row = trainer.step(wish())
             except NumericsError as e:
                 display.end_progress()
-                raise NumericsError(f"{_sentence(e)} {_last_good(folder)}{_remedy(trainer)}") from e
+                raise of_all_ranks(NumericsError(f"{_sentence(e)} {_last_good(folder)}{_remedy(trainer)}")) from e
             if row is not None:
                 clock.epoch_ended(trainer.progress)
                 if folder is not None:
@@ -105,10 +112,11 @@ def loop(trainer, display, folder=None, identities=None, elapsed=0.0, max_second
                 if trainer.stage != stage:
                     display.print(_stage_two(trainer))
             display.progress(trainer.progress, trainer.settings.max_epochs, _best(trainer), _left(clock, trainer))
-            if signals.caught:
-                reason = signals.caught
+            stop = trainer.stop if trainer.ranks.size > 1 else wish()
+            if stop > 0:
+                reason = stop
                 break
-            if clock.here >= max_seconds and not trainer.finished:
+            if stop == TIME and not trainer.finished:
                 reason = "time"
                 break
             if time.monotonic() - saved >= checkpoint_seconds:

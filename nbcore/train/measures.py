@@ -19,11 +19,11 @@ class Sums:
         self.values.update(values or {})
 
     def add(self, structures, result, counted=None) -> None:
-        """Adds a batch: result has the mean loss, and what was predicted for each structure (BatchResult).
+        """Adds structures: result has the loss of each, and what was predicted for it (BatchResult).
 
         counted: booleans, whose errors count (all); the loss is always that of all.
         """
-        self.values["loss"] += result.loss * len(structures)
+        self.values["loss"] += float(np.sum(result.losses))
         self.values["n"] += len(structures)
         predicted = zip(result.energies, result.forces, result.stress, result.outputs, strict=True)
         counted = [True] * len(structures) if counted is None else counted
@@ -49,6 +49,16 @@ class Sums:
         for name in (kind, of_head(kind, head)) if head else (kind,):
             self.values[name] += float(np.sum(errors * errors))
             self.values[f"n_{name}"] += errors.size
+
+    @property
+    def vector(self) -> np.ndarray:
+        """The values, (k,), in a fixed order."""
+        return np.array(list(self.values.values()))
+
+    def add_vector(self, vector) -> None:
+        """Adds values in the order of `vector`."""
+        for name, value in zip(self.values, vector.tolist(), strict=True):
+            self.values[name] += value
 
     def means(self) -> dict:
         """{"loss", "energy" (eV/atom), "forces" (eV/Å), "stress" (eV/Å^3), outputs (per atom)}: mean loss and RMSE.

@@ -8,16 +8,34 @@ from typing import NamedTuple
 import numpy as np
 
 from nbcore.data.whole_sets import sizes
+from nbcore.ranks import shared
 from nbcore.train.display import about
 from nbcore.train.heads import heads_of
+from nbcore.train.step_sums import StepSums
 
 
 class Cost(NamedTuple):
-    """Seconds of an epoch (validation included), seconds per atom of energy and forces, bytes of memory."""
+    """Seconds of an epoch (validation included), seconds per atom of energy and forces, bytes of memory; of ranks
+    also what is gained by sharing steps."""
 
     epoch: float
     per_atom: float
     memory: int
+    sharing: "Sharing | None" = None
+
+
+class Sharing(NamedTuple):
+    """How well ranks share the steps of an epoch: parts of one, seconds, a number of ranks."""
+
+    efficiency: float  # time of one rank, by the number of ranks and their time
+    balance: float  # mean work of a rank, by the most
+    exchange: float  # seconds of a step
+    step: float  # seconds of a step of one rank
+    useful: int  # as many ranks have an efficiency of USEFUL at least
+
+
+USEFUL = 0.7
+LOOKED_AT = 50  # batches
 
 
 def measure(trainer) -> Cost:
@@ -33,9 +51,60 @@ def measure(trainer) -> Cost:
     unit = 1 if sys.platform == "darwin" else 1024
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     epoch = trainer.steps_per_epoch * step + n_atoms * evaluation / atoms
+    sharing = None
+    if trainer.ranks.size > 1:
+        sharing = shared_steps(trainer, step)
+        epoch /= trainer.ranks.size * sharing.efficiency
     if how["precision"] != "float64":  # in which the model will be evaluated
         evaluation = _seconds(lambda: trainer.train_set.predict(batch, threads=trainer.threads))
-    return Cost(epoch, evaluation / atoms, memory)
+    return Cost(epoch, evaluation / atoms, memory, sharing)
+
+
+def shared_steps(trainer, step) -> Sharing:
+    """The efficiency that is to be expected: from the shares of the ranks in some batches, and a measured exchange."""
+    ranks, size = trainer.ranks, trainer.settings.batch_size
+    starts = range(0, min(len(trainer.order), LOOKED_AT * size), size)
+    trees = [trainer.train_set.trees(trainer.order[k : k + size]) for k in starts]
+    partials = [[partial.cost for tree in of_batch for partial in tree] for of_batch in trees]
+    step, exchange = max(ranks.gathered(step)), _exchange_seconds(trainer)
+
+    def balance(n):
+        most = sum(max(sum(costs[first:last]) for first, last in shared(costs, n)) for costs in partials)
+        return sum(map(sum, partials)) / (n * most)
+
+    def efficiency(n):
+        return step / (n * (step / (n * balance(n)) + exchange))
+
+    useful = 1
+    for n in range(2, max(map(len, partials)) + 1):
+        if efficiency(n) >= USEFUL:
+            useful = n
+    return Sharing(efficiency(ranks.size), balance(ranks.size), exchange, step, useful)
+
+
+def _exchange_seconds(trainer):
+    """What it takes to add up the sums of a batch, on the slowest rank; the shortest of some."""
+    step = StepSums(trainer.train_set, trainer.order[: trainer.settings.batch_size], trainer.ranks)
+    zeros = step.nothing(1, trainer.settings.precision)
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        step.added(*zeros, 0)
+        seconds.append(max(trainer.ranks.gathered(time.perf_counter() - start)))
+    return min(seconds)
+
+
+def ranks_lines(trainer, cost) -> list[str]:
+    """Of ranks that share the steps: how many, how well they do it, how many would be of use."""
+    if cost.sharing is None:
+        return []
+    ranks, s = trainer.ranks, cost.sharing
+    hosts, threads = len(set(ranks.hosts)), trainer.threads or 1
+    return [
+        f"{ranks.size} ranks on {hosts} host{'s' * (hosts > 1)}, {threads} thread{'s' * (threads > 1)} each: "
+        f"efficiency about {s.efficiency:.0%} (balance {s.balance:.0%}, an exchange takes {1e3 * s.exchange:.1f} of "
+        f"{1e3 * s.step:.1f} ms); with this batch {s.useful} rank{'s are' if s.useful > 1 else ' is'} of use"
+    ]
 
 
 def _seconds(call):

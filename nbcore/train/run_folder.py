@@ -40,6 +40,15 @@ def open_run(folder, name, restart=False, inputs=(), force=False, heads=()):
         yield RunFolder(folder, name)
 
 
+@contextlib.contextmanager
+def run_of_ranks(ranks, opening):
+    """The RunFolder that `opening`, of `open_run`, gives on the first rank; others have one that writes nothing."""
+    with contextlib.ExitStack() as stack:
+        own = ranks.together(lambda: stack.enter_context(opening) if ranks.first else None)
+        told = ranks.of_first(lambda: (own.folder, own.name, own.found))
+        yield own if ranks.first else ReadRun(*told)
+
+
 def is_run(folder) -> bool:
     """True for the folder of a training, also of one that was copied without its lock."""
     checkpoints = (Path(folder) / name for name in (checkpoint.LAST, checkpoint.PREVIOUS))
@@ -185,6 +194,26 @@ class RunFolder:
         except OSError as e:
             e.filename = e.filename or str(path)
             raise
+
+
+class ReadRun(RunFolder):
+    """The run folder of another rank, which writes it."""
+
+    def __init__(self, folder, name, found):
+        self.folder, self.name, self.found = folder, name, found
+        self.saved_epoch, self.events, self.extended = None, None, ""
+
+    def begin(self, trainer, identities) -> None:
+        """Nothing."""
+
+    def save(self, trainer, identities, elapsed) -> None:
+        """Nothing."""
+
+    def rewrite_history(self, history, events=False) -> None:
+        """Nothing."""
+
+    def append_history(self, history) -> None:
+        """Nothing."""
 
 
 def _extended(trainer, planned, begun, undone):

@@ -5,6 +5,7 @@ ends where an uninterrupted one does.
 """
 
 import contextlib
+import functools
 import math
 import os
 
@@ -13,15 +14,21 @@ import numpy as np
 from nbcore._core import move_average
 from nbcore.data.whole_sets import sizes
 from nbcore.errors import InputError, NumericsError
+from nbcore.ranks import Alone, of_all_ranks, shared
 from nbcore.train.clipping import Clipping
 from nbcore.train.heads import heads_of
 from nbcore.train.measures import Sums
 from nbcore.train.norms import Norms
 from nbcore.train.optimizers import optimizer_for
 from nbcore.train.order import shuffled
+from nbcore.train.partials import costs, sum_of
 from nbcore.train.schedule import make_schedule
+from nbcore.train.step_sums import ERROR, StepSums
+from nbcore.train.training_set import part_of
 
 PORTION = 1000  # structures that are validated at a time
+LEAF = 10  # structures whose errors are added one after another; these sums are added pairwise
+SHARED_MATRICES = 2**14  # parameters of weight matrices, from which on ranks share the steps of an optimizer
 
 
 class Trainer:
@@ -30,7 +37,8 @@ class Trainer:
     train_set, valid_set: TrainingSet, the second may be None (then the loss in training chooses the best).
     While it runs, `potential.parameters` are the raw ones; `average` (EMA) is what is validated, `best` what is kept.
     frozen: (n_parameters,) booleans, parameters that keep their bits. replay: (n, k, v), the last n structures of
-    train_set are old ones, of which each epoch takes k at random, and so are the last v of valid_set.
+    train_set are old ones, of which each epoch takes k at random, and so are the last v of valid_set. ranks: Ranks that
+    share each step; all of them have the same potential and sets, and the bits do not depend on their number.
     Raises NumericsError, naming epoch, step and structures, when the loss is not finite.
 
     >>> sets = [nbcore.train.TrainingSet(potential, part) for part in (data[:20], data[20:30])]
@@ -39,13 +47,14 @@ class Trainer:
     ...     row = trainer.step()
     """
 
-    def __init__(self, train_set, valid_set, settings, threads=None, frozen=None, replay=(0, 0, 0)):
+    def __init__(self, train_set, valid_set, settings, threads=None, frozen=None, replay=(0, 0, 0), ranks=None):
         if valid_set is None and settings.loss.moves and settings.schedule == "plateau":
             raise InputError(
                 "a weight of the loss moves, so losses of training are no measure for the schedule plateau: give "
                 'validation data, or write  schedule = "cosine"  under [training]'
             )
         self.train_set, self.valid_set, self.settings, self.threads = train_set, valid_set, settings, threads
+        self.ranks = ranks or Alone()
         self.potential = train_set.potential
         self.parameters = self.potential.parameters
         self.frozen, self.kept = frozen, None if frozen is None else self.parameters[frozen]
@@ -59,6 +68,8 @@ class Trainer:
         self.epoch, self.steps = 0, 0  # finished ones
         self.optimizer = optimizer_for(settings, self.potential, threads)
         self.clipping = Clipping(settings.clip_grad, settings.clip_spikes)
+        self.matrices = self._share_matrices()  # of the optimizer: places among the parameters, of each rank
+        self.stop = 0  # what all ranks know after a step of `wish`
         self.average = self.parameters.copy()
         self.stage, self.stage_epoch, self.stage_steps = 1, 0, 0  # which, begun after which epoch, steps within
         self.schedule = make_schedule(settings, 1, self.steps_per_epoch)
@@ -94,12 +105,14 @@ class Trainer:
         """Epochs done, with the fraction of the one under way."""
         return self.epoch + self.position / self.n_train
 
-    def step(self):
-        """One batch; after the last of an epoch the row of the history (a dict), else None."""
+    def step(self, wish=0):
+        """One batch; after the last of an epoch the row of the history (a dict), else None.
+
+        wish: a number, 0 or a reason to end; after the step `stop` is that of the ranks, the same on all of them.
+        """
         batch = self.order[self.position : self.position + self.settings.batch_size]
-        result, squares = self._loss_and_gradient(batch)
-        gradient, norm = result.gradient, math.sqrt(sum(squares))
-        self.sums.add([self.train_set.structures[i] for i in batch], result, batch < self.n_new)
+        gradient, squares = self._loss_and_gradient(batch, wish)
+        norm = math.sqrt(sum(squares))
         measured = self.norms.due(self.position // self.settings.batch_size)
         if measured:
             self.norms.add("gradient", squares)
@@ -110,6 +123,8 @@ class Trainer:
         self.optimizer.step(self.parameters, gradient)
         if self.frozen is not None:  # whatever an optimizer does to parameters without a gradient: decay, momenta
             self.parameters[self.frozen] = self.kept
+        if self.matrices:
+            self.ranks.exchanged(self.parameters, self.matrices)
         if measured:
             self.norms.add("update", self.norms.squares(np.subtract(self.parameters, before, out=before)))
         self.steps, self.stage_steps = self.steps + 1, self.stage_steps + 1
@@ -126,18 +141,65 @@ class Trainer:
         old = self.n_new + self.random.choice(n_old, k, replace=False)
         return self.random.permutation(np.concatenate([np.arange(self.n_new), old]))
 
-    def _loss_and_gradient(self, batch):
-        """Loss and gradient of a batch, and the squares of the gradient (`Norms.squares`), all finite."""
+    def _share_matrices(self):
+        """Where ranks share the steps of the weight matrices: the places of each rank among the parameters, else []."""
+        optimizer, n = getattr(self.optimizer, "optimizer", self.optimizer), len(self.parameters)
+        if self.ranks.size == 1 or not hasattr(optimizer, "take_part"):
+            return []
+        ranges = [optimizer.matrices_of(0, n)]
+        if sum(count for _, count in ranges[0]) < SHARED_MATRICES:
+            return []
+        optimizer.take_part(self.ranks.rank, self.ranks.size)
+        ranges = [optimizer.matrices_of(rank, n) for rank in range(self.ranks.size)]
+        return [np.concatenate([np.arange(f, f + c) for f, c in own] or [np.arange(0)]) for own in ranges]
+
+    def _loss_and_gradient(self, batch, wish):
+        """Gradient of a batch and its squares (`Norms.squares`), all finite; errors are added to `sums`."""
+        how, error = StepSums(self.train_set, batch, self.ranks), None
         try:
-            result = self.train_set.loss_and_gradient(batch, self.loss, self.threads, self.settings.precision)
+            result, rows = self.train_set.sums(batch, self.loss, self.threads, self.settings.precision, how.parts)
+            errors = self._errors_of_groups(batch, how.parts, result)
         except NumericsError as e:
-            raise NumericsError(self._not_finite(batch)) from e
+            error = NumericsError(self._not_finite(batch))
+            error.__cause__ = e
+        except Exception as e:
+            if self.ranks.size == 1:
+                raise
+            error = e
+        if error is not None:
+            if self.ranks.size == 1:
+                raise error
+            rows, errors = how.nothing(len(self.sums.vector), self.settings.precision)
+        totals, sums, self.stop = how.added(rows, errors, wish if error is None else ERROR)
+        if self.stop == ERROR:
+            self.ranks.raise_first(error)
+        gradient = self.train_set.gradient(totals, self.settings.precision)
         if self.frozen is not None:
-            result.gradient[self.frozen] = 0
-        squares = self.norms.squares(result.gradient)
-        if not (math.isfinite(result.loss) and math.isfinite(sum(squares))):
-            raise NumericsError(self._not_finite(batch))
-        return result, squares
+            gradient[self.frozen] = 0
+        squares = self.norms.squares(gradient)
+        if not (np.isfinite(sums).all() and math.isfinite(sum(squares))):
+            raise of_all_ranks(NumericsError(self._not_finite(batch)))
+        self.sums.add_vector(sums)
+        return gradient, squares
+
+    def _errors_of_groups(self, batch, parts, result):
+        """Of each tree the errors of its groups of partials, (groups, k) as `Sums.vector`."""
+        found, first = [], 0
+        for groups in parts:
+            vectors = np.empty((len(groups), len(self.sums.vector)))
+            for k, group in enumerate(groups):
+                of_partials = []
+                for partial in group:
+                    own, last = batch[partial.places], first + len(partial.places)
+                    sums = self._sums()
+                    sums.add(
+                        [self.train_set.structures[i] for i in own], part_of(result, first, last), own < self.n_new
+                    )
+                    of_partials.append(sums.vector)
+                    first = last
+                vectors[k] = sum_of(of_partials)
+            found.append(vectors)
+        return found
 
     def _not_finite(self, batch):
         frames = {}
@@ -154,7 +216,7 @@ class Trainer:
         try:
             train, valid = self.sums.means(), self.validate()
         except NumericsError as e:
-            raise NumericsError(f"loss is not finite on the validation data after epoch {self.epoch}") from e
+            raise of_all_ranks(self._bad_valid()) from e
         row = {"epoch": self.epoch, "stage": self.stage, "lr": self.optimizer.lr}
         row |= {f"{name}_train": value for name, value in train.items()}
         row |= {f"{name}_valid": value for name, value in valid.items()}
@@ -163,7 +225,7 @@ class Trainer:
 
         criterion = train["loss"] if valid["loss"] is None else valid["loss"]
         if not math.isfinite(criterion):
-            raise NumericsError(f"loss is not finite on the validation data after epoch {self.epoch}")
+            raise of_all_ranks(self._bad_valid())
         self.waiting += 1
         incomparable = valid["loss"] is None and self.stage == 1 and self.settings.loss.moves
         if criterion < self.best_loss or incomparable:
@@ -177,6 +239,9 @@ class Trainer:
         self.norms.restart()
         return row
 
+    def _bad_valid(self):
+        return NumericsError(f"loss is not finite on the validation data after epoch {self.epoch}")
+
     def _begin_stage_two(self):
         """Another loss and another rate: losses of stage one are no measure any more, so its best counts no longer."""
         self.stage, self.stage_epoch, self.stage_steps = 2, self.epoch, 0
@@ -189,13 +254,30 @@ class Trainer:
         sums = self._sums()
         if self.valid_set is not None:
             with self.using(self.average):
-                structures = self.valid_set.structures
-                counts = len(structures) - self.n_old_valid
-                for first in range(0, len(structures), PORTION):
-                    part = np.arange(first, min(first + PORTION, len(structures)))
-                    result = self.valid_set.predict(part, self.threads, self.loss_of_valid, self.settings.precision)
-                    sums.add([structures[i] for i in part], result, part < counts)
+                parts = self.ranks.gathered(self.ranks.together(self._errors_of_valid))
+            sums.add_vector(sum_of([vector for part in parts for vector in part]))
         return sums.means()
+
+    def _errors_of_valid(self):
+        """The errors of the leaves of validation data that are this rank's, as `Sums.vector`."""
+        structures, n = self.valid_set.structures, len(self.valid_set.structures)
+        starts = np.arange(0, n, LEAF)
+        first, last = shared(np.add.reduceat(self._valid_costs, starts), self.ranks.size)[self.ranks.rank]
+        found, at_a_time = [], max(1, PORTION // LEAF)
+        for portion in range(first, last, at_a_time):
+            begin, end = starts[portion], min(n, LEAF * min(portion + at_a_time, last))
+            part = np.arange(begin, end)
+            result = self.valid_set.predict(part, self.threads, self.loss_of_valid, self.settings.precision)
+            for leaf in range(begin, end, LEAF):
+                own = np.arange(leaf, min(leaf + LEAF, end))
+                sums, of_leaf = self._sums(), part_of(result, leaf - begin, own[-1] + 1 - begin)
+                sums.add([structures[i] for i in own], of_leaf, own < n - self.n_old_valid)
+                found.append(sums.vector)
+        return found
+
+    @functools.cached_property
+    def _valid_costs(self):
+        return costs(self.valid_set.structures, self.potential.cutoff)
 
     def _sums(self, values=None):
         return Sums(values, self.potential.outputs, heads_of(self.potential))

@@ -1,9 +1,12 @@
 """Structures with labels, ready for training: neighbour lists made once, loss and exact gradient in C++."""
 
+import contextlib
+import math
 import operator
 import threading
 import time
 from collections.abc import Iterable
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,11 +18,12 @@ from nbcore.arguments import check_precision
 from nbcore.cell import volume
 from nbcore.data.atoms import as_structures
 from nbcore.data.shard_set import Shards
-from nbcore.data.whole_sets import sample
+from nbcore.data.whole_sets import sample, sizes
 from nbcore.errors import Error, InputError, NumericsError
 from nbcore.leaves import leaf_types, leaves_of
 from nbcore.scheme import core_scheme
 from nbcore.train.loss import TERMS, Loss
+from nbcore.train.partials import Partial, costs, cut
 
 if TYPE_CHECKING:
     from nbcore.potential import Potential
@@ -137,40 +141,88 @@ class TrainingSet:
                 self._named(k, s, lambda s: self._core.hold([self._item(s)]))
             raise
 
-    def _run(self, batch, *arguments):
-        """(structures of a batch, what the core says of them)."""
-        if not self._streamed:
-            return [self.structures[k] for k in batch], self._core.evaluate(batch, *arguments)
-        with self._lock:  # the core holds one batch at a time
-            start = time.perf_counter()
-            structures = [self.structures[k] for k in batch]
-            self._hold(batch, structures)
-            self.input_seconds += time.perf_counter() - start
-            return structures, self._core.evaluate(list(range(len(batch))), *arguments)
+    @cached_property
+    def _costs(self):
+        """(atoms, cost) of each structure."""
+        return sizes(self.structures), costs(self.structures, self.potential.cutoff)
 
-    def _evaluate(self, indices, loss, threads, gradient, precision):
+    def trees(self, batch: np.ndarray) -> list[list[Partial]]:
+        """The partials of a batch of structures, one tree of sums (`nbcore.train.partials`)."""
+        return [cut(*(column[batch] for column in self._costs))]
+
+    def sums(
+        self, batch: np.ndarray, loss: Loss, threads: int | None, precision: str, parts: list[list[list[Partial]]]
+    ) -> tuple[BatchResult, list[np.ndarray]]:
+        """(predictions, sums over groups of partials) for those partials of a batch that are given.
+
+        parts: of each tree the groups [[Partial, ...], ...]. Predictions are those of the structures of all partials,
+        one partial after another, without loss and gradient; sums (groups, n) of each tree add up to what `gradient`
+        takes, when those of the whole batch are added.
+        """
+        groups = parts[0]
+        rows = np.empty((len(groups), self._core.n_sums(precision == "float32")))
+        return self._evaluate(batch, [p for group in groups for p in group], loss, threads, precision, groups, rows), [
+            rows
+        ]
+
+    def widths(self, precision: str) -> list[int]:
+        """How many numbers the sums of each tree have."""
+        return [self._core.n_sums(precision == "float32")]
+
+    def gradient(self, totals: list[np.ndarray], precision: str) -> np.ndarray:
+        """The gradient by all parameters, (n_parameters,), from the sum over each tree, None of an empty one."""
+        gradient = np.zeros(len(self.potential.parameters))
+        if totals[0] is not None:
+            self._core.gradient(totals[0], precision == "float32", gradient)
+        return gradient
+
+    def _evaluate(self, batch, partials, loss, threads, precision, groups=(), rows=None):
+        """Predictions for the structures of some partials of a batch, in their order; rows: for sums of the groups."""
         single = check_precision(precision) == "float32"
-        batch = list(range(len(self))) if indices is None else [operator.index(k) for k in indices]
         loss.check_names(self.potential)
         spreads = self.potential.spreads
         terms = [loss.of_term(name) for name in TERMS]
         output_terms = [(loss.of_term(name), spreads.get(name, 1.0)) for name in self.potential.outputs]
         elements = [loss.element_weights.get(symbol, 1.0) for symbol in self.potential.species]
-        structures, (value, energies, forces, virials, losses, components) = self._run(
-            batch, terms, output_terms, elements, single, number_of_threads(threads), gradient
-        )
+        arguments = terms, output_terms, elements, single, number_of_threads(threads)
+        indices = [int(batch[place]) for partial in partials for place in partial.places]
+        with self._holding(indices) as (structures, local):
+            places = iter(local)
+            chosen = [([next(places) for _ in partial.places], partial.buffers) for partial in partials]
+            energies, forces, virials, losses, components = self._core.evaluate(
+                chosen, [len(group) for group in groups], 1 / max(1, len(batch)), *arguments,
+                None if rows is None else rows.ravel(),
+            )  # fmt: skip
         outputs = [self.potential.cartesian(y, len(s.numbers)) for s, y in zip(structures, components, strict=True)]
         volumes = [0.0 if s.cell is None else volume(s.cell) for s in structures]
         stress = [-w / v if v else None for v, w in zip(volumes, virials, strict=True)]
         bad = [s for s, x, e in zip(structures, losses, energies, strict=True) if not np.isfinite(x + e)]
-        if bad or (gradient is not None and not np.all(np.isfinite(gradient))):
+        if bad or (rows is not None and not np.all(np.isfinite(rows))):
             names = ", ".join(
                 f"{getattr(s, 'file', '')} frame {getattr(s, 'frame', '?')}" for s in (bad or structures)[:3]
             )
             raise NumericsError(f"the loss is not finite ({names})")
         if not self.potential.has_energy:
-            energies, forces, stress, virials = ([None] * len(batch) for _ in range(4))
-        return BatchResult(value, gradient, energies, forces, stress, virials, losses, outputs)
+            energies, forces, stress, virials = ([None] * len(indices) for _ in range(4))
+        return BatchResult(math.nan, None, energies, forces, stress, virials, losses, outputs)
+
+    @contextlib.contextmanager
+    def _holding(self, indices):
+        """(structures, their numbers in the core) while these are held."""
+        if not self._streamed:
+            yield [self.structures[k] for k in indices], indices
+            return
+        with self._lock:  # the core holds one batch at a time
+            start = time.perf_counter()
+            structures = [self.structures[k] for k in indices]
+            self._hold(indices, structures)
+            self.input_seconds += time.perf_counter() - start
+            yield structures, range(len(indices))
+
+    def _indices(self, indices):
+        """Numbers of structures, checked: all of them for None."""
+        batch = np.arange(len(self)) if indices is None else np.array([operator.index(k) for k in indices], dtype=int)
+        return batch if self._streamed else checked(batch, len(self))
 
     def loss_and_gradient(
         self,
@@ -185,8 +237,7 @@ class TrainingSet:
         forces and sums over structures stay double. The same bits for any number of threads. Raises NumericsError,
         naming structures, where something is not finite; InputError for another precision.
         """
-        gradient = np.empty(len(self.potential.parameters))
-        return self._evaluate(indices, loss or Loss(), threads, gradient, precision)
+        return whole_batch(self, self._indices(indices), loss or Loss(), threads, precision)
 
     def predict(
         self,
@@ -196,4 +247,43 @@ class TrainingSet:
         precision: str = "float64",
     ) -> BatchResult:
         """Energies, forces, stresses (and the loss, no gradient) of the structures `indices`, all by default."""
-        return self._evaluate(indices, loss or Loss(), threads, None, precision)
+        batch = self._indices(indices)
+        everything = [Partial(np.arange(len(batch)), 1, 0.0)]
+        result = self._evaluate(batch, everything, loss or Loss(), threads, precision)
+        return result._replace(loss=mean_of(result.losses))
+
+
+def checked(batch: np.ndarray, n: int) -> np.ndarray:
+    """Numbers of structures; InputError for one that is not among n."""
+    wrong = batch[(batch < 0) | (batch >= n)]
+    if len(wrong):
+        raise InputError(f"training set: no structure {wrong[0]} among {n}")
+    return batch
+
+
+def mean_of(losses: ArrayLike) -> float:
+    """The loss of a batch, from those of its structures; zero of none."""
+    return float(np.sum(losses)) / len(losses) if len(losses) else 0.0
+
+
+def whole_batch(training_set, batch, loss, threads, precision) -> BatchResult:
+    """Loss, gradient and predictions of a batch, in its order, of a training set with trees, sums and gradient."""
+    check_precision(precision)
+    trees = training_set.trees(batch)
+    result, rows = training_set.sums(batch, loss, threads, precision, [[tree] if tree else [] for tree in trees])
+    totals = [of_tree[0] if len(of_tree) else None for of_tree in rows]
+    gradient = training_set.gradient(totals, precision)
+    places = [place for tree in trees for partial in tree for place in partial.places]
+    back = np.argsort(places, kind="stable")
+    ordered = {field: reordered(getattr(result, field), back) for field in BatchResult._fields[2:]}
+    return BatchResult(mean_of(ordered["losses"]), gradient, **ordered)
+
+
+def part_of(result: BatchResult, first: int, last: int) -> BatchResult:
+    """What a result says of some structures that follow each other; no loss, no gradient."""
+    return BatchResult(math.nan, None, *(getattr(result, field)[first:last] for field in BatchResult._fields[2:]))
+
+
+def reordered(values, order):
+    """An array or a list in another order."""
+    return values[order] if isinstance(values, np.ndarray) else [values[k] for k in order]

@@ -1,11 +1,13 @@
 """Every program in benchmarks/ runs, once and quickly: what it measures means nothing here."""
 
 import json
+import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import nbcore
@@ -144,3 +146,11 @@ def test_shards():
     options = ["--structures", 1500, "--channels", 4, "--levels", 1, "--minutes", 1e-3]
     out = benchmark("shards", "--kill", *options, codes=(0, 1))
     assert "largest resident memory" in out and "killed and taken up again: the same bits" in out
+
+
+def test_ranks_share_large_batches_evenly():
+    functions = runpy.run_path(str(BENCHMARKS / "ranks.py"))
+    sizes = np.random.default_rng(1).integers(5, 40, 300)
+    found = [functions["balance"](sizes, sizes * 30.0, 16, ranks, np.random.default_rng(2), 2) for ranks in (1, 4, 16)]
+    assert found[0] == 1.0 and all(0.8 < even <= 1.0 for even in found)
+    assert functions["parsed"](["bits", "train.toml"]).ranks == [1, 2, 3, 4]

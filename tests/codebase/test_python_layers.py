@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[2] / "nbcore"
 #: from the ground up; modules of one line may import each other
 LAYERS = {
     "base": "_core _kernel_set _kernels _extras _source_tree _threads errors printable files sealed identity species "
-            "arguments options paths version cell description",
+            "arguments options paths version cell description ranks",
     "mathematics": "so3 gates",
     "structures": "outputs scheme scheme_arrays leaves",
     "potential": "potential hessian model_file evaluator network golden radial_networks result prepared saving "
@@ -20,7 +20,7 @@ LAYERS = {
     "results": "results",
     "train": "train",
     "configuration": "config config_data config_fine_tune config_messages config_tables config_values",
-    "interfaces": "ase md bench cli __main__",
+    "interfaces": "ase md bench scan cli __main__",
 }  # fmt: skip
 LEVEL = {module: k for k, modules in enumerate(LAYERS.values()) for module in modules.split()}
 MODULES = sorted({p.relative_to(ROOT).parts[0].removesuffix(".py") for p in ROOT.rglob("*.py")} - {"__init__"})

@@ -10,6 +10,8 @@ import numpy as np
 
 from nbcore.data import Structure, Structures
 from nbcore.train import Loss
+from nbcore.train.partials import cut, sum_of
+from nbcore.train.training_set import BatchResult
 
 
 class PairModel:
@@ -59,20 +61,45 @@ class PairTrainingSet:
         energies = [float(self.features[i][0] @ theta) + e for i, e in zip(chosen, free, strict=True)]
         forces = [self.features[i][1] @ theta for i in chosen]
         result = SimpleNamespace(energies=energies, forces=forces, stress=[None] * len(energies))
-        result.outputs = [{}] * len(energies)
-        result.loss = loss and loss_of([self.structures[i] for i in chosen], result, loss)
-        return result
+        structures, losses = [self.structures[i] for i in chosen], np.zeros(len(energies))
+        for k, s in enumerate(structures if loss else []):
+            one = SimpleNamespace(energies=energies[k : k + 1], forces=forces[k : k + 1], stress=[None])
+            losses[k] = loss_of([s], one, loss)
+        mean = loss and loss_of(structures, result, loss)
+        nothing = [None] * len(energies)
+        return BatchResult(mean, None, np.array(energies), forces, nothing, nothing, losses, [{}] * len(energies))
+
+    # what a Trainer asks for: partials of a batch, sums over groups of them, the gradient from the sum of all
+
+    def trees(self, batch):
+        atoms = np.array([len(self.structures[k].numbers) for k in batch])
+        return [cut(atoms, atoms.astype(float))]
+
+    def widths(self, precision):
+        return [len(self.potential.parameters)]
+
+    def sums(self, batch, loss, threads, precision, parts):
+        (groups,) = parts
+        indices = [batch[place] for group in groups for partial in group for place in partial.places]
+        rows = [sum_of([self.gradient_of(batch[p.places], loss) for p in group]) / len(batch) for group in groups]
+        return self.predict(indices, loss=loss), [np.array(rows)]
+
+    def gradient(self, totals, precision):
+        return totals[0].copy()
+
+    def gradient_of(self, indices, loss):
+        """Of the sum of the losses."""
+        result, gradient = self.predict(indices), np.zeros_like(self.potential.parameters)
+        for k, i in enumerate(indices):
+            s, (a, b) = self.structures[i], self.features[i]
+            n = len(s.numbers)
+            gradient += 2 * loss.energy_weight * (result.energies[k] - s.energy) / n**2 * a
+            gradient += 2 * loss.forces_weight / (3 * n) * np.einsum("ic,icp->p", result.forces[k] - s.forces, b)
+        return gradient
 
     def loss_and_gradient(self, indices, loss, threads=None, precision="float64"):
         result = self.predict(indices, loss=loss)
-        structures, result.gradient = [self.structures[i] for i in indices], np.zeros_like(self.potential.parameters)
-        for k, i in enumerate(indices):
-            s, (a, b) = structures[k], self.features[i]
-            n = len(s.numbers)
-            result.gradient += 2 * loss.energy_weight * (result.energies[k] - s.energy) / n**2 * a / len(indices)
-            of_forces = np.einsum("ic,icp->p", result.forces[k] - s.forces, b)
-            result.gradient += 2 * loss.forces_weight / (3 * n) * of_forces / len(indices)
-        return result
+        return result._replace(gradient=self.gradient_of(indices, loss) / len(indices))
 
 
 def molecules(n, seed=0, hidden=None):

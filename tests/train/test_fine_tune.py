@@ -93,11 +93,11 @@ def test_a_potential_without_notes_keeps_its_scales(start):
 def test_every_epoch_has_all_new_structures_and_its_share_of_old_ones(start, monkeypatch):
     seen, step = [], Trainer.step
 
-    def noted(self):
+    def noted(self, *wish):
         if self.position == 0:
             seen.append(self.order.copy())
             assert self.n_new == 9 and self.n_train == len(self.order)
-        return step(self)
+        return step(self, *wish)
 
     monkeypatch.setattr(Trainer, "step", noted)
     train.fine_tune(start, NEW, valid=0.25, replay=OLD, replay_fraction=0.4, **{**SHORT, "max_epochs": 12})

@@ -205,12 +205,12 @@ def test_muon_by_name_learns_and_resumes_to_the_same_bits(tmp_path, monkeypatch)
     assert train.fit(make(), data, **{**options, "threads": 2}).history == whole.history
     step, steps = train.trainer.Trainer.step, 0
 
-    def interrupted(self):
+    def interrupted(self, *wish):
         nonlocal steps
         steps += 1
         if steps == 9:
             raise KeyboardInterrupt
-        return step(self)
+        return step(self, *wish)
 
     monkeypatch.setattr(train.trainer.Trainer, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):

@@ -88,13 +88,13 @@ def test_same_seed_same_bits_other_seed_other_order():
 
 def test_every_structure_is_seen_once_an_epoch():
     t, seen = trainer(dataclasses.replace(FAST, max_epochs=2)), []
-    inner = t.train_set.loss_and_gradient
+    trees = t.train_set.trees
 
-    def watch(indices, loss, threads=None, precision="float64"):
-        seen.append(list(indices))
-        return inner(indices, loss)
+    def watch(batch):
+        seen.append(list(batch))
+        return trees(batch)
 
-    t.train_set.loss_and_gradient = watch
+    t.train_set.trees = watch
     finish(t)
     assert [len(b) for b in seen] == [4, 4, 4, 4, 2] * 2
     first, second = sum(seen[:5], []), sum(seen[5:], [])
@@ -240,7 +240,9 @@ def test_sums_count_what_is_labelled():
     structures = molecules(3)
     structures[1].energy, structures[2].forces, structures[0].stress = None, None, np.zeros((3, 3))
     forces, stress = [np.full((5, 3), 0.2) + (0 if s.forces is None else s.forces) for s in structures], np.ones((3, 3))
-    result = SimpleNamespace(loss=2.0, energies=[structures[0].energy + 0.5, 7.0, structures[2].energy - 1.0])
+    result = SimpleNamespace(
+        losses=np.full(3, 2.0), energies=[structures[0].energy + 0.5, 7.0, structures[2].energy - 1.0]
+    )
     result.forces, result.stress, result.outputs = forces, [stress, stress, None], [{}, {}, {}]
     sums = Sums()
     sums.add(structures, result)

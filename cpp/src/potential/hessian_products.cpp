@@ -15,7 +15,7 @@ HessianProducts::HessianProducts(const Potential& potential, const Structure& s,
       scales_(potential.scales()),
       graph_(build_graph(s, potential.species_of(s.numbers), network_, potential.r_min(), max_block)),
       weights_(potential.packed<double>()),
-      sweep_(network_, *weights_, {&graph_}, threads, memory_, buffer_of_, 0) {
+      sweep_(network_, *weights_, {&graph_}, threads, memory_, std::span(&no_buffers_, 1)) {
   if (!potential.has_energy()) throw InputError("this potential gives no energy, so that there is no Hessian");
   sweep_.forward(Pass::plain, network_.levels() - 1, nothing);
   const double scale = scales_->scale;

@@ -24,7 +24,7 @@ class HessianProducts {
   std::shared_ptr<const Scales> scales_;
   Graph graph_;
   std::vector<std::unique_ptr<BatchSweep<double>::Memory>> memory_;
-  std::vector<int> buffer_of_ = {-1};
+  BlockBuffers no_buffers_;
   std::shared_ptr<const Buffer<double>> weights_;
   BatchSweep<double> sweep_;
 };

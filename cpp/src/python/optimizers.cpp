@@ -153,6 +153,10 @@ weights of mixings: `nbcore.train.optimizers.weight_matrices(potential.parameter
       .def("step", &step<Muon>, py::arg("parameters"), py::arg("gradient"), step_doc)
       .def_readwrite("lr", &Muon::lr, "Step length; may be changed between steps.")
       .def_property("threads", &Muon::threads, &Muon::set_threads, "Among which matrices are divided.")
+      .def("take_part", &Muon::take_part, py::arg("part"), py::arg("parts"),
+           "From now on a step moves, of the matrices, those of one part alone: `matrices_of(part, n)`.")
+      .def("matrices_of", &Muon::matrices_of, py::arg("part"), py::arg("n"),
+           "(first, count) of the parameters of the matrices of a part, among n parameters.")
       .def("state", &moments<Muon>, state_doc)
       .def(
           "load_state", [](Muon& a, const py::dict& state) { load_moments(a, state, true); }, py::arg("state"),

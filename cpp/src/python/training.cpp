@@ -44,6 +44,8 @@ Labels labels_from(const py::dict& d, std::size_t n, const Structure& s) {
   return labels;
 }
 
+Precision precision_of(bool single) { return single ? Precision::float32 : Precision::float64; }
+
 std::pair<std::vector<Structure>, std::vector<Labels>> contents_of(const std::vector<py::dict>& items) {
   std::vector<Structure> structures;
   std::vector<Labels> labels;
@@ -89,35 +91,50 @@ void bind_training(py::module_& m) {
              const Released nogil;
              return self.slot_rms(batch);
            })
+      .def("n_sums",
+           [](const TrainingSet& self, bool single_precision) { return self.n_sums(precision_of(single_precision)); })
+      .def("gradient",
+           [](const TrainingSet& self, const Doubles& sum, bool single_precision, const py::array& gradient) {
+             if (sum.size() != self.n_sums(precision_of(single_precision)))
+               throw ShapeError("a sum of another network, or of another precision");
+             double* to = own_memory(gradient, "gradient", self.n_parameters());
+             self.gradient(sum.data(), precision_of(single_precision), to);
+           })
       .def(
           "evaluate",
-          [](TrainingSet& self, const std::vector<std::int64_t>& batch, const std::vector<TermArguments>& terms,
+          [](TrainingSet& self, const std::vector<std::pair<std::vector<std::int64_t>, int>>& partials,
+             const std::vector<int>& groups, double weight, const std::vector<TermArguments>& terms,
              const std::vector<std::pair<TermArguments, double>>& output_terms, const std::vector<double>& elements,
-             bool single_precision, int threads, const std::optional<py::array>& gradient) {
+             bool single_precision, int threads, const std::optional<py::array>& sums) {
             if (terms.size() != loss_terms().size())
               throw InputError("the loss wants a weight and a kind for each of its terms");
             Loss loss;
-            for (const auto& [weight, kind, delta] : terms) loss.terms.push_back({weight, {&loss_kind(kind), delta}});
+            for (const auto& [term_weight, kind, delta] : terms)
+              loss.terms.push_back({term_weight, {&loss_kind(kind), delta}});
             for (const auto& [term, spread] : output_terms) {
-              const auto& [weight, kind, delta] = term;
-              loss.outputs.push_back({weight, spread, {&loss_kind(kind), delta}});
+              const auto& [term_weight, kind, delta] = term;
+              loss.outputs.push_back({term_weight, spread, {&loss_kind(kind), delta}});
             }
             loss.elements = elements;
-            double* g = gradient ? own_memory(*gradient, "gradient", self.n_parameters()) : nullptr;
+            std::vector<TrainingSet::Partial> all;
+            for (const auto& [structures, buffers] : partials) all.push_back({structures, buffers});
+            const Precision precision = precision_of(single_precision);
+            double* to =
+                sums ? own_memory(*sums, "sums", std::int64_t(groups.size()) * self.n_sums(precision)) : nullptr;
             TrainingSet::BatchResult e;
             {
               const Released nogil;
-              e = self.evaluate(batch, loss, single_precision ? Precision::float32 : Precision::float64, threads, g);
+              e = self.evaluate(all, groups, weight, loss, precision, threads, to);
             }
             py::list forces, virials, outputs;
             for (const auto& f : e.forces) forces.append(array_of(f));
             for (const auto& v : e.virials) virials.append(array_of(v));
             for (const auto& y : e.outputs) outputs.append(arrays_of(y));
-            return py::make_tuple(e.loss, Doubles(py::ssize_t(e.energies.size()), e.energies.data()), forces, virials,
+            return py::make_tuple(Doubles(py::ssize_t(e.energies.size()), e.energies.data()), forces, virials,
                                   Doubles(py::ssize_t(e.losses.size()), e.losses.data()), outputs);
           },
-          py::arg("batch"), py::arg("terms"), py::arg("output_terms"), py::arg("elements"), py::arg("single_precision"),
-          py::arg("threads"), py::arg("gradient"));
+          py::arg("partials"), py::arg("groups"), py::arg("weight"), py::arg("terms"), py::arg("output_terms"),
+          py::arg("elements"), py::arg("single_precision"), py::arg("threads"), py::arg("sums"));
 }
 
 }  // namespace nbcore::python

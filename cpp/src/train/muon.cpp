@@ -77,6 +77,19 @@ void Muon::set_threads(int threads) {
   threads_ = threads;
 }
 
+void Muon::take_part(int part, int parts) {
+  if (part < 0 || part >= parts) throw InputError(message("part must be from 0 to ", parts - 1, ", got ", part));
+  part_ = part, parts_ = parts, divided_ = -1;
+}
+
+std::vector<std::pair<std::int64_t, std::int64_t>> Muon::matrices_of(int part, std::int64_t n) {
+  if (n != divided_) divide(n);
+  std::vector<std::pair<std::int64_t, std::int64_t>> ranges;
+  for (const Piece& piece : pieces_)
+    if (piece.columns && piece.part == part) ranges.emplace_back(piece.first, piece.rows * piece.columns);
+  return ranges;
+}
+
 /// Fills pieces_: each matrix, then all between them in ranges.
 void Muon::divide(std::int64_t n) {
   std::vector<Piece> pieces;
@@ -90,6 +103,19 @@ void Muon::divide(std::int64_t n) {
       throw InputError(message("matrices: two of them share parameters, from ", start, " on"));
     std::fill(begin, end, true);
     for (std::int64_t k = 0; k < count; ++k) pieces.push_back({start + k * rows * columns, rows, columns});
+  }
+  // the largest first, each to the part with the least work
+  const auto work = [](const Piece& p) {
+    return double(p.rows) * double(p.columns) * double(std::min(p.rows, p.columns));
+  };
+  std::vector<Piece*> largest_first;
+  for (Piece& piece : pieces) largest_first.push_back(&piece);
+  std::stable_sort(largest_first.begin(), largest_first.end(),
+                   [&](const Piece* a, const Piece* b) { return work(*a) > work(*b); });
+  std::vector<double> load(parts_, 0.0);
+  for (Piece* piece : largest_first) {
+    piece->part = int(std::min_element(load.begin(), load.end()) - load.begin());
+    load[piece->part] += work(*piece);
   }
   for (std::int64_t k = 0, end; k < n; k = end) {
     end = k + 1;
@@ -132,6 +158,7 @@ void Muon::step_matrix(const Piece& piece, PolarFactor& polar, double* theta, co
   const std::int64_t rows = piece.rows, columns = piece.columns;
   double* const moment = first.data() + piece.first;
   const double shrink = 1 - lr * weight_decay, most = update_moment(rows * columns, momentum, gradient, moment);
+  if (piece.part != part_) return;
   if (!(most > 1e-300)) {  // a matrix that nothing depends on only decays
     for (std::int64_t k = 0; k < rows * columns; ++k) theta[k] *= shrink;
     return;

@@ -9,6 +9,7 @@
 #pragma once
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "train/polar.hpp"
@@ -30,6 +31,11 @@ class Muon {
 
   int threads() const { return threads_; }
   void set_threads(int threads);
+  /// From now on a step orthogonalises and moves the matrices of one part alone, 0 <= part < parts; those of the others
+  /// it leaves to whoever has their part. Moments, and parameters in no matrix, are everybody's.
+  void take_part(int part, int parts);
+  /// (first, count) of the parameters of the matrices of a part, among n
+  std::vector<std::pair<std::int64_t, std::int64_t>> matrices_of(int part, std::int64_t n);
 
   double lr, momentum, beta2, eps, weight_decay, rest_lr;
   std::vector<Matrices> matrices;
@@ -40,11 +46,12 @@ class Muon {
   /// A matrix, or a range of parameters in no matrix (columns = 0)
   struct Piece {
     std::int64_t first, rows, columns;
+    int part = 0;
   };
   void divide(std::int64_t n);
   void step_matrix(const Piece& piece, PolarFactor& polar, double* theta, const double* gradient);
 
-  int threads_;
+  int threads_, part_ = 0, parts_ = 1;
   std::int64_t divided_ = -1;  // so many parameters, into
   std::vector<Piece> pieces_;
   std::vector<PolarFactor> polar_;  // of each thread

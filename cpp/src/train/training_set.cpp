@@ -1,6 +1,7 @@
 #include "train/training_set.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <exception>
 #include <limits>
@@ -8,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/threads.hpp"
 #include "potential/closed_sweep.hpp"
+#include "train/pairwise.hpp"
 
 namespace nbcore {
 
@@ -68,14 +70,13 @@ template <class Real> class TrainingSet::Group {
   using Place = typename BatchSweep<Real>::Place;
 
  public:
-  Group(TrainingSet& set, const Scales& scales, std::span<const std::int64_t> members, const Buffer<Real>& packed,
-        int threads, std::vector<std::unique_ptr<typename BatchSweep<Real>::Memory>>& memory,
-        std::span<const int> buffer_of, int first)
+  Group(TrainingSet& set, const Scales& scales, std::span<const Item> members, const Buffer<Real>& packed, int threads,
+        std::vector<std::unique_ptr<typename BatchSweep<Real>::Memory>>& memory)
       : set_(set),
         scales_(scales),
         network_(set.potential_->network()),
         members_(members),
-        sweep_(network_, packed, graphs(), threads, memory, buffer_of, first),
+        sweep_(network_, packed, graphs(), threads, memory, buffers()),
         energies_(members.size()),
         values_(members.size()),
         seeds_(members.size()),
@@ -88,8 +89,8 @@ template <class Real> class TrainingSet::Group {
         values_[m].emplace_back(std::size_t(graph(int(m)).sets[network_.slots()[o.slot].set].n) * o.width);
     }
   }
-  /// The group's structures stand at `first` of `out`. weight: of a structure in the loss; sums: of the gradient
-  void run(const Loss& loss, double weight, std::span<GradientSum<Real>> sums, BatchResult& out, std::size_t first) {
+  /// weight: of a structure in the loss; sums: of the gradient
+  void run(const Loss& loss, double weight, std::span<GradientSum<Real>> sums, BatchResult& out) {
     const double scale = scales_.scale;
     const bool has_energy = set_.potential_->has_energy();
     const auto nothing = [](const Place&) {};
@@ -97,7 +98,7 @@ template <class Real> class TrainingSet::Group {
     sweep_.forward(Pass::plain, network_.levels() - (has_energy ? 1 : 0), read);
     if (has_energy)
       sweep_.adjoint(Want{true, false}, true, {}, read, [&](const auto& place) { seed_energy(place, -scale); });
-    sweep_.each_member([&](int m) { losses(m, loss, weight, out, first + m); });
+    sweep_.each_member([&](int m) { losses(m, loss, weight, out); });
     if (sums.empty()) return;
     if (!has_energy) {  // no derivative by positions in the loss: the plain sweep is enough
       sweep_.adjoint(Want{true, true}, false, sums, nothing,
@@ -113,10 +114,15 @@ template <class Real> class TrainingSet::Group {
  private:
   std::vector<const Graph*> graphs() const {
     std::vector<const Graph*> all;
-    for (std::int64_t k : members_) all.push_back(&set_.graphs_[k]);
+    for (const Item& item : members_) all.push_back(&set_.graphs_[item.structure]);
     return all;
   }
-  const Graph& graph(int m) const { return set_.graphs_[members_[m]]; }
+  std::vector<BlockBuffers> buffers() const {
+    std::vector<BlockBuffers> all;
+    for (const Item& item : members_) all.push_back(item.buffers);
+    return all;
+  }
+  const Graph& graph(int m) const { return set_.graphs_[members_[m].structure]; }
 
   /// Energy and outputs of a block after the forward pass of a level
   void read_block(const Place& place) {
@@ -150,8 +156,9 @@ template <class Real> class TrainingSet::Group {
   }
 
   /// Energy, forces, outputs and loss of a structure after the plain sweep; the seeds of the second one
-  void losses(int m, const Loss& loss, double weight, BatchResult& out, std::size_t place) {
-    const std::int64_t k = members_[m];
+  void losses(int m, const Loss& loss, double weight, BatchResult& out) {
+    const std::int64_t k = members_[m].structure;
+    const std::size_t place = members_[m].place;
     const double of_outputs = outputs_loss(m, loss, out.outputs[place]);
     out.energies[place] = 0;
     for (int z : set_.species_[k]) out.energies[place] += scales_.E0s[z];
@@ -190,7 +197,7 @@ template <class Real> class TrainingSet::Group {
 
   /// Its share of the loss from outputs; their derivatives by the states of the nodes
   double outputs_loss(int m, const Loss& loss, std::vector<std::vector<double>>& values) {
-    const std::int64_t k = members_[m];
+    const std::int64_t k = members_[m].structure;
     double total = 0;
     std::vector<double> y_bar;
     for (std::size_t o = 0; o < network_.outputs().size(); ++o) {
@@ -229,7 +236,7 @@ template <class Real> class TrainingSet::Group {
   TrainingSet& set_;
   const Scales& scales_;
   const Network& network_;
-  std::span<const std::int64_t> members_;
+  std::span<const Item> members_;
   BatchSweep<Real> sweep_;
   std::vector<std::vector<std::vector<double>>> energies_;      // [member][level - 1][block], without scale
   std::vector<std::vector<std::vector<double>>> values_;        // [member][output][node][width]
@@ -237,49 +244,75 @@ template <class Real> class TrainingSet::Group {
   std::vector<std::vector<std::vector<double>>> output_seeds_;  // [member][output][node][width]
 };
 
-std::vector<int> TrainingSet::structures_to_buffers(std::span<const std::int64_t> batch, int buffers) const {
-  std::vector<int> buffer_of(batch.size(), -1);
-  const std::size_t whole = buffers > 1 ? batch.size() / buffers * buffers : 0;
-  std::vector<std::size_t> order(whole);
-  for (std::size_t k = 0; k < whole; ++k) order[k] = k;
-  const auto atoms = [&](std::size_t k) { return graphs_[batch[k]].n_atoms(); };
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return atoms(a) > atoms(b); });
-  std::vector<double> load(buffers);
-  double total = 0;
-  for (std::size_t k : order) {
-    const auto least = std::min_element(load.begin(), load.end());
-    buffer_of[k] = int(least - load.begin());
-    *least += atoms(k), total += atoms(k);
+std::vector<std::size_t> TrainingSet::alone(std::span<const Partial> partials, int threads) const {
+  std::vector<std::size_t> first(partials.size(), 0);
+  std::vector<double> totals;  // atoms
+  const auto atoms = [&](std::int64_t k) { return double(graphs_[k].n_atoms()); };
+  double sum = 0;
+  for (const Partial& partial : partials) {
+    totals.push_back(0);
+    for (std::int64_t k : partial.structures) totals.back() += atoms(k), sum += atoms(k);
   }
-  // unequal buffers matter little where there are many for each thread
-  const bool balanced =
-      whole > 0 && *std::max_element(load.begin(), load.end()) <= (1 + 0.05 * buffers) * total / buffers;
-  if (!balanced) std::fill(buffer_of.begin(), buffer_of.end(), -1);
-  return buffer_of;
+  const double most = totals.empty() ? 0 : *std::max_element(totals.begin(), totals.end());
+  const double n = double(partials.size());
+  // unequal partials matter little where there are many for each thread
+  if (threads == 1 || (partials.size() >= std::size_t(4 * threads) && most * n <= (1 + 0.05 * n) * sum)) {
+    for (std::size_t p = 0; p < partials.size(); ++p) first[p] = partials[p].structures.size();
+    return first;
+  }
+  // a partial for each thread, or as many for each: of each partial about as much as the smallest has
+  const std::size_t taken = partials.size() / threads * threads;
+  if (taken == 0) return first;
+  const double least = *std::min_element(totals.begin(), totals.begin() + std::ptrdiff_t(taken));
+  double fewest = least;
+  for (std::size_t p = 0; p < taken; ++p) {
+    double total = 0;
+    for (std::int64_t k : partials[p].structures) {
+      if (total + atoms(k) > 1.05 * least) break;
+      total += atoms(k), ++first[p];
+    }
+    fewest = std::min(fewest, total);
+  }
+  if (fewest < 0.9 * least) std::fill(first.begin(), first.end(), 0);
+  return first;
 }
 
-TrainingSet::BatchResult TrainingSet::evaluate(std::span<const std::int64_t> batch, const Loss& loss,
-                                               Precision precision, int threads, double* gradient) {
-  const std::size_t n = batch.size();
-  BatchResult out;
-  out.energies.resize(n), out.forces.resize(n), out.virials.resize(n), out.losses.resize(n);
-  out.outputs.resize(n);
-  for (std::int64_t k : batch)
-    if (k < 0 || k >= std::int64_t(graphs_.size()))
-      throw InputError(message("training set: no structure ", k, " among ", graphs_.size()));
-  if (n == 0) {
-    if (gradient) std::fill(gradient, gradient + potential_->network().n_parameters(), 0.0);
-    return out;
+std::int64_t TrainingSet::n_sums(Precision precision) const {
+  const Network& network = potential_->network();
+  return precision == Precision::float64 ? network.engine<double>().n_weights : network.engine<float>().n_weights;
+}
+
+void TrainingSet::gradient(const double* sum, Precision precision, double* gradient) const {
+  const Network& network = potential_->network();
+  std::fill(gradient, gradient + network.n_parameters(), 0.0);
+  if (precision == Precision::float64) network.engine<double>().unpack_adjoint(sum, gradient);
+  else network.engine<float>().unpack_adjoint(sum, gradient);
+}
+
+TrainingSet::BatchResult TrainingSet::evaluate(std::span<const Partial> partials, std::span<const int> groups,
+                                               double weight, const Loss& loss, Precision precision, int threads,
+                                               double* sums) {
+  std::size_t n = 0, grouped = 0;
+  for (const Partial& partial : partials) {
+    n += partial.structures.size();
+    if (partial.buffers < 1) throw InputError("training set: a partial needs a buffer");
+    for (std::int64_t k : partial.structures)
+      if (k < 0 || k >= std::int64_t(graphs_.size()))
+        throw InputError(message("training set: no structure ", k, " among ", graphs_.size()));
   }
+  for (const int group : groups) grouped += std::size_t(std::max(group, 0));
+  if (sums && grouped != partials.size()) throw InputError("training set: the groups are not those of the partials");
+  BatchResult out;
+  out.energies.resize(n), out.forces.resize(n), out.virials.resize(n), out.losses.resize(n), out.outputs.resize(n);
   threads = std::max(threads, 1);
-  if (precision == Precision::float64) run<double>(batch, loss, threads, gradient, out);
-  else run<float>(batch, loss, threads, gradient, out);
+  if (precision == Precision::float64) run<double>(partials, groups, weight, loss, threads, sums, out);
+  else run<float>(partials, groups, weight, loss, threads, sums, out);
   return out;
 }
 
-template <class Real> void TrainingSet::run(std::span<const std::int64_t> batch, const Loss& loss, int threads,
-                                            double* gradient, BatchResult& out) {
-  const std::size_t n = batch.size();
+template <class Real> void TrainingSet::run(std::span<const Partial> partials, std::span<const int> groups,
+                                            double weight, const Loss& loss, int threads, double* sums,
+                                            BatchResult& out) {
   const auto scales = potential_->scales();
   if (!loss.elements.empty() && loss.elements.size() != scales->E0s.size())
     throw InputError("the loss wants one factor for each element of the potential");
@@ -290,58 +323,91 @@ template <class Real> void TrainingSet::run(std::span<const std::int64_t> batch,
     if (!idle.empty()) memory = std::move(idle.back()), idle.pop_back();
   }
   if (!memory) memory = std::make_unique<Memory<Real>>();
-  const Network& network = potential_->network();
-  const Engine<Real>& engine = network.engine<Real>();
-  const auto packed = potential_->packed<Real>();
-  const double weight = 1.0 / double(n);
-
-  int most = 1;  // blocks of a level of the batch
-  for (int level = 1; level <= network.levels(); ++level) {
-    int blocks = 0;
-    for (std::int64_t k : batch) blocks += int(graphs_[k].relations[network.level(level).relation].blocks.size());
-    most = std::max(most, blocks);
-  }
-  int G = 0;  // sums of the gradient
-  if (gradient) {
-    for (G = 1; 8 * G <= most && 2 * G <= max_buffers;) G *= 2;  // a power of two: each gets about as many blocks
-    memory->sums.resize(max_buffers);
-    parallel_for(G, threads, [&](int g, int) { memory->sums[g].begin(network); });
-  }
-  const std::span<GradientSum<Real>> sums(memory->sums.data(), G);
   memory->sweeps.resize(std::max<std::size_t>(memory->sweeps.size(), threads));
-  const std::vector<int> buffer_of = structures_to_buffers(batch, G);
-  const auto evaluate_group = [&](std::size_t first, std::size_t next, int group_threads, int thread) {
-    Group<Real>(*this, *scales, batch.subspan(first, next - first), *packed, group_threads, memory->sweeps[thread],
-                std::span(buffer_of).subspan(first, next - first), int(first))
-        .run(loss, weight, sums, out, first);
+  const Network& network = potential_->network();
+  const std::ptrdiff_t n_weights = network.engine<Real>().n_weights;
+  const auto packed = potential_->packed<Real>();
+
+  std::size_t place = 0;
+  std::span<GradientSum<Real>> buffers;
+  const auto evaluate_group = [&](std::span<const Item> items, int group_threads, int thread) {
+    Group<Real>(*this, *scales, items, *packed, group_threads, memory->sweeps[thread]).run(loss, weight, buffers, out);
   };
-  std::size_t done = 0;
-  if (threads > 1 && !gradient && n >= std::size_t(4 * threads)) {
-    parallel_for(int(n), threads, [&](int k, int thread) { evaluate_group(k, k + 1, 1, thread); });
-    done = n;
-  } else if (threads > 1 && (G % threads == 0 || G >= 4 * threads)) {
-    // threads that never wait for each other, as far as structures stay whole; these come first
-    parallel_for(G, threads, [&](int buffer, int thread) {
-      for (std::size_t k = 0; k < n; ++k)
-        if (buffer_of[k] == buffer) evaluate_group(k, k + 1, 1, thread);
+  const auto evaluate_partials = [&](std::span<const Partial> some, const std::vector<std::size_t>& first) {
+    std::vector<std::vector<Item>> items;
+    int buffer = 0;
+    for (const Partial& partial : some) {
+      items.emplace_back();
+      for (std::size_t k = 0; k < partial.structures.size(); ++k)
+        items.back().push_back({partial.structures[k], place++, {buffer, partial.buffers, int(k)}});
+      buffer += partial.buffers;
+    }
+    parallel_for(int(some.size()), threads, [&](int p, int thread) {
+      for (std::size_t k = 0; k < first[p]; ++k) evaluate_group(std::span(items[p]).subspan(k, 1), 1, thread);
     });
-    while (done < n && buffer_of[done] >= 0) ++done;
-  }
-  // no group smaller than the threads: 5 structures on 2 threads are 2 + 3, not 2 + 2 + 1
-  const std::size_t rest = n - done, groups = rest > 0 ? std::max<std::size_t>(rest / threads, 1) : 0;
-  for (std::size_t g = 0; g < groups; ++g)
-    evaluate_group(done + rest * g / groups, done + rest * (g + 1) / groups, threads, 0);
-  for (double l : out.losses) out.loss += weight * l;
-  if (gradient) {
-    std::vector<double*> totals(G);
-    parallel_for(G, threads, [&](int g, int) { totals[g] = sums[g].total(); });
-    for (int step = 1; step < G; step *= 2)
-      parallel_for(G / (2 * step), threads, [&](int pair, int) {
-        double *to = totals[2 * step * pair], *from = totals[2 * step * pair + step];
-        for (std::ptrdiff_t k = 0; k < engine.n_weights; ++k) to[k] += from[k];
+    std::vector<Item> rest;
+    for (std::size_t p = 0; p < some.size(); ++p)
+      rest.insert(rest.end(), items[p].begin() + std::ptrdiff_t(first[p]), items[p].end());
+    // no group smaller than the threads: 5 structures on 2 threads are 2 + 3, not 2 + 2 + 1
+    const std::size_t n = rest.size(), n_groups = n > 0 ? std::max<std::size_t>(n / threads, 1) : 0;
+    for (std::size_t g = 0; g < n_groups; ++g)
+      evaluate_group(std::span(rest).subspan(n * g / n_groups, n * (g + 1) / n_groups - n * g / n_groups), threads, 0);
+  };
+
+  if (sums) {
+    struct Piece {  // of a group
+      std::size_t first, count, group;
+      bool begins, ends;
+    };
+    const std::size_t round = std::bit_ceil(std::size_t(std::max(threads, 16)));  // so many have buffers at a time
+    std::vector<Piece> pieces;
+    for (std::size_t g = 0, first = 0; g < groups.size(); first += std::size_t(groups[g++])) {
+      const std::size_t n = std::size_t(groups[g]);
+      if (n == 0) std::fill_n(sums + std::ptrdiff_t(g) * n_weights, n_weights, 0.0);
+      for (std::size_t k = 0; k < n; k += round)
+        pieces.push_back({first + k, std::min(round, n - k), g, k == 0, k + round >= n});
+    }
+    Pairwise of_long(n_weights);  // of a group of several pieces
+    for (std::size_t piece = 0, next = 0; piece < pieces.size(); piece = next) {
+      std::size_t n = 0, n_buffers = 0;
+      while (next < pieces.size() && n + pieces[next].count <= round) n += pieces[next++].count;
+      const auto some = partials.subspan(pieces[piece].first, n);
+      for (const Partial& partial : some) n_buffers += std::size_t(partial.buffers);
+      if (memory->sums.size() < n_buffers) memory->sums.resize(n_buffers);
+      buffers = std::span(memory->sums).first(n_buffers);
+      parallel_for(int(n_buffers), threads, [&](int b, int) { buffers[b].begin(network); });
+      evaluate_partials(some, alone(some, threads));
+
+      std::vector<std::vector<double*>> totals(n);  // [partial][buffer]
+      for (std::size_t p = 0, b = 0; p < n; ++p)
+        while (totals[p].size() < std::size_t(some[p].buffers)) totals[p].push_back(buffers[b++].total());
+      std::vector<std::pair<std::vector<double*>, double*>> heads;  // of each piece: its partials, where their sum goes
+      for (std::size_t k = piece, p = 0; k < next; p += pieces[k++].count) {
+        const bool whole = pieces[k].begins && pieces[k].ends;
+        heads.emplace_back(0, whole ? sums + std::ptrdiff_t(pieces[k].group) * n_weights : of_long.next());
+        for (std::size_t j = 0; j < pieces[k].count; ++j) heads.back().first.push_back(totals[p + j][0]);
+      }
+      constexpr std::ptrdiff_t slice = 4096;  // numbers that stay in the cache
+      parallel_for(int((n_weights + slice - 1) / slice), threads, [&](int s, int) {
+        const std::ptrdiff_t from = s * slice, to = std::min(from + slice, n_weights);
+        for (const auto& partial : totals) add_pairwise(partial, from, to);
+        for (const auto& [of_piece, sum] : heads) {
+          add_pairwise(of_piece, from, to);
+          std::copy(of_piece[0] + from, of_piece[0] + to, sum + from);
+        }
       });
-    std::fill(gradient, gradient + network.n_parameters(), 0.0);
-    engine.unpack_adjoint(totals[0], gradient);
+      for (std::size_t k = piece; k < next; ++k)
+        if (!(pieces[k].begins && pieces[k].ends)) {
+          of_long.added();
+          if (pieces[k].ends) of_long.total(sums + std::ptrdiff_t(pieces[k].group) * n_weights);
+        }
+    }
+  } else {  // structure by structure
+    std::vector<Partial> each;
+    for (const Partial& partial : partials)
+      for (std::int64_t k : partial.structures) each.push_back({{k}, 1});
+    const bool many = each.size() >= std::size_t(4 * threads);
+    evaluate_partials(each, many ? std::vector<std::size_t>(each.size(), 1) : alone(each, threads));
   }
   const ShortLock lock(guard_);  // after an error its memory is not used again
   idle.push_back(std::move(memory));

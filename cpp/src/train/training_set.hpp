@@ -24,21 +24,31 @@ class TrainingSet {
   /// while another thread evaluates.
   void hold(std::vector<Structure> structures, std::vector<Labels> labels);
 
+  /// Structures of a batch whose share of the gradient is a summand: they are added one after another. Block b of the
+  /// k-th goes into buffer (k + b) mod buffers, so that with several threads can share the blocks of a structure.
+  struct Partial {
+    std::vector<std::int64_t> structures;
+    int buffers = 1;
+  };
+  /// Of the structures of all partials, one after another
   struct BatchResult {
-    double loss = 0;
-    std::vector<double> energies;                           // per structure, eV, E0 included
+    std::vector<double> energies;                           // eV, E0 included
     std::vector<std::vector<Vec3>> forces;                  // eV/Angstrom
     std::vector<Mat3> virials;                              // eV
-    std::vector<double> losses;                             // per structure, weight included
+    std::vector<double> losses;                             // weights of structures included
     std::vector<std::vector<std::vector<double>>> outputs;  // [structure][output] as in Result
   };
-  /// Loss of a batch, the mean over its structures. With a gradient (n_parameters numbers, overwritten) also
-  /// dL/d(parameters). The same bits for any number of threads: how many buffers there are and what goes where depends
-  /// on the batch alone, and buffers are summed pairwise. Calls at the same time have memory of their own each.
+  /// weight: of a structure in the loss, one over their number in the whole batch, of which the partials may be a part.
+  /// sums: null, or for each group n_sums numbers, overwritten: dL/d(packed weights) of so many partials that follow
+  /// each other, added pairwise (0 + 1, 2 + 3, ..., then the sums of these). The same bits for any number of threads.
+  /// Calls at the same time have memory of their own each.
   /// In single precision states, weights and their adjoints are float; differences of positions, what belongs to edges,
   /// energies, forces, seeds and sums over structures are double.
-  BatchResult evaluate(std::span<const std::int64_t> batch, const Loss& loss, Precision precision, int threads,
-                       double* gradient);
+  BatchResult evaluate(std::span<const Partial> partials, std::span<const int> groups, double weight, const Loss& loss,
+                       Precision precision, int threads, double* sums);
+  std::int64_t n_sums(Precision precision) const;
+  /// dL/d(parameters), n_parameters numbers, overwritten, from the sum over all partials of a batch
+  void gradient(const double* sum, Precision precision, double* gradient) const;
 
   /// Root mean square of every part of every slot over the structures of a batch, [slot][part]
   std::vector<std::vector<double>> slot_rms(std::span<const std::int64_t> batch);
@@ -50,10 +60,14 @@ class TrainingSet {
 
  private:
   template <class Real>
-  class Group;  // structures that are evaluated at the same time, about as many as there are threads
-  static constexpr int max_buffers = 16;
-  /// The buffer of each structure of a batch, or -1 where blocks are to go to all of them
-  std::vector<int> structures_to_buffers(std::span<const std::int64_t> batch, int buffers) const;
+  class Group;   // structures that are evaluated at the same time, about as many as there are threads
+  struct Item {  // a structure of a batch
+    std::int64_t structure;
+    std::size_t place;  // in the result
+    BlockBuffers buffers;
+  };
+  /// How many structures of each partial are done by one thread alone
+  std::vector<std::size_t> alone(std::span<const Partial> partials, int threads) const;
 
   std::shared_ptr<Potential> potential_;
   int max_block_;
@@ -67,8 +81,8 @@ class TrainingSet {
     std::vector<GradientSum<Real>> sums;
   };
   template <class Real> using Idle = std::vector<std::unique_ptr<Memory<Real>>>;
-  template <class Real>
-  void run(std::span<const std::int64_t> batch, const Loss& loss, int threads, double* gradient, BatchResult& out);
+  template <class Real> void run(std::span<const Partial> partials, std::span<const int> groups, double weight,
+                                 const Loss& loss, int threads, double* sums, BatchResult& out);
   std::mutex guard_;  // of what follows
   std::tuple<Idle<double>, Idle<float>> idle_;
 };

@@ -1,0 +1,66 @@
+"""Ranks that are threads of one process, with as much of a communicator as nbcore asks of mpi4py."""
+
+import threading
+
+import numpy as np
+
+from nbcore.ranks import Ranks
+
+
+class Communicator:
+    def __init__(self, rank, size, board, barrier):
+        self.rank, self.size, self.board, self.barrier = rank, size, board, barrier
+
+    def Dup(self):
+        return self
+
+    def Get_rank(self):
+        return self.rank
+
+    def Get_size(self):
+        return self.size
+
+    def allgather(self, value):
+        self.board[self.rank] = value
+        self.barrier.wait()
+        found = [self.board[rank] for rank in range(self.size)]
+        self.barrier.wait()
+        return found
+
+    def bcast(self, value):
+        return self.allgather(value)[0]
+
+    def Allgather(self, send, receive):
+        receive[...] = np.array(self.allgather(send.copy())).reshape(receive.shape)
+
+    def Allgatherv(self, send, receive):
+        parts = self.allgather(send.copy())
+        assert [len(part) for part in parts] == receive[1]
+        receive[0][:] = np.concatenate(parts)
+
+    def Alltoallv(self, send, receive):
+        ends = np.cumsum(send[1])[:-1]
+        of_all = self.allgather(np.split(send[0].ravel().copy(), ends))
+        mine = [parts[self.rank] for parts in of_all]
+        assert [part.size for part in mine] == receive[1]
+        receive[0].ravel()[:] = np.concatenate(mine)
+
+
+def each_rank(size, work):
+    """[work(ranks)] of so many threads; an error of one of them is raised here."""
+    board, barrier, results = {}, threading.Barrier(size), [None] * size
+
+    def run(rank):
+        try:
+            results[rank] = work(Ranks(Communicator(rank, size, board, barrier)))
+        except BaseException as e:
+            results[rank] = e
+            if not getattr(e, "of_all_ranks", False):
+                barrier.abort()
+
+    threads = [threading.Thread(target=run, args=(rank,)) for rank in range(size)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results

@@ -1,0 +1,208 @@
+"""The fixed partials of a batch, their order, and trainings shared by ranks (threads of one process here)."""
+
+import copy
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pair_model import molecules
+from threads_as_ranks import each_rank
+
+import nbcore
+from nbcore import train
+from nbcore.data import Structures
+from nbcore.errors import InputError, NumericsError
+from nbcore.ranks import shared
+from nbcore.train.partials import added, costs, cut, leaves, nodes, root, sum_of
+from nbcore.train.trainer import Trainer
+
+SIZES = (1, 2, 3, 4, 8)
+
+
+def grown(n, most=40):
+    """n molecules of 5 to `most` atoms, far apart copies of small ones: a batch whose structures differ."""
+    found, rng = [], np.random.default_rng(5)
+    for s in molecules(n):
+        copies = int(rng.integers(1, most // 5 + 1))
+        s.positions = np.concatenate([s.positions + [0, 0, 5.0 * k] for k in range(copies)])
+        s.numbers, s.forces, s.energy = np.tile(s.numbers, copies), np.tile(s.forces, (copies, 1)), s.energy * copies
+        found.append(s)
+    return Structures(found)
+
+
+DATA = grown(14)
+
+
+def network(seed=3, channels=6):
+    small = dict(cutoff=3.0, channels=channels, levels=2, l_harmonics=1, l_states=1, correlation=2)
+    return nbcore.presets.nbody(species=["H", "C"], E0s={"H": -1.0, "C": -2.0}, seed=seed, **small)
+
+
+@given(st.lists(st.integers(1, 400), max_size=70), st.integers(1, 9))
+def test_every_structure_has_one_partial_and_every_partial_one_rank(atoms, ranks):
+    atoms = np.array(atoms, dtype=int)
+    tree = cut(atoms, atoms * 20.0)
+    assert sorted(k for partial in tree for k in partial.places) == list(range(len(atoms)))
+    assert all(len(p.places) and list(p.places) == sorted(p.places) and p.buffers >= 1 for p in tree)
+    assert all(p.cost == pytest.approx(20.0 * atoms[p.places].sum()) for p in tree)
+    ranges = shared([p.cost for p in tree], ranks)
+    assert [k for first, last in ranges for k in range(first, last)] == list(range(len(tree)))
+    assert len(ranges) == ranks
+
+
+@given(st.integers(1, 40), st.data())
+def test_sums_of_nodes_are_those_of_the_whole_tree(n, data):
+    """Numbers of very different sizes, so that another order of the additions has other bits."""
+    rng = np.random.default_rng(n)
+    vectors = list(rng.normal(size=(n, 3)) * 10.0 ** rng.integers(-8, 9, (n, 1)))
+    pairs = vectors
+    while len(pairs) > 1:
+        pairs = [sum(pairs[k : k + 2]) for k in range(0, len(pairs), 2)]
+    assert np.array_equal(sum_of(vectors), pairs[0])
+    ends = sorted(data.draw(st.lists(st.integers(0, n), max_size=6)))
+    found = {}
+    for first, last in zip([0, *ends], [*ends, n], strict=True):
+        held = nodes(first, last, n)
+        assert [k for node in held for k in leaves(*node, n)] == list(range(first, last))
+        found |= {node: sum_of([vectors[k] for k in leaves(*node, n)]) for node in held}
+    assert np.array_equal(added(found, root(n), n), pairs[0])
+
+
+def test_equal_structures_are_shared_equally_and_large_ones_have_partials_of_their_own():
+    sixteen = cut(np.full(16, 15), np.full(16, 300.0))
+    assert [len(p.places) for p in sixteen] == [2] * 8
+    assert {len(range(*r)) for n in (2, 4, 8) for r in shared([p.cost for p in sixteen], n)} == {1, 2, 4}
+    assert [len(p.places) for p in cut(np.full(5, 200), np.full(5, 1.0))] == [1] * 5
+    (whole,) = cut(np.array([4096]), np.array([1.0]))
+    assert whole.buffers > 1  # its blocks are work for threads
+
+
+def test_costs_are_those_of_neighbours():
+    """Of crystals they come from the density; a molecule has no more neighbours than it has atoms."""
+    cell = 4.0 * np.eye(3)
+    crystal = nbcore.data.Structure(np.zeros((1, 3)), [14], cell, [True] * 3)
+    dense = nbcore.data.Structure(np.zeros((1, 3)), [14], cell / 2, [True] * 3)
+    one, other, molecule = costs([crystal, dense, DATA[0]], 3.0)
+    assert other - 12 == pytest.approx(8 * (one - 12))
+    n = len(DATA[0])
+    assert 12 * n < molecule <= n * (12 + n - 1)
+
+
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+def test_gradients_have_the_same_bits_for_all_ranks_and_threads(precision):
+    training_set, loss = train.TrainingSet(network(), DATA), train.Loss()
+    for batch in (np.arange(14), np.array([3, 0, 7]), np.array([5])):
+        (tree,) = training_set.trees(batch)
+        whole = training_set.loss_and_gradient(batch, loss, 1, precision)
+        for threads in (2, 3):
+            again = training_set.loss_and_gradient(batch, loss, threads, precision)
+            assert np.array_equal(again.gradient, whole.gradient) and again.loss == whole.loss
+        for size in SIZES[1:]:
+            found = {}
+            for first, last in shared([p.cost for p in tree], size):
+                held = nodes(first, last, len(tree))
+                parts = [[tree[k] for k in leaves(*node, len(tree))] for node in held]
+                result, (rows,) = training_set.sums(batch, loss, 1 + size % 2, precision, [parts])
+                found |= dict(zip(held, rows, strict=True))
+                places = [place for group in parts for partial in group for place in partial.places]
+                assert np.array_equal(result.losses, whole.losses[places])
+            total = added(found, root(len(tree)), len(tree))
+            assert np.array_equal(training_set.gradient([total], precision), whole.gradient)
+
+
+def fitted(ranks, potential, data, **options):
+    """A training of four epochs on these ranks; what decides the rest of it."""
+    settings = train.Settings(**{"max_epochs": 4, "batch_size": 5, "clip_grad": 0.5, **options})
+    own = copy.deepcopy(potential)
+    make = train.heads.training_set
+    trainer = Trainer(make(own, data[4:]), make(own, data[:4]), settings, 1 + ranks.rank % 2, ranks=ranks)
+    while not trainer.finished:
+        trainer.step()
+    return trainer.state()
+
+
+def same(one, two):
+    (arrays, plain), (others, other_plain) = one, two
+    assert plain == other_plain
+    assert all(np.array_equal(array, others[name]) for name, array in arrays.items())
+
+
+@pytest.mark.parametrize("kind", ["plain", "muon", "single", "heads"])
+def test_trainings_end_with_the_same_bits_on_any_number_of_ranks(kind, monkeypatch):
+    monkeypatch.setattr("nbcore.train.trainer.SHARED_MATRICES", 1)
+    options = {"precision": "float32" if kind == "single" else "float64"}
+    options |= {"optimizer": "amsgrad"} if kind == "plain" else {}
+    potential, data = network(channels=10 if kind == "muon" else 6), DATA
+    if kind == "heads":
+        data = copy.deepcopy(DATA)
+        for k, s in enumerate(data):
+            s.head = ("pbe", "ccsd")[k % 3 == 0]
+        potential = train.Heads(potential, {"pbe": 1.0, "ccsd": 2.0})
+    alone = fitted(nbcore.ranks.Alone(), potential, data, **options)
+    for size in (2, 3, 8) if kind == "plain" else (3,):
+        for state in each_rank(size, lambda ranks: fitted(ranks, potential, data, **options)):
+            if isinstance(state, BaseException):
+                raise state
+            same(state, alone)
+
+
+def test_a_loss_that_is_not_finite_stops_all_ranks_with_the_structures():
+    def work(ranks):
+        own = network()
+        data = copy.deepcopy(DATA)
+        trainer = Trainer(train.TrainingSet(own, data), None, train.Settings(max_epochs=2, batch_size=7), ranks=ranks)
+        trainer.step()
+        if ranks.rank == 1:
+            own.parameters[:] = np.nan
+        trainer.step()
+
+    errors = each_rank(2, work)
+    assert all(isinstance(e, NumericsError) for e in errors)
+    assert all("rank 1 on" in str(e) and "epoch 1, step 2 (structures" in str(e) for e in errors)
+
+
+def test_ranks_that_differ_are_refused_with_both_values():
+    errors = each_rank(3, lambda ranks: ranks.same({"seed": 1, "model.cutoff": 3.0 + (ranks.rank == 2)}))
+    assert all(isinstance(e, InputError) for e in errors)
+    for part in ("model.cutoff", "rank 0", "3.0", "rank 2", "4.0"):
+        assert all(part in str(e) for e in errors)
+
+
+def test_what_one_rank_wants_all_do_after_the_same_step():
+    def work(ranks):
+        settings = train.Settings(max_epochs=9, batch_size=7)
+        trainer = Trainer(train.TrainingSet(network(), DATA), None, settings, ranks=ranks)
+        while not trainer.stop:
+            trainer.step(15 if ranks.rank == 1 and trainer.steps == 2 else -1 if trainer.steps == 2 else 0)
+        return trainer.stop, trainer.steps
+
+    assert each_rank(3, work) == [(15, 3)] * 3  # a signal goes before the time
+
+
+def test_an_error_of_one_rank_is_raised_on_all_and_names_it():
+    def work(ranks):
+        def read():
+            if ranks.rank:
+                raise FileNotFoundError(2, "No such file or directory", "train.xyz")
+            return 1
+
+        return ranks.together(read)
+
+    errors = each_rank(2, work)
+    assert all(e.exit_code == 6 and "rank 1 on" in str(e) and "train.xyz: No such file" in str(e) for e in errors)
+
+
+def test_a_launcher_that_says_more_than_mpi_is_an_error(monkeypatch):
+    monkeypatch.delenv("PMI_SIZE", raising=False)
+    assert nbcore.ranks.world().size == 1
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "1000003")
+    with pytest.raises(nbcore.ranks.LaunchError, match="has started 1000003 processes"):
+        nbcore.ranks.world()
+
+
+def test_many_structures_are_computed_by_all_ranks():
+    potential, structures = network(), list(DATA)
+    alone = potential.compute_many(structures)
+    for results in each_rank(3, lambda ranks: potential.compute_many(structures, 1, comm=ranks.comm)):
+        assert all(np.array_equal(a.forces, b.forces) for a, b in zip(results, alone, strict=True))
