@@ -131,7 +131,7 @@ class Committee:
         return result_of(self, computed, cell)
 
     def compute_many(self, structures: Iterable, threads: int | None = None, max_bytes: float | None = None,
-                     uncertainty: bool = False, virials: bool = False, comm: object = None) -> list[Result]:  # fmt: skip
+                     uncertainty: bool = False, virials: bool = False, comm: object = None) -> list:  # fmt: skip
         """`compute` of ase.Atoms, (positions, species, cell, pbc), ..., in order; MPI ranks of `comm` share them."""
         return compute_all(self, structures, threads, max_bytes, uncertainty, virials, comm)
 
