@@ -14,6 +14,7 @@ from nbcore.importing.e3nn_weights import THEIRS, fully_connected, irreps, linea
 from nbcore.importing.nequip import joined, products
 from nbcore.importing.nequip_network import Layer, Network, Path, potential
 from nbcore.potential import Potential
+from nbcore.printable import printable
 from nbcore.species import symbols
 
 CONSTANTS = re.compile(r".*\.(output_mask|_w3j_\d+_\d+_\d+)$")  # weights of no gate
@@ -108,9 +109,7 @@ class _Reader:
                 if array.size and key not in self.used and not CONSTANTS.match(key)]  # fmt: skip
         if left:
             self.refuse(f"weights {', '.join(left[:5])}: nbcore does not know what they do")
-        about = {
-            "origin": f"a checkpoint of SevenNet, written by sevenn {self.config.get('version', 'of unknown version')}"
-        }
+        about = {"class": f"SevenNet, written by sevenn {printable(self.config.get('version', '?'))[:20]}"}
         return Network("nequip", symbols(elements), cutoff, parity, l_harmonics, radial, embedding[self.order], layers,
                        readout, scales, shifts, about)  # fmt: skip
 

@@ -139,7 +139,7 @@ def test_overrides_that_do_not_fit(tmp_path, override, message):
     ("model", "zzz = 1", r"no such key. There are: preset, size, cutoff"),
     ("model", "levels = 1.5", r"\[model\] levels: expected an integer >= 1 and <= 8, got 1.5"),
     ("model", "channels = -3", r"channels: expected an integer >= 1, got -3"),
-    ("model", 'preset = "mace"', r"train.toml: \[model\] preset: \"mace\" is not known. There are: nbody, kondor"),
+    ("model", 'preset = "gnn"', r"train.toml: \[model\] preset: \"gnn\" is not known. There are: nbody, kondor"),
     ("model", 'preset = "kondor"\ncorrelation = 2', r"correlation: the preset kondor has no such key"),
     ("data", "valid = 1.5", r"\[data\] valid: expected a fraction between 0 and 1, or files, got 1.5"),
     ("data", 'E0s = "mean"', r"\[data\] E0s: expected \"auto\", \"isolated\", \"fit\""),

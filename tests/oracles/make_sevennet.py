@@ -73,20 +73,25 @@ def results(model, torch, cutoff):
 
 
 def main(arguments):
-    import e3nn
+    import e3nn.o3
     import sevenn
     import torch
     from sevenn._const import DEFAULT_E3_EQUIVARIANT_MODEL_CONFIG
     from sevenn.model_build import build_E3_equivariant_model
 
-    in_double(torch)
     if arguments[:1] == ["--published"]:
         from sevenn.checkpoint import SevenNetCheckpoint
 
         checkpoint = SevenNetCheckpoint(arguments[1])
         model = checkpoint.build_model().double().eval()
+        in_double(torch)
+        for key, tensor in model.named_buffers():  # rounded coupling tensors
+            if "_w3j_" in key:
+                exact = e3nn.o3.wigner_3j(*map(int, key.split("_")[-3:]), dtype=torch.float64)
+                tensor.copy_(exact * torch.sign((exact * tensor).sum()))
         np.savez_compressed(arguments[2], **results(model, torch, checkpoint.config["cutoff"]))
         return
+    in_double(torch)
     for number, name in enumerate(arguments or VARIANTS):
         torch.manual_seed(number)
         config = {**copy.deepcopy(DEFAULT_E3_EQUIVARIANT_MODEL_CONFIG), **COMMON, **VARIANTS[name]}

@@ -5,12 +5,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import nbcore
+from nbcore.cli import main
 from nbcore.errors import InputError
 from nbcore.importing.sevennet import from_sevennet, is_sevennet
 from nbcore.importing.torch_file import TorchFile
 
 HERE = Path(__file__).resolve().parent
 VARIANTS = sorted(p.stem.removeprefix("sevennet_") for p in HERE.glob("sevennet_*.pth"))
+
+
+def test_the_command_line_reads_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["import", str(HERE / "sevennet_manual.pth"), "--licence", "MIT", "--output", "a.nbcore"]) == 0
+    assert "imported from sevennet_manual.pth (SevenNet, written by sevenn 0.13.0)" in capsys.readouterr().out
+    again, potential = nbcore.Potential.load("a.nbcore"), from_sevennet(checkpoint("manual"))
+    r, numbers = np.array([[0, 0, 0], [0, 0.1, 0.97], [1.2, 0, -0.3]]), [8, 1, 6]
+    assert again.compute(r, numbers).energy == potential.compute(r, numbers).energy
+    assert again.description["about"]["licence"] == "MIT"
+    assert main(["import", str(HERE / "sevennet_manual.pth"), "--head", "one"]) != 0
+    assert "a checkpoint of SevenNet has no heads" in capsys.readouterr().err
 
 
 def checkpoint(variant):
