@@ -71,11 +71,11 @@ def verbs():
 def help_text() -> str:
     """The one screen of `nbcore --help`."""
     here = verbs()
-    lines = ["usage: nbcore VERB ...        nbcore VERB --help says more", ""]
+    lines = ["usage: nbcore VERB ...        nbcore VERB --help says more"]
     lines += ["Interatomic potentials from energies, forces and stresses.", ""]
     lines += [f"  {verb:<12}{VERBS[verb]}" for verb in here]
     lines += ["", "  --version   --quiet (errors only)   --completion bash, zsh or fish (tab)"]
-    lines += ["  --cflags   --libs   --cmakedir   for programs in C, C++, Fortran and Cython", ""]
+    lines += ["  --cflags   --libs   --cmakedir   for programs in C, C++, Fortran and Cython"]
     lines += ["exit codes: 0 good, 2 usage, 3 data, 4 model, 5 numerics, 6 files", ""]
     return "\n".join(lines + [f"  {line}" for verb, line in EXAMPLES.items() if verb in here])
 
