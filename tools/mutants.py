@@ -79,6 +79,11 @@ MUTANTS = [
     Mutant("cpp/src/gates/gated.cpp", "to[k] += written", "to[k] = written", BATTERY),
     Mutant("cpp/src/gates/gated.cpp", "layout[p].parity < 0 ? Activation::tanh : function", "function", BATTERY),
     Mutant("cpp/src/gates/mix.cpp", "{A.value, C_bar.dot}}", "{A.value, C_bar.value}}", BATTERY),
+    Mutant("cpp/src/gates/mix.cpp", "if (p.by_species) p.W += sizes[0];", "if (p.by_species) p.W += 0;", BATTERY),
+    Mutant("cpp/src/gates/embedding.cpp", "written<Lane>(b.output.own_bar(0))", "b.output.own_bar(0).value", BATTERY),
+    Mutant("cpp/src/gates/zeroth_order.cpp", "= b.weights_bar + table;", "= b.weights_bar;", BATTERY),
+    Mutant("cpp/src/gates/radial_network.cpp", "if (!linear_ || k + 1 <", "if (k + 1 <", "tests/ops"),
+    Mutant("cpp/src/ops/radial_spline.cpp", "r[n] *= 1 - 1e-14;", "", "tests/potential/test_radial_splines.py"),
     # losses and optimizers
     Mutant(LOSS, "s.a = w * loss.slope(x) / n;", "s.a = w * loss.slope(x);", "tests/train/test_loss_gradient.py"),
     Mutant(LOSS, "s.S[c][a] += 0.5 * slope;", "s.S[c][a] += 0 * slope;", "tests/train/test_loss_gradient.py"),
