@@ -22,14 +22,14 @@ def test_lengths_are_those_of_gradients_and_steps_by_kind():
     """Of the second epoch, all of whose steps are measured, from what the optimizer was given and did."""
     t = trainer(dataclasses.replace(FAST, clip_grad=1e-3, max_epochs=2, stage_two=StageTwo(1.0)))
     assert t.norms.every == 1
-    seen, real = [], t.train_set.loss_and_gradient
+    seen, real = [], t.train_set.gradient
 
     def watched(*args):
-        result = real(*args)
-        seen.append((result.gradient.copy(), t.parameters.copy()))
-        return result
+        gradient = real(*args)
+        seen.append((gradient.copy(), t.parameters.copy()))
+        return gradient
 
-    t.train_set.loss_and_gradient = watched
+    t.train_set.gradient = watched
     row = [t.step() for _ in range(2 * t.steps_per_epoch)][-1]
     seen = seen[t.steps_per_epoch :]
     path = np.array([p for _, p in seen] + [t.parameters])
