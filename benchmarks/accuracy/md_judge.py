@@ -68,7 +68,7 @@ class Judge:
                 print(f"  {name}: step {step} of {steps}, {each * (steps - step) / 60:.0f} min left", flush=True)
 
         with signals() as stopped:
-            step = md.simulate(atoms, settings, steps, folder, self.digest, progress, lambda: bool(stopped))
+            step = md.simulate(atoms, settings, steps, folder, progress, lambda: bool(stopped))
         if stopped and step < steps:
             print(f"stopped at step {step} of {steps} of {name}; the same command continues")
             raise SystemExit(128 + stopped[0])

@@ -125,7 +125,7 @@ def test_labels_that_some_frames_lack(folder, capsys):
     (["broken.xyz"], 3, "broken.xyz:3: frame 0, atom 0: expected 4 columns"),
     (["bare.xyz"], 3, "bare.xyz: no frame has an energy"),
     (["atoms.xyz"], 3, "only isolated atoms in it, nothing to train on"),
-    (["train.xyz", "--preset", "mace"], 2, '[model] preset: "mace" is not known'),
+    (["train.xyz", "--preset", "gap"], 2, '[model] preset: "gap" is not known'),
     (["train.xyz", "--output", "none/train.toml"], 6, "none"),
 ])  # fmt: skip
 def test_errors(folder, capsys, arguments, code, message):
