@@ -46,8 +46,9 @@ class Lammps:
         """What was printed; a run that fails (or does not, with `fails`) or hangs fails the test."""
         if ranks > 1 and self.mpirun is None:
             pytest.skip("there is no mpirun")
-        # an installed one is there already, and would stay
-        lines = (f'plugin unload pair nbcore\nplugin load "{self.plugin}"\n' if load else "") + script
+        # an installed one is there already, and would stay; LAMMPS of 2024 forgets plugins with `clear`
+        loading = f'plugin unload pair nbcore\nplugin load "{self.plugin}"\n' if load else ""
+        lines = loading + script.replace("clear\n", "clear\n" + loading)
         command = [str(self.lmp), "-log", "none", "-nocite", *arguments]
         if ranks > 1:
             command = [self.mpirun, "-np", str(ranks), *command]
