@@ -27,7 +27,8 @@ def potential(network: Mace) -> Potential:
     readouts = [r is not None for r in network.readouts] + [True] * (network.hidden is not None)
     rounds = [
         Round(level.kind, {**network.radial, "layers": [m.shape[1] for m in level.radial[:-1]]}, level.sent,
-              max(level.mix), max(map(len, level.tensors.values())), 1 / level.neighbours, readout)
+              max(level.mix), max(map(len, level.tensors.values())), 1 / level.neighbours, readout,
+              max(level.up))
         for level, readout in zip(levels, readouts, strict=True)
     ]  # fmt: skip
     hidden = network.hidden[0].shape[1] if network.hidden else 0

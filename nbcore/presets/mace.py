@@ -64,6 +64,7 @@ class Round(NamedTuple):
     correlation: int
     scale: float  #: of the sums
     readout: bool = True  #: does it add to the energy?
+    l_sent: int | None = None  #: largest l of the states that are sent; None: of those that there are
 
 
 def mace_gates(rounds: list[Round], channels: int, l_harmonics: int, hidden: int, parity: str) -> dict:
@@ -75,7 +76,8 @@ def mace_gates(rounds: list[Round], channels: int, l_harmonics: int, hidden: int
         if level == 1:
             gates.append({**sums, "channels": r.sent})
         else:
-            gates += [_mix(f"up{level}", [before], r.sent), {**sums, "inputs": [f"up{level}"]}]
+            up = _mix(f"up{level}", [before], r.sent) | ({} if r.l_sent is None else {"l_max": r.l_sent})
+            gates += [up, {**sums, "inputs": [f"up{level}"]}]
         gates.append(_mix(f"A{level}", [f"sum{level}"], channels))
         factors = f"A{level}"
         if r.kind == "species":

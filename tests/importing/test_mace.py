@@ -18,7 +18,7 @@ from nbcore.importing.pickles import Inert, Name
 from nbcore.importing.torch_file import TorchFile, children
 
 ORACLES = Path(__file__).parents[1] / "oracles"
-VARIANTS = ["plain", "states", "single", "so3", "heads"]
+VARIANTS = ["plain", "states", "single", "so3", "heads", "edges"]
 
 
 def results(variant):

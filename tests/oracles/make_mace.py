@@ -43,6 +43,7 @@ VARIANTS = {
     "so3": dict(hidden_irreps="3x0e+3x1e", use_so3=True, correlation=2),
     "heads": dict(heads=["first", "second"], scale=[0.8, 0.7], shift=[0.15, -0.1], radial_type="gaussian",
                   use_agnostic_product=True),
+    "edges": dict(edge_irreps="5x0e", correlation=2),
     "density": dict(**DENSITY, pair_repulsion=True, distance_transform="Agnesi"),
     "soft": dict(**DENSITY, distance_transform="Soft", hidden_irreps="4x0e"),
 }  # fmt: skip
@@ -58,7 +59,7 @@ def build(torch, arguments):
     energies = np.stack([ENERGIES * (1 + 0.01 * k) for k in range(len(heads))])
     first, other = (modules.interaction_classes[given.pop(name)] for name in ("interaction_first", "interaction"))
     scale, shift, kind = given.pop("scale"), given.pop("shift"), given.pop("kind", "ScaleShiftMACE")
-    for name in ("hidden_irreps", "MLP_irreps"):
+    for name in {"hidden_irreps", "MLP_irreps", "edge_irreps"} & {*given}:
         given[name] = o3.Irreps(given[name])
     more = {} if kind == "MACE" else dict(atomic_inter_scale=scale, atomic_inter_shift=shift)
     dtype = getattr(torch, given.pop("dtype", "float64"))
