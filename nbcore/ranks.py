@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -251,7 +252,9 @@ def world() -> Alone:
     if expected == 1:
         return Alone()
     try:
-        from mpi4py import MPI
+        with warnings.catch_warnings():  # mpi4py warns of a launcher that is not its own: the error below says more
+            warnings.simplefilter("ignore", RuntimeWarning)
+            from mpi4py import MPI
     except ImportError as e:
         raise LaunchError(
             f"the launcher has started {expected} processes, and mpi4py, through which they would work together, "
