@@ -47,17 +47,22 @@ def row(ranks, style):
     return f"LAMMPS, {ranks} ranks, {style}"
 
 
-def loop_time(lmp, script, ranks, folder):
-    """Seconds per step of the second run: of the processor on one rank, else on the wall."""
-    command = [lmp, "-log", "none", "-nocite", "-in", "in"]
+def run_lammps(lmp, script, ranks, folder):
+    """What a script in a folder does on some ranks, a thread each, with the nbcore of this process."""
+    command = [lmp, "-log", "none", "-nocite", "-in", "in.lammps"]
     if ranks > 1:
         command = [str(Path(lmp).parent / "mpirun"), "-np", str(ranks), *command]
-    (folder / "in").write_text(script)
+    (folder / "in.lammps").write_text(script)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "NBCORE_NUM_THREADS": "1"}
     environment.pop("PYTHONPATH", None)
-    # the core beside which LAMMPS is measured, whatever is installed there
+    # this core, whatever is installed beside LAMMPS
     environment["LD_LIBRARY_PATH"] = f"{paths.get_library_dir()}:{os.environ.get('LD_LIBRARY_PATH', '')}"
-    said = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def loop_time(lmp, script, ranks, folder):
+    """Seconds per step of the second run: of the processor on one rank, else on the wall."""
+    said = run_lammps(lmp, script, ranks, folder)
     found = re.findall(r"Loop time of (\S+) on \d+ procs for (\d+) steps.*?([0-9.]+)% CPU use", said.stdout, re.DOTALL)
     if said.returncode or len(found) < 2:
         raise SystemExit(said.stdout + said.stderr)

@@ -20,9 +20,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from lammps_cost import run_lammps
 
 import nbcore
-from nbcore import md, paths
+from nbcore import md
 
 EVERY = 10  # steps between energies
 START = """include {here}/in.model
@@ -52,14 +53,7 @@ run {steps} upto
 
 def lammps(lmp, folder, script, ranks):
     """Runs a script in a folder; a failure ends the program with what was said."""
-    command = [lmp, "-log", "none", "-nocite", "-in", "in.lammps"]
-    if ranks > 1:
-        command = [str(Path(lmp).parent / "mpirun"), "-np", str(ranks), *command]
-    (folder / "in.lammps").write_text(script)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "NBCORE_NUM_THREADS": "1"}
-    environment.pop("PYTHONPATH", None)
-    environment["LD_LIBRARY_PATH"] = f"{paths.get_library_dir()}:{os.environ.get('LD_LIBRARY_PATH', '')}"
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    done = run_lammps(lmp, script, ranks, folder)
     if done.returncode:
         raise SystemExit(done.stdout[-3000:] + done.stderr)
 
