@@ -29,7 +29,9 @@ def of_potential(potential) -> str:
         return digest(potential.digest, potential.precision, potential.max_bytes)  # any skin gives the same bits
     ways = [potential.precision, potential.radial_splines, potential.scale, sorted(potential.E0s.items())]
     program = potential.description.get("program")
+    kept = potential.description.get("repulsion") or {}
     repulsion = [sorted(potential.repulsion.items())] if potential.repulsion else []
+    repulsion += [sorted(kept["screening"].items())] if "screening" in kept else []
     return digest(program, potential.offsets, potential.parameters, *ways, *repulsion)
 
 

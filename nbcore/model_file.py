@@ -63,7 +63,7 @@ FORM = {
     "E0s": NUMBERS,
     "scale": float,
     "offsets": {"*": NUMBERS},
-    "repulsion": {"kind!": str, "radii!": NUMBERS},
+    "repulsion": {"kind!": str, "radii!": NUMBERS, "screening": {}},
     "spreads": NUMBERS,
     "shortest_distances": NUMBERS,
     "seeds": {},

@@ -75,6 +75,7 @@ MUTANTS = [
         "if (!b.inputs[p.input].fresh) mix<false>",
         ENERGIES,
     ),
+    Mutant("cpp/src/gates/normalise.cpp", "*rho_bar -= total;", "*rho_bar += total;", BATTERY),
     Mutant("cpp/src/gates/gated.cpp", "put(g, at_g, product(a_bar, slope));", "put(g, at_g, a_bar);", BATTERY),
     Mutant("cpp/src/gates/gated.cpp", "to[k] += written", "to[k] = written", BATTERY),
     Mutant("cpp/src/gates/gated.cpp", "layout[p].parity < 0 ? Activation::tanh : function", "function", BATTERY),

@@ -161,8 +161,11 @@ def _whole(result, weights, at, where):
 # ---- perceptrons ----
 
 
-def perceptron(module: Inert, where: str) -> tuple[list[np.ndarray], list[float]]:
-    """Matrices of a FullyConnectedNet and, of all layers but the last, the factor c of c silu(x W)."""
+def perceptron(module: Inert, where: str, least: int = 2) -> tuple[list[np.ndarray], list[float]]:
+    """Matrices of a FullyConnectedNet and, of all layers but the last, the factor c of c silu(x W).
+
+    least: how many layers there must be.
+    """
     matrices, factors = [], []
     layers = list(children(module).items())
     for k, (name, layer) in enumerate(layers):
@@ -177,7 +180,7 @@ def perceptron(module: Inert, where: str) -> tuple[list[np.ndarray], list[float]
             refuse(at, "its last layer has a function, expected a linear one")
         else:
             matrices[-1] = matrices[-1] * np.sqrt(var_out)
-    if len(matrices) < 2 or any(a.shape[1] != b.shape[0] for a, b in zip(matrices, matrices[1:], strict=False)):
+    if len(matrices) < least or any(a.shape[1] != b.shape[0] for a, b in zip(matrices, matrices[1:], strict=False)):
         refuse(where, f"its layers do not fit each other: {[m.shape for m in matrices]}")
     return matrices, factors
 

@@ -28,7 +28,7 @@ def potential(network: Mace) -> Potential:
     rounds = [
         Round(level.kind, {**network.radial, "layers": [m.shape[1] for m in level.radial[:-1]]}, level.sent,
               max(level.mix), max(map(len, level.tensors.values())), 1 / level.neighbours, readout,
-              max(level.up))
+              max(level.up), level.count is not None)
         for level, readout in zip(levels, readouts, strict=True)
     ]  # fmt: skip
     hidden = network.hidden[0].shape[1] if network.hidden else 0
@@ -39,6 +39,7 @@ def potential(network: Mace) -> Potential:
     made = Potential({
         "preset": "mace", "options": options, "species": species, "cutoff": network.cutoff, "program": gates,
         "E0s": dict(zip(species, map(float, energies), strict=True)), "about": network.about,
+        **({"repulsion": network.repulsion} if network.repulsion else {}),
     })  # fmt: skip
     made.scale = network.scale
     _Weights(network, made, order).put()
@@ -63,6 +64,9 @@ class _Weights:
             if number > 1:
                 self.mix(f"up{number}", level.up)
             self.radial(number, level)
+            if level.count is not None:
+                matrix = level.count * self.network.radial_factor * np.sqrt(len(level.count))
+                self.set(f"count{number}.radial1", matrix[:, None])
             self.sums(number, level)
             self.products(number, level)
             skip = {l: m[self.order] for l, m in level.skip.items()} if level.kind == "residual" else {}

@@ -8,6 +8,7 @@ from nbcore.errors import InputError
 from nbcore.importing import e3nn_modules as e3nn
 from nbcore.importing.e3nn_modules import Product, array, attribute, child, class_of, refuse
 from nbcore.importing.torch_file import Inert, attributes, children, tensors
+from nbcore.species import symbols
 
 #: classes of modules that are understood; one that is not here is refused, wherever it stands
 KNOWN = {
@@ -16,7 +17,8 @@ KNOWN = {
     "AtomicEnergiesBlock", "RealAgnosticInteractionBlock", "RealAgnosticResidualInteractionBlock", "TensorProduct",
     "FullyConnectedNet", "_Layer", "normalize2mom", "FullyConnectedTensorProduct", "reshape_irreps",
     "EquivariantProductBasisBlock", "SymmetricContraction", "Contraction", "LinearReadoutBlock",
-    "NonLinearReadoutBlock", "Activation", "ScaleShiftBlock",
+    "NonLinearReadoutBlock", "Activation", "ScaleShiftBlock", "RealAgnosticDensityInteractionBlock",
+    "RealAgnosticDensityResidualInteractionBlock", "AgnesiTransform", "SoftTransform", "ZBLBasis",
 }  # fmt: skip
 #: what to say of classes that are met, beside their name
 HINTS = {
@@ -26,7 +28,10 @@ HINTS = {
     "cuequivariance": "convert it back with `mace_cueq_to_e3nn FILE --output_model NEW`",
     "openequivariance": "convert it back with `mace_oeq_to_e3nn FILE --output_model NEW`",
 }
-KINDS = {"RealAgnosticInteractionBlock": "species", "RealAgnosticResidualInteractionBlock": "residual"}
+KINDS = {
+    "RealAgnosticInteractionBlock": "species", "RealAgnosticResidualInteractionBlock": "residual",
+    "RealAgnosticDensityInteractionBlock": "species", "RealAgnosticDensityResidualInteractionBlock": "residual",
+}  # fmt: skip
 
 
 @dataclass
@@ -41,7 +46,8 @@ class Level:
     rows: list[int]  #: where the channels of each product begin among those of its l
     linear: dict[int, np.ndarray]  #: of the sums
     skip: dict[int, np.ndarray]  #: by element, of the sums or of the state before
-    neighbours: float  #: by which sums are divided
+    neighbours: float  #: by which sums are divided, 1 where neighbours are counted
+    count: np.ndarray | None  #: (radial functions,) z of the count of neighbours, the sum of tanh(z^2)
     tensors: dict[int, list[np.ndarray]]  #: U of one factor, of two, ... by l of the output
     rounding: float  #: of these tensors, relative
     weights: dict[int, list[np.ndarray]]  #: of each (elements, paths, channels)
@@ -73,6 +79,7 @@ class Mace:
     scale: float
     shift: float
     energies: np.ndarray  #: of isolated atoms (elements,)
+    repulsion: dict | None  #: of cores, as a description has it
     about: dict = field(default_factory=dict)
 
 
@@ -85,9 +92,9 @@ def read_mace(model: object, where: str, head: str | None = None) -> Mace:
     n = len(levels)
     scale, shift = _scale_shift(model, where, head_number)
     energies = np.atleast_2d(_energies(model, where))
-    radial, factor = _radial(child(model, "radial_embedding", where), f"{where}: radial_embedding")
-    embedding = e3nn.linear(child(model, "node_embedding.linear", where), f"{where}: node_embedding")
     numbers = array(model, "atomic_numbers", where, None).astype(int)
+    radial, factor = _radial(child(model, "radial_embedding", where), f"{where}: radial_embedding", np.sort(numbers))
+    embedding = e3nn.linear(child(model, "node_embedding.linear", where), f"{where}: node_embedding")
     readouts, hidden = _readouts(model, where, n, head_number, len(heads), levels)
     if energies.shape[0] <= head_number or energies.shape[1] != len(numbers):
         refuse(where, f"atomic_energies have the shape {energies.shape} for {len(numbers)} elements")
@@ -96,6 +103,7 @@ def read_mace(model: object, where: str, head: str | None = None) -> Mace:
         where=where, species=numbers, cutoff=float(array(model, "r_max", where)), parity=parity, l_harmonics=harmonics,
         radial=radial, radial_factor=factor, embedding=_by_l(embedding)[0], levels=levels, readouts=readouts,
         hidden=hidden, scale=scale, shift=shift, energies=energies[head_number],
+        repulsion=_repulsion(model, where, np.sort(numbers), scale),
         about={"class": model.path} | ({"head": str(heads[head_number])} if len(heads) > 1 else {}),
     )  # fmt: skip
 
@@ -160,11 +168,8 @@ def _scale_shift(model, where, head):
     return found[0], found[1]
 
 
-def _radial(module, where):
-    """The option "radial" of gates and the factor of its functions."""
-    if "distance_transform" in children(module):
-        kind = class_of(children(module)["distance_transform"])
-        refuse(where, f"its distances are transformed ({kind}), which is not read yet")
+def _radial(module, where, numbers):
+    """The option "radial" of gates and the factor of its functions. numbers: atomic numbers, in nbcore's order."""
     basis, cutoff = child(module, "bessel_fn", where), child(module, "cutoff_fn", where)
     r_max, power = float(array(cutoff, "r_max", where)), int(array(cutoff, "p", where))
     radial, factor = {"cutoff": r_max, "envelope": "polynomial", "power": power}, 1.0
@@ -184,7 +189,50 @@ def _radial(module, where):
         if abs(coefficient * (r_max / (n - 1)) ** 2 + 0.5) > 1e-12:
             refuse(where, f"the width of its Gaussians (coeff = {coefficient}) is not their distance")
         radial |= {"basis": "gaussian", "n": n}
-    return radial, factor
+    return radial | _transform(module, where, numbers), factor
+
+
+def _transform(module, where, numbers):
+    """The options of a transformed distance."""
+    transform = children(module).get("distance_transform")
+    if transform is None:
+        return {}
+    known = {
+        "AgnesiTransform": ("agnesi", dict(a="a", q="q", p="p")),
+        "SoftTransform": ("soft", dict(steepness="alpha")),
+    }
+    if class_of(transform) not in known:
+        refuse(where, f"its distances are transformed by {class_of(transform)}, which is not known")
+    kind, names = known[class_of(transform)]
+    found = {name: float(array(transform, theirs, where)) for name, theirs in names.items()}
+    return {"transform": kind, "radii": _radii(transform, numbers, where).tolist(), **found}
+
+
+def _radii(module, numbers, where):
+    """Covalent radii of the elements, from a table by atomic number."""
+    table = array(module, "covalent_radii", where, None)
+    if numbers.min() < 0 or numbers.max() >= len(table):
+        refuse(where, "its table of covalent radii does not have all elements")
+    return table[numbers]
+
+
+def _repulsion(model, where, numbers, scale):
+    """The repulsion of a description, None where there is none; MACE has it inside the scale.
+
+    The constants that are no tensors of the file are those of mace-torch 0.3.
+    """
+    module = children(model).get("pair_repulsion_fn")
+    if module is None:
+        return None
+    where, radii = f"{where}: pair_repulsion_fn", _radii(module, numbers, where)
+    atoms = list(zip(symbols(numbers.tolist()), radii, strict=True))
+    pairs = {f"{a}-{b}": float(r + s) for a, r in atoms for b, s in atoms if a <= b}
+    exponent, prefactor = (float(array(module, name, where)) for name in ("a_exp", "a_prefactor"))
+    screening = dict(
+        coulomb=14.3996, length=0.529 * prefactor, exponent=exponent, power=int(array(module, "p", where)),
+        weights=array(module, "c", where, 4).tolist(), decays=[3.2, 0.9423, 0.4028, 0.2016], scale=scale,
+    )  # fmt: skip
+    return {"kind": "zbl", "radii": pairs, "screening": screening}
 
 
 # ---- levels ----
@@ -225,10 +273,17 @@ def _level(interaction, product, where, where_product):
     contraction = child(product, "symmetric_contractions", where_product)
     U, W, channels, rounding = _contractions(contraction, f"{where_product}.symmetric_contractions")
     mix = e3nn.linear(child(product, "linear", where_product), f"{where_product}.linear")
+    count = None
+    if "Density" in class_of(interaction):
+        (matrix,), _ = e3nn.perceptron(child(interaction, "density_fn", where), f"{where}.density_fn", least=1)
+        if matrix.shape[1] != 1:
+            refuse(where, f"its density has {matrix.shape[1]} numbers, expected one")
+        count = matrix[:, 0]
+    neighbours = 1.0 if count is not None else attribute(interaction, "avg_num_neighbors", (int, float), where)
     return Level(
         kind=kind, up=_by_l(up), radial=matrices, factors=factors, products=tensor,
         rows=_rows(outputs), linear=_by_l(linear), skip=_by_l(skip),
-        neighbours=float(attribute(interaction, "avg_num_neighbors", (int, float), where)),
+        neighbours=float(neighbours), count=count,
         tensors=U, rounding=rounding, weights=W, mix=_by_l(mix), channels=channels,
         parities={*up, *linear, *mix},
     )  # fmt: skip

@@ -65,6 +65,7 @@ class Round(NamedTuple):
     scale: float  #: of the sums
     readout: bool = True  #: does it add to the energy?
     l_sent: int | None = None  #: largest l of the states that are sent; None: of those that there are
+    counted: bool = False  #: are the sums divided by one plus a count of neighbours? scale is 1 then
 
 
 def mace_gates(rounds: list[Round], channels: int, l_harmonics: int, hidden: int, parity: str) -> dict:
@@ -80,9 +81,16 @@ def mace_gates(rounds: list[Round], channels: int, l_harmonics: int, hidden: int
             gates += [up, {**sums, "inputs": [f"up{level}"]}]
         gates.append(_mix(f"A{level}", [f"sum{level}"], channels))
         factors = f"A{level}"
+        if r.counted:
+            count = {**r.radial, "layers": [1], "last_layer": "tanh_square"}
+            factors = f"N{level}"
+            gates += [
+                dict(gate="density", name=f"count{level}", l_max=0, by_species=False, radial=count),
+                dict(gate="normalise", name=factors, inputs=[f"A{level}", f"count{level}"]),
+            ]
         if r.kind == "species":
+            gates.append(_mix(f"M{level}", [factors], channels) | {"share": "species"})
             factors = f"M{level}"
-            gates.append(_mix(factors, [f"A{level}"], channels) | {"share": "species"})
         elif level == 1:
             gates.append(dict(gate="embedding", name=before, channels=channels))
         gates.append(dict(gate="self_product", name=f"B{level}", inputs=[factors], l_max=r.l_out,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 CUTOFF = 4.0
+N_SPECIES = 3
 BASES = ["bessel", "chebyshev", "gaussian", "inverse_gaussian", "inverse_power"]
 FUNCTIONS = ["silu", "tanh", "ssp"]
 ENVELOPES = ["polynomial", "cosine", "smooth"]
@@ -41,6 +42,8 @@ def radial(rng):
         basis["decay"] = float(rng.choice([0.0, 2.5]))
     if basis["basis"] == "inverse_power":
         basis["first"] = int(rng.integers(-1, 4))
+    if rng.random() < 0.3:
+        basis |= {"transform": str(rng.choice(["agnesi", "soft"])), "radii": rng.uniform(0.5, 1.5, N_SPECIES).tolist()}
     if rng.random() < 0.4:
         basis["layers"] = rng.choice([1, 3, 8, 11, 17], size=rng.integers(1, 4)).tolist()
         basis["last_layer"] = str(rng.choice(["silu", "linear"]))
@@ -195,6 +198,14 @@ def gated(rng):
     return Example(dict(gate="gated", **functions), [state, gates], parity)
 
 
+def normalise(rng):
+    """Any state; the scalar, drawn from a normal distribution, stays far above -offset."""
+    parity = str(rng.choice(["o3", "so3"]))
+    state = [(int(l), 0 if parity == "so3" else int(rng.choice([-1, 1])), 2 * int(rng.integers(1, 3)), channels(rng),
+              bool(rng.random() < 0.3)) for l in rng.integers(0, 4, size=rng.integers(1, 5))]  # fmt: skip
+    return Example(dict(gate="normalise", offset=10.0), [state, [(0, natural(0, parity), 1)]], parity)
+
+
 def norm(rng):
     parity = str(rng.choice(["o3", "so3"]))
     parts = [(int(l), 0 if parity == "so3" else int(rng.choice([-1, 1])), int(rng.integers(1, 3)), channels(rng))
@@ -210,13 +221,12 @@ EXAMPLES = dict(
     gated=gated,
     mix=mix,
     norm=norm,
+    normalise=normalise,
     self_product=self_product,
     tensor_product=tensor_product,
     zeroth_order=zeroth_order,
     zeroth_order_dots=zeroth_order_dots,
 )
-
-N_SPECIES = 3
 
 
 def graph(rng, cutoff=CUTOFF):

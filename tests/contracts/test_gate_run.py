@@ -136,7 +136,8 @@ def test_nothing_crashes(name):
                 else:
                     parts.append((int(rng.choice([l, l, -1, 11])), int(rng.choice([-1, 1, 0])), int(rng.choice([1, 2])),
                                   int(rng.choice([0, 1, 3, 4])), bool(rng.random() < 0.2)))  # fmt: skip
-            inputs.append(parts)
+            one_scalar = [(0, 1 if parity == "o3" else 0, 1, 1, False)]  # what some gates take as their second input
+            inputs.append(one_scalar if inputs and rng.random() < 0.3 else parts)
         try:
             run = gates.GateRun(spec, inputs, N_SPECIES, parity, embedded=bool(rng.random() < 0.5))
         except InputError as e:

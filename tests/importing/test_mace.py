@@ -18,7 +18,7 @@ from nbcore.importing.pickles import Inert, Name
 from nbcore.importing.torch_file import TorchFile, children
 
 ORACLES = Path(__file__).parents[1] / "oracles"
-VARIANTS = ["plain", "states", "single", "so3", "heads", "edges"]
+VARIANTS = ["plain", "states", "single", "so3", "heads", "edges", "density", "soft"]
 
 
 def results(variant):
@@ -203,12 +203,6 @@ def test_a_model_that_was_written_again_is_the_same(tmp_path):
     potential = import_model(path)
     potential.radial_splines = False
     compare(potential, expected, expected)
-
-
-@pytest.mark.parametrize("variant, why", [("density", "Density|ZBL|Agnesi"), ("soft", "Density|Soft")])
-def test_whole_models_of_other_kinds(variant, why):
-    with pytest.raises(InputError, match=why):
-        import_model(ORACLES / f"mace_{variant}.model")
 
 
 def test_weights_alone_are_refused(tmp_path):

@@ -222,6 +222,10 @@ template <class T> NB_INLINE Dual<T> exponential(Dual<T> x) {
   const T y = exponential(x.value);
   return {y, y * x.dot};
 }
+template <class T> NB_INLINE T logarithm(T x) {
+  return each(x, [](auto a) { return std::log(a); });
+}
+template <class T> NB_INLINE Dual<T> logarithm(Dual<T> x) { return {logarithm(x.value), x.dot * reciprocal(x.value)}; }
 template <class T> struct SineCosine {
   T sine, cosine;
 };

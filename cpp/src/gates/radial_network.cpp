@@ -18,6 +18,28 @@ void multiply(Planes<Real> X, int X_row, const Real* W, Planes<Real> to, int to_
   if constexpr (is_dual<Lane>) mix<accumulate>(X.dot, X_row, W, to.dot, to_row, rows, K, N);
 }
 
+/// z becomes f(z); slope: f'(z), unless it is empty
+template <class Lane, class Real, class F> void apply(Planes<Real> z, Planes<Real> slope, int n, F f) {
+  for (int j = 0; j < n; j += width<Real>) {
+    const ValueAndSlope<Lane> y = f(load<Lane>(z, j));
+    store(z, j, y.value);
+    if (slope.value) store(slope, j, y.slope);
+  }
+}
+/// The function of a layer; false where it is linear and nothing was done
+template <class Lane, class Real> bool activate(LayerFunction function, Planes<Real> z, Planes<Real> slope, int n) {
+  switch (function) {
+    case LayerFunction::linear:
+      return false;
+    case LayerFunction::silu:
+      apply<Lane>(z, slope, n, [](Lane x) { return silu(x); });
+      return true;
+    default:
+      apply<Lane>(z, slope, n, [](Lane x) { return tanh_square(x); });
+      return true;
+  }
+}
+
 }  // namespace
 
 std::vector<ParameterInfo> network_parameters(const Radial& radial) {
@@ -39,7 +61,7 @@ std::vector<std::vector<double>> network_matrices(const Radial& radial, const do
 
 template <class Real> RadialNetwork<Real>::RadialNetwork(const Radial& radial, int set, int base, std::int64_t first,
                                                          Packing& packing, Packing& copies)
-    : set_(set), base_(base), linear_(radial.linear) {
+    : set_(set), base_(base), last_(radial.last) {
   for (const ParameterInfo& p : network_parameters(radial)) {
     const int in = int(p.shape[0]), out = int(p.shape[1]);
     const double scale = 1 / std::sqrt(double(in));
@@ -68,8 +90,7 @@ template <class Real> template <class Lane> void RadialNetwork<Real>::forward_on
       const Planes<Real> h = k + 1 == layers_.size() ? e.B[set_].planes() + q * layer.out_row() : hidden[k % 2];
       multiply<Lane, false>(x, layer.in_row(), b.weights + layer.W, h, layer.out_row(), rows, layer.in,
                             layer.out_row());
-      if (!linear_ || k + 1 < layers_.size())
-        for (int j = 0; j < rows * layer.out_row(); j += width<Real>) store(h, j, silu(load<Lane>(h, j)).value);
+      activate<Lane>(function(k), h, Planes<Real>(), rows * layer.out_row());
       x = h;
     }
   }
@@ -89,18 +110,15 @@ template <class Real> template <class Lane, Want want> void RadialNetwork<Real>:
     h[0] = e.B[base_].planes() + q * e.B_row(base_);
     for (int k = 0; k < K; ++k) {
       const Layer& layer = layers_[k];
-      if (linear_ && k + 1 == K) break;  // nobody asks for its values
+      if (function(k) == LayerFunction::linear) break;  // nobody asks for its values
       multiply<Lane, false>(h[k], layer.in_row(), b.weights + layer.W, h[k + 1], layer.out_row(), rows, layer.in,
                             layer.out_row());
-      for (int j = 0; j < rows * layer.out_row(); j += width<Real>) {
-        const ValueAndSlope<Lane> y = silu(load<Lane>(h[k + 1], j));
-        store(h[k + 1], j, y.value), store(slope[k], j, y.slope);
-      }
+      activate<Lane>(function(k), h[k + 1], slope[k], rows * layer.out_row());
     }
     Planes<Real> h_bar = e.B_bar[set_].planes() + q * layers_.back().out_row();
     for (int k = K - 1; k >= 0; --k) {
       const Layer& layer = layers_[k];
-      const bool linear = linear_ && k + 1 == K;
+      const bool linear = function(k) == LayerFunction::linear;
       const Planes<Real> z_bar = linear ? h_bar : slope[k];  // takes the place of the slope
       if (!linear)
         for (int j = 0; j < rows * layer.out_row(); j += width<Real>)

@@ -2,7 +2,7 @@
 // MACE, apart from their last, linear layer, which every gate has anyway.
 //
 //   forward   h_0 = B(r),   h_k = c silu(h_(k-1) W_k / sqrt(width of h_(k-1)))      no biases: zero stays zero
-//             the last layer may be linear, h_K = h_(K-1) W_K / sqrt(width of h_(K-1))
+//             the last layer may be linear, h_K = h_(K-1) W_K / sqrt(width of h_(K-1)), or have tanh(z^2)
 //   adjoint   h_K_bar       -> W_k_bar, B_bar
 //
 // It belongs to the gate that reads it: its weights are the gate's, and the gate's sweeps run it (KernelsOf). Some edges
@@ -43,8 +43,10 @@ template <class Real> class RadialNetwork {
   template <class Lane> void forward_on(Block<Real>& b) const;
   template <class Lane, Want want> void adjoint_on(Block<Real>& b) const;
 
+  LayerFunction function(std::size_t k) const { return k + 1 < layers_.size() ? LayerFunction::silu : last_; }
+
   int set_, base_;
-  bool linear_;  // the last layer
+  LayerFunction last_;  // function of the last layer
   std::vector<Layer> layers_;
   int widest_ = 0;  // row of a hidden layer
 };

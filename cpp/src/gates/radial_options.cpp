@@ -10,7 +10,8 @@ namespace {
 // in the order of the enumerations
 const std::vector<std::string> bases = {"bessel",        "chebyshev",    "gaussian", "inverse_gaussian",
                                         "inverse_power", "damped_power", "solid"},
-                               envelopes = {"polynomial", "cosine", "smooth", "none", "xplor"};
+                               envelopes = {"polynomial", "cosine", "smooth", "none", "xplor"},
+                               transforms = {"none", "agnesi", "soft"}, last_layers = {"silu", "linear", "tanh_square"};
 
 template <class T> T named(const std::vector<std::string>& names, const std::string& name) {
   return T(std::find(names.begin(), names.end(), name) - names.begin());
@@ -30,7 +31,19 @@ const OptionTable radial_options = {
     reals("frequencies", "of bessel: what stands in the place of 1, 2, ..., n, where they are others"),
     whole("smoothness", 0, 0, 4, "function n is divided by (n+1) to this power"),
     wholes("layers", 1, max_radial_width, max_radial_layers, "widths of the layers of a network on the functions"),
-    choice("last_layer", {"silu", "linear"}, "of the network; linear: combinations of the layer before"),
+    choice("last_layer", last_layers,
+           "of the network; linear: combinations of the layer before; "
+           "tanh_square: a count"),
+    choice("transform", transforms,
+           "of the distance that the basis sees, by pair of elements; the "
+           "envelope sees r"),
+    reals("radii",
+          "of the elements, in order, Angstrom, where the distance is "
+          "transformed"),
+    real("a", 1.0805, 0, 1e3, "of the transform agnesi"),
+    real("q", 0.9183, 0, 20, "of the transform agnesi", true),
+    real("p", 4.5791, 0, 20, "of the transform agnesi, above q", true),
+    real("steepness", 4.0, 0, 1e3, "of the transform soft", true),
 };
 
 Radial radial_from(const Options& given) {
@@ -47,7 +60,13 @@ Radial radial_from(const Options& given) {
   if (!frequencies.empty() && frequencies[0] == 0) throw InputError("frequencies must be above 0");
   const std::vector<double>& layers = o.numbers("layers");
   for (std::size_t k = 0; k < layers.size(); ++k) r.layers[k] = int(layers[k]);
-  r.linear = r.network() && o.is("last_layer", "linear");
+  if (r.network()) r.last = named<LayerFunction>(last_layers, o.text("last_layer"));
+  r.transform = named<Transform>(transforms, o.text("transform"));
+  if (r.sees_elements()) {
+    r.radii = o.numbers("radii");
+    if (r.transform == Transform::agnesi) r.a = o.real("a"), r.q = o.real("q"), r.p = o.real("p");
+    else r.steepness = o.real("steepness");
+  }
   r.check();
   return r;
 }

@@ -270,6 +270,7 @@ std::vector<RadialSplines> Network::splines(const double* parameters) const {
   each_radial_network([&](const Slot& slot, int k, const RadialPlace& place) {
     const Radial& radial = slot.rule->radials[k];
     if (radial.envelope == Envelope::none) return;  // no end to its distances
+    if (radial.sees_elements()) return;             // a function for each pair of elements
     const double* of_network = parameters + slot.parameters + slot.rule->first_of_network(k);
     auto spline = std::make_shared<const RadialSpline>(radial, network_matrices(radial, of_network));
     if (spline->usable()) all[level(slot.level).relation][place.set] = std::move(spline);

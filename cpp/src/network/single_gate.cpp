@@ -76,6 +76,8 @@ template <class Real> void SingleGate<Real>::set_graph(const std::vector<int>& s
   }
 
   edges_.resize(std::int64_t(parent.size()), dual);
+  edges_.elements.clear();
+  for (auto e : edge_order_) edges_.elements.push_back({species[parent[e]], species[child[e]]});
   std::fill_n(edges_.r.value.data(), edges_.r.value.size(), 1.0);
   if (dual) edges_.r.dot.clear();
   for (std::size_t k = 0; k < edge_order_.size(); ++k)

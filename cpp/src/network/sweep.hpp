@@ -203,6 +203,14 @@ template <class Real> class Sweep {
     e.splines = splines_ ? &(*splines_)[relation] : nullptr;
     e.resize(block.n_edges(), tangent_);
     std::copy(block.r.begin(), block.r.end(), e.r.value.data());
+    if (e.see_elements()) {
+      e.elements.resize(block.n_edges());
+      for (int i = 0, species = 0; i < block.n; ++i) {
+        while (i >= block.species_first[species + 1]) ++species;
+        for (std::int64_t q = block.edge_first[i]; q < block.edge_first[i + 1]; ++q)
+          e.elements[q] = {species, block.child_species[q]};
+      }
+    }
     if (tangent_ && r_dot) std::copy(r_dot, r_dot + block.r.size(), e.r.dot.data());
     tangent_ ? edges_forward<true>(e) : edges_forward<false>(e);
   }

@@ -67,6 +67,13 @@ template <Activation f, class T> NB_INLINE ValueAndSlope<T> activation(T x) {
 }
 template <class T> NB_INLINE ValueAndSlope<T> silu(T x) { return activation<Activation::silu>(x); }
 
+/// tanh(x^2) and its derivative: a number between 0 and 1, flat at zero
+template <class T> NB_INLINE ValueAndSlope<T> tanh_square(T x) {
+  using Real = RealOf<T>;
+  const T s = sigmoid(x * x * Real(2));
+  return {s * Real(2) - Real(1), x * s * (Real(1) - s) * Real(8)};
+}
+
 /// From the run-time choice to the templates: do_it(constant), where `activation<constant()>(x)` is the function
 template <class F> void with_activation(Activation f, F do_it) {
   using enum Activation;

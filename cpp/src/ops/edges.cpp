@@ -97,7 +97,13 @@ template <bool dual, class Real> void edges_forward(Edges<Real>& s) {
           spline->forward(reinterpret_cast<const double*>(&length), count, s.B[k].value.data() + e * row, row);
       if (!s.is_wanted(int(k))) continue;
       const Radial& radial = s.radials[k].radial;
-      radial_functions(radial, length, B, dB);
+      if (radial.sees_elements()) {
+        V8 r0 = V8{} + 1.0;
+        for (int k = 0; k < count; ++k) r0[k] = radial.pair_length(s.elements[e + k][0], s.elements[e + k][1]);
+        radial_functions(radial, length, B, dB, r0);
+      } else {
+        radial_functions(radial, length, B, dB, V8{});
+      }
       scatter(B, radial.n, s.B[k], row, e, count);
       for (int n = 0; n < radial.n; ++n) store_edges(s.dB[k], n * s.stride() + e, dB[n]);
     }

@@ -7,6 +7,8 @@
 // "solid", (|r|/cutoff)^l times that, which is smooth at r = 0. Differences of positions, lengths and everything else
 // here is done in double, a register of edges at a time; results are stored as Real.
 #pragma once
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -29,17 +31,21 @@ struct RadialSet {
 template <class Real> struct Edges {
   std::int64_t n = 0;
   int l_max = 0, Y_row = 0;
-  std::vector<RadialSet> radials;           // the different radial functions of the program
-  const RadialSplines* splines = nullptr;   // in the place of networks, [set]; null: there are none
-  PlaneBuffer<double> r, r_bar;             // [3][n padded]
-  PlaneBuffer<Real> Y, Y_bar;               // [edge][Y_row]
-  std::vector<PlaneBuffer<Real>> B, B_bar;  // per basis [edge][padded(n)]
-  std::vector<PlaneBuffer<double>> dB;      // dB_n / dr [n][n padded], from the forward for the adjoint
+  std::vector<RadialSet> radials;            // the different radial functions of the program
+  const RadialSplines* splines = nullptr;    // in the place of networks, [set]; null: there are none
+  PlaneBuffer<double> r, r_bar;              // [3][n padded]
+  PlaneBuffer<Real> Y, Y_bar;                // [edge][Y_row]
+  std::vector<PlaneBuffer<Real>> B, B_bar;   // per basis [edge][padded(n)]
+  std::vector<PlaneBuffer<double>> dB;       // dB_n / dr [n][n padded], from the forward for the adjoint
+  std::vector<std::array<int, 2>> elements;  // [edge] of parent and child, where a basis sees them
 
   std::int64_t stride() const { return (n + 7) / 8 * 8; }
   bool solid() const { return !radials.empty() && radials[0].radial.basis == Basis::solid; }
   int B_row(int k) const { return padded<Real>(radials[k].radial.width()); }
   const RadialSpline* spline(int k) const { return splines ? (*splines)[k].get() : nullptr; }
+  bool see_elements() const {
+    return std::any_of(radials.begin(), radials.end(), [](const RadialSet& s) { return s.radial.sees_elements(); });
+  }
   /// Is it a basis that somebody reads?
   bool is_wanted(int k) const {
     if (radials[k].base >= 0) return false;

@@ -16,6 +16,12 @@ void Radial::check() const {
   if (given && basis != Basis::bessel) throw InputError("frequencies are those of the basis bessel");
   if (envelope == Envelope::xplor && !(on > 0 && on < cutoff))
     throw InputError(message("on must lie between 0 and the cutoff, ", cutoff, ", got ", on));
+  if (sees_elements()) {
+    if (basis == Basis::solid) throw InputError("the basis solid has no transform");
+    for (const double r : radii)
+      if (!(r > 0 && r < 1e3)) throw InputError(message("radii must be above 0, got ", r));
+    if (transform == Transform::agnesi && !(p > q)) throw InputError(message("p must be above q = ", q, ", got ", p));
+  }
   if (basis == Basis::solid && envelope != Envelope::none)
     throw InputError("the basis solid goes with the envelope \"none\"");
 }

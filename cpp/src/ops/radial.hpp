@@ -19,12 +19,20 @@
 //   xplor             1 up to r = on, then (1 - x^2)^2 (1 + 2 x^2 - 3 a) / (1 - a)^3, a = (on/rc)^2; C1 at both ends
 //   none              for the fixed children of a composition scheme; cutoff is then a unit of length
 //
+// Of a basis that sees elements the functions are those of a transformed distance x(r), the envelope stays that of r;
+// r0 belongs to the pair of elements, R being radii of the elements (ACEpotentials, doi.org/10.1063/5.0158783; MACE):
+//
+//   agnesi            x = 1 / (1 + a t^q / (1 + t^(q-p))), t = r/r0, r0 = (R + R')/2: from 1 at r = 0 to 0
+//   soft              x = p0 + (r - p0) (1 + tanh(s (r - m)))/2, r0 = R + R', p0 = 3/4 r0, p1 = 4/3 r0, m = (p0 + p1)/2,
+//                     s = steepness/(p1 - p0): r for distances beyond bonds, p0 below
+//
 // A network on a basis: layers h = c silu(h_before W / sqrt(width before)), without biases, so that what is zero at the
 // cutoff stays zero there; the last one plays the basis (gates/radial_network.hpp). It may be linear, h W alone: a few
-// combinations of what a wide network spans.
+// combinations of what a wide network spans; or tanh((h W)^2), which counts neighbours smoothly.
 #pragma once
 #include <array>
 #include <string>
+#include <vector>
 
 #include "base/lanes.hpp"
 
@@ -32,6 +40,8 @@ namespace nbcore {
 
 enum class Basis { bessel, chebyshev, gaussian, inverse_gaussian, inverse_power, damped_power, solid };
 enum class Envelope { polynomial, cosine, smooth, none, xplor };
+enum class Transform { none, agnesi, soft };
+enum class LayerFunction { silu, linear, tanh_square };
 
 /// Functions of a basis; layers of a network, and their width
 inline constexpr int max_radial = 64, max_radial_layers = 6, max_radial_width = 256;
@@ -51,8 +61,17 @@ struct Radial {
   std::array<int, max_radial_layers> layers{};   // widths of a network on the basis, 0 behind the last
   std::array<double, max_radial> frequencies{};  // bessel: in the place of 1, 2, ..., n; zeros: none given
 
-  bool linear = false;  // the last of the layers
+  LayerFunction last{};
 
+  Transform transform{};
+  double a = 0, q = 0, p = 0, steepness = 0;  // agnesi; soft
+  std::vector<double> radii;                  // by element, where the distance is transformed
+
+  bool sees_elements() const { return transform != Transform::none; }
+  /// r0 of children of element `child` of parents of element `parent`
+  double pair_length(int parent, int child) const {
+    return (radii[parent] + radii[child]) * (transform == Transform::agnesi ? 0.5 : 1.0);
+  }
   bool network() const { return layers[0] > 0; }
   int n_layers() const {
     int count = 0;
@@ -63,7 +82,7 @@ struct Radial {
   int width() const { return network() ? layers[n_layers() - 1] : n; }
   Radial basis_alone() const {
     Radial r = *this;
-    r.layers = {}, r.linear = false;
+    r.layers = {}, r.last = {};
     return r;
   }
   bool operator==(const Radial&) const = default;
@@ -75,6 +94,12 @@ struct Radial {
 template <class T> struct Slope {
   T f, df;
 };
+
+/// x + a, a without tangent
+template <class T> NB_INLINE T plus(T x, PlainOf<T> a) {
+  if constexpr (is_dual<T>) return {x.value + a, x.dot};
+  else return x + a;
+}
 
 /// Zero from the cutoff on: the list of neighbours goes to the largest cutoff of a network.
 template <class T> NB_INLINE Slope<T> envelope(const Radial& s, T r) {
@@ -118,8 +143,22 @@ template <class T> NB_INLINE Slope<T> envelope(const Radial& s, T r) {
   }
 }
 
-/// B[n] and dB[n] = dB_n/dr for n < s.n, envelope included. T: a register of doubles, dual or not.
-template <class T> void radial_functions(const Radial& s, T r, T* B, T* dB) {
+/// x and dx/dr of a transformed distance. r0: of the pairs
+template <class T> Slope<T> transformed(const Radial& s, T r, PlainOf<T> r0) {
+  if (s.transform == Transform::agnesi) {
+    const T log_t = logarithm(product(1.0 / r0, r)), u = exponential(log_t * s.q), v = exponential(log_t * (s.p - s.q));
+    const T rest = reciprocal(v + 1.0), g = u * v * rest;  // t^q / (1 + t^(q-p))
+    const T x = reciprocal(g * s.a + 1.0);
+    return {x, x * x * g * (rest * (s.p - s.q) + s.q) * reciprocal(r) * -s.a};
+  }
+  const PlainOf<T> p0 = r0 * 0.75, p1 = r0 * (4.0 / 3), slope = s.steepness / (p1 - p0);
+  const T zero = r * 0.0, shift = plus(zero, p0), y = product(slope, r - plus(zero, (p0 + p1) * 0.5)), d = r - shift;
+  const T e = reciprocal(exponential(y * -2.0) + 1.0);
+  return {d * e + shift, e + product(slope * 2.0, d * e * (1.0 - e))};
+}
+
+/// Functions of the basis and their derivatives, without envelope
+template <class T> void basis_functions(const Radial& s, T r, T* B, T* dB) {
   const double c = 1 / s.cutoff;
   const T zero = r * 0.0;
   switch (s.basis) {
@@ -204,6 +243,18 @@ template <class T> void radial_functions(const Radial& s, T r, T* B, T* dB) {
       for (int n = 1; n < s.n; ++n) B[n] = B[n - 1] * x2, dB[n] = dB[n - 1] * x2 + B[n - 1] * slope;
       break;
     }
+  }
+}
+
+/// B[n] and dB[n] = dB_n/dr for n < s.n, envelope included. T: a register of doubles, dual or not. r0: of the pairs of
+/// elements, for a basis that sees them
+template <class T> void radial_functions(const Radial& s, T r, T* B, T* dB, PlainOf<T> r0) {
+  if (s.sees_elements()) {
+    const Slope<T> x = transformed(s, r, r0);
+    basis_functions(s, x.f, B, dB);
+    for (int n = 0; n < s.n; ++n) dB[n] = dB[n] * x.df;
+  } else {
+    basis_functions(s, r, B, dB);
   }
   const Slope<T> e = envelope(s, r);
   for (int n = 0; n < s.n; ++n) {

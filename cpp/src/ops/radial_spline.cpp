@@ -92,7 +92,7 @@ void RadialSpline::exact(const double* r, int count, double* f, double* df, doub
     for (int q = 0; q < rows; q += w) {
       Dual<V> at{V{} + radial_.cutoff, V{} + 1.0}, B[max_radial], dB[max_radial];
       for (int e = 0; e < std::min(w, rows - q); ++e) at.value[e] = r[first + q + e];
-      radial_functions(radial_, at, B, dB);
+      radial_functions(radial_, at, B, dB, V{});
       for (int n = 0; n < radial_.n; ++n)
         for (int e = 0; e < std::min(w, rows - q); ++e) {
           double* to = x + std::ptrdiff_t(q + e) * basis_row + n;
@@ -105,12 +105,13 @@ void RadialSpline::exact(const double* r, int count, double* f, double* df, doub
       const int N = padded<double>(layer.out);
       for (int d = 0; d < 3; ++d)
         mix<false>(x + d * plane, row, layer.W.data(), next + d * plane, N, rows, layer.in, N);
-      const bool linear = radial_.linear && layer_index + 1 == layers_.size();
-      for (std::ptrdiff_t k = 0; k < (linear ? 0 : std::ptrdiff_t(rows) * N); k += w) {
-        // a step of a Taylor series: s is silu, s1 and s2 its derivatives
+      const LayerFunction function = layer_index + 1 == layers_.size() ? radial_.last : LayerFunction::silu;
+      for (std::ptrdiff_t k = 0; k < (function == LayerFunction::linear ? 0 : std::ptrdiff_t(rows) * N); k += w) {
+        // a step of a Taylor series: s is the function, s1 and s2 its derivatives
         V &z = *reinterpret_cast<V*>(next + k), &dz = *reinterpret_cast<V*>(next + plane + k),
           &ddz = *reinterpret_cast<V*>(next + 2 * plane + k);
-        const ValueAndSlope<Dual<V>> s = silu(Dual<V>{z, V{} + 1.0});
+        const Dual<V> at{z, V{} + 1.0};
+        const ValueAndSlope<Dual<V>> s = function == LayerFunction::silu ? silu(at) : tanh_square(at);
         const V s1 = s.slope.value, s2 = s.slope.dot;
         ddz = s1 * ddz + s2 * dz * dz, dz = s1 * dz, z = s.value.value;
       }

@@ -133,7 +133,8 @@ Potential::Potential(const std::string& text, const ModelFile* file)
     if (d.has("repulsion")) {
       const Options repulsion = d.get<Options>("repulsion");
       if (repulsion.get<std::string>("kind") != "zbl") throw InputError("repulsion: kind must be \"zbl\"");
-      scales.repulsion = Repulsion(species_, radii_of(repulsion.get<Options>("radii"), species_));
+      scales.repulsion = Repulsion(species_, radii_of(repulsion.get<Options>("radii"), species_),
+                                   screening_of(repulsion.get<Options>("screening", Options())));
     }
     check(scales, *network_, species_);
   } catch (const InputError& e) {
@@ -201,8 +202,13 @@ std::string Potential::description() const {
   compare_parameters();
   nlohmann::json d = description_->value;
   if (uncertainty_) d["uncertainty"] = as_json(*uncertainty_, species_);
-  if (scales_->repulsion.any())
+  if (scales_->repulsion.any()) {
     d["repulsion"] = {{"kind", "zbl"}, {"radii", by_pair(species_, scales_->repulsion.radii())}};
+    if (const Screening& s = scales_->repulsion.screening(); s != Screening())
+      d["repulsion"]["screening"] = {{"coulomb", s.coulomb}, {"length", s.length}, {"exponent", s.exponent},
+                                     {"weights", s.weights}, {"decays", s.decays}, {"power", s.power},
+                                     {"scale", s.scale}};
+  }
   d["scale"] = scales_->scale, d["E0s"] = by_symbol(species_, scales_->E0s);
   for (std::size_t k = 0; k < network_->outputs().size(); ++k) {
     const std::string& name = network_->outputs()[k].name;
@@ -285,7 +291,9 @@ void Potential::set_spreads(const std::vector<double>& spreads) {
 }
 void Potential::set_repulsion(const std::vector<double>& radii) {
   check_radii(radii, *network_, species_);
-  change([&](Scales& s) { s.repulsion = radii.empty() ? Repulsion() : Repulsion(species_, radii); });
+  change([&](Scales& s) {
+    s.repulsion = radii.empty() ? Repulsion() : Repulsion(species_, radii, s.repulsion.screening());
+  });
 }
 
 void Potential::set_parameters(const std::vector<double>& parameters) {

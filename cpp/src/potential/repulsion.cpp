@@ -7,17 +7,13 @@
 
 namespace nbcore {
 
-namespace {
-constexpr double coulomb = 14.399645478, bohr = 0.529177210903;  // eV Angstrom, Angstrom (CODATA 2018)
-constexpr double c[] = {0.18175, 0.50986, 0.28022, 0.02817}, d[] = {3.19980, 0.94229, 0.40290, 0.20162};
-}  // namespace
-
-Repulsion::Repulsion(const std::vector<int>& numbers, std::vector<double> radii)
-    : n_species_(int(numbers.size())), radii_(std::move(radii)) {
+Repulsion::Repulsion(const std::vector<int>& numbers, std::vector<double> radii, const Screening& screening)
+    : screening_(screening), n_species_(int(numbers.size())), radii_(std::move(radii)) {
+  const double exponent = screening.exponent;
   for (const int z : numbers)
     for (const int other : numbers) {
-      charges_.push_back(coulomb * z * other);
-      inverse_a_.push_back((std::pow(z, 0.23) + std::pow(other, 0.23)) / (0.8854 * bohr));
+      charges_.push_back(screening.coulomb * screening.scale * z * other);
+      inverse_a_.push_back((std::pow(z, exponent) + std::pow(other, exponent)) / screening.length);
     }
   for (const double radius : radii_) largest_ = std::max(largest_, radius);
 }
@@ -28,14 +24,17 @@ Repulsion::Derivatives Repulsion::at(int a, int b, double r) const {
   if (!(r < R)) return {};
   double phi = 0, slope = 0, curvature = 0;  // of the screening, by r
   for (int n = 0; n < 4; ++n) {
-    const double k = d[n] * inverse_a_[pair], term = c[n] * std::exp(-k * r);
+    const double k = screening_.decays[n] * inverse_a_[pair], term = screening_.weights[n] * std::exp(-k * r);
     phi += term, slope -= k * term, curvature += k * k * term;
   }
   const double u = charges_[pair] / r;  // Coulomb's energy
   const double v = u * phi, v1 = u * (slope - phi / r), v2 = u * (curvature - 2 * slope / r + 2 * phi / (r * r));
-  const double x4 = x * x * x * x, y = 1 - x;
-  const double s = 1 - x4 * x * x * (28 - x * (48 - 21 * x)), s1 = -168 * x4 * x * y * y / R,
-               s2 = -168 * x4 * y * (5 - 7 * x) / (R * R);
+  const double p = screening_.power, y = 1 - x, slope_factor = -p * (p + 1) * (p + 2) / 2;
+  double power = 1;  // x^(p-2)
+  for (int k = 2; k < screening_.power; ++k) power *= x;
+  const double s = 1 - power * x * x * ((p + 1) * (p + 2) / 2 - x * (p * (p + 2) - p * (p + 1) / 2 * x)),
+               s1 = slope_factor * power * x * y * y / R,
+               s2 = slope_factor * power * y * (p - 1 - (p + 1) * x) / (R * R);
   return {s * v, s1 * v + s * v1, s2 * v + 2 * s1 * v1 + s * v2};
 }
 
@@ -109,6 +108,29 @@ std::vector<double> radii_of(const Options& pairs, const std::vector<int>& speci
     radii[a * species.size() + b] = radii[b * species.size() + a] = pairs.get<double>(pair);
   }
   return radii;
+}
+
+Screening screening_of(const Options& given) {
+  Screening s;
+  const auto positive = [&](const char* name, double usual) {
+    const double x = given.get(name, usual);
+    if (!(x > 0 && x < 1e6)) throw InputError(message("repulsion: screening: ", name, " must be above 0, got ", x));
+    return x;
+  };
+  s.coulomb = positive("coulomb", s.coulomb), s.length = positive("length", s.length);
+  s.exponent = positive("exponent", s.exponent), s.scale = given.get("scale", s.scale);
+  if (!std::isfinite(s.scale)) throw InputError("repulsion: screening: scale must be a finite number");
+  const double power = given.get("power", double(s.power));
+  if (!(power >= 2 && power <= 50 && power == std::floor(power)))
+    throw InputError(message("repulsion: screening: power must be a whole number from 2 to 50, got ", power));
+  s.power = int(power);
+  for (const auto& [name, to] : {std::pair{"weights", &s.weights}, std::pair{"decays", &s.decays}}) {
+    const std::vector<double> numbers = given.get(name, std::vector<double>(to->begin(), to->end()));
+    if (numbers.size() != to->size() || !std::all_of(numbers.begin(), numbers.end(), [](double x) { return x > 0; }))
+      throw InputError(message("repulsion: screening: ", name, " must be four numbers above 0"));
+    std::copy(numbers.begin(), numbers.end(), to->begin());
+  }
+  return s;
 }
 
 void check_radii(const std::vector<double>& radii, const Network& network, const std::vector<int>& species) {
