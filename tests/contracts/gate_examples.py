@@ -11,7 +11,7 @@ import numpy as np
 CUTOFF = 4.0
 N_SPECIES = 3
 BASES = ["bessel", "chebyshev", "gaussian", "inverse_gaussian", "inverse_power"]
-FUNCTIONS = ["silu", "tanh", "ssp"]
+FUNCTIONS = ["silu", "tanh", "ssp"]  # smooth ones: differences say nothing of celu near its kink
 ENVELOPES = ["polynomial", "cosine", "smooth"]
 
 
@@ -174,6 +174,8 @@ def mix(rng):
         spec["shares"] = rng.choice(["all", "species"], size=len(states)).tolist()
     if rng.random() < 0.5:
         spec["widths"] = [channels(rng) for _ in kept]
+    if spec["algebra"] == "real":
+        spec["bias"] = str(rng.choice(["none", "all", "species"]))
     return Example(spec | dict(gain=rng.uniform(0.5, 2, len(kept)).tolist()), states, parity)
 
 

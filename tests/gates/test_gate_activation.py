@@ -23,7 +23,12 @@ def ssp(x):
     return 1.8756 * np.array([np.logaddexp(0, x) - np.log(2), s, s * (1 - s)])
 
 
-FUNCTIONS = dict(silu=silu, tanh=tanh, ssp=ssp)  #: x -> value, slope, second derivative
+def celu(x):
+    e, below = np.exp(10 * np.minimum(x, 0)), x < 0
+    return 1.408 * np.array([np.maximum(x, 0) + (e - 1) / 10, e, 10 * e * below])
+
+
+FUNCTIONS = dict(silu=silu, tanh=tanh, ssp=ssp, celu=celu)  #: x -> value, slope, second derivative
 EVERYWHERE = np.concatenate(
     [np.linspace(-12, 12, 97), np.geomspace(1e-12, 1e-2, 9), [-1e4, -800, -700, -40, 40, 700, 800, 1e4]]
 )

@@ -182,3 +182,32 @@ def test_wrong_lengths_are_refused():
     ]:
         with pytest.raises(ValueError, match=text):
             run.set_graph(species, parent, child, r)
+
+
+@pytest.mark.parametrize("channels", [1, 8, 17])
+@pytest.mark.parametrize("bias", ["all", "species"])
+def test_a_bias_is_added_to_even_scalars_alone(channels, bias):
+    """What the mixing without it gives, and gain times the constant of the node's species; none for the tangents."""
+    rng, species = np.random.default_rng(channels), [0, 0, 2, 2]
+    parts, n = [(0, -1, 2), (0, 1, 3), (1, -1, 5)], 4
+    spec = {"gate": "mix", "channels": channels, "gain": [3.0, 2.0, 5.0]}
+    x, dx = rng.standard_normal((2, n * (2 + 3 + 15)))
+    results = {}
+    for kind in ("none", bias):
+        run = GateRun(spec | {"bias": kind}, [parts], 3)
+        run.set_graph(species, [], [], (np.zeros((0, 3)), np.zeros((0, 3))))
+        if kind == "none":
+            W = rng.standard_normal(sum(int(np.prod(s)) for s in run.parameters.values()))
+            results[kind] = run.forward(W, [(x, dx)])
+        else:
+            assert run.parameters["bias"] == (3 if bias == "species" else 1, channels)
+            b = rng.standard_normal(run.parameters["bias"])
+            results[kind] = run.forward(np.concatenate([W, b.ravel()]), [(x, dx)])
+    even = slice(n * channels, 2 * n * channels)
+    value = results["none"][0].copy()
+    value[even] += 2 * (b[species] if bias == "species" else np.repeat(b, n, axis=0)).ravel()
+    assert np.allclose(results[bias][0], value, rtol=1e-14, atol=1e-15)
+    assert np.array_equal(results[bias][1], results["none"][1])
+    for given, said in (({"algebra": "complex"}, "real"), ({"parts": ["0o", "1o"]}, "even scalars")):
+        with pytest.raises(ValueError, match=said):
+            GateRun({"gate": "mix", "bias": bias} | given, [parts], 3)

@@ -2,7 +2,8 @@
 //
 //   out^l[i] = sum over inputs of  F^l[i] W^l          W^l [inputs' channels][channels]
 //
-// with one W^l for all nodes, or one for each species of the node; of several inputs each may be of its own kind.
+// with one W^l for all nodes, or one for each species of the node; of several inputs each may be of its own kind. To
+// scalars a constant may be added, `bias`, the same for all nodes or one per species: scalars do not turn.
 //
 // With algebra "complex" the state is one of complex channels (Part) and W is complex: in the real basis a real matrix
 // that repeats its parameters, (re, im) [[W_re, W_im], [-W_im, W_re]]. Real inputs count as complex ones without
@@ -36,6 +37,7 @@ const OptionTable options = {
            "channels of each output part by itself; as channels says where none is given"),
     wholes("fan_in", 1, most_channels, most_parts,
            "for each output part the number that weights are scaled by, incoming channels where none is given"),
+    choice("bias", {"none", "all", "species"}, "a constant added to even scalars: none, one, or one per species"),
 };
 
 /// 1o, 2e; 1, 2 where parity is not tracked
@@ -52,6 +54,11 @@ struct Rule : GateRule {
     std::int64_t first = 0, channels = 0;  // parameter with which it begins, incoming channels
   };
   std::vector<std::array<Matrix, 2>> matrices;  // per output part: of all nodes, of each species
+  struct Bias {
+    int part = -1, classes = 0;  // which it is added to, -1: there is none
+    std::int64_t first = 0;      // parameter
+  };
+  Bias bias;
 
   Rule(const OptionValues& o, const States& inputs, const Surroundings& around)
       : complex(o.is("algebra", "complex")), n_classes(around.n_species) {
@@ -89,6 +96,7 @@ struct Rule : GateRule {
         parameters.push_back({"W" + type_name(type.first, type.second) + (second ? "_species" : ""), shape});
       }
     }
+    if (!o.is("bias", "none")) add_bias(o, around);
     gains = o.numbers("gain");
     if (gains.empty()) gains.assign(output.size(), 1.0);
     if (gains.size() != output.size())
@@ -102,6 +110,14 @@ struct Rule : GateRule {
   }
 
  private:
+  void add_bias(const OptionValues& o, const Surroundings& around) {
+    if (complex) throw InputError("a bias goes with the algebra \"real\"");
+    for (int p = 0; p < int(output.size()); ++p)
+      if (output[p].l == 0 && output[p].parity == around.natural(0)) bias.part = p;
+    if (bias.part < 0) throw InputError("a bias needs an output part of even scalars");
+    bias.classes = o.is("bias", "species") ? n_classes : 1, bias.first = n_parameters();
+    parameters.push_back({"bias", {bias.classes, output[bias.part].channels()}, 0.0});
+  }
   void read_shares(const OptionValues& o, std::size_t n_inputs) {
     const std::vector<std::string>& shares = o.texts("shares");
     by_species.assign(n_inputs, o.is("share", "species"));
@@ -127,6 +143,8 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   std::vector<std::pair<int, int>> dropped;  // (input, part) that goes nowhere
   int n_classes;
   std::ptrdiff_t class_size = 0;  // packed weights of one class; those of all nodes lie before them
+  Rule::Bias bias;
+  std::ptrdiff_t b0 = 0;  // place of the bias in the packed weights
 
  public:
   Kernels(const Rule& rule, const States& inputs, std::span<const RadialPlace>) : n_classes(rule.n_classes) {
@@ -163,6 +181,26 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     for (int c = 0; c < n_classes; ++c)
       for (const Product& p : products)
         if (p.by_species) pack(p, layouts[p.input], rule, c);
+    bias = rule.bias;
+    if (bias.part < 0) return;
+    b0 = this->packing.size();
+    const Layout<Real> one({rule.output[bias.part]});
+    for (int c = 0; c < bias.classes; ++c) {
+      const std::int64_t channels = one[0].channels();
+      for (std::int64_t k = 0; k < channels; ++k) this->packing.weight(bias.first + c * channels + k, 1, bias.part);
+      this->packing.fill_to(b0 + (c + 1) * one.row(0));
+    }
+  }
+
+  /// f(element of the biased part, of its class in the packed weights) for every node
+  template <class F> void each_biased(const Block<Real>& b, F f) const {
+    const int row = b.output.layout->row(bias.part);
+    for (int c = 0; c < bias.classes; ++c) {
+      const int from = bias.classes == 1 ? 0 : b.species_first[c],
+                to = bias.classes == 1 ? b.n : b.species_first[c + 1];
+      for (int i = from; i < to; ++i)
+        for (int k = 0; k < row; ++k) f(std::ptrdiff_t(i) * row + k, b0 + c * row + k);
+    }
   }
 
   /// f(product, class, first row of the class in the block, rows)
@@ -187,6 +225,10 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
       };
       plane(written<Lane>(A), written<Lane>(C));
     });
+    if (bias.part >= 0 && !is_dual<Lane>) {  // a constant has no tangent
+      Real* out = b.output.own(bias.part).value;
+      each_biased(b, [&](std::ptrdiff_t at, std::ptrdiff_t k) { out[at] += b.weights[k]; });
+    }
   }
 
   template <class Lane, Want want> void adjoint(Block<Real>& b) const {
@@ -194,6 +236,11 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
       if (const State<Real>& state = b.inputs[input]; state.fresh) {
         const std::size_t size = std::size_t(b.n) * (*state.layout)[part].dim() * state.layout->row(part);
         std::fill_n(written<Lane>(state.own_bar(part)), size, Real(0));
+      }
+    if constexpr (want.parameters)
+      if (bias.part >= 0) {
+        const Real* bar = written<Lane>(b.output.own_bar(bias.part));
+        each_biased(b, [&](std::ptrdiff_t at, std::ptrdiff_t k) { b.weights_bar[k] += bar[at]; });
       }
     each(b, [&](const Product& p, int c, std::ptrdiff_t row, std::ptrdiff_t rows) {
       const Planes<Real> A = b.inputs[p.input].own(p.part) + row * p.K, C_bar = b.output.own_bar(p.out) + row * p.N;

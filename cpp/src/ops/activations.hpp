@@ -1,6 +1,7 @@
 // Functions of a scalar, each with its derivative and scaled so that normal inputs keep unit size: its factor is one
-// over the root mean square of f(x), x normal. All have derivatives of every order, and all but sigmoid are zero at
-// zero. Where a state has parity, a function of an odd scalar has to be odd, and of these tanh is.
+// over the root mean square of f(x), x normal. All have derivatives of every order, except celu, whose second one jumps
+// at zero; all but sigmoid are zero at zero. Where a state has parity, a function of an odd scalar has to be odd, and of
+// these tanh is.
 #pragma once
 #include <string_view>
 #include <type_traits>
@@ -9,13 +10,15 @@
 
 namespace nbcore {
 
-/// x / (1 + exp(-x)); tanh x; ln((1 + exp x) / 2), the shifted softplus; 1 / (1 + exp(-x))
-enum class Activation { silu, tanh, ssp, sigmoid };
+/// x / (1 + exp(-x)); tanh x; ln((1 + exp x) / 2), the shifted softplus; x, but below zero (exp(10 x) - 1) / 10;
+/// 1 / (1 + exp(-x))
+enum class Activation { silu, tanh, ssp, celu, sigmoid };
 
 /// The one of this name; silu where there is none
 inline Activation activation_named(std::string_view name) {
   return name == "tanh"      ? Activation::tanh
          : name == "ssp"     ? Activation::ssp
+         : name == "celu"    ? Activation::celu
          : name == "sigmoid" ? Activation::sigmoid
                              : Activation::silu;
 }
@@ -45,6 +48,12 @@ template <class T> NB_INLINE Dual<T> shifted_softplus(Dual<T> x) {
   return {shifted_softplus(x.value), sigmoid(x.value) * x.dot};
 }
 
+/// x below zero, else zero
+template <class T> NB_INLINE T negative_part(T x) { return x < RealOf<T>(0) ? x : x * RealOf<T>(0); }
+template <class T> NB_INLINE Dual<T> negative_part(Dual<T> x) {
+  return {negative_part(x.value), x.value < RealOf<T>(0) ? x.dot : x.dot * RealOf<T>(0)};
+}
+
 /// c f(x) and its derivative
 template <Activation f, class T> NB_INLINE ValueAndSlope<T> activation(T x) {
   using Real = RealOf<T>;
@@ -59,6 +68,10 @@ template <Activation f, class T> NB_INLINE ValueAndSlope<T> activation(T x) {
   } else if constexpr (f == Activation::ssp) {
     constexpr Real c = Real(1.8756);
     return {shifted_softplus(x) * c, sigmoid(x) * c};
+  } else if constexpr (f == Activation::celu) {
+    constexpr Real c = Real(1.4080), a = Real(0.1);
+    const T below = negative_part(x), e = exponential(below * (1 / a));
+    return {(x - below + (e - Real(1)) * a) * c, e * c};
   } else {
     constexpr Real c = Real(1.8462);
     const T s = sigmoid(x);
@@ -81,6 +94,7 @@ template <class F> void with_activation(Activation f, F do_it) {
     case silu: return do_it(std::integral_constant<Activation, silu>{});
     case tanh: return do_it(std::integral_constant<Activation, tanh>{});
     case ssp: return do_it(std::integral_constant<Activation, ssp>{});
+    case celu: return do_it(std::integral_constant<Activation, celu>{});
     case sigmoid: return do_it(std::integral_constant<Activation, sigmoid>{});
   }
 }
