@@ -215,6 +215,25 @@ def norm(rng):
     return Example(dict(gate="norm", epsilon=float(rng.choice([0.1, 1.0]))), [parts], parity)
 
 
+def triplet(rng):
+    form, n = str(rng.choice(["wide", "narrow", "ani"])), channels(rng)
+    envelopes = (
+        ENVELOPES if form != "narrow" else ["polynomial", "smooth"]
+    )  # r_jk passes the cutoff, where cosine is C1
+    spec = dict(gate="triplet", form=form, cutoff=CUTOFF, envelope=str(rng.choice(envelopes)), scale=0.7)
+    spec |= dict(eta=rng.choice([0.05, 0.3, 1.0], size=n).tolist())
+    if form != "narrow":  # there a shift has a kink at r_jk = 0
+        spec |= dict(shift=rng.choice([0.0, 0.5, 2.0], size=n).tolist())
+    if form == "ani":
+        spec |= dict(angle=rng.uniform(0.2, 2.9, n).tolist(), zeta=rng.choice([1.0, 4.0, 6.5, 14.1], size=n).tolist())
+    else:
+        spec |= {
+            "lambda": rng.choice([-1.0, 1.0], size=n).tolist(),
+            "zeta": rng.choice([1.0, 2.0, 5.0], size=n).tolist(),
+        }
+    return Example(spec, [], str(rng.choice(["o3", "so3"])))
+
+
 EXAMPLES = dict(
     activation=activation,
     density=density,
@@ -226,6 +245,7 @@ EXAMPLES = dict(
     normalise=normalise,
     self_product=self_product,
     tensor_product=tensor_product,
+    triplet=triplet,
     zeroth_order=zeroth_order,
     zeroth_order_dots=zeroth_order_dots,
 )

@@ -1,0 +1,80 @@
+// Powers of positive registers: x^p with its derivative by x, by squaring where p is a whole number, else through
+// the logarithm; and functions of radial.hpp, which are computed in double, of registers of either precision.
+#pragma once
+#include <cmath>
+
+#include "base/lanes.hpp"
+
+namespace nbcore {
+
+/// ln x of normal positive numbers: x = 2^k m, m from sqrt(1/2) to sqrt(2), ln m = 2 artanh((m - 1) / (m + 1))
+template <class T> NB_INLINE T logarithm(T x) {
+  if constexpr (std::is_arithmetic_v<T>) {
+    return std::log(x);
+  } else {
+    using Real = RealOf<T>;
+    using Whole = decltype(x < x);
+    constexpr bool wide = sizeof(Real) == 8;
+    constexpr int bits = wide ? 52 : 23, bias = wide ? 1023 : 127;
+    const auto mantissa = (decltype(Whole{}[0] + 0))((1ll << bits) - 1);
+    const Whole raw = (Whole)x;
+    Whole k = (raw >> bits) - bias;
+    T m = (T)((raw & mantissa) | ((Whole{} + bias) << bits));
+    const auto large = m > Real(1.4142135623730951);
+    m = large ? m * Real(0.5) : m;
+    k = large ? k + 1 : k;
+    const T z = (m - Real(1)) / (m + Real(1)), z2 = z * z;
+    T series = z * Real(0);
+  NB_UNROLL for (int n = wide ? 11 : 5; n >= 0; --n) series = series * z2 + Real(1.0 / (2 * n + 1));
+    return z * series * Real(2) + __builtin_convertvector(k, T) * Real(0.69314718055994530942);
+  }
+}
+template <class T> NB_INLINE Dual<T> logarithm(Dual<T> x) { return {logarithm(x.value), x.dot * reciprocal(x.value)}; }
+
+template <class T> struct PowerAndSlope {
+  T value, slope;
+};
+/// x^p and p x^(p - 1), p >= 1; x may be zero where p is a whole number
+template <class T> NB_INLINE PowerAndSlope<T> power(T x, double p) {
+  using Real = RealOf<T>;
+  T below = x * Real(0) + Real(1);  // x^(p - 1)
+  if (p == std::floor(p)) {
+    T square = x;
+    for (int k = int(p) - 1; k > 0; k /= 2) {
+      if (k % 2) below = product(below, square);
+      square = product(square, square);
+    }
+  } else {
+    below = exponential(logarithm(x) * Real(p - 1));
+  }
+  return {product(below, x), below * Real(p)};
+}
+
+/// A register of doubles with as many numbers as there are in T
+template <class T> struct DoublesOf {
+  typedef double type __attribute__((vector_size(sizeof(T) / sizeof(RealOf<T>) * sizeof(double))));
+};
+
+/// f(x), f a function of registers of doubles to a struct Result<T> of two such numbers
+template <template <class> class Result, class F, class T> NB_INLINE Result<T> in_double(F f, T x) {
+  if constexpr (is_dual<T>) {
+    using Plain = PlainOf<T>;
+    if constexpr (sizeof(RealOf<Plain>) == 8) {
+      return f(x);
+    } else {
+      using Wide = DoublesOf<Plain>::type;
+      const auto y = f(Dual<Wide>{__builtin_convertvector(x.value, Wide), __builtin_convertvector(x.dot, Wide)});
+      const auto narrow = [](const Dual<Wide>& a) {
+        return T{__builtin_convertvector(a.value, Plain), __builtin_convertvector(a.dot, Plain)};
+      };
+      return {narrow(y.f), narrow(y.df)};
+    }
+  } else if constexpr (sizeof(RealOf<T>) == 8) {
+    return f(x);
+  } else {
+    const auto y = f(__builtin_convertvector(x, typename DoublesOf<T>::type));
+    return {__builtin_convertvector(y.f, T), __builtin_convertvector(y.df, T)};
+  }
+}
+
+}  // namespace nbcore
