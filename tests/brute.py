@@ -46,11 +46,13 @@ def radial_functions(radial, r):
             B = np.array([np.polynomial.chebyshev.chebval(u, np.eye(radial["n"])[k]) for k in n])
         case "gaussian":
             d = rc / spaces
-            B = np.exp(-((r - n * d) ** 2) / (2 * d**2))
+            centre, width = radial.get("centres", n * d), radial.get("widths", d)
+            B = np.exp(-((r - np.array(centre)) ** 2) / (2 * np.array(width) ** 2))
         case "inverse_gaussian":
             r_min = radial.get("r_min", 0.8)
-            centre = 1 / rc + n * (1 / r_min - 1 / rc) / spaces
-            B = np.exp(-((1 / r - centre) ** 2) * (2 * radial["n"] * r_min) ** 2 / 2)
+            centre = radial.get("centres", 1 / rc + n * (1 / r_min - 1 / rc) / spaces)
+            width = radial.get("widths", 1 / (2 * radial["n"] * r_min))
+            B = np.exp(-((1 / r - np.array(centre)) ** 2) / (2 * np.array(width) ** 2))
         case "inverse_power":
             B = r ** (radial.get("first", 1.0) - n)
         case "damped_power":

@@ -11,11 +11,13 @@ def add_parser(subparsers):
     p = subparsers.add_parser(
         "import",
         help="models of other programs",
-        description="Reads a model file of another program (MACE, SevenNet) without that program, and writes the "
+        description="Reads a model of another program (MACE, SevenNet, ANI) without that program, and writes the "
         "nbcore model that computes the same.",
         epilog="What is read, and what is refused: docs/importing.md.",
     )
-    p.add_argument("model", metavar="FILE", help="a .model file of MACE, a checkpoint of SevenNet")
+    p.add_argument(
+        "model", metavar="FILE", help="a .model file of MACE, a checkpoint of SevenNet, a folder of ANI networks"
+    )
     p.add_argument("--output", metavar="NAME.nbcore", help="the model file (FILE with the ending .nbcore, here)")
     p.add_argument("--head", metavar="NAME", help="which of several heads of the model")
     p.add_argument("--licence", metavar="TEXT", help="under which the model is published, noted in the file")

@@ -4,17 +4,18 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nbcore.committee import Committee
     from nbcore.potential import Potential
 
 __all__ = ["import_model"]
 
 
-def import_model(path: str | os.PathLike, head: str | None = None) -> "Potential":
+def import_model(path: str | os.PathLike, head: str | None = None) -> "Potential | Committee":
     """A potential with the network and weights of another program's model file.
 
-    Read are `.model` files of MACE (classes MACE and ScaleShiftMACE) and checkpoints of SevenNet; see
-    docs/importing.md. Nothing that the file names is executed, and torch is not needed. head: which of several heads
-    of a MACE model.
+    Read are `.model` files of MACE (classes MACE and ScaleShiftMACE), checkpoints of SevenNet, and folders of ANI
+    networks, several of which make a committee; see docs/importing.md. Nothing that a file names is executed, and torch
+    is not needed. head: which of several heads of a MACE model.
     The potential computes what the model does in double precision, and is an ordinary one: `save` it, train it
     further. Its E0s contain the shift of the model. Raises InputError for files that are damaged, of another kind, or
     hold what is not known, by its name; OSError.
@@ -24,11 +25,16 @@ def import_model(path: str | os.PathLike, head: str | None = None) -> "Potential
     """
     from nbcore.errors import InputError
     from nbcore.importing import mace
+    from nbcore.importing.ani import is_ani, read_ani
     from nbcore.importing.mace_file import read_mace
     from nbcore.importing.origin import note_origin
     from nbcore.importing.sevennet import from_sevennet, is_sevennet
     from nbcore.importing.torch_file import TorchFile
 
+    if is_ani(path):
+        if head is not None:
+            raise InputError(f"{path}: ANI networks have no heads, got {head!r}.")
+        return read_ani(path)
     content = TorchFile(path).load()
     if not is_sevennet(content):
         made = mace.potential(read_mace(content, str(path), head))

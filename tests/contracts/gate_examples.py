@@ -44,6 +44,11 @@ def radial(rng):
         basis["first"] = int(rng.integers(-1, 4))
     if rng.random() < 0.3:
         basis |= {"transform": str(rng.choice(["agnesi", "soft"])), "radii": rng.uniform(0.5, 1.5, N_SPECIES).tolist()}
+    if basis["basis"] in ("gaussian", "inverse_gaussian") and rng.random() < 0.3:
+        basis |= {
+            "centres": rng.uniform(0.1, 2.0, basis["n"]).tolist(),
+            "widths": rng.uniform(0.3, 1.0, basis["n"]).tolist(),
+        }
     if rng.random() < 0.4:
         basis["layers"] = rng.choice([1, 3, 8, 11, 17], size=rng.integers(1, 4)).tolist()
         basis["last_layer"] = str(rng.choice(["silu", "linear"]))

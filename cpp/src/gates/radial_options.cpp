@@ -29,6 +29,8 @@ const OptionTable radial_options = {
     whole("power", 6, 2, 50, "of the polynomial envelope"),
     real("on", 4.5, 0, 1e6, "of the envelope xplor: where it begins to fall, Angstrom", true),
     reals("frequencies", "of bessel: what stands in the place of 1, 2, ..., n, where they are others"),
+    reals("centres", "of gaussian, Angstrom, and of inverse_gaussian, 1/Angstrom, where they are not equally spaced"),
+    reals("widths", "of the same functions, their standard deviations, one beside each centre"),
     whole("smoothness", 0, 0, 4, "function n is divided by (n+1) to this power"),
     wholes("layers", 1, max_radial_width, max_radial_layers, "widths of the layers of a network on the functions"),
     choice("last_layer", last_layers,
@@ -58,6 +60,13 @@ Radial radial_from(const Options& given) {
     throw InputError(message("frequencies must be n = ", r.n, " numbers, got ", frequencies.size()));
   std::copy(frequencies.begin(), frequencies.end(), r.frequencies.begin());
   if (!frequencies.empty() && frequencies[0] == 0) throw InputError("frequencies must be above 0");
+  const std::vector<double>&centres = o.numbers("centres"), &widths = o.numbers("widths");
+  if (centres.size() != widths.size() || (!widths.empty() && int(widths.size()) != r.n))
+    throw InputError(
+        message("centres and widths must be n = ", r.n, " numbers each, got ", centres.size(), " and ", widths.size()));
+  std::copy(centres.begin(), centres.end(), r.centres.begin()),
+      std::copy(widths.begin(), widths.end(), r.widths.begin());
+  if (!widths.empty() && widths[0] == 0) throw InputError("widths must be above 0");
   const std::vector<double>& layers = o.numbers("layers");
   for (std::size_t k = 0; k < layers.size(); ++k) r.layers[k] = int(layers[k]);
   if (r.network()) r.last = named<LayerFunction>(last_layers, o.text("last_layer"));

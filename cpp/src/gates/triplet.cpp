@@ -83,10 +83,8 @@ struct Rule : GateRule {
                         : o.is("envelope", "smooth") ? Envelope::smooth
                                                      : Envelope::polynomial;
     envelope.power = o.whole("power"), envelope.r_min = 0.5 * envelope.cutoff;
-    Radial length = envelope;
-    length.first = 1, length.envelope = Envelope::none;
-    envelope.check(), length.check();
-    radials = {length, envelope}, l_harmonics = 1;
+    envelope.check();
+    radials = {Radial::length_within(envelope.cutoff), envelope}, l_harmonics = 1;
     count_terms(std::int64_t(n) * n_species * (n_species + 1) / 2);
     output = {{0, around.natural(0), n_species * (n_species + 1) / 2, n}};
   }

@@ -213,7 +213,7 @@ void Network::check_relations() const {
   for (const Relation& relation : relations_)
     for (const RadialSet& set : relation.radials) {
       const Radial &r = set.radial, &first = relation.radials[0].radial;
-      if (relation.kind == RelationKind::neighbours && r.envelope == Envelope::none)
+      if (relation.kind == RelationKind::neighbours && r.envelope == Envelope::none && !r.length())
         throw InputError("radial: a basis of neighbours needs an envelope, or the energy jumps at the cutoff");
       if ((r.basis == Basis::solid) != (first.basis == Basis::solid) ||
           (r.basis == Basis::solid && r.cutoff != first.cutoff))

@@ -1,5 +1,7 @@
 #include "ops/radial.hpp"
 
+#include <cmath>
+
 #include "base/error.hpp"
 
 namespace nbcore {
@@ -14,6 +16,12 @@ void Radial::check() const {
     if (given && !(k < n ? frequencies[k] > 0 && frequencies[k] <= 1e4 : frequencies[k] == 0))
       throw InputError(message("frequencies must be n = ", n, " numbers, each above 0 and at most 10000"));
   if (given && basis != Basis::bessel) throw InputError("frequencies are those of the basis bessel");
+  const bool gaussians = widths[0] != 0;
+  if (gaussians && basis != Basis::gaussian && basis != Basis::inverse_gaussian)
+    throw InputError("centres and widths are those of the bases gaussian and inverse_gaussian");
+  for (int k = 0; gaussians && k < n; ++k)
+    if (!(std::abs(centres[k]) <= 1e6 && widths[k] >= 1e-4 && widths[k] <= 1e6))
+      throw InputError("centres must be at most 1000000, widths 0.0001 to 1000000");
   if (envelope == Envelope::xplor && !(on > 0 && on < cutoff))
     throw InputError(message("on must lie between 0 and the cutoff, ", cutoff, ", got ", on));
   if (sees_elements()) {

@@ -3,8 +3,9 @@
 //   bessel            sqrt(2/rc) sin((n+1) pi r/rc) / r, or with `frequencies` k_n sqrt(2/rc) sin(k_n pi r/rc) / r
 //   chebyshev         T_n(u), u = 2 r/rc - 1, or with `decay` > 0 the map
 //                     u = 1 - 2 (exp(-decay (r/rc - 1)) - 1) / (exp(decay) - 1), which resolves short distances better
-//   gaussian          exp(-(r - mu_n)^2 / (2 d^2)), mu_n from 0 to rc at equal distances d
-//   inverse_gaussian  exp(-(1/r - k_n)^2 s^2 / 2), k_n from 1/rc to 1/r_min at equal distances, s = 2 N r_min
+//   gaussian          exp(-(r - mu_n)^2 / (2 d_n^2)), mu_n from 0 to rc at equal distances d, or `centres` and `widths`
+//   inverse_gaussian  exp(-(1/r - mu_n)^2 / (2 d_n^2)), mu_n from 1/rc to 1/r_min at equal distances, d = 1 / (2 N r_min),
+//                     or `centres` and `widths`, those of 1/r
 //   inverse_power     r^(first-n), first = 1: with the harmonics of the direction, terms |r|^-s r of eq. (10), s = n
 //   damped_power      (rc/r)^(n+1) (1 - exp(-(r/r_min)^8)): multipoles far apart, bounded where they are close
 //   solid             (r/rc)^(2n), with harmonics (r/rc)^l Y_lm instead of Y_lm: moments about a centre, smooth there
@@ -60,6 +61,7 @@ struct Radial {
   int smoothness = 0;                            // function n is divided by (n+1)^smoothness: a prior for smooth sums
   std::array<int, max_radial_layers> layers{};   // widths of a network on the basis, 0 behind the last
   std::array<double, max_radial> frequencies{};  // bessel: in the place of 1, 2, ..., n; zeros: none given
+  std::array<double, max_radial> centres{}, widths{};  // of gaussian and inverse_gaussian, where widths[0] is not 0
 
   LayerFunction last{};
 
@@ -72,6 +74,23 @@ struct Radial {
   double pair_length(int parent, int child) const {
     return (radii[parent] + radii[child]) * (transform == Transform::agnesi ? 0.5 : 1.0);
   }
+
+  struct Gaussian {
+    double centre, gamma;  // 1 / width^2
+  };
+  /// Function n: as given, else with these numbers
+  Gaussian gaussian(int n, double centre, double width) const {
+    return widths[0] > 0 ? Gaussian{centres[n], 1 / (widths[n] * widths[n])} : Gaussian{centre, 1 / (width * width)};
+  }
+
+  /// The distance r itself, for gates that multiply what they make of it with an envelope
+  static Radial length_within(double cutoff) {
+    Radial r;
+    r.basis = Basis::inverse_power, r.n = 1, r.first = 1, r.cutoff = cutoff, r.r_min = 0.5 * cutoff;
+    r.envelope = Envelope::none;
+    return r;
+  }
+  bool length() const { return *this == length_within(cutoff); }
   bool network() const { return layers[0] > 0; }
   int n_layers() const {
     int count = 0;
@@ -199,9 +218,10 @@ template <class T> void basis_functions(const Radial& s, T r, T* B, T* dB) {
       break;
     }
     case Basis::gaussian: {
-      const double d = s.cutoff / std::max(s.n - 1, 1), gamma = 1 / (d * d);
+      const double d = s.cutoff / std::max(s.n - 1, 1);
       for (int n = 0; n < s.n; ++n) {
-        const T x = r - n * d;
+        const auto [centre, gamma] = s.gaussian(n, n * d, d);
+        const T x = r - centre;
         B[n] = exponential(x * x * (-0.5 * gamma));
         dB[n] = B[n] * x * -gamma;
       }
@@ -209,11 +229,12 @@ template <class T> void basis_functions(const Radial& s, T r, T* B, T* dB) {
     }
     case Basis::inverse_gaussian: {
       const T inverse = reciprocal(r);
-      const double width = 2 * s.n * s.r_min, step = (1 / s.r_min - c) / std::max(s.n - 1, 1);
+      const double d = 1 / (2 * s.n * s.r_min), step = (1 / s.r_min - c) / std::max(s.n - 1, 1);
       for (int n = 0; n < s.n; ++n) {
-        const T x = inverse - (c + n * step);
-        B[n] = exponential(x * x * (-0.5 * width * width));
-        dB[n] = B[n] * x * inverse * inverse * (width * width);
+        const auto [centre, gamma] = s.gaussian(n, c + n * step, d);
+        const T x = inverse - centre;
+        B[n] = exponential(x * x * (-0.5 * gamma));
+        dB[n] = B[n] * x * inverse * inverse * gamma;
       }
       break;
     }

@@ -1,0 +1,20 @@
+"""A perceptron for each element on scalars that describe an atom's neighbourhood, as Behler, Parrinello and ANI have."""
+
+
+def element_networks(inputs: list[str], hidden: list[int], function: str) -> list[dict]:
+    """Gates "hidden1", "activated1", ..., "energy": layers with weights and biases per element, the last one linear.
+
+    inputs: names of states of scalars. hidden: widths. function: of the gate `activation`.
+    """
+    gates, last = [], list(inputs)
+    for k, width in enumerate(hidden, start=1):
+        gates += [
+            _layer(f"hidden{k}", last, width),
+            dict(gate="activation", name=f"activated{k}", inputs=[f"hidden{k}"], function=function),
+        ]
+        last = [f"activated{k}"]
+    return [*gates, _layer("energy", last, 1)]
+
+
+def _layer(name, inputs, channels):
+    return dict(gate="mix", name=name, inputs=inputs, channels=channels, l_max=0, share="species", bias="species")
