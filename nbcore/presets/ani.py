@@ -104,11 +104,11 @@ def ani(
 
     species: elements, symbols or atomic numbers. cutoff, angular_cutoff: Angstrom. n_radial, n_shifts, n_angles: points
     of the grids; distances from `start` on, the cutoff left out. hidden: widths of the perceptrons. envelope: f,
-    "smooth" is (1 - (r/cutoff)^2)^3, "cosine" that of ANI. E0s: reference energies, eV; an atom alone has what the biases
-    make besides. seed: of the parameters. Raises InputError for values out of range.
+    "smooth" is (1 - (r/cutoff)^2)^3, "cosine" that of ANI. E0s: reference energies, eV; an atom alone has what the
+    biases make besides. seed: of the parameters. Raises InputError for values out of range.
 
     >>> ani(species=["C", "H", "O"], n_radial=8, hidden=[32, 16])
-    <nbcore.Potential ani: H C O, 1 level, cutoff 5.2 Å, 22563 parameters>
+    <nbcore.Potential ani: H C O, 1 levels, cutoff 5.2 Å, 22467 parameters>
     """
     options = dict(cutoff=cutoff, angular_cutoff=angular_cutoff, n_radial=n_radial, n_shifts=n_shifts,
                    n_angles=n_angles, eta_radial=eta_radial, eta_angular=eta_angular, zeta=zeta, start=start,

@@ -1,4 +1,4 @@
-"""A perceptron for each element on scalars that describe an atom's neighbourhood, as Behler, Parrinello and ANI have."""
+"""A perceptron for each element on scalars that describe a neighbourhood, as Behler, Parrinello and ANI have."""
 
 
 def element_networks(inputs: list[str], hidden: list[int], function: str) -> list[dict]:

@@ -6,8 +6,8 @@ Made with torchani 2.2.4 (MIT licence) and torch 2.13.0 on one thread, in double
     peer/bin/pip install torch numpy torchani==2.2.4
     peer/bin/python tests/oracles/make_ani.py [variant ...]
 
-The tests need none of it. A file holds elements and numbers of the functions (JSON), the layers of each element, and for
-each structure positions (Angstrom), atomic numbers, cell, energy and forces in the unit of the network.
+The tests need none of it. A file holds elements and numbers of the functions (JSON), the layers of each element, and
+for each structure positions (Angstrom), atomic numbers, cell, energy and forces in the unit of the networks.
 """
 
 import json

@@ -7,30 +7,6 @@
 
 namespace nbcore {
 
-/// ln x of normal positive numbers: x = 2^k m, m from sqrt(1/2) to sqrt(2), ln m = 2 artanh((m - 1) / (m + 1))
-template <class T> NB_INLINE T logarithm(T x) {
-  if constexpr (std::is_arithmetic_v<T>) {
-    return std::log(x);
-  } else {
-    using Real = RealOf<T>;
-    using Whole = decltype(x < x);
-    constexpr bool wide = sizeof(Real) == 8;
-    constexpr int bits = wide ? 52 : 23, bias = wide ? 1023 : 127;
-    const auto mantissa = (decltype(Whole{}[0] + 0))((1ll << bits) - 1);
-    const Whole raw = (Whole)x;
-    Whole k = (raw >> bits) - bias;
-    T m = (T)((raw & mantissa) | ((Whole{} + bias) << bits));
-    const auto large = m > Real(1.4142135623730951);
-    m = large ? m * Real(0.5) : m;
-    k = large ? k + 1 : k;
-    const T z = (m - Real(1)) / (m + Real(1)), z2 = z * z;
-    T series = z * Real(0);
-  NB_UNROLL for (int n = wide ? 11 : 5; n >= 0; --n) series = series * z2 + Real(1.0 / (2 * n + 1));
-    return z * series * Real(2) + __builtin_convertvector(k, T) * Real(0.69314718055994530942);
-  }
-}
-template <class T> NB_INLINE Dual<T> logarithm(Dual<T> x) { return {logarithm(x.value), x.dot * reciprocal(x.value)}; }
-
 template <class T> struct PowerAndSlope {
   T value, slope;
 };
