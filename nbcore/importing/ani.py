@@ -73,7 +73,7 @@ def from_ani(
     ordered = sorted(species, key=lambda s: atomic_numbers([s])[0])
     potential = Potential({
         "preset": "ani", "species": ordered, "cutoff": float(functions.cutoff),
-        "options": {"cutoff": functions.cutoff, "angular_cutoff": functions.angular_cutoff, "hidden": hidden},
+        "options": {"cutoff": functions.cutoff, "angular_cutoff": functions.angular_cutoff, "layers": hidden},
         "program": ani_gates(functions, hidden, "cosine"), "E0s": {s: unit * energies[s] for s in ordered},
     })  # fmt: skip
     inputs = _positions(functions, [ordered.index(s) for s in species])

@@ -19,7 +19,7 @@ NAngles = Annotated[int, Option("angles of the angular functions", ge=1, le=16)]
 Eta = Annotated[float, Option("1/Angstrom^2: how narrow", gt=0, le=1e4)]
 Zeta = Annotated[float, Option("how narrow in the angle", ge=1, le=1000)]
 Start = Annotated[float, Option("the first distance of both grids, Angstrom", ge=0)]
-Hidden = Annotated[list[int], Option("widths of the perceptron of each element", ge=1, le=4096, longest=6)]
+Layers = Annotated[list[int], Option("widths of the perceptron of each element", ge=1, le=4096, longest=6)]
 Envelope = Annotated[
     str,
     Option("smooth: twice differentiable; cosine: ANI's own, once", choices=("smooth", "cosine")),
@@ -27,9 +27,9 @@ Envelope = Annotated[
 
 #: what `size` fills in
 SIZES = {
-    "small": {"hidden": [64, 48, 32], "n_radial": 8, "n_shifts": 2, "n_angles": 4, "zeta": 8.0},
-    "medium": {"hidden": [160, 128, 96]},
-    "large": {"hidden": [256, 192, 160], "n_shifts": 8, "n_angles": 4, "zeta": 14.1, "eta_angular": 12.5, "start": 0.8},
+    "small": {"layers": [64, 48, 32], "n_radial": 8, "n_shifts": 2, "n_angles": 4, "zeta": 8.0},
+    "medium": {"layers": [160, 128, 96]},
+    "large": {"layers": [256, 192, 160], "n_shifts": 8, "n_angles": 4, "zeta": 14.1, "eta_angular": 12.5, "start": 0.8},
 }
 
 
@@ -47,7 +47,7 @@ class Functions(NamedTuple):
 
 
 def ani_program(species, cutoff, angular_cutoff, n_radial, n_shifts, n_angles, eta_radial, eta_angular, zeta, start,
-                hidden, envelope) -> dict:  # fmt: skip
+                layers, envelope) -> dict:  # fmt: skip
     """The list of gates of `ani`, as data."""
 
     def grid(n, end):  # the end itself is none of the centres
@@ -56,10 +56,10 @@ def ani_program(species, cutoff, angular_cutoff, n_radial, n_shifts, n_angles, e
     angles = [(k + 0.5) * math.pi / n_angles for k in range(n_angles)]
     functions = Functions(cutoff, angular_cutoff, eta_radial, grid(n_radial, cutoff), eta_angular, zeta, angles,
                           grid(n_shifts, angular_cutoff))  # fmt: skip
-    return ani_gates(functions, hidden, envelope)
+    return ani_gates(functions, layers, envelope)
 
 
-def ani_gates(f: Functions, hidden: list[int], envelope: str) -> dict:
+def ani_gates(f: Functions, layers: list[int], envelope: str) -> dict:
     """The program of these functions and perceptrons; of the angular functions the angle runs fastest."""
     n, n_radial = len(f.angles) * len(f.angular_shifts), len(f.shifts)
     radial = {"basis": "gaussian", "n": n_radial, "centres": list(f.shifts), "widths": [(2 * f.eta) ** -0.5] * n_radial,
@@ -71,7 +71,7 @@ def ani_gates(f: Functions, hidden: list[int], envelope: str) -> dict:
             angle=list(f.angles) * len(f.angular_shifts), shift=np.repeat(f.angular_shifts, len(f.angles)).tolist(),
             zeta=[float(f.zeta)] * n, eta=[float(f.angular_eta)] * n,
         ),
-        *element_networks(["radial", "angular"], hidden, "celu"),
+        *element_networks(["radial", "angular"], layers, "celu"),
     ]  # fmt: skip
     return {"parity": "o3", "gates": gates, "readout": ["energy"]}
 
@@ -88,7 +88,7 @@ def ani(
     eta_angular: Eta = 8.0,
     zeta: Zeta = 32.0,
     start: Start = 0.9,
-    hidden: Hidden = (160, 128, 96),
+    layers: Layers = (160, 128, 96),
     envelope: Envelope = "smooth",
     E0s: dict | None = None,
     seed: int = 0,
@@ -103,14 +103,14 @@ def ani(
     element (celu, alpha 0.1) makes its energy of them.
 
     species: elements, symbols or atomic numbers. cutoff, angular_cutoff: Angstrom. n_radial, n_shifts, n_angles: points
-    of the grids; distances from `start` on, the cutoff left out. hidden: widths of the perceptrons. envelope: f,
+    of the grids; distances from `start` on, the cutoff left out. layers: widths of the perceptrons. envelope: f,
     "smooth" is (1 - (r/cutoff)^2)^3, "cosine" that of ANI. E0s: reference energies, eV; an atom alone has what the
     biases make besides. seed: of the parameters. Raises InputError for values out of range.
 
-    >>> ani(species=["C", "H", "O"], n_radial=8, hidden=[32, 16])
+    >>> ani(species=["C", "H", "O"], n_radial=8, layers=[32, 16])
     <nbcore.Potential ani: H C O, 1 levels, cutoff 5.2 Å, 22467 parameters>
     """
     options = dict(cutoff=cutoff, angular_cutoff=angular_cutoff, n_radial=n_radial, n_shifts=n_shifts,
                    n_angles=n_angles, eta_radial=eta_radial, eta_angular=eta_angular, zeta=zeta, start=start,
-                   hidden=list(hidden), envelope=envelope)  # fmt: skip
+                   layers=list(layers), envelope=envelope)  # fmt: skip
     return build("ani", ani_program, species, options, E0s, seed)
