@@ -179,6 +179,11 @@ def mix(rng):
         spec["shares"] = rng.choice(["all", "species"], size=len(states)).tolist()
     if rng.random() < 0.5:
         spec["widths"] = [channels(rng) for _ in kept]
+    widths = spec.get("widths", [spec["channels"]] * len(kept))
+    if rng.random() < 0.3:  # the last input is one like the output
+        planes = 1 + (spec["algebra"] == "complex")
+        like = [(*part, planes, n, planes == 2) for part, n in zip(sorted(kept), widths, strict=True)]
+        states, spec["skip"] = [*states, like], True
     if spec["algebra"] == "real":
         spec["bias"] = str(rng.choice(["none", "all", "species"]))
     return Example(spec | dict(gain=rng.uniform(0.5, 2, len(kept)).tolist()), states, parity)

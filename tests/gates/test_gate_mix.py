@@ -211,3 +211,21 @@ def test_a_bias_is_added_to_even_scalars_alone(channels, bias):
     for given, said in (({"algebra": "complex"}, "real"), ({"parts": ["0o", "1o"]}, "even scalars")):
         with pytest.raises(ValueError, match=said):
             GateRun({"gate": "mix", "bias": bias} | given, [parts], 3)
+
+
+def test_a_skipped_input_is_added_as_it_is():
+    rng, parts = np.random.default_rng(4), [(0, 1, 3), (1, -1, 5)]
+    like = [(0, 1, 9), (1, -1, 9)]
+    x, y = rng.standard_normal(2 * (3 + 15)), rng.standard_normal(2 * 9 * 4)
+    plain = GateRun({"gate": "mix", "channels": 9}, [parts])
+    skip = GateRun({"gate": "mix", "channels": 9, "skip": True}, [parts, like])
+    W = rng.standard_normal(plain.n_parameters)
+    for run in (plain, skip):
+        run.set_graph([0, 0], [], [], np.zeros((0, 3)))
+    assert skip.parameters == plain.parameters
+    assert np.allclose(skip.forward(W, [x, y]), plain.forward(W, [x]) + y, rtol=1e-15, atol=1e-15)
+    out_bar = rng.standard_normal(len(y))
+    assert np.array_equal(skip.adjoint(out_bar)[0][1], out_bar)
+    for inputs in ([parts], [parts, parts], [parts, like[::-1]]):
+        with pytest.raises(ValueError, match="with skip"):
+            GateRun({"gate": "mix", "channels": 9, "skip": True}, inputs)

@@ -3,7 +3,8 @@
 //   out^l[i] = sum over inputs of  F^l[i] W^l          W^l [inputs' channels][channels]
 //
 // with one W^l for all nodes, or one for each species of the node; of several inputs each may be of its own kind. To
-// scalars a constant may be added, `bias`, the same for all nodes or one per species: scalars do not turn.
+// scalars a constant may be added, `bias`, the same for all nodes or one per species: scalars do not turn. With `skip`
+// the last input is not mixed, but added as it is: a residual network.
 //
 // With algebra "complex" the state is one of complex channels (Part) and W is complex: in the real basis a real matrix
 // that repeats its parameters, (re, im) [[W_re, W_im], [-W_im, W_re]]. Real inputs count as complex ones without
@@ -37,6 +38,7 @@ const OptionTable options = {
            "channels of each output part by itself; as channels says where none is given"),
     wholes("fan_in", 1, most_channels, most_parts,
            "for each output part the number that weights are scaled by, incoming channels where none is given"),
+    flag("skip", false, "true: the last input is added as it is; it has the parts and channels of the output"),
     choice("bias", {"none", "all", "species"}, "a constant added to even scalars: none, one, or one per species"),
 };
 
@@ -45,7 +47,7 @@ std::string type_name(int l, int parity) { return std::to_string(l) + (parity ==
 
 struct Rule : GateRule {
   static constexpr Reads reads = Reads::nodes;
-  bool complex;
+  bool complex, skip;
   int n_classes;                                       // of inputs whose matrices differ between species
   std::vector<bool> by_species;                        // [input]
   std::map<std::pair<int, int>, std::int64_t> fan_in;  // (l, parity) -> incoming channels, in the order of the output
@@ -61,13 +63,15 @@ struct Rule : GateRule {
   Bias bias;
 
   Rule(const OptionValues& o, const States& inputs, const Surroundings& around)
-      : complex(o.is("algebra", "complex")), n_classes(around.n_species) {
-    if (inputs.empty()) throw InputError("it needs at least one input");
-    read_shares(o, inputs.size());
+      : complex(o.is("algebra", "complex")), skip(o.flag("skip")), n_classes(around.n_species) {
+    const std::size_t n_mixed = inputs.size() - std::min<std::size_t>(skip, inputs.size());
+    if (n_mixed == 0)
+      throw InputError(skip ? "with skip it needs two inputs, the last is added" : "it needs at least one input");
+    read_shares(o, n_mixed);
     const int l_max = o.whole("l_max");
     const std::vector<std::string>& only = o.texts("parts");
     std::map<std::pair<int, int>, std::array<std::int64_t, 2>> incoming;  // of fan_in, by kind of the input
-    for (std::size_t input = 0; input < inputs.size(); ++input) {
+    for (std::size_t input = 0; input < n_mixed; ++input) {
       count_terms(std::int64_t(inputs[input].size()));
       for (const Part& p : inputs[input]) {
         if (p.l > l_max || (o.is("parities", "natural") && p.parity != around.natural(p.l))) continue;
@@ -97,6 +101,11 @@ struct Rule : GateRule {
       }
     }
     if (!o.is("bias", "none")) add_bias(o, around);
+    if (skip && !std::ranges::equal(inputs.back(), output, [](const Part& a, const Part& b) {
+          return a.l == b.l && a.parity == b.parity && a.groups == b.groups && a.group == b.group &&
+                 a.complex == b.complex;
+        }))
+      throw InputError("with skip the last input must have the parts and channels of the output");
     gains = o.numbers("gain");
     if (gains.empty()) gains.assign(output.size(), 1.0);
     if (gains.size() != output.size())
@@ -144,6 +153,7 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   int n_classes;
   std::ptrdiff_t class_size = 0;  // packed weights of one class; those of all nodes lie before them
   Rule::Bias bias;
+  int skipped = -1;       // the input that is added as it is
   std::ptrdiff_t b0 = 0;  // place of the bias in the packed weights
 
  public:
@@ -151,6 +161,7 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     this->overwrites = true;
     std::vector<Layout<Real>> layouts;
     for (std::span<const Part> parts : inputs) layouts.push_back(layout_of<Real>(parts));
+    if (rule.skip) skipped = int(layouts.size()) - 1, layouts.pop_back();
     for (int input = 0; input < int(layouts.size()); ++input)
       for (int part = 0; part < layouts[input].size(); ++part)
         if (!rule.fan_in.contains({layouts[input][part].l, layouts[input][part].parity}))
@@ -192,6 +203,15 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     }
   }
 
+  /// f(number of the skipped input, number of the output) for all numbers of these planes
+  template <class Lane, class Plane, class F> void each_plane(Block<Real>& b, Plane plane, F f) const {
+    for (int p = 0; p < b.output.layout->size(); ++p) {
+      Real *own = written<Lane>(plane(b.inputs[skipped], p)), *out = written<Lane>(plane(b.output, p));
+      const std::ptrdiff_t size = std::ptrdiff_t(b.n) * (*b.output.layout)[p].dim() * b.output.layout->row(p);
+      for (std::ptrdiff_t k = 0; k < size; ++k) f(own + k, out + k);
+    }
+  }
+
   /// f(element of the biased part, of its class in the packed weights) for every node
   template <class F> void each_biased(const Block<Real>& b, F f) const {
     const int row = b.output.layout->row(bias.part);
@@ -225,6 +245,9 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
       };
       plane(written<Lane>(A), written<Lane>(C));
     });
+    if (skipped >= 0)
+      each_plane<Lane>(
+          b, [](const State<Real>& x, int p) { return x.own(p); }, [](Real* own, Real* out) { *out += *own; });
     if (bias.part >= 0 && !is_dual<Lane>) {  // a constant has no tangent
       Real* out = b.output.own(bias.part).value;
       each_biased(b, [&](std::ptrdiff_t at, std::ptrdiff_t k) { out[at] += b.weights[k]; });
@@ -237,6 +260,12 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
         const std::size_t size = std::size_t(b.n) * (*state.layout)[part].dim() * state.layout->row(part);
         std::fill_n(written<Lane>(state.own_bar(part)), size, Real(0));
       }
+    if (skipped >= 0) {
+      const bool fresh = b.inputs[skipped].fresh;
+      each_plane<Lane>(
+          b, [](const State<Real>& x, int p) { return x.own_bar(p); },
+          [&](Real* own, Real* out) { *own = fresh ? *out : *own + *out; });
+    }
     if constexpr (want.parameters)
       if (bias.part >= 0) {
         const Real* bar = written<Lane>(b.output.own_bar(bias.part));
