@@ -9,12 +9,26 @@ from nbcore.presets.cormorant import cormorant
 from nbcore.presets.nequip import nequip
 from nbcore.presets.mace import mace
 from nbcore.presets.ani import ani
+from nbcore.presets.hipnn import hipnn
 from nbcore.presets.tree import tree
 from nbcore.presets.pqs import pqs_gates
 from nbcore.presets.registry import PRESETS
 # isort: on
 
-__all__ = ["PRESETS", "SIZES", "ani", "cormorant", "kondor", "mace", "nbody", "nequip", "pqs_gates", "program", "tree"]
+__all__ = [
+    "PRESETS",
+    "SIZES",
+    "ani",
+    "cormorant",
+    "hipnn",
+    "kondor",
+    "mace",
+    "nbody",
+    "nequip",
+    "pqs_gates",
+    "program",
+    "tree",
+]
 
 
 def program(preset: str, species: Sequence | np.ndarray, **options: object) -> dict:

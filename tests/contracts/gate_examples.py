@@ -11,7 +11,7 @@ import numpy as np
 CUTOFF = 4.0
 N_SPECIES = 3
 BASES = ["bessel", "chebyshev", "gaussian", "inverse_gaussian", "inverse_power"]
-FUNCTIONS = ["silu", "tanh", "ssp"]  # smooth ones: differences say nothing of celu near its kink
+FUNCTIONS = ["silu", "tanh", "ssp", "softplus"]  # smooth ones: differences say nothing of celu near its kink
 ENVELOPES = ["polynomial", "cosine", "smooth"]
 
 

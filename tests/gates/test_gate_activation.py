@@ -28,7 +28,12 @@ def celu(x):
     return 1.408 * np.array([np.maximum(x, 0) + (e - 1) / 10, e, 10 * e * below])
 
 
-FUNCTIONS = dict(silu=silu, tanh=tanh, ssp=ssp, celu=celu)  #: x -> value, slope, second derivative
+def softplus(x):
+    s = expit(x)
+    return 1.0419 * np.array([np.logaddexp(0, x), s, s * (1 - s)])
+
+
+FUNCTIONS = dict(silu=silu, tanh=tanh, ssp=ssp, celu=celu, softplus=softplus)  #: x -> value, slope, second derivative
 EVERYWHERE = np.concatenate(
     [np.linspace(-12, 12, 97), np.geomspace(1e-12, 1e-2, 9), [-1e4, -800, -700, -40, 40, 700, 800, 1e4]]
 )
@@ -66,7 +71,7 @@ def test_single_precision(name):
         assert np.allclose(got, exact, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", sorted(set(FUNCTIONS) - {"softplus"}))
 def test_zero_stays_zero(name):
     _, (value, _) = run_at(np.zeros(1), name)
     assert value == 0

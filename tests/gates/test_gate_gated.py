@@ -17,6 +17,7 @@ FUNCTIONS = {
     "sigmoid": lambda x: 1.8462 * expit(x),
     "tanh": lambda x: 1.5925 * np.tanh(x),
     "ssp": lambda x: 1.8756 * (np.logaddexp(0, x) - np.log(2)),
+    "softplus": lambda x: 1.0419 * np.logaddexp(0, x),
     "celu": lambda x: 1.408 * (np.maximum(x, 0) + np.expm1(10 * np.minimum(x, 0)) / 10),
 }
 STATE = [(1, -1, 5), (0, -1, 3), (2, 1, 2, 9), (0, 1, 11), (1, 1, 4, 3, True)]  # groups, pseudo-tensors, complex ones
@@ -37,7 +38,7 @@ def flat(arrays):
     return np.concatenate([x.ravel() for x in arrays])
 
 
-@pytest.mark.parametrize("function", ["silu", "tanh", "ssp", "celu"])
+@pytest.mark.parametrize("function", ["silu", "tanh", "ssp", "celu", "softplus"])
 @pytest.mark.parametrize("gate_function", FUNCTIONS)
 def test_against_numpy(function, gate_function):
     rng = np.random.default_rng(0)

@@ -8,8 +8,9 @@ namespace nbcore {
 namespace {
 
 const OptionTable options = {
-    choice("function", {"silu", "tanh", "ssp", "celu"},
-           "of even scalars: x / (1 + exp(-x)), tanh x, ln((1 + exp x) / 2), max(x, (exp(10 x) - 1) / 10)"),
+    choice(
+        "function", {"silu", "tanh", "ssp", "celu", "softplus"},
+        "of even scalars: x / (1 + exp(-x)), tanh x, ln((1 + exp x) / 2), max(x, (exp(10 x) - 1) / 10), ln(1 + exp x)"),
 };
 
 struct Rule : GateRule {
@@ -50,6 +51,6 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
 
 }  // namespace
 
-NB_GATE(activation, "A function of scalars: silu, tanh, celu or the shifted softplus; of odd ones tanh")
+NB_GATE(activation, "A function of scalars: silu, tanh, celu, softplus, shifted or not; of odd ones tanh")
 
 }  // namespace nbcore

@@ -17,9 +17,10 @@ namespace nbcore {
 namespace {
 
 const OptionTable options = {
-    choice("function", {"silu", "tanh", "ssp", "celu"},
-           "of even scalars: x / (1 + exp(-x)), tanh x, ln((1 + exp x) / 2), max(x, (exp(10 x) - 1) / 10)"),
-    choice("gate_function", {"silu", "sigmoid", "tanh", "ssp", "celu"},
+    choice(
+        "function", {"silu", "tanh", "ssp", "celu", "softplus"},
+        "of even scalars: x / (1 + exp(-x)), tanh x, ln((1 + exp x) / 2), max(x, (exp(10 x) - 1) / 10), ln(1 + exp x)"),
+    choice("gate_function", {"silu", "sigmoid", "tanh", "ssp", "celu", "softplus"},
            "of the scalars that gate; sigmoid: 1 / (1 + exp(-x))"),
 };
 

@@ -1,6 +1,6 @@
 // Functions of a scalar, each with its derivative and scaled so that normal inputs keep unit size: its factor is one
 // over the root mean square of f(x), x normal. All have derivatives of every order, except celu, whose second one jumps
-// at zero; all but sigmoid are zero at zero. Where a state has parity, a function of an odd scalar has to be odd, and of
+// at zero; all but softplus and sigmoid are zero at zero. Where a state has parity, a function of an odd scalar has to be odd, and of
 // these tanh is.
 #pragma once
 #include <string_view>
@@ -11,16 +11,17 @@
 namespace nbcore {
 
 /// x / (1 + exp(-x)); tanh x; ln((1 + exp x) / 2), the shifted softplus; x, but below zero (exp(10 x) - 1) / 10;
-/// 1 / (1 + exp(-x))
-enum class Activation { silu, tanh, ssp, celu, sigmoid };
+/// ln(1 + exp x); 1 / (1 + exp(-x))
+enum class Activation { silu, tanh, ssp, celu, softplus, sigmoid };
 
 /// The one of this name; silu where there is none
 inline Activation activation_named(std::string_view name) {
-  return name == "tanh"      ? Activation::tanh
-         : name == "ssp"     ? Activation::ssp
-         : name == "celu"    ? Activation::celu
-         : name == "sigmoid" ? Activation::sigmoid
-                             : Activation::silu;
+  return name == "tanh"       ? Activation::tanh
+         : name == "ssp"      ? Activation::ssp
+         : name == "celu"     ? Activation::celu
+         : name == "softplus" ? Activation::softplus
+         : name == "sigmoid"  ? Activation::sigmoid
+                              : Activation::silu;
 }
 
 template <class T> struct ValueAndSlope {
@@ -68,6 +69,9 @@ template <Activation f, class T> NB_INLINE ValueAndSlope<T> activation(T x) {
   } else if constexpr (f == Activation::ssp) {
     constexpr Real c = Real(1.8756);
     return {shifted_softplus(x) * c, sigmoid(x) * c};
+  } else if constexpr (f == Activation::softplus) {
+    constexpr Real c = Real(1.0419), ln_2 = Real(0.69314718055994530942);
+    return {(shifted_softplus(x) + ln_2) * c, sigmoid(x) * c};
   } else if constexpr (f == Activation::celu) {
     constexpr Real c = Real(1.4080), a = Real(0.1);
     const T below = negative_part(x), e = exponential(below * (1 / a));
@@ -94,6 +98,7 @@ template <class F> void with_activation(Activation f, F do_it) {
     case silu: return do_it(std::integral_constant<Activation, silu>{});
     case tanh: return do_it(std::integral_constant<Activation, tanh>{});
     case ssp: return do_it(std::integral_constant<Activation, ssp>{});
+    case softplus: return do_it(std::integral_constant<Activation, softplus>{});
     case celu: return do_it(std::integral_constant<Activation, celu>{});
     case sigmoid: return do_it(std::integral_constant<Activation, sigmoid>{});
   }

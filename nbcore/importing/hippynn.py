@@ -1,0 +1,113 @@
+"""HIP-NN networks of hippynn: from the hyperparameters and the arrays of its state dictionary to a potential."""
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nbcore.errors import InputError
+from nbcore.species import atomic_numbers, symbols
+
+if TYPE_CHECKING:
+    from nbcore.potential import Potential
+
+SOFTPLUS = 1.0419  #: factor of the function of the gate `activation`
+#: hyperparameters that are read; others must have these values
+KNOWN = {"possible_species", "n_features", "n_sensitivities", "dist_soft_min", "dist_soft_max", "dist_hard_max",
+         "n_atom_layers", "n_interaction_layers", "resnet"}  # fmt: skip
+#: both types of sensitivities are the same function
+SETTLED = {"sensitivity_type": ("inverse", "linear"), "activation": ("softplus",)}
+
+
+def from_hippynn(parameters: Mapping, weights: Mapping[str, np.ndarray], unit: float = 1.0) -> "Potential":
+    """The potential of a Hipnn of hippynn and its energy node.
+
+    parameters: the arguments of the network, `net.state_dict()` and that of the energy node HEnergy in `weights`, with
+    the prefixes "net." and "head.". unit: of its energies, in eV; distances are in Angstrom. Energies of elements, the
+    layer that reads the element alone, are E0s. Raises InputError for what is not known, by name.
+    """
+    from nbcore.potential import Potential
+    from nbcore.presets.hipnn import hipnn_gates
+
+    for key, value in parameters.items():
+        if key not in KNOWN and str(value).lower() not in SETTLED.get(key, ()):
+            raise InputError(f"HIP-NN: {key} = {value!r}: nbcore does not know what this changes.")
+    left = {key: np.asarray(value, dtype=float) for key, value in weights.items()}
+
+    def take(name, shape=None):
+        try:
+            found = left.pop(name)
+        except KeyError:
+            raise InputError(f"HIP-NN: there are no weights {name}.") from None
+        if shape is not None and found.shape != shape:
+            raise InputError(f"HIP-NN: {name}: expected {shape}, got {found.shape}.")
+        return found
+
+    species = [int(z) for z in parameters["possible_species"] if z != 0]
+    ordered = symbols(sorted(species))
+    place = [species.index(z) for z in atomic_numbers(ordered)]  # of ours among theirs
+    residual, cutoff = bool(parameters["resnet"]), parameters["dist_hard_max"]
+    levels = len({key.split(".")[2] for key in left if key.startswith("net.blocks.")})
+    base = "base_layer." if residual else ""
+    radials, inner, widths = [], [], []
+    for level in range(levels):
+        layer = f"net.blocks.{level}.0.{base}".removesuffix(".")
+        mu, sigma = take(f"{layer}.sensitivity.mu").ravel(), take(f"{layer}.sensitivity.sigma").ravel()
+        radials.append({"basis": "inverse_gaussian", "n": len(mu), "cutoff": float(cutoff), "envelope": "cosine",
+                        "centres": (1 / mu).tolist(), "widths": (1 / sigma).tolist()})  # fmt: skip
+        inner.append(len(left.get(f"{layer}.selfint.bias", ())))
+        widths.append(len(left.get(f"net.blocks.{level}.0.res_layer.bias", ())) if residual else inner[-1])
+    program = hipnn_gates(radials, widths, inner, parameters["n_atom_layers"], residual)
+    energies = take("head.layers.0.weight", (1, len(species))).ravel()[place]
+    potential = Potential({
+        "preset": "hipnn", "species": ordered, "cutoff": float(cutoff), "program": program,
+        "options": {"cutoff": float(cutoff), "channels": widths[-1], "levels": levels, "residual": residual,
+                    "atom_layers": parameters["n_atom_layers"], "n_radial": len(mu)},
+        "E0s": dict(zip(ordered, (unit * energies).tolist(), strict=True)),
+    })  # fmt: skip
+
+    def put(gate, matrix, bias, scale=1.0):
+        (where, shape), (bias_where, bias_shape) = (potential.parameter_slices[f"{gate}.{p}"] for p in ("W0e", "bias"))
+        if matrix.shape != shape[1:] or bias.shape not in (bias_shape, bias_shape[1:]):
+            raise InputError(
+                f"HIP-NN: {gate}: expected {shape[1:]} and {bias_shape}, got {matrix.shape} and {bias.shape}."
+            )
+        potential.parameters[where] = scale * np.sqrt(shape[1]) * matrix.ravel()
+        potential.parameters[bias_where] = scale * bias.ravel()
+
+    before = None
+    for level in range(levels):
+        for k in range(parameters["n_atom_layers"] + 1):
+            name, theirs = f"{level + 1}" + (f"_{k}" if k else ""), f"net.blocks.{level}.{k}."
+            element = before is None  # what the layer is given is the element, as biases
+            if k == 0:
+                V = take(f"{theirs}{base}int_weights")  # (nu, out, in)
+                matrix = V.transpose(2, 0, 1)[place] if element else V.transpose(0, 2, 1)
+                matrix = matrix.reshape(-1, V.shape[1]) / (1 if element or residual else SOFTPLUS)
+                own, bias = take(f"{theirs}{base}selfint.weight"), take(f"{theirs}{base}selfint.bias")
+                if element:
+                    bias = bias + own.T[place]
+                else:
+                    matrix = np.concatenate([matrix, own.T / (1 if residual else SOFTPLUS)])
+            else:
+                matrix, bias = (
+                    take(f"{theirs}{base}weight").T / (1 if residual else SOFTPLUS),
+                    take(f"{theirs}{base}bias"),
+                )
+            put(f"pre{name}", matrix, bias)
+            if residual:
+                matrix, bias = take(f"{theirs}res_layer.weight").T / SOFTPLUS, take(f"{theirs}res_layer.bias")
+                more = left.pop(f"{theirs}adjust_layer.weight", None)
+                if element:
+                    bias = bias + (np.eye(len(bias))[place] if more is None else more.T[place])
+                elif more is not None:
+                    matrix = np.concatenate([matrix, more.T])
+                put(f"z{name}", matrix, bias)
+            before = name
+        read, bias = take(f"head.layers.{level + 1}.weight").T, take(f"head.layers.{level + 1}.bias")
+        put(f"energy{level + 1}", read / (1 if residual else SOFTPLUS), bias, unit)
+    rest = [key for key in left if not re.search(r"(mu|sigma)$", key)]
+    if rest:
+        raise InputError(f"HIP-NN: weights {', '.join(rest)}: nbcore does not know what they do.")
+    return potential
