@@ -101,8 +101,8 @@ def hipnn(
 
     An interaction makes of the features z of an atom and of its neighbours
     a_i = sum_nu V_nu sum_j s_nu(r_ij) z_j + W z_i + B,  s_nu(r) = exp(-(1/r - 1/mu_nu)^2 sigma^2 / 2) f(r),
-    then z_i <- M z_i + R softplus(a_i) + b, M the identity where widths are the same; `atom_layers` layers of the atom by
-    itself, a = W z + B, follow in the same way. At first z is the element. Each level adds to the energy, w z + b.
+    then z_i <- M z_i + R softplus(a_i) + b, M the identity where widths are the same; `atom_layers` layers of the atom
+    by itself, a = W z + B, follow in the same way. At first z is the element. Each level adds to the energy, w z + b.
 
     species: elements, symbols or atomic numbers. cutoff: Angstrom. channels: features. levels: interactions. n_radial:
     functions s, 1/mu from 1/farthest to 1/nearest at equal distances, sigma = 2 n_radial nearest. residual: False: z is
