@@ -35,15 +35,29 @@ template <class T> NB_INLINE Dual<T> sigmoid(Dual<T> x) {
   return {s, s * (RealOf<T>(1) - s) * x.dot};
 }
 
+/// 2 artanh z, |z| <= 1/3, where its series converges fast
+template <class T> NB_INLINE T twice_artanh(T z) {
+  using Real = RealOf<T>;
+  const T z2 = z * z;
+  T series = z * Real(0);
+  NB_UNROLL for (int n = sizeof(Real) == 8 ? 16 : 7; n >= 0; --n) series = series * z2 + Real(1.0 / (2 * n + 1));
+  return z * series * Real(2);
+}
 /// ln((1 + exp x) / 2) to rounding, absolute and exactly zero at zero: with u = exp(-|x|) it is max(x, 0) plus
-/// ln((1 + u) / 2) = 2 artanh z, z = (u - 1) / (u + 3), whose series converges fast since |z| <= 1/3
+/// ln((1 + u) / 2) = 2 artanh z, z = (u - 1) / (u + 3)
 template <class T> NB_INLINE T shifted_softplus(T x) {
   using Real = RealOf<T>;
   const T size = x < Real(0) ? -x : x, u = exponential(-size);
-  const T z = (u - Real(1)) / (u + Real(3)), z2 = z * z;
-  T series = z * Real(0);
-  NB_UNROLL for (int n = sizeof(Real) == 8 ? 16 : 7; n >= 0; --n) series = series * z2 + Real(1.0 / (2 * n + 1));
-  return (x + size) * Real(0.5) + z * series * Real(2);
+  return (x + size) * Real(0.5) + twice_artanh((u - Real(1)) / (u + Real(3)));
+}
+/// ln(1 + exp x) to rounding, relative: max(x, 0) plus ln(1 + u) = 2 artanh z, z = u / (u + 2)
+template <class T> NB_INLINE T softplus(T x) {
+  using Real = RealOf<T>;
+  const T size = x < Real(0) ? -x : x, u = exponential(-size);
+  return (x + size) * Real(0.5) + twice_artanh(u / (u + Real(2)));
+}
+template <class T> NB_INLINE Dual<T> softplus(Dual<T> x) {
+  return {softplus(x.value), sigmoid(x.value) * x.dot};
 }
 template <class T> NB_INLINE Dual<T> shifted_softplus(Dual<T> x) {
   return {shifted_softplus(x.value), sigmoid(x.value) * x.dot};
@@ -70,8 +84,8 @@ template <Activation f, class T> NB_INLINE ValueAndSlope<T> activation(T x) {
     constexpr Real c = Real(1.8756);
     return {shifted_softplus(x) * c, sigmoid(x) * c};
   } else if constexpr (f == Activation::softplus) {
-    constexpr Real c = Real(1.0419), ln_2 = Real(0.69314718055994530942);
-    return {(shifted_softplus(x) + ln_2) * c, sigmoid(x) * c};
+    constexpr Real c = Real(1.0419);
+    return {softplus(x) * c, sigmoid(x) * c};
   } else if constexpr (f == Activation::celu) {
     constexpr Real c = Real(1.4080), a = Real(0.1);
     const T below = negative_part(x), e = exponential(below * (1 / a));
