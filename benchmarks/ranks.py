@@ -1,15 +1,14 @@
-"""Training on ranks of MPI: the same bits whatever happens, what the fixed order costs, how it scales.
+"""Training on ranks of MPI: the same bits whatever happens, and what the fixed order costs.
 
     python benchmarks/ranks.py bits examples/molecule/train.toml --set training.max_epochs=50
     python benchmarks/ranks.py kills examples/molecule/train.toml --kills 20 --set training.max_epochs=50
     python benchmarks/ranks.py speed
-    python benchmarks/ranks.py scaling DATA.xyz ... --plot docs/figures/ranks.png
 
 bits: for each number of ranks (--ranks) and threads (--threads) a training that gets SIGTERM, goes on with the next
 number of ranks, is killed there with -9, and goes on to its end; model, history and checkpoint are compared with those
 of one process without MPI. kills: as many kills with -9 of a random rank at random times, another number of ranks after
 each. speed: steps of batches of 16 molecules on one and two ranks, and the sum in the fixed order beside MPI's own
-Allreduce. scaling: a model of larger machines from shares of real batches and the exchange that was measured here.
+Allreduce. How it scales to many: ranks_scaling.py.
 """
 
 import argparse
@@ -151,12 +150,12 @@ def worker():
     comm = MPI.COMM_WORLD
     ranks = Ranks(comm)
     potential = nbcore.presets.nbody(species=["H", "C", "O"], cutoff=5.0, channels=64, l_states=1)
-    molecules = (batch() * 4)[:16]
+    molecules = batch() * 64  # twenty steps an epoch
     settings = Settings(batch_size=16, max_epochs=10_000, precision="float64", optimizer="amsgrad", lr=1e-6)
     trainer = Trainer(TrainingSet(potential, molecules), None, settings, 1, ranks=ranks)
     step = StepSums(trainer.train_set, np.arange(16), ranks)
-    zeros = step.nothing(20, "float64")
-    flat = np.zeros(len(potential.parameters) + 20)
+    zeros = step.nothing(len(trainer.sums.vector), "float64")
+    flat = np.zeros(zeros[0][0].shape[1] + zeros[1][0].shape[1])
     whole = np.empty_like(flat)
 
     def median(call, times):
@@ -199,65 +198,6 @@ def speed(args):
     return int(ratio < 1.9 or cost > 0.05)
 
 
-# ---- scaling ----
-
-
-def balance(sizes, costs, per_rank, ranks, random_, batches):
-    """Mean work of a rank by the most, in batches of per_rank x ranks structures drawn at random."""
-    from nbcore.ranks import shared
-    from nbcore.train.partials import cut
-
-    mean = most = 0.0
-    for _ in range(batches):
-        chosen = random_.choice(len(sizes), per_rank * ranks)
-        partials = [partial.cost for partial in cut(sizes[chosen], costs[chosen])]
-        mean += sum(partials) / ranks
-        most += max(sum(partials[first:last]) for first, last in shared(partials, ranks))
-    return mean / most
-
-
-def scaling(args):
-    """Weak scaling: as many structures on each rank, on 1 .. 1024 ranks; the most of the exchange is bandwidth."""
-    from nbcore.data import read
-    from nbcore.data.whole_sets import sizes
-    from nbcore.train.partials import costs
-
-    two = on_ranks(args, 2)
-    per_atom = two["step"] * 2 / (16 * 15)  # seconds of a step, of one rank
-    counts, found = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024], {}
-    for path in args.data:
-        structures = read(path)
-        n_atoms, cost = sizes(structures), costs(structures, args.cutoff)
-        random_, line = np.random.default_rng(1), []
-        seconds = per_atom * args.per_rank * n_atoms.mean()
-        for ranks in counts:
-            # each sends and receives nearly the whole vector twice, whatever the number of ranks; latencies grow
-            exchange = 0 if ranks == 1 else two["fixed"] * 2 * (1 - 1 / ranks) + args.latency * ranks
-            even = balance(n_atoms, cost, args.per_rank, ranks, random_, max(2, 256 // ranks))
-            line.append(seconds / (seconds / even + exchange))
-        found[Path(path).name.partition(".")[0]] = line
-        words = "  ".join(f"{n}: {e:.1%}" for n, e in zip(counts, line, strict=True) if n in (2, 16, 64, 1024))
-        print(f"{path}: {args.per_rank} structures a rank, {1e3 * seconds:.0f} ms   {words}")
-    if args.plot:
-        plot(args, counts, found)
-    return int(any(line[counts.index(64)] < 0.9 for line in found.values()))
-
-
-def plot(args, counts, found):
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(5, 3.2), layout="constrained")
-    for (name, line), mark in zip(found.items(), "os^vD<>p", strict=False):
-        axes.semilogx(counts, [100 * e for e in line], marker=mark, markersize=4, base=2, label=name)
-    axes.set(xlabel="ranks", ylabel="efficiency, %", ylim=(0, 105), xticks=counts[::2])
-    axes.set_xticklabels([str(n) for n in counts[::2]])
-    axes.legend(title=f"{args.per_rank} structures on each rank")
-    figure.savefig(args.plot, dpi=150)
-
-
 def parsed(words=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mpiexec", default=str(Path(sys.executable).with_name("mpiexec")))
@@ -274,13 +214,6 @@ def parsed(words=None):
     p = commands.add_parser("speed")
     p.set_defaults(work=speed)
     p.add_argument("--rounds", type=int, default=3)
-    p = commands.add_parser("scaling")
-    p.set_defaults(work=scaling)
-    p.add_argument("data", nargs="+")
-    p.add_argument("--per-rank", type=int, default=64)
-    p.add_argument("--cutoff", type=float, default=5.0)
-    p.add_argument("--latency", type=float, default=2e-6, help="seconds of a message")
-    p.add_argument("--plot")
     commands.add_parser("worker").set_defaults(work=lambda args: worker())
     return parser.parse_args(words)
 

@@ -83,6 +83,7 @@ class Ranks(Alone):
         self.comm = comm.Dup()  # messages of the program that gave it stay its own
         self.rank, self.size = comm.Get_rank(), comm.Get_size()
         self.hosts = self.comm.allgather(socket.gethostname())
+        self._memory: dict[str, np.ndarray] = {}
 
     def where(self, rank: int) -> str:
         """Rank and host."""
@@ -169,33 +170,44 @@ class Ranks(Alone):
         share = sum(1 / users.count(core) for core in cores)
         return max(1, int(min(share, available_cores()) + 1e-9))
 
-    # ---- sums of vectors, see nbcore.train.partials ----
+    # ---- numbers, without an object or a fresh page of memory in the steady state ----
 
-    def added(self, held, vectors, note, sum_at):
-        """(the sum of the vectors of all leaves, the notes of all ranks) in one exchange.
+    def kept(self, name: str, n: int) -> np.ndarray:
+        """n numbers of memory of that name, the same at each call, with whatever was left in it."""
+        if name not in self._memory or len(self._memory[name]) < n:
+            self._memory[name] = np.zeros(n)
+        return self._memory[name][:n]
 
-        held: of each rank the nodes of a tree whose sums it has; vectors: those of this rank, (nodes, m); note: a
-        number; sum_at({node: vector}) adds up the sums of all nodes. Each rank does it for a part of the vector.
+    def sent(self, to_each: np.ndarray, counts: Sequence[int]) -> np.ndarray:
+        """What all ranks send to this one, rank after rank, in memory that is kept until the next call.
+
+        to_each: (ranks, n), a row for each; counts: how many numbers each rank sends.
         """
-        own, m = vectors.shape
-        part = -(-m // self.size)
-        padded = np.zeros((own, part * self.size))
-        padded[:, :m] = vectors
-        to_all = np.ascontiguousarray(padded.reshape(own, self.size, part).transpose(1, 0, 2))
-        counts = [len(nodes) * part for nodes in held]
-        of_all = np.empty((sum(map(len, held)), part))
-        self.comm.Alltoallv([to_all, [own * part] * self.size], [of_all, counts])
-        found = dict(zip([node for nodes in held for node in nodes], of_all, strict=True))
-        whole = np.empty((self.size, part + 1))
-        self.comm.Allgather(np.append(sum_at(found), note), whole)
-        return whole[:, :-1].ravel()[:m], whole[:, -1]
+        received = self.kept("received", sum(counts))
+        self.comm.Alltoallv([to_each, [to_each.shape[1]] * self.size], [received, counts])
+        return received
 
-    def exchanged(self, vector, places) -> None:
-        """Parts of a vector, in place: those at places[rank], an index array of each, are taken from that rank."""
-        whole = np.empty(sum(map(len, places)))
-        self.comm.Allgatherv(vector[places[self.rank]], [whole, list(map(len, places))])
-        for where, values in zip(places, np.split(whole, np.cumsum(list(map(len, places)))[:-1]), strict=True):
-            vector[where] = values
+    def completed(self, rows: np.ndarray) -> None:
+        """(ranks, n) of which each rank has its row, in place: all rows."""
+        self.comm.Allgather(None, rows)
+
+    def exchanged(self, vector: np.ndarray, ranges: Sequence[Sequence[tuple[int, int]]]) -> None:
+        """Parts of a vector, in place: of each rank the ranges (first, count) that all take from it."""
+        counts = [sum(count for _, count in own) for own in ranges]
+        whole = self.kept("exchanged", sum(counts))
+
+        def each(ranks):
+            for rank in ranks:
+                place = sum(counts[:rank])
+                for first, count in ranges[rank]:
+                    yield slice(first, first + count), slice(place, place + count)
+                    place += count
+
+        for own, place in each([self.rank]):
+            whole[place] = vector[own]
+        self.comm.Allgatherv(None, [whole, counts])
+        for other, place in each(rank for rank in range(self.size) if rank != self.rank):
+            vector[other] = whole[place]
 
 
 def _packed(error):

@@ -31,12 +31,15 @@ class Communicator:
         return self.allgather(value)[0]
 
     def Allgather(self, send, receive):
-        receive[...] = np.array(self.allgather(send.copy())).reshape(receive.shape)
+        assert send is None  # in place
+        receive[...] = np.array(self.allgather(receive[self.rank].copy()))
 
     def Allgatherv(self, send, receive):
-        parts = self.allgather(send.copy())
-        assert [len(part) for part in parts] == receive[1]
-        receive[0][:] = np.concatenate(parts)
+        assert send is None
+        values, counts = receive
+        parts = self.allgather(np.split(values.copy(), np.cumsum(counts)[:-1])[self.rank])
+        assert [len(part) for part in parts] == counts
+        values[:] = np.concatenate(parts)
 
     def Alltoallv(self, send, receive):
         ends = np.cumsum(send[1])[:-1]

@@ -16,7 +16,7 @@ from nbcore.errors import InputError
 from nbcore.files import check_name
 from nbcore.potential import Potential
 from nbcore.train.loss import Loss
-from nbcore.train.partials import Partial
+from nbcore.train.partials import Partial, Tree
 from nbcore.train.training_set import BatchResult, TrainingSet, checked, mean_of, reordered, whole_batch
 
 NAMES = re.compile(r"[\w.+()-]+")  # of heads: they stand in names of files, in history.csv and before a colon
@@ -264,13 +264,13 @@ class HeadsTrainingSet:
 
     # ---- trees of sums, see `TrainingSet`: one of each head ----
 
-    def trees(self, batch: np.ndarray) -> list[list[Partial]]:
+    def trees(self, batch: np.ndarray) -> list[Tree]:
         """Of each head the partials of what a batch has of it; places are those in the batch."""
         trees = []
         for name, own in self._sets.items():
             here = np.array(self._places_of(name, batch), dtype=int)
             (tree,) = own.trees(self._place[batch[here]])
-            trees.append([partial._replace(places=here[partial.places]) for partial in tree])
+            trees.append(tree.within(here))
         return trees
 
     def sums(

@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nbcore._core import move_average
 from nbcore.data.whole_sets import sizes
-from nbcore.ranks import shared
 from nbcore.train.display import about
 from nbcore.train.heads import heads_of
+from nbcore.train.optimizers import optimizer_for
+from nbcore.train.partials import shares
 from nbcore.train.step_sums import StepSums
 
 
@@ -30,7 +32,8 @@ class Sharing(NamedTuple):
     efficiency: float  # time of one rank, by the number of ranks and their time
     balance: float  # mean work of a rank, by the most
     exchange: float  # seconds of a step
-    step: float  # seconds of a step of one rank
+    everywhere: float  # seconds of a step for what each rank does alike: the optimizer, the average
+    step: float  # seconds of a step of one rank, but for these
     useful: int  # as many ranks have an efficiency of USEFUL at least
 
 
@@ -65,31 +68,52 @@ def shared_steps(trainer, step) -> Sharing:
     ranks, size = trainer.ranks, trainer.settings.batch_size
     starts = range(0, min(len(trainer.order), LOOKED_AT * size), size)
     trees = [trainer.train_set.trees(trainer.order[k : k + size]) for k in starts]
-    partials = [[partial.cost for tree in of_batch for partial in tree] for of_batch in trees]
     step, exchange = max(ranks.gathered(step)), _exchange_seconds(trainer)
+    everywhere = max(ranks.gathered(_seconds_everywhere(trainer)))
 
     def balance(n):
-        most = sum(max(sum(costs[first:last]) for first, last in shared(costs, n)) for costs in partials)
-        return sum(map(sum, partials)) / (n * most)
+        work = [shares(of_batch, n) for of_batch in trees]
+        return sum(map(np.mean, work)) / sum(map(np.max, work))
 
-    def efficiency(n):
-        return step / (n * (step / (n * balance(n)) + exchange))
+    def of(n):
+        return efficiency(n, step, balance(n), everywhere, exchange)
 
-    useful = 1
-    for n in range(2, max(map(len, partials)) + 1):
-        if efficiency(n) >= USEFUL:
-            useful = n
-    return Sharing(efficiency(ranks.size), balance(ranks.size), exchange, step, useful)
+    most = max(sum(map(len, of_batch)) for of_batch in trees)
+    useful = max((n for n in range(2, most + 1) if of(n) >= USEFUL), default=1)
+    return Sharing(of(ranks.size), balance(ranks.size), exchange, everywhere, step, useful)
+
+
+def efficiency(ranks, step, balance, everywhere, exchange) -> float:
+    """Time of one rank, by the number of ranks and their time. step: seconds of what is shared; balance: mean share by
+    the largest; everywhere: seconds of what each does alike; exchange: seconds of the sums.
+
+    >>> efficiency(4, step=1.0, balance=1.0, everywhere=0.0, exchange=0.25)
+    0.5
+    """
+    return (step + everywhere) / (ranks * (step / (ranks * balance) + everywhere + exchange))
+
+
+def _seconds_everywhere(trainer):
+    """Of what a step does beside the sums, with copies of what it changes."""
+    optimizer = optimizer_for(trainer.settings, trainer.potential, trainer.threads)
+    parameters, gradient = trainer.parameters.copy(), np.full(len(trainer.parameters), 1e-3)
+    average = trainer.average.copy()
+
+    def work():
+        trainer.norms.squares(gradient)
+        optimizer.step(parameters, gradient)
+        move_average(average, parameters, 0.01)
+
+    return _seconds(work)
 
 
 def _exchange_seconds(trainer):
-    """What it takes to add up the sums of a batch, on the slowest rank; the shortest of some."""
-    step = StepSums(trainer.train_set, trainer.order[: trainer.settings.batch_size], trainer.ranks)
-    zeros = step.nothing(1, trainer.settings.precision)
-    seconds = []
+    """What it takes to share out a batch and to add up its sums, on the slowest rank; the shortest of some."""
+    batch, seconds = trainer.order[: trainer.settings.batch_size], []
+    zeros = StepSums(trainer.train_set, batch, trainer.ranks).nothing(1, trainer.settings.precision)
     for _ in range(5):
         start = time.perf_counter()
-        step.added(*zeros, 0)
+        StepSums(trainer.train_set, batch, trainer.ranks).added(*zeros, 0)
         seconds.append(max(trainer.ranks.gathered(time.perf_counter() - start)))
     return min(seconds)
 
@@ -100,10 +124,11 @@ def ranks_lines(trainer, cost) -> list[str]:
         return []
     ranks, s = trainer.ranks, cost.sharing
     hosts, threads = len(set(ranks.hosts)), trainer.threads or 1
+    useful = f"{s.useful} rank{'s are' if s.useful > 1 else ' is'} of use"
     return [
         f"{ranks.size} ranks on {hosts} host{'s' * (hosts > 1)}, {threads} thread{'s' * (threads > 1)} each: "
-        f"efficiency about {s.efficiency:.0%} (balance {s.balance:.0%}, an exchange takes {1e3 * s.exchange:.1f} of "
-        f"{1e3 * s.step:.1f} ms); with this batch {s.useful} rank{'s are' if s.useful > 1 else ' is'} of use"
+        f"efficiency about {s.efficiency:.0%} (balance {s.balance:.0%}; of {1e3 * s.step:.1f} ms, an exchange takes "
+        f"{1e3 * s.exchange:.1f}, the optimizer {1e3 * s.everywhere:.1f}); with this batch {useful}"
     ]
 
 

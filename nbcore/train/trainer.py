@@ -19,7 +19,7 @@ from nbcore.train.clipping import Clipping
 from nbcore.train.heads import heads_of
 from nbcore.train.measures import Sums
 from nbcore.train.norms import Norms
-from nbcore.train.optimizers import optimizer_for
+from nbcore.train.optimizers import optimizer_for, weight_matrices
 from nbcore.train.order import shuffled
 from nbcore.train.partials import costs, sum_of
 from nbcore.train.schedule import make_schedule
@@ -28,7 +28,8 @@ from nbcore.train.training_set import part_of
 
 PORTION = 1000  # structures that are validated at a time
 LEAF = 10  # structures whose errors are added one after another; these sums are added pairwise
-SHARED_MATRICES = 2**14  # parameters of weight matrices, from which on ranks share the steps of an optimizer
+# steps of weight matrices are shared where that saves more than it takes to send them, measured in multiplications:
+SENT, EXCHANGE = 30, 250_000  # of a parameter that is sent, and of an exchange
 
 
 class Trainer:
@@ -68,7 +69,7 @@ class Trainer:
         self.epoch, self.steps = 0, 0  # finished ones
         self.optimizer = optimizer_for(settings, self.potential, threads)
         self.clipping = Clipping(settings.clip_grad, settings.clip_spikes)
-        self.matrices = self._share_matrices()  # of the optimizer: places among the parameters, of each rank
+        self.matrices = self._share_matrices()  # of the optimizer, whose steps ranks share
         self.stop = 0  # what all ranks know after a step of `wish`
         self.average = self.parameters.copy()
         self.stage, self.stage_epoch, self.stage_steps = 1, 0, 0  # which, begun after which epoch, steps within
@@ -142,16 +143,17 @@ class Trainer:
         return self.random.permutation(np.concatenate([np.arange(self.n_new), old]))
 
     def _share_matrices(self):
-        """Where ranks share the steps of the weight matrices: the places of each rank among the parameters, else []."""
+        """Where ranks share the steps of the weight matrices: of each rank [(first, count), ...], else []."""
         optimizer, n = getattr(self.optimizer, "optimizer", self.optimizer), len(self.parameters)
         if self.ranks.size == 1 or not hasattr(optimizer, "take_part"):
             return []
-        ranges = [optimizer.matrices_of(0, n)]
-        if sum(count for _, count in ranges[0]) < SHARED_MATRICES:
+        matrices = weight_matrices(self.potential.parameter_slices)
+        sizes = [(count * rows * columns, min(rows, columns)) for _, count, rows, columns in matrices]
+        saved = sum(size * shorter for size, shorter in sizes) * (1 - 1 / self.ranks.size)
+        if saved < EXCHANGE + SENT * sum(size for size, _ in sizes):
             return []
         optimizer.take_part(self.ranks.rank, self.ranks.size)
-        ranges = [optimizer.matrices_of(rank, n) for rank in range(self.ranks.size)]
-        return [np.concatenate([np.arange(f, f + c) for f, c in own] or [np.arange(0)]) for own in ranges]
+        return [optimizer.matrices_of(rank, n) for rank in range(self.ranks.size)]
 
     def _loss_and_gradient(self, batch, wish):
         """Gradient of a batch and its squares (`Norms.squares`), all finite; errors are added to `sums`."""

@@ -5,7 +5,7 @@ import math
 import operator
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,9 +23,10 @@ from nbcore.errors import Error, InputError, NumericsError
 from nbcore.leaves import leaf_types, leaves_of
 from nbcore.scheme import core_scheme
 from nbcore.train.loss import TERMS, Loss
-from nbcore.train.partials import Partial, costs, cut
+from nbcore.train.partials import Partial, Tree, costs, cut
 
 if TYPE_CHECKING:
+    from nbcore.data.structure import Structure
     from nbcore.potential import Potential
 
 
@@ -146,7 +147,7 @@ class TrainingSet:
         """(atoms, cost) of each structure."""
         return sizes(self.structures), costs(self.structures, self.potential.cutoff)
 
-    def trees(self, batch: np.ndarray) -> list[list[Partial]]:
+    def trees(self, batch: np.ndarray) -> list[Tree]:
         """The partials of a batch of structures, one tree of sums (`nbcore.train.partials`)."""
         return [cut(*(column[batch] for column in self._costs))]
 
@@ -197,11 +198,8 @@ class TrainingSet:
         volumes = [0.0 if s.cell is None else volume(s.cell) for s in structures]
         stress = [-w / v if v else None for v, w in zip(volumes, virials, strict=True)]
         bad = [s for s, x, e in zip(structures, losses, energies, strict=True) if not np.isfinite(x + e)]
-        if bad or (rows is not None and not np.all(np.isfinite(rows))):
-            names = ", ".join(
-                f"{getattr(s, 'file', '')} frame {getattr(s, 'frame', '?')}" for s in (bad or structures)[:3]
-            )
-            raise NumericsError(f"the loss is not finite ({names})")
+        if bad:
+            raise not_finite(bad)
         if not self.potential.has_energy:
             energies, forces, stress, virials = ([None] * len(indices) for _ in range(4))
         return BatchResult(math.nan, None, energies, forces, stress, virials, losses, outputs)
@@ -261,6 +259,12 @@ def checked(batch: np.ndarray, n: int) -> np.ndarray:
     return batch
 
 
+def not_finite(structures: "Sequence[Structure]") -> NumericsError:
+    """The error that names the first of some structures whose loss, or its gradient, is not finite."""
+    names = ", ".join(f"{getattr(s, 'file', '')} frame {getattr(s, 'frame', '?')}" for s in structures[:3])
+    return NumericsError(f"the loss is not finite ({names})")
+
+
 def mean_of(losses: ArrayLike) -> float:
     """The loss of a batch, from those of its structures; zero of none."""
     return float(np.sum(losses)) / len(losses) if len(losses) else 0.0
@@ -270,9 +274,11 @@ def whole_batch(training_set, batch, loss, threads, precision) -> BatchResult:
     """Loss, gradient and predictions of a batch, in its order, of a training set with trees, sums and gradient."""
     check_precision(precision)
     trees = training_set.trees(batch)
-    result, rows = training_set.sums(batch, loss, threads, precision, [[tree] if tree else [] for tree in trees])
+    result, rows = training_set.sums(batch, loss, threads, precision, [[tree] if len(tree) else [] for tree in trees])
     totals = [of_tree[0] if len(of_tree) else None for of_tree in rows]
     gradient = training_set.gradient(totals, precision)
+    if not np.all(np.isfinite(gradient)):
+        raise not_finite([training_set.structures[k] for k in batch])
     places = [place for tree in trees for partial in tree for place in partial.places]
     back = np.argsort(places, kind="stable")
     ordered = {field: reordered(getattr(result, field), back) for field in BatchResult._fields[2:]}

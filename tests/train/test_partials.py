@@ -16,7 +16,7 @@ from nbcore import train
 from nbcore.data import Structures
 from nbcore.errors import InputError, NumericsError
 from nbcore.ranks import shared
-from nbcore.train.partials import added, costs, cut, leaves, nodes, root, sum_of
+from nbcore.train.partials import added, costs, cut, leaves, nodes, ranges, root, shares, sum_of
 from nbcore.train.trainer import Trainer
 
 SIZES = (1, 2, 3, 4, 8)
@@ -80,6 +80,44 @@ def test_equal_structures_are_shared_equally_and_large_ones_have_partials_of_the
     assert whole.buffers > 1  # its blocks are work for threads
 
 
+def test_whole_nodes_of_the_tree_have_about_the_same_work():
+    """Structures of very different sizes: each half, quarter and eighth of the leaves is a share like any other."""
+    atoms = np.random.default_rng(2).integers(5, 60, 100)
+    tree = cut(atoms, atoms * 20.0)
+    assert len(tree) == 64
+    for n, most in ((2, 1.01), (4, 1.02), (8, 1.03)):
+        ((*ends,),) = ranges([tree], n)
+        assert ends == [(k * 64 // n, (k + 1) * 64 // n) for k in range(n)]
+        work = shares([tree], n)
+        assert work.sum() == pytest.approx(20.0 * atoms.sum()) and work.max() < most * work.mean()
+        assert all(len(nodes(first, last, 64)) == 1 for first, last in ends)
+    growing = 40 + 2 * np.arange(64)  # each of its own: the largest beside the smallest
+    assert np.ptp(shares([cut(growing, 1.0 * growing)], 32)) == 0
+
+
+@given(st.lists(st.lists(st.integers(1, 200), max_size=30), min_size=1, max_size=3), st.integers(1, 9))
+def test_every_partial_of_every_tree_has_one_rank(batches, ranks):
+    trees = [cut(np.array(atoms, dtype=int), np.array(atoms, dtype=float)) for atoms in batches]
+    for tree, of_tree in zip(trees, ranges(trees, ranks), strict=True):
+        assert len(of_tree) == ranks
+        assert [k for first, last in of_tree for k in range(first, last)] == list(range(len(tree)))
+    assert shares(trees, ranks).sum() == pytest.approx(sum(map(sum, batches)))
+
+
+def test_an_exchange_takes_no_memory_anew():
+    def work(ranks):
+        settings = train.Settings(max_epochs=9, batch_size=7)
+        trainer = Trainer(train.TrainingSet(network(), DATA), None, settings, ranks=ranks)
+        for _ in range(3 * trainer.steps_per_epoch):  # every batch of an epoch has been once
+            trainer.step()
+        before = {name: memory.ctypes.data for name, memory in ranks._memory.items()}
+        trainer.step()
+        return before, {name: memory.ctypes.data for name, memory in ranks._memory.items()}
+
+    for before, after in each_rank(2, work):
+        assert before == after and before
+
+
 def test_costs_are_those_of_neighbours():
     """Of crystals they come from the density; a molecule has no more neighbours than it has atoms."""
     cell = 4.0 * np.eye(3)
@@ -132,7 +170,7 @@ def same(one, two):
 
 @pytest.mark.parametrize("kind", ["plain", "muon", "single", "heads"])
 def test_trainings_end_with_the_same_bits_on_any_number_of_ranks(kind, monkeypatch):
-    monkeypatch.setattr("nbcore.train.trainer.SHARED_MATRICES", 1)
+    monkeypatch.setattr("nbcore.train.trainer.SENT", -1e9)  # matrices are shared, however small
     options = {"precision": "float32" if kind == "single" else "float64"}
     options |= {"optimizer": "amsgrad"} if kind == "plain" else {}
     potential, data = network(channels=10 if kind == "muon" else 6), DATA
