@@ -82,7 +82,7 @@ def cut(atoms: np.ndarray, cost: np.ndarray) -> Tree:
     """The partials of a batch of structures with so many atoms, (n,), and such costs, (n,).
 
     >>> [partial.places.tolist() for partial in cut(np.full(5, 15), np.full(5, 390.0))]
-    [[0, 3], [1, 2, 4]]
+    [[0, 2, 4], [1, 3]]
     """
     n, total = len(atoms), int(np.sum(atoms))
     count = min(n, 1 << max(0, (total // ATOMS).bit_length() - 1))
