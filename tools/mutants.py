@@ -75,6 +75,8 @@ MUTANTS = [
         "if (!b.inputs[p.input].fresh) mix<false>",
         ENERGIES,
     ),
+    Mutant("cpp/src/ops/layer_norm.hpp", "- mean) - product(slope, load<Lane>(y, j))", "- mean)", BATTERY),
+    Mutant("cpp/src/gates/radial_network.cpp", "E_bar = E_bar + load_scalar<Scalar>(from, n);", ";", BATTERY),
     Mutant("cpp/src/gates/normalise.cpp", "*rho_bar -= total;", "*rho_bar += total;", BATTERY),
     Mutant("cpp/src/gates/gated.cpp", "put(g, at_g, product(a_bar, slope));", "put(g, at_g, a_bar);", BATTERY),
     Mutant("cpp/src/gates/gated.cpp", "to[k] += written", "to[k] = written", BATTERY),

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nbcore.cli import console
+from nbcore.cli import UsageError, console
 from nbcore.files import MODEL, check_output
 
 
@@ -20,6 +20,13 @@ def add_parser(subparsers):
     )
     p.add_argument("--output", metavar="NAME.nbcore", help="the model file (FILE with the ending .nbcore, here)")
     p.add_argument("--head", metavar="NAME", help="which of several heads of the model")
+    p.add_argument(
+        "--input",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="of a model that reads charge or spin: the value that the potential is for",
+    )
     p.add_argument("--licence", metavar="TEXT", help="under which the model is published, noted in the file")
     p.add_argument("--force", action="store_true", help="replace a file that is no nbcore model")
 
@@ -31,7 +38,7 @@ def run(args):
 
     output = Path(args.output or f"{Path(args.model).stem}.nbcore")
     check_output(output, MODEL, inputs=[args.model], force=args.force)
-    potential = import_model(args.model, head=args.head)
+    potential = import_model(args.model, head=args.head, inputs=dict(map(_named_number, args.input)))
     about = dict(potential.description["about"])
     if args.licence:
         about["licence"] = args.licence
@@ -42,3 +49,11 @@ def run(args):
     console.out(f"  licence   {about['licence']}")
     console.out(f"wrote {output}; `nbcore inspect {output}` says more")
     return 0
+
+
+def _named_number(text):
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise UsageError(f"--input takes NAME=VALUE, such as total_charge=0, got {text!r}.") from None

@@ -10,12 +10,15 @@ if TYPE_CHECKING:
 __all__ = ["import_model"]
 
 
-def import_model(path: str | os.PathLike, head: str | None = None) -> "Potential | Committee":
+def import_model(
+    path: str | os.PathLike, head: str | None = None, inputs: dict[str, float] | None = None
+) -> "Potential | Committee":
     """A potential with the network and weights of another program's model file.
 
     Read are `.model` files of MACE (classes MACE and ScaleShiftMACE), checkpoints of SevenNet, and folders of ANI
     networks, several of which make a committee; see docs/importing.md. Nothing that a file names is executed, and torch
-    is not needed. head: which of several heads of a MACE model.
+    is not needed. head: which of several heads of a MACE model. inputs: what a MACE model reads of a structure beside
+    its atoms, such as {"total_charge": 0}: the potential is for these values.
     The potential computes what the model does in double precision, and is an ordinary one: `save` it, train it
     further. Its E0s contain the shift of the model. Raises InputError for files that are damaged, of another kind, or
     hold what is not known, by its name; OSError.
@@ -32,15 +35,15 @@ def import_model(path: str | os.PathLike, head: str | None = None) -> "Potential
     from nbcore.importing.torch_file import TorchFile
 
     if is_ani(path):
-        if head is not None:
-            raise InputError(f"{path}: ANI networks have no heads, got {head!r}.")
+        if head is not None or inputs:
+            raise InputError(f"{path}: ANI networks have no heads and no inputs, got {head or inputs!r}.")
         return read_ani(path)
     content = TorchFile(path).load()
     if not is_sevennet(content):
-        made = mace.potential(read_mace(content, str(path), head))
-    elif head is None:
+        made = mace.potential(read_mace(content, str(path), head, inputs))
+    elif head is None and not inputs:
         made = from_sevennet(content, str(path))
     else:
-        raise InputError(f"{path}: a checkpoint of SevenNet has no heads, got {head!r}.")
+        raise InputError(f"{path}: a checkpoint of SevenNet has no heads and no inputs, got {head or inputs!r}.")
     note_origin(made, path)
     return made

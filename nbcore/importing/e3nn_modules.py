@@ -98,19 +98,33 @@ def _instructions(module, where, length):
 
 def linear(module: Inert, where: str) -> dict[tuple[int, int], np.ndarray]:
     """{(l, parity): matrix (channels in, channels out)} of an `e3nn.o3.Linear`; parts of one type follow each other."""
+    matrices, bias = linear_with_bias(module, where)
+    if bias is not None:
+        refuse(where, "it has biases, which are not known there")
+    return matrices
+
+
+def linear_with_bias(module: Inert, where: str) -> tuple[dict[tuple[int, int], np.ndarray], np.ndarray | None]:
+    """The same, and what is added to the even scalars of the output."""
     if class_of(module) != "Linear":
         refuse(where, f"expected a Linear of e3nn, it is a {class_of(module)}")
-    if tensors(module).get("bias", np.zeros(0)).size:
-        refuse(where, "it has biases, which are not read yet")
     inputs = irreps(attributes(module).get("irreps_in"), where)
     outputs = irreps(attributes(module).get("irreps_out"), where)
     weights, at = array(module, "weight", where, None), 0
-    result = _zeros(inputs, outputs)
+    result, biases, taken = _zeros(inputs, outputs), [], 0
+    bias = tensors(module).get("bias", np.zeros(0)).astype(float)
     for i, o, shape, factor in _instructions(module, where, 4):
-        if i < 0:
-            refuse(where, "it has biases, which are not read yet")
-        at = _place(result, inputs, outputs, i, o, weights, at, shape, factor, where)
-    return _whole(result, weights, at, where)
+        if i >= 0:
+            at = _place(result, inputs, outputs, i, o, weights, at, shape, factor, where)
+            continue
+        n = int(np.prod(shape))
+        if not 0 <= o < len(outputs) or outputs[o] != (n, 0, 1) or not np.isfinite(bias).all():
+            refuse(where, "its biases are not those of even scalars")
+        biases.append(bias[taken : taken + n] * factor)
+        taken += n
+    if taken != bias.size or len(biases) > 1:
+        refuse(where, f"it has {bias.size} biases, its instructions take {taken}")
+    return _whole(result, weights, at, where), biases[0] if biases else None
 
 
 def by_element(module: Inert, where: str) -> dict[tuple[int, int], np.ndarray]:
@@ -185,12 +199,23 @@ def perceptron(module: Inert, where: str, least: int = 2) -> tuple[list[np.ndarr
     return matrices, factors
 
 
+def called(function: object) -> str:
+    """What a function is called, without its package; those of torch's own C++ are pickled as getattr(torch, name)."""
+    if isinstance(function, Inert) and function.path.endswith(".getattr") and len(function.args) == 2:
+        return str(function.args[1]).lower()[:40]
+    return function.path.rpartition(".")[2].lower() if isinstance(function, Name | Inert) else "none"
+
+
+def function_name(act: Inert) -> str:
+    """What the function inside a normalize2mom is called."""
+    return called(attributes(act).get("f"))
+
+
 def function_factor(act, expected: str, where: str) -> float:
     """The factor that e3nn's normalize2mom gives a function, which must be the expected one."""
-    f = attributes(act).get("f") if isinstance(act, Inert) else None
-    found = f.path if isinstance(f, Name | Inert) else ""
-    if found.rpartition(".")[2].lower() != expected:
-        refuse(where, f"its function is {found or 'none'}, {expected} is known")
+    found = function_name(act) if isinstance(act, Inert) else "none"
+    if found != expected:
+        refuse(where, f"its function is {found}, {expected} is known")
     return 1.0 if attributes(act).get("_is_id") else float(attribute(act, "cst", (int, float), where))
 
 

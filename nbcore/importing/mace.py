@@ -6,10 +6,8 @@ from nbcore.errors import InputError
 from nbcore.importing.mace_file import Mace
 from nbcore.importing.symmetric_basis import SymmetricBasis
 from nbcore.potential import Potential
-from nbcore.presets.mace import Round, mace_gates
+from nbcore.presets.mace import Perceptron, Round, mace_gates
 from nbcore.species import symbols
-
-SILU = 1.6790  #: the factor of nbcore's own silu (ops/activations.hpp)
 
 
 def potential(network: Mace) -> Potential:
@@ -19,23 +17,23 @@ def potential(network: Mace) -> Potential:
     """
     order = np.argsort(network.species)
     species = symbols(network.species[order].tolist())
-    levels = network.levels
+    levels, last = network.levels, network.readouts[-1]
     channels = levels[0].channels
     for k, level in enumerate(levels):
         if level.channels != channels or sorted(level.linear) != list(range(network.l_harmonics + 1)):
             raise InputError(f"{network.where}: interactions.{k}: other channels or harmonics than in the first level")
-    readouts = [r is not None for r in network.readouts] + [True] * (network.hidden is not None)
     rounds = [
-        Round(level.kind, {**network.radial, "layers": [m.shape[1] for m in level.radial[:-1]]}, level.sent,
-              max(level.mix), max(map(len, level.tensors.values())), 1 / level.neighbours, readout,
-              max(level.up), level.count is not None)
-        for level, readout in zip(levels, readouts, strict=True)
+        Round(level.kind, _radial(network, level.network), level.sent, max(level.mix),
+              max(map(len, level.tensors.values())), 1 / level.neighbours, readout is not None, max(level.up),
+              level.count and _radial(network, level.count))
+        for level, readout in zip(levels, network.readouts, strict=True)
     ]  # fmt: skip
-    hidden = network.hidden[0].shape[1] if network.hidden else 0
+    hidden = Perceptron([len(matrix.T) for matrix, _ in last.layers], last.function, len(last.layers) > 1)
     gates = mace_gates(rounds, channels, network.l_harmonics, hidden, network.parity)
     options = {"cutoff": network.cutoff, "channels": channels, "levels": len(levels), "parity": network.parity,
                "l_harmonics": network.l_harmonics, "l_states": max(levels[0].mix)}  # fmt: skip
-    energies = network.energies[order] + network.shift
+    constants = sum(readout.bias for readout in network.readouts if readout)
+    energies = network.energies[order] + network.shift + network.scale * constants
     made = Potential({
         "preset": "mace", "options": options, "species": species, "cutoff": network.cutoff, "program": gates,
         "E0s": dict(zip(species, map(float, energies), strict=True)), "about": network.about,
@@ -44,6 +42,13 @@ def potential(network: Mace) -> Potential:
     made.scale = network.scale
     _Weights(network, made, order).put()
     return made
+
+
+def _radial(network, of):
+    """The option `radial` of a gate."""
+    if of.options.get("layers"):
+        return {**network.radial, **of.options}
+    return {key: value for key, value in network.radial.items() if key != "envelope_of"}
 
 
 class _Weights:
@@ -64,13 +69,11 @@ class _Weights:
             if number > 1:
                 self.mix(f"up{number}", level.up)
             self.radial(number, level)
-            if level.count is not None:
-                matrix = level.count * self.network.radial_factor * np.sqrt(len(level.count))
-                self.set(f"count{number}.radial1", matrix[:, None])
             self.sums(number, level)
             self.products(number, level)
-            skip = {l: m[self.order] for l, m in level.skip.items()} if level.kind == "residual" else {}
-            self.mix(f"psi{number}", level.mix, skip)
+            by_element = {l: m[self.order] for l, m in level.skip.items()} if level.kind == "residual" else {}
+            before = level.skip if level.kind == "gated" else {}
+            self.mix(f"psi{number}", stacked(level.mix, before), by_element)
         self.readouts()
         if np.isnan(self.parameters).any():
             missing = [name for name, (where, _) in self.slices.items() if np.isnan(self.parameters[where]).any()]
@@ -98,19 +101,27 @@ class _Weights:
 
     def radial(self, number, level):
         """Radial network and radial weights; nbcore's functions have factors of their own."""
-        before = self.network.radial_factor
-        for k, (matrix, factor) in enumerate(zip(level.radial, level.factors, strict=False), start=1):
-            self.set(f"sum{number}.radial{k}", matrix * before * np.sqrt(matrix.shape[0]))
-            before = factor / SILU
-        last = level.radial[-1] * before * np.sqrt(level.radial[-1].shape[0])
-        width, columns = level.sent, {}
-        for k, p in enumerate(level.products):  # edges run from sender to receiver: odd harmonics change their sign
-            block = last[:, k * width : (k + 1) * width] * p.factor * (-1) ** p.l2
-            columns[p.part, p.l2, p.l3] = block
-        self.set(f"sum{number}.R", np.stack([columns[path] for path in self.paths(number, level)]))
+        self.network_of(f"sum{number}", level.network)
+        if level.count is not None:
+            self.network_of(f"count{number}", level.count)
+        if level.kind == "gated":
+            self.mix(f"weighted{number}", {0: np.array([[level.count_weight]])})
+        last, width = level.network.last, level.sent
+        columns = {path: np.zeros((len(last), width)) for path in self.paths(number, level)}
+        for p, at, channels in zip(level.products, level.columns, level.widths, strict=True):
+            if (p.part, p.l2, p.l3) in columns:  # edges run from sender to receiver: odd harmonics change their sign
+                columns[p.part, p.l2, p.l3][:, :channels] = last[:, at : at + channels] * p.factor * (-1) ** p.l2
+        self.set(f"sum{number}.R", np.stack(list(columns.values())))
+
+    def network_of(self, gate, network):
+        for name, values in network.parameters.items():
+            self.set(f"{gate}.{name}", values[self.order] if name in ("radial1_parent", "radial1_child") else values)
 
     def paths(self, number, level):
-        """(part of the state, l of harmonics, l of the sum) in the order of `zeroth_order`; all must be there."""
+        """(l of the state, of harmonics, of the sum) in the order of `zeroth_order`; all must be there.
+
+        The file may have others, of parts that are zero, and none of a part that is not sent.
+        """
         found = [
             (part, l2, l3)
             for l2 in range(self.network.l_harmonics + 1)
@@ -118,23 +129,46 @@ class _Weights:
             for l3 in range(abs(part - l2), min(part + l2, self.network.l_harmonics) + 1)
             if self.network.parity == "so3" or (part + l2 + l3) % 2 == 0
         ]
-        if sorted(found) != sorted((p.part, p.l2, p.l3) for p in level.products):
+        known = {(p.part, p.l2, p.l3) for p in level.products}
+        if any(path not in known and path[0] in {part for part, _, _ in known} for path in found):
             raise InputError(
                 f"{self.network.where}: interactions.{number - 1}: its products are not all that there are"
             )
         return found
 
     def sums(self, number, level):
-        """Mixing of the sums; of the kind "species" the one by element behind it."""
-        width = level.sent
-        at = {(p.part, p.l2, p.l3): row for p, row in zip(level.products, level.rows, strict=True)}
-        rows = {l: [] for l in level.linear}
+        """Mixing of the sums, what the kind of the level does with them."""
+        at = {
+            (p.part, p.l2, p.l3): (row, channels)
+            for p, row, channels in zip(level.products, level.rows, level.widths, strict=True)
+        }
+        mixed = {l: [] for l in level.linear}
         for path in self.paths(number, level):
-            rows[path[2]].append(np.arange(at[path], at[path] + width))
-        self.mix(f"A{number}", {l: m[np.concatenate(rows[l])] for l, m in level.linear.items()})
+            row, channels = at.get(path, (0, 0))
+            block = level.linear[path[2]][row : row + channels]
+            mixed[path[2]].append(np.pad(block, ((0, level.sent - channels), (0, 0))))
+        mixed = {l: np.concatenate(blocks) for l, blocks in mixed.items()}
+        if level.kind == "gated":
+            self.gated(number, level, mixed)
+        else:
+            self.mix(f"A{number}", mixed)
         if level.kind == "species":
             for l, m in level.skip.items():
                 self.set(f"M{number}.W{self.type_name(l)}", m[self.order] * np.sqrt(m.shape[1]))
+
+    def gated(self, number, level, mixed):
+        """Mixed sums and what is added to them; scalars, gates and gated parts."""
+        residual, n = level.gated.residual, level.channels
+        if number == 1:  # what is sent is the element, as it is embedded
+            residual = {0: level.up[0] @ _filled(residual[0], level.sent)}
+        else:
+            residual = {l: _filled(residual.get(l, mixed[l][:0]), level.sent) for l in level.up}
+        # of nbcore's sums the division by alpha is done
+        self.mix(f"A{number}", stacked(*({l: m[:, :n] for l, m in part.items()} for part in (mixed, residual))))
+        if f"gates{number}.W{self.type_name(0)}" in self.slices:
+            self.mix(f"gates{number}", stacked({0: mixed[0][:, n:]}, {0: residual[0][:, n:]}))
+        of_scalars, of_gated = level.gated.factors
+        self.mix(f"F{number}", {l: m * (of_gated if l else of_scalars) for l, m in level.gated.second.items()})
 
     def products(self, number, level):
         """Weights of the symmetric products: paths of MACE written in nbcore's basis."""
@@ -152,11 +186,21 @@ class _Weights:
         self.set(f"B{number}.w", total)
 
     def readouts(self):
-        n = len(self.network.levels)
-        for number, weights in enumerate(self.network.readouts, start=1):
-            if weights is not None:
-                self.mix(f"energy{number}", {0: weights[:, None]})
-        if self.network.hidden:
-            matrix, factor, last = self.network.hidden
-            self.mix("hidden", {0: matrix})
-            self.mix(f"energy{n}", {0: last[:, None] * (factor / SILU)})
+        for number, readout in enumerate(self.network.readouts, start=1):
+            if readout is None:
+                continue
+            for k, (matrix, bias) in enumerate(readout.layers, start=1):
+                self.mix("hidden" if k == 1 else f"hidden{k}", {0: matrix})
+                if bias is not None:
+                    self.set(f"hidden{k}.bias", bias)
+            self.mix(f"energy{number}", {0: readout.last[:, None]})
+
+
+def stacked(first, second):
+    """Matrices by l of a mix with two inputs; what an input does not have has no rows."""
+    return {l: np.concatenate([m, second[l]]) if l in second else m for l, m in first.items()}
+
+
+def _filled(matrix, rows):
+    """With rows of zeros up to this number."""
+    return np.pad(matrix, ((0, rows - len(matrix)), (0, 0)))

@@ -14,8 +14,10 @@ def note_origin(potential, path) -> None:
 
     about = dict(potential.description.get("about") or {})
     name = printable(Path(path).name)
+    values = about.pop("for", "")
     about |= {
-        "description": f"imported from {name} ({about.pop('class', 'another program')})",
+        "description": f"imported from {name} ({about.pop('class', 'another program')})"
+        + f", for {values}" * bool(values),
         "origin": f"{name}, sha256 {sha256(path)}",
         "licence": about.get("licence", LICENCE),
     }

@@ -51,13 +51,15 @@ def mace_program(species, cutoff, channels, levels, l_harmonics, l_states, corre
         Round(kind, radial, channels, l_out, correlation, 1 / neighbours)
         for kind, l_out in zip(kinds, states, strict=True)
     ]
-    return mace_gates(rounds, channels, l_harmonics, hidden, parity)
+    return mace_gates(rounds, channels, l_harmonics, Perceptron([hidden] if hidden else []), parity)
 
 
 class Round(NamedTuple):
     """What one level of MACE is."""
 
-    kind: str  #: residual: to the products the state before is added, mixed by element; species: the sums are mixed so
+    #: residual: to the products the state before is added, mixed by element; species: the sums are mixed so; gated: the
+    #: sums and the states that are sent are mixed, gated and mixed again, and the state before is added, mixed for all
+    kind: str
     radial: dict  #: option of the gate
     sent: int  #: channels of the states that are sent
     l_out: int  #: largest l of its state
@@ -65,12 +67,22 @@ class Round(NamedTuple):
     scale: float  #: of the sums
     readout: bool = True  #: does it add to the energy?
     l_sent: int | None = None  #: largest l of the states that are sent; None: of those that there are
-    counted: bool = False  #: are the sums divided by one plus a count of neighbours? scale is 1 then
+    count: dict | None = None  #: option `radial` of a count of neighbours; the sums are divided by one plus it
 
 
-def mace_gates(rounds: list[Round], channels: int, l_harmonics: int, hidden: int, parity: str) -> dict:
-    """The program of these levels. hidden: width of the perceptron behind the last one, 0: there is none."""
+class Perceptron(NamedTuple):
+    """What stands between the last level and the energy."""
+
+    widths: list[int]  #: of its hidden layers
+    function: str = "silu"
+    biases: bool = False  #: in all hidden layers but the first
+
+
+def mace_gates(rounds: list[Round], channels: int, l_harmonics: int, hidden: Perceptron, parity: str) -> dict:
+    """The program of these levels. hidden: the perceptron behind the last one."""
     gates, readout, before = [], [], "embedded"
+    if rounds[0].kind != "species":
+        gates.append(dict(gate="embedding", name=before, channels=channels))
     for level, r in enumerate(rounds, start=1):
         sums = dict(gate="zeroth_order", name=f"sum{level}", l_max=l_harmonics, l_out=l_harmonics, radial=r.radial,
                     scale=r.scale)  # fmt: skip
@@ -79,38 +91,72 @@ def mace_gates(rounds: list[Round], channels: int, l_harmonics: int, hidden: int
         else:
             up = _mix(f"up{level}", [before], r.sent) | ({} if r.l_sent is None else {"l_max": r.l_sent})
             gates += [up, {**sums, "inputs": [f"up{level}"]}]
-        gates.append(_mix(f"A{level}", [f"sum{level}"], channels))
-        factors = f"A{level}"
-        if r.counted:
-            count = {**r.radial, "layers": [1], "last_layer": "tanh_square"}
-            factors = f"N{level}"
-            gates += [
-                dict(gate="density", name=f"count{level}", l_max=0, by_species=False, radial=count),
-                dict(gate="normalise", name=factors, inputs=[f"A{level}", f"count{level}"]),
-            ]
+        if r.kind == "gated":
+            gates += _gated(level, r, before, channels, l_harmonics)
+            factors = f"F{level}"
+        else:
+            gates.append(_mix(f"A{level}", [f"sum{level}"], channels))
+            factors = f"A{level}"
+            if r.count is not None:
+                factors = f"N{level}"
+                gates += [_count(level, r), dict(gate="normalise", name=factors, inputs=[f"A{level}", f"count{level}"])]
         if r.kind == "species":
             gates.append(_mix(f"M{level}", [factors], channels) | {"share": "species"})
             factors = f"M{level}"
-        elif level == 1:
-            gates.append(dict(gate="embedding", name=before, channels=channels))
         gates.append(dict(gate="self_product", name=f"B{level}", inputs=[factors], l_max=r.l_out,
                           correlation=r.correlation))  # fmt: skip
         state = _mix(f"psi{level}", [f"B{level}"], channels) | {"l_max": r.l_out}
-        if r.kind == "residual":
-            state |= {"inputs": [f"B{level}", before], "shares": ["all", "species"]}
+        if r.kind != "species":
+            shares = ["all", "species" if r.kind == "residual" else "all"]
+            state |= {"inputs": [f"B{level}", before], "shares": shares}
         gates.append(state)
         before = f"psi{level}"
         scalars = before
-        if level == len(rounds) and hidden:
-            scalars = "activated"
-            gates += [
-                dict(gate="mix", name="hidden", inputs=[before], channels=hidden, l_max=0),
-                dict(gate="activation", name=scalars, inputs=["hidden"]),
-            ]
+        if level == len(rounds):
+            more, scalars = _perceptron(hidden, before)
+            gates += more
         if r.readout:
             gates.append(dict(gate="mix", name=f"energy{level}", inputs=[scalars], channels=1, l_max=0))
             readout.append(f"energy{level}")
     return {"parity": parity, "gates": gates, "readout": readout}
+
+
+def _gated(level, r, before, channels, l_harmonics):
+    """From the sums and what is sent to the factors of the products."""
+    sent = before if level == 1 else f"up{level}"
+    inputs = [f"N{level}", sent]
+    gates = [
+        _count(level, r),
+        _mix(f"weighted{level}", [f"count{level}"], 1),
+        dict(gate="normalise", name=f"N{level}", inputs=[f"sum{level}", f"weighted{level}"]),
+        _mix(f"A{level}", inputs, channels),
+    ]
+    if l_harmonics == 0:
+        gates.append(dict(gate="activation", name=f"G{level}", inputs=[f"A{level}"]))
+    else:
+        gates += [
+            _mix(f"gates{level}", inputs, channels * l_harmonics) | {"l_max": 0},
+            dict(gate="gated", name=f"G{level}", inputs=[f"A{level}", f"gates{level}"], gate_function="sigmoid"),
+        ]
+    return [*gates, _mix(f"F{level}", [f"G{level}"], channels)]
+
+
+def _count(level, r):
+    return dict(gate="density", name=f"count{level}", l_max=0, by_species=False, radial=r.count)
+
+
+def _perceptron(hidden, before):
+    """Gates, and the name of the last one."""
+    gates, scalars = [], before
+    for k, width in enumerate(hidden.widths, start=1):
+        number = "" if k == 1 else str(k)
+        bias = {"bias": "all"} if hidden.biases and k > 1 else {}
+        gates.append(dict(gate="mix", name=f"hidden{number}", inputs=[scalars], channels=width, l_max=0) | bias)
+        scalars = f"activated{number}"
+        gates += [
+            dict(gate="activation", name=scalars, inputs=[f"hidden{number}"], function=hidden.function),
+        ]
+    return gates, scalars
 
 
 def _mix(name, inputs, channels):

@@ -52,6 +52,9 @@ def radial(rng):
     if rng.random() < 0.4:
         basis["layers"] = rng.choice([1, 3, 8, 11, 17], size=rng.integers(1, 4)).tolist()
         basis["last_layer"] = str(rng.choice(["silu", "linear"]))
+        basis["envelope_of"] = str(rng.choice(["basis", "network"]))
+        if rng.random() < 0.4:
+            basis |= {"network": "normalised", "layers": rng.choice([5, 8, 11, 17], size=rng.integers(1, 3)).tolist()}
     if basis["basis"] == "bessel" and rng.random() < 0.3:
         basis["frequencies"] = rng.uniform(0.5, 4.5, basis["n"]).tolist()
     return basis

@@ -18,7 +18,8 @@ from nbcore.importing.pickles import Inert, Name
 from nbcore.importing.torch_file import TorchFile, children
 
 ORACLES = Path(__file__).parents[1] / "oracles"
-VARIANTS = ["plain", "states", "single", "so3", "heads", "edges", "density", "soft"]
+VARIANTS = ["plain", "states", "single", "so3", "heads", "edges", "density", "soft", "nonlinear", "charged", "cutoff"]
+INPUTS = {"total_charge": -1, "total_spin": 2}  #: of the variant "charged"
 
 
 def results(variant):
@@ -43,15 +44,34 @@ def compare(potential, structure, expected, forces=1e-10):
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_energies_forces_and_stresses(variant):
     path = ORACLES / f"mace_{variant}.model"
-    heads = ["first", "second"] if variant == "heads" else [None]
+    heads = ["first", "second"] if variant in ("heads", "nonlinear") else [None]
     expected = results(variant)
     for head in heads:
-        potential = import_model(path, head)
+        potential = import_model(path, head, INPUTS if variant == "charged" else None)
         potential.radial_splines = False  # their error is 1e-9, that of the comparison less
         for label in ("acac", "cluster", "triclinic"):
             key = label if head in (None, "first") else f"{label}/{head}"
             # coupling tensors in single precision are rounded, nbcore's are not
             compare(potential, expected[label], expected[key], 1e-9 if variant == "single" else 1e-10)
+
+
+def test_charge_and_spin_are_asked_for(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    path = ORACLES / "mace_charged.model"
+    for inputs, why in [
+        (None, "reads total_charge, total_spin .*--input total_charge=0 --input total_spin=1"),
+        ({"total_charge": 0}, "reads total_charge, total_spin"),
+        (INPUTS | {"total_charge": 7}, "no row for 7, but those of -2 to 2"),
+        (INPUTS | {"field": 1}, "reads no input field, but total_charge, total_spin"),
+    ]:
+        with pytest.raises(InputError, match=why):
+            import_model(path, inputs=inputs)
+    with pytest.raises(InputError, match="reads no input total_spin"):
+        import_model(ORACLES / "mace_soft.model", inputs={"total_spin": 1})
+    assert main(["import", str(path), "--input", "total_charge"]) == 2
+    assert main(["import", str(path), "--input", "total_charge=-1", "--input", "total_spin=2"]) == 0
+    about = nbcore.load("mace_charged.nbcore").description["about"]
+    assert "total_charge = -1, total_spin = 2" in about["description"] and "Traceback" not in capsys.readouterr().err
 
 
 def test_splines_are_within_their_error():
@@ -158,7 +178,7 @@ def without_couplings(module):
 
 
 def other_function(module):
-    at(module, "readouts.2.non_linearity.acts.0").state["f"] = Name("torch.tanh")
+    at(module, "readouts.2.non_linearity.acts.0").state["f"] = Name("torch.abs")
 
 
 def lost_tensor(module):
@@ -181,8 +201,7 @@ CHANGES = {
     "no tensors": (lost_tensor, "U_matrix_2"),
     "other tensors": (wrong_tensor, "hold products that nbcore's basis does not"),
     "couplings": (without_couplings, r"coupling tensor of l = \(1, 2, 1\) is not in the file"),
-    "function": (other_function, "torch.tanh"),
-    "cutoff": (set_attribute("", "apply_cutoff", False), "apply_cutoff"),
+    "function": (other_function, "function is abs"),
     "not finite": (set_tensor("node_embedding.linear", "weight", lambda w: w * np.nan), "not finite"),
     "shape": (set_tensor("products.1.linear", "weight", lambda w: w[:-1]), "products.1.linear.*weights|shape"),
     "script": (lambda m: setattr(m, "path", "__torch__.mace.modules.models.ScaleShiftMACE"), "TorchScript"),

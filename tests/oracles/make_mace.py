@@ -35,6 +35,14 @@ COMMON = dict(
 )  # fmt: skip
 DENSITY = dict(interaction_first="RealAgnosticDensityInteractionBlock",
                interaction="RealAgnosticDensityResidualInteractionBlock")  # fmt: skip
+NONLINEAR = dict(interaction_first="RealAgnosticResidualNonLinearInteractionBlock",
+                 interaction="RealAgnosticResidualNonLinearInteractionBlock", apply_cutoff=False,
+                 readout="NonLinearBiasReadoutBlock")  # fmt: skip
+INPUTS = {"total_charge": -1, "total_spin": 2}
+CHARGE_AND_SPIN = {
+    "total_charge": dict(type="categorical", per="graph", num_classes=5, emb_dim=3, offset=2),
+    "total_spin": dict(type="continuous", per="graph", in_dim=1, emb_dim=2),
+}
 VARIANTS = {
     "plain": dict(kind="MACE", interaction_first="RealAgnosticInteractionBlock", correlation=[3, 2], max_ell=3,
                   num_polynomial_cutoff=6),
@@ -46,6 +54,11 @@ VARIANTS = {
     "edges": dict(edge_irreps="5x0e", correlation=2),
     "density": dict(**DENSITY, pair_repulsion=True, distance_transform="Agnesi"),
     "soft": dict(**DENSITY, distance_transform="Soft", hidden_irreps="4x0e"),
+    "nonlinear": dict(**NONLINEAR, hidden_irreps="4x0e+4x1o", edge_irreps="3x0e+2x1o", pair_repulsion=True,
+                      distance_transform="Agnesi", heads=["first", "second"], scale=[0.8, 0.7], shift=[0.15, -0.1]),
+    "charged": dict(**NONLINEAR, hidden_irreps="4x0e", max_ell=1, correlation=2, use_agnostic_product=True,
+                    embedding_specs=CHARGE_AND_SPIN, use_embedding_readout=True, use_last_readout_only=True),
+    "cutoff": dict(**DENSITY, apply_cutoff=False, gate="tanh", keep_last_layer_irreps=True, max_ell=1, correlation=2),
 }  # fmt: skip
 
 
@@ -66,10 +79,20 @@ def build(torch, arguments):
     torch.set_default_dtype(dtype)
     torch.manual_seed(3)
     heads = given.pop("heads", heads)
+    given["readout_cls"] = modules.readout_classes[given.pop("readout", "NonLinearReadoutBlock")]
+    given["gate"] = modules.gate_dict[given.pop("gate", "silu")]
     model = getattr(modules, kind)(
-        interaction_cls=other, interaction_cls_first=first, gate=torch.nn.functional.silu, heads=heads,
+        interaction_cls=other, interaction_cls_first=first, heads=heads,
         atomic_energies=energies if len(heads) > 1 else energies[0], **given, **more,
     )  # fmt: skip
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith(("alpha", "beta")):
+                parameter.copy_(torch.tensor(7.0 if name.endswith("alpha") else 0.4))
+            elif parameter.numel() and (parameter == parameter.flatten()[0]).all():
+                parameter.add_(0.3 * torch.randn_like(parameter))
+            elif name.endswith("_embedding.weight"):
+                parameter.mul_(300)
     return model.eval()
 
 
@@ -84,6 +107,7 @@ def results(torch, model, structure, head):
         unit_shifts=torch.tensor(-shift), shifts=torch.tensor(-shift @ cell), edge_index=torch.tensor(np.stack([j, i])),
         node_attrs=torch.eye(len(species))[kinds], batch=torch.zeros(len(kinds), dtype=torch.long),
         ptr=torch.tensor([0, len(kinds)]), head=torch.tensor([head]),
+        **{name: torch.tensor([value], dtype=torch.get_default_dtype()) for name, value in INPUTS.items()},
     )  # fmt: skip
     found = model(data, compute_force=True, compute_stress=crystal)
     shapes = dict(energy=(), forces=(-1, 3)) | (dict(stress=(3, 3)) if crystal else {})

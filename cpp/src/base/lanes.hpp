@@ -65,10 +65,18 @@ template <class T> struct Dual {
 template <class T> inline constexpr bool is_dual = false;
 template <class T> inline constexpr bool is_dual<Dual<T>> = true;
 
+template <class T>
+concept Number = std::is_arithmetic_v<T>;
+
 template <class T> struct LaneTraits {
   using Real = std::remove_cvref_t<decltype(std::declval<T&>()[0])>;
   using Plain = T;
   using Scalar = Real;
+};
+template <Number T> struct LaneTraits<T> {
+  using Real = T;
+  using Plain = T;
+  using Scalar = T;
 };
 template <class T> struct LaneTraits<Dual<T>> : LaneTraits<T> {
   using Scalar = Dual<typename LaneTraits<T>::Real>;
@@ -131,9 +139,6 @@ template <class S, class A, class B> NB_INLINE void add_gradient(S& sum, A a, B 
 }
 
 // ---- the other arithmetic of duals, for geometry: sums, differences, quotients, functions ----
-
-template <class T>
-concept Number = std::is_arithmetic_v<T>;
 
 template <class T> NB_INLINE Dual<T> operator+(Dual<T> a, Dual<T> b) { return {a.value + b.value, a.dot + b.dot}; }
 template <class T> NB_INLINE Dual<T> operator-(Dual<T> a, Dual<T> b) { return {a.value - b.value, a.dot - b.dot}; }
@@ -326,6 +331,13 @@ template <class Scalar, class Real> NB_INLINE void add_scalar(Planes<Real> x, st
 }
 
 // ---- sums over the lanes of registers ----
+
+template <class V> NB_INLINE RealOf<V> lane_sum(V x) {
+  RealOf<V> sum = 0;
+  for (int k = 0; k < int(sizeof(V) / sizeof(x[0])); ++k) sum += x[k];
+  return sum;
+}
+template <class V> NB_INLINE Dual<RealOf<V>> lane_sum(Dual<V> x) { return {lane_sum(x.value), lane_sum(x.dot)}; }
 
 namespace detail {
 /// Lanes k and k^step of a are added into the lanes whose bit `step` is clear, those of b into the others.

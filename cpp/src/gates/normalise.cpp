@@ -83,12 +83,6 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     if constexpr (is_dual<Lane>) return {value, -value * value * rho.dot};
     else return value;
   }
-  static Real lane_sum(V x) {
-    Real sum = 0;
-    for (int k = 0; k < w; ++k) sum += x[k];
-    return sum;
-  }
-  static Dual<Real> lane_sum(Dual<V> x) { return {lane_sum(x.value), lane_sum(x.dot)}; }
   /// f(part, register of a row, element of the part) for every register of channels of node i
   template <class F> void each_register(const Block<Real>& b, int i, F f) const {
     const Layout<Real>& layout = *b.inputs[0].layout;

@@ -3,6 +3,10 @@
 //
 //   forward   h_0 = B(r),   h_k = c silu(h_(k-1) W_k / sqrt(width of h_(k-1)))      no biases: zero stays zero
 //             the last layer may be linear, h_K = h_(K-1) W_K / sqrt(width of h_(K-1)), or have tanh(z^2)
+//   normalised  h_k = c silu(norm(h_(k-1) W_k / sqrt(width) + b)), b of the first layer that of the parent's species plus
+//             that of the child's; the norm has weights of its own (ops/layer_norm.hpp). A last layer of another function
+//             has a bias and no norm; behind one of silu there stands the constant 1
+//   after     h_K E(r), where the basis is without its envelope E, which stands behind its functions
 //   adjoint   h_K_bar       -> W_k_bar, B_bar
 //
 // It belongs to the gate that reads it: its weights are the gate's, and the gate's sweeps run it (KernelsOf). Some edges
@@ -12,12 +16,14 @@
 #include "gates/block.hpp"
 #include "gates/packing.hpp"
 #include "gates/rule.hpp"
+#include "ops/layer_norm.hpp"
 
 namespace nbcore {
 
-/// radial1, radial2, ... [in][out], the weights of the layers; none where the functions are those of a basis
+/// radial1, radial2, ... [in][out], the weights of the layers, in normalised networks followed by their biases and norms;
+/// none where the functions are those of a basis
 std::vector<ParameterInfo> network_parameters(const Radial& radial);
-/// W_k / sqrt(width) [in][out] of all layers, from their parameters
+/// W_k / sqrt(width) [in][out] of all layers of a plain network, from their parameters
 std::vector<std::vector<double>> network_matrices(const Radial& radial, const double* parameters);
 
 template <class Real> class RadialNetwork {
@@ -36,17 +42,31 @@ template <class Real> class RadialNetwork {
  private:
   struct Layer {
     int in, out;
-    std::ptrdiff_t W, W_T;  // place in the packed weights, in the copies
+    std::ptrdiff_t W, W_T;              // place in the packed weights, in the copies
+    std::ptrdiff_t bias = 0, norm = 0;  // in the packed weights, of a normalised network: rows of parents, of children
     int in_row() const { return padded<Real>(in); }
     int out_row() const { return padded<Real>(out); }
   };
   template <class Lane> void forward_on(Block<Real>& b) const;
   template <class Lane, Want want> void adjoint_on(Block<Real>& b) const;
 
-  LayerFunction function(std::size_t k) const { return k + 1 < layers_.size() ? LayerFunction::silu : last_; }
+  template <class Lane> void add_biases(std::size_t k, std::int64_t q, int rows, Block<Real>& b, Planes<Real> z) const;
+  template <class Lane>
+  void add_bias_gradients(std::size_t k, std::int64_t q, int rows, Block<Real>& b, Planes<Real> z_bar) const;
+  template <class Lane> void finish(std::int64_t q, int rows, Edges<Real>& e, Planes<Real> h) const;
+  template <class Lane> void finish_adjoint(std::int64_t q, int rows, bool want_edges, Edges<Real>& e, Planes<Real> h,
+                                            Planes<Real> h_bar) const;
 
+  LayerFunction function(std::size_t k) const { return k + 1 < layers_.size() ? LayerFunction::silu : radial_.last; }
+  bool has_norm(std::size_t k) const { return radial_.normalised && function(k) == LayerFunction::silu; }
+  /// Is what the gate reads more than the last layer?
+  bool finishes() const { return radial_.after || radial_.has_constant(); }
+  LayerNorm<Real> norm(std::size_t k, const Block<Real>& b) const {
+    return {b.weights + layers_[k].norm, layers_[k].out, layers_[k].out_row()};
+  }
+
+  Radial radial_;
   int set_, base_;
-  LayerFunction last_;  // function of the last layer
   std::vector<Layer> layers_;
   int widest_ = 0;  // row of a hidden layer
 };

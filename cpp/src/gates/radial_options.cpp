@@ -9,9 +9,10 @@ namespace nbcore {
 namespace {
 // in the order of the enumerations
 const std::vector<std::string> bases = {"bessel",        "chebyshev",    "gaussian", "inverse_gaussian",
-                                        "inverse_power", "damped_power", "solid"},
+                                        "inverse_power", "damped_power", "solid",    "chebyshev_unscaled"},
                                envelopes = {"polynomial", "cosine", "smooth", "none", "xplor"},
-                               transforms = {"none", "agnesi", "soft"}, last_layers = {"silu", "linear", "tanh_square"};
+                               transforms = {"none", "agnesi", "soft"}, last_layers = {"silu", "linear", "tanh_square"},
+                               networks = {"plain", "normalised"}, places = {"basis", "network"};
 
 template <class T> T named(const std::vector<std::string>& names, const std::string& name) {
   return T(std::find(names.begin(), names.end(), name) - names.begin());
@@ -36,6 +37,8 @@ const OptionTable radial_options = {
     choice("last_layer", last_layers,
            "of the network; linear: combinations of the layer before; "
            "tanh_square: a count"),
+    choice("network", networks, "normalised: with biases, the first by pair of elements, and layer norms"),
+    choice("envelope_of", places, "what the envelope multiplies, where there is a network"),
     choice("transform", transforms,
            "of the distance that the basis sees, by pair of elements; the "
            "envelope sees r"),
@@ -69,9 +72,12 @@ Radial radial_from(const Options& given) {
   if (!widths.empty() && widths[0] == 0) throw InputError("widths must be above 0");
   const std::vector<double>& layers = o.numbers("layers");
   for (std::size_t k = 0; k < layers.size(); ++k) r.layers[k] = int(layers[k]);
-  if (r.network()) r.last = named<LayerFunction>(last_layers, o.text("last_layer"));
+  if (r.network()) {
+    r.last = named<LayerFunction>(last_layers, o.text("last_layer"));
+    r.normalised = o.is("network", "normalised"), r.after = o.is("envelope_of", "network");
+  }
   r.transform = named<Transform>(transforms, o.text("transform"));
-  if (r.sees_elements()) {
+  if (r.transformed()) {
     r.radii = o.numbers("radii");
     if (r.transform == Transform::agnesi) r.a = o.real("a"), r.q = o.real("q"), r.p = o.real("p");
     else r.steepness = o.real("steepness");

@@ -52,12 +52,14 @@ std::unique_ptr<GateRule> make_rule(const Options& spec, const States& inputs, c
     const OptionValues options(spec, type.options, {"gate", "name", "inputs", "nodes", "weights"});
     std::unique_ptr<GateRule> rule = type.rule(options, inputs, around);
     rule->type = &type;
-    for (const Radial& r : rule->radials)
-      if (r.sees_elements() && int(r.radii.size()) != around.n_child_species)
+    for (Radial& r : rule->radials) {
+      if (r.transformed() && int(r.radii.size()) != around.n_child_species)
         throw InputError(message("radial: radii must be ", around.n_child_species, " numbers, one per element, got ",
                                  r.radii.size()));
-      else if (r.sees_elements() && !around.own_children)
-        throw InputError("radial: distances are transformed between atoms alone");
+      if (r.sees_elements() && !around.own_children)
+        throw InputError("radial: functions that see elements are for atoms alone");
+      if (r.normalised) r.n_species = around.n_child_species;
+    }
     for (const Radial& r : rule->radials)
       for (ParameterInfo& p : network_parameters(r)) rule->parameters.push_back(std::move(p));
     check_state(rule->output, around.o3);

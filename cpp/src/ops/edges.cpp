@@ -78,7 +78,7 @@ template <bool dual, class Real> void edges_forward(Edges<Real>& s) {
   using T = std::conditional_t<dual, Dual<V8>, V8>;
   const int n_lm = (s.l_max + 1) * (s.l_max + 1);
   const double norm = std::sqrt(4 * M_PI);
-  T Y[(max_l_network + 1) * (max_l_network + 1)], B[max_radial], dB[max_radial];
+  T Y[(max_l_network + 1) * (max_l_network + 1)], B[max_basis], dB[max_basis];
   for (std::size_t k = 0; k < s.radials.size(); ++k)
     if (!s.is_wanted(int(k))) s.B[k].clear(dual);  // padding of what splines and networks write
   for (std::int64_t e = 0; e < s.n; e += edges_per_register) {
@@ -97,15 +97,15 @@ template <bool dual, class Real> void edges_forward(Edges<Real>& s) {
           spline->forward(reinterpret_cast<const double*>(&length), count, s.B[k].value.data() + e * row, row);
       if (!s.is_wanted(int(k))) continue;
       const Radial& radial = s.radials[k].radial;
-      if (radial.sees_elements()) {
+      if (radial.transformed()) {
         V8 r0 = V8{} + 1.0;
         for (int k = 0; k < count; ++k) r0[k] = radial.pair_length(s.elements[e + k][0], s.elements[e + k][1]);
         radial_functions(radial, length, B, dB, r0);
       } else {
         radial_functions(radial, length, B, dB, V8{});
       }
-      scatter(B, radial.n, s.B[k], row, e, count);
-      for (int n = 0; n < radial.n; ++n) store_edges(s.dB[k], n * s.stride() + e, dB[n]);
+      scatter(B, radial.basis_width(), s.B[k], row, e, count);
+      for (int n = 0; n < radial.basis_width(); ++n) store_edges(s.dB[k], n * s.stride() + e, dB[n]);
     }
   }
 }
@@ -116,7 +116,7 @@ template <bool dual, class Real> void edges_adjoint(Edges<Real>& s) {
   const int n_lm = (s.l_max + 1) * (s.l_max + 1);
   const double norm = std::sqrt(4 * M_PI);
   constexpr int most = (max_l_network + 1) * (max_l_network + 1);
-  T Y[most], dY[3 * most], Y_bar[most], B_bar[max_radial];
+  T Y[most], dY[3 * most], Y_bar[most], B_bar[max_basis];
   for (std::int64_t e = 0; e < s.n; e += edges_per_register) {
     const int count = int(std::min<std::int64_t>(edges_per_register, s.n - e));
     const T x = load_edges<T>(s.r, e), y = load_edges<T>(s.r, s.stride() + e),
@@ -140,7 +140,7 @@ template <bool dual, class Real> void edges_adjoint(Edges<Real>& s) {
           spline->adjoint(reinterpret_cast<const double*>(&length), count, s.B_bar[k].value.data() + e * row, row,
                           reinterpret_cast<double*>(&length_bar));
       if (!s.is_wanted(int(k))) continue;
-      const int width = s.radials[k].radial.n;
+      const int width = s.radials[k].radial.basis_width();
       gather(B_bar, width, s.B_bar[k], row, e, count);
       for (int n = 0; n < width; ++n) length_bar += B_bar[n] * load_edges<T>(s.dB[k], n * s.stride() + e);
     }

@@ -37,7 +37,7 @@ template <class Real> struct Edges {
   PlaneBuffer<Real> Y, Y_bar;                // [edge][Y_row]
   std::vector<PlaneBuffer<Real>> B, B_bar;   // per basis [edge][padded(n)]
   std::vector<PlaneBuffer<double>> dB;       // dB_n / dr [n][n padded], from the forward for the adjoint
-  std::vector<std::array<int, 2>> elements;  // [edge] of parent and child, where a basis sees them
+  std::vector<std::array<int, 2>> elements;  // [edge] of parent and child, where a basis or a network sees them
 
   std::int64_t stride() const { return (n + 7) / 8 * 8; }
   bool solid() const { return !radials.empty() && radials[0].radial.basis == Basis::solid; }
@@ -63,7 +63,7 @@ template <class Real> struct Edges {
     B.resize(radials.size()), B_bar.resize(radials.size()), dB.resize(radials.size());
     for (std::size_t k = 0; k < radials.size(); ++k) {
       B[k].resize(n * B_row(int(k)), dual), B_bar[k].resize(n * B_row(int(k)), dual);
-      if (is_wanted(int(k))) dB[k].resize(radials[k].radial.n * stride(), dual);
+      if (is_wanted(int(k))) dB[k].resize(radials[k].radial.basis_width() * stride(), dual);
     }
   }
   void clear_adjoints(bool dual) {

@@ -24,7 +24,7 @@ void Radial::check() const {
       throw InputError("centres must be at most 1000000, widths 0.0001 to 1000000");
   if (envelope == Envelope::xplor && !(on > 0 && on < cutoff))
     throw InputError(message("on must lie between 0 and the cutoff, ", cutoff, ", got ", on));
-  if (sees_elements()) {
+  if (transformed()) {
     if (basis == Basis::solid) throw InputError("the basis solid has no transform");
     for (const double r : radii)
       if (!(r > 0 && r < 1e3)) throw InputError(message("radii must be above 0, got ", r));

@@ -3,6 +3,7 @@
 //   bessel            sqrt(2/rc) sin((n+1) pi r/rc) / r, or with `frequencies` k_n sqrt(2/rc) sin(k_n pi r/rc) / r
 //   chebyshev         T_n(u), u = 2 r/rc - 1, or with `decay` > 0 the map
 //                     u = 1 - 2 (exp(-decay (r/rc - 1)) - 1) / (exp(decay) - 1), which resolves short distances better
+//   chebyshev_unscaled  T_(n+1)(r), r in Angstrom: for transformed distances between -1 and 1
 //   gaussian          exp(-(r - mu_n)^2 / (2 d_n^2)), mu_n from 0 to rc at equal distances d, or `centres` and `widths`
 //   inverse_gaussian  exp(-(1/r - mu_n)^2 / (2 d_n^2)), mu_n from 1/rc to 1/r_min at equal distances, d = 1 / (2 N r_min),
 //                     or `centres` and `widths`, those of 1/r
@@ -29,7 +30,9 @@
 //
 // A network on a basis: layers h = c silu(h_before W / sqrt(width before)), without biases, so that what is zero at the
 // cutoff stays zero there; the last one plays the basis (gates/radial_network.hpp). It may be linear, h W alone: a few
-// combinations of what a wide network spans; or tanh((h W)^2), which counts neighbours smoothly.
+// combinations of what a wide network spans; or tanh((h W)^2), which counts neighbours smoothly. A normalised network has
+// biases, those of its first layer by pair of elements, and norms of its layers; behind its functions stands the constant
+// one. Of any network the basis may be without envelope: then the envelope multiplies what the network gives.
 #pragma once
 #include <array>
 #include <string>
@@ -39,13 +42,22 @@
 
 namespace nbcore {
 
-enum class Basis { bessel, chebyshev, gaussian, inverse_gaussian, inverse_power, damped_power, solid };
+enum class Basis {
+  bessel,
+  chebyshev,
+  gaussian,
+  inverse_gaussian,
+  inverse_power,
+  damped_power,
+  solid,
+  chebyshev_unscaled
+};
 enum class Envelope { polynomial, cosine, smooth, none, xplor };
 enum class Transform { none, agnesi, soft };
 enum class LayerFunction { silu, linear, tanh_square };
 
 /// Functions of a basis; layers of a network, and their width
-inline constexpr int max_radial = 64, max_radial_layers = 6, max_radial_width = 256;
+inline constexpr int max_radial = 64, max_basis = max_radial + 1, max_radial_layers = 6, max_radial_width = 256;
 
 /// Defaults and ranges: gates/radial_options.cpp
 struct Radial {
@@ -64,12 +76,16 @@ struct Radial {
   std::array<double, max_radial> centres{}, widths{};  // of gaussian and inverse_gaussian, where widths[0] is not 0
 
   LayerFunction last{};
+  bool normalised = false;  // the network: biases, norms, a constant behind its functions
+  int n_species = 0;        // of its biases
+  bool after = false;       // the envelope multiplies the network; function n of the basis below is the envelope
 
   Transform transform{};
   double a = 0, q = 0, p = 0, steepness = 0;  // agnesi; soft
   std::vector<double> radii;                  // by element, where the distance is transformed
 
-  bool sees_elements() const { return transform != Transform::none; }
+  bool transformed() const { return transform != Transform::none; }
+  bool sees_elements() const { return transformed() || normalised; }
   /// r0 of children of element `child` of parents of element `parent`
   double pair_length(int parent, int child) const {
     return (radii[parent] + radii[child]) * (transform == Transform::agnesi ? 0.5 : 1.0);
@@ -97,11 +113,13 @@ struct Radial {
     while (count < max_radial_layers && layers[count] > 0) ++count;
     return count;
   }
-  /// The number of functions: of the basis, or of the network's last layer
-  int width() const { return network() ? layers[n_layers() - 1] : n; }
+  bool has_constant() const { return normalised && last == LayerFunction::silu; }
+  int basis_width() const { return n + after; }
+  /// The number of functions: of the basis, or of the network's last layer and the constant behind it
+  int width() const { return network() ? layers[n_layers() - 1] + has_constant() : basis_width(); }
   Radial basis_alone() const {
     Radial r = *this;
-    r.layers = {}, r.last = {};
+    r.layers = {}, r.last = {}, r.normalised = false, r.n_species = 0;
     return r;
   }
   bool operator==(const Radial&) const = default;
@@ -217,6 +235,16 @@ template <class T> void basis_functions(const Radial& s, T r, T* B, T* dB) {
       }
       break;
     }
+    case Basis::chebyshev_unscaled: {
+      T before = zero + 1.0, d_before = zero;
+      B[0] = r, dB[0] = zero + 1.0;
+      for (int n = 1; n < s.n; ++n) {
+        B[n] = r * B[n - 1] * 2.0 - before;
+        dB[n] = (r * dB[n - 1] + B[n - 1]) * 2.0 - d_before;
+        before = B[n - 1], d_before = dB[n - 1];
+      }
+      break;
+    }
     case Basis::gaussian: {
       const double d = s.cutoff / std::max(s.n - 1, 1);
       for (int n = 0; n < s.n; ++n) {
@@ -267,10 +295,10 @@ template <class T> void basis_functions(const Radial& s, T r, T* B, T* dB) {
   }
 }
 
-/// B[n] and dB[n] = dB_n/dr for n < s.n, envelope included. T: a register of doubles, dual or not. r0: of the pairs of
-/// elements, for a basis that sees them
+/// B[n] and dB[n] = dB_n/dr for n < s.n, envelope included or, where it comes after a network, as function s.n. T: a
+/// register of doubles, dual or not. r0: of the pairs of elements, for transformed distances
 template <class T> void radial_functions(const Radial& s, T r, T* B, T* dB, PlainOf<T> r0) {
-  if (s.sees_elements()) {
+  if (s.transformed()) {
     const Slope<T> x = transformed(s, r, r0);
     basis_functions(s, x.f, B, dB);
     for (int n = 0; n < s.n; ++n) dB[n] = dB[n] * x.df;
@@ -281,9 +309,10 @@ template <class T> void radial_functions(const Radial& s, T r, T* B, T* dB, Plai
   for (int n = 0; n < s.n; ++n) {
     double prior = 1;
     for (int k = 0; k < s.smoothness; ++k) prior /= n + 1;
-    dB[n] = (dB[n] * e.f + B[n] * e.df) * prior;
-    B[n] = B[n] * e.f * prior;
+    dB[n] = (s.after ? dB[n] : dB[n] * e.f + B[n] * e.df) * prior;
+    B[n] = (s.after ? B[n] : B[n] * e.f) * prior;
   }
+  if (s.after) B[s.n] = e.f, dB[s.n] = e.df;
 }
 
 }  // namespace nbcore

@@ -80,23 +80,26 @@ RadialSpline::RadialSpline(const Radial& radial, const std::vector<std::vector<d
 }
 
 void RadialSpline::exact(const double* r, int count, double* f, double* df, double* ddf) const {
-  int widest = padded<double>(radial_.n);
+  int widest = padded<double>(radial_.basis_width());
   for (const Layer& layer : layers_) widest = std::max(widest, padded<double>(layer.out));
   Buffer<double> buffers[2];
   for (auto& b : buffers) b.resize(3 * std::size_t(chunk) * widest);
   const std::ptrdiff_t plane = std::ptrdiff_t(chunk) * widest;
   for (int first = 0; first < count; first += chunk) {
     const int rows = std::min(chunk, count - first);
-    const int basis_row = padded<double>(radial_.n);
+    double E[3][chunk];  // the envelope behind the network, and its derivatives
+    const int basis_row = padded<double>(radial_.basis_width());
     double *x = buffers[0].data(), *next = buffers[1].data();
     for (int q = 0; q < rows; q += w) {
-      Dual<V> at{V{} + radial_.cutoff, V{} + 1.0}, B[max_radial], dB[max_radial];
+      Dual<V> at{V{} + radial_.cutoff, V{} + 1.0}, B[max_basis], dB[max_basis];
       for (int e = 0; e < std::min(w, rows - q); ++e) at.value[e] = r[first + q + e];
       radial_functions(radial_, at, B, dB, V{});
-      for (int n = 0; n < radial_.n; ++n)
+      for (int n = 0; n < radial_.basis_width(); ++n)
         for (int e = 0; e < std::min(w, rows - q); ++e) {
           double* to = x + std::ptrdiff_t(q + e) * basis_row + n;
           to[0] = B[n].value[e], to[plane] = dB[n].value[e], to[2 * plane] = dB[n].dot[e];
+          if (n == radial_.n)
+            for (int d = 0; d < 3; ++d) E[d][q + e] = to[d * plane];
         }
     }
     int row = basis_row;
@@ -118,7 +121,12 @@ void RadialSpline::exact(const double* r, int count, double* f, double* df, doub
       std::swap(x, next), row = N;
     }
     for (std::ptrdiff_t k = 0; k < std::ptrdiff_t(rows) * row_; ++k) {
-      const std::ptrdiff_t to = std::ptrdiff_t(first) * row_ + k;
+      const std::ptrdiff_t to = std::ptrdiff_t(first) * row_ + k, q = k / row_;
+      if (radial_.after) {
+        const double h = x[k], dh = x[plane + k], ddh = x[2 * plane + k];
+        x[k] = h * E[0][q], x[plane + k] = dh * E[0][q] + h * E[1][q];
+        x[2 * plane + k] = ddh * E[0][q] + 2 * dh * E[1][q] + h * E[2][q];
+      }
       f[to] = x[k], df[to] = x[plane + k], ddf[to] = x[2 * plane + k];
     }
   }
