@@ -1,6 +1,7 @@
 """What decides the bits of a run, as digests by name: another one in any of them is another run."""
 
 import hashlib
+import platform
 
 import numpy as np
 
@@ -24,7 +25,10 @@ def digest(*parts) -> str:
 
 
 def of_potential(potential) -> str:
-    """Of a Potential: description, parameters and what else decides its results; of an evaluator: its file."""
+    """Of a Potential: description, parameters and what else decides its results; of an evaluator: its file; of a
+    committee: its members."""
+    if hasattr(potential, "members"):
+        return digest(*map(of_potential, potential.members))
     if not hasattr(potential, "parameters"):
         return digest(potential.digest, potential.precision, potential.max_bytes)  # any skin gives the same bits
     ways = [potential.precision, potential.radial_splines, potential.scale, sorted(potential.E0s.items())]
@@ -33,6 +37,33 @@ def of_potential(potential) -> str:
     repulsion = [sorted(potential.repulsion.items())] if potential.repulsion else []
     repulsion += [sorted(kept["screening"].items())] if "screening" in kept else []
     return digest(program, potential.offsets, potential.parameters, *ways, *repulsion)
+
+
+def of_structures(structures) -> str:
+    """Of structures of any kind that a potential computes: positions, elements, cells; else of what kind they are."""
+    return digest(*(part for s in structures for part in _of_structure(s)))
+
+
+def _of_structure(s):
+    try:
+        read = (s.positions, s.numbers, s.cell) if hasattr(s, "positions") else (*s, None)[:3]
+        positions, elements, cell = read
+        cell = None if cell is None else np.asarray(cell, dtype=float).tolist()
+        return np.asarray(positions, dtype=float), np.asarray(elements).tolist(), cell
+    except (TypeError, ValueError):
+        return (type(s).__qualname__,)
+
+
+def of_installation() -> dict[str, str]:
+    """{what: which} of all that is installed and decides bits.
+
+    >>> sorted(of_installation())
+    ['the kernel set', 'the release']
+    """
+    import nbcore
+
+    versions = f"{nbcore.__version__}, Python {platform.python_version()}, NumPy {np.__version__}"
+    return {"the release": versions, "the kernel set": nbcore.build_info()["kernel_set"]}
 
 
 def of_calculator(calculator) -> str:

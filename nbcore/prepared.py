@@ -7,6 +7,7 @@ import numpy as np
 from nbcore import _core
 from nbcore._threads import threads as number_of_threads
 from nbcore.errors import InputError
+from nbcore.identity import of_installation, of_potential, of_structures
 from nbcore.ranks import Alone, Ranks
 from nbcore.result import Result, result_of
 from nbcore.scheme import scheme_of
@@ -60,7 +61,17 @@ def compute_one(potential, s, threads, max_bytes, uncertainty=False, virials=Fal
 
 def compute_all(potential, structures, threads, max_bytes, uncertainty, virials, comm) -> list[Result]:
     """The Results of many of them, in order; shared by the ranks of an mpi4py communicator, if there is one."""
-    ranks = Alone() if comm is None else Ranks(comm)
+    ranks, structures = Alone() if comm is None else Ranks(comm), list(structures)
+    if ranks.size > 1:
+        same_work(ranks, potential, structures)
     return ranks.gathered_lists(
-        lambda own: [compute_one(potential, s, threads, max_bytes, uncertainty, virials) for s in own], list(structures)
+        lambda own: [compute_one(potential, s, threads, max_bytes, uncertainty, virials) for s in own], structures
+    )
+
+
+def same_work(ranks, potential, structures) -> None:
+    """InputError on all ranks, with both values, where they do not compute the same structures in the same way."""
+    ranks.same(
+        {**of_installation(), "the potential": of_potential(potential), "the number of structures": len(structures)}
+        | {"the structures": of_structures(structures)}
     )

@@ -267,10 +267,11 @@ def world() -> Alone:
         with warnings.catch_warnings():  # mpi4py warns of a launcher that is not its own: the error below says more
             warnings.simplefilter("ignore", RuntimeWarning)
             from mpi4py import MPI
-    except ImportError as e:
+    except (ImportError, RuntimeError) as e:  # no mpi4py; no library of MPI that it finds
+        remedy = "pip install 'nbcore[mpi]'" if isinstance(e, ImportError) else "load the module of the machine's MPI"
         raise LaunchError(
             f"the launcher has started {expected} processes, and mpi4py, through which they would work together, "
-            f"cannot be loaded ({e}): pip install 'nbcore[mpi]'"
+            f"cannot be loaded ({str(e).splitlines()[0]}): {remedy}, or pip install 'nbcore[mpi-local]'"
         ) from None
     size = MPI.COMM_WORLD.Get_size()
     if size != expected:

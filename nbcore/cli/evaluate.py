@@ -84,10 +84,13 @@ def read_all(args, ranks):
 
 def evaluate(args, ranks, potential, read, structures, sets, outputs) -> int:
     """Predictions by all ranks; the first prints and writes."""
+    from nbcore.prepared import same_work
     from nbcore.results import Errors, compare, tables
 
     files = list(dict.fromkeys(s.file for s in structures))
     threads, quiet = ranks.threads(args.threads), args.quiet or args.json or not ranks.first
+    if ranks.size > 1:
+        same_work(ranks, potential, structures)
     begin = time.monotonic()
     predictions = ranks.gathered_lists(
         lambda own: predict(potential, own, threads, quiet, args.max_bytes, args.uncertainty),

@@ -33,12 +33,8 @@ def add_parser(subparsers):
 
 def run(args) -> int:
     """Exit code of the command."""
-    import platform
-
-    import numpy
-
-    import nbcore
     from nbcore.config import load
+    from nbcore.identity import of_installation
     from nbcore.ranks import world
     from nbcore.train.fit import checkpoint_keys, display_of
     from nbcore.train.run_folder import open_run, run_of_ranks
@@ -48,11 +44,7 @@ def run(args) -> int:
         config = ranks.together(lambda: load(args.config, args.overrides))
         chosen = args.threads if args.threads is not None else config.training.threads
         threads = ranks.threads(None if chosen == "auto" else chosen)
-        ranks.same(
-            {"the release": f"{nbcore.__version__}, Python {platform.python_version()}, NumPy {numpy.__version__}"}
-            | {"the kernel set": nbcore.build_info()["kernel_set"]}
-            | checkpoint_keys(flat(config))
-        )
+        ranks.same(of_installation() | checkpoint_keys(flat(config)))
         folder = Path(args.output or config.name)
         if args.dry_run:
             with display_of(ranks, args.quiet) as display:

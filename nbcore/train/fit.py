@@ -21,7 +21,7 @@ from nbcore.data.reference_energies import isolated as isolated_energies
 from nbcore.data.shard_set import Shards
 from nbcore.data.whole_sets import counting, refuse_overlaps
 from nbcore.errors import InputError
-from nbcore.identity import digest
+from nbcore.identity import digest, of_installation
 from nbcore.ranks import Alone, Ranks
 from nbcore.results import report
 from nbcore.train.calibrate import calibrate
@@ -134,6 +134,7 @@ def fit(
         return numbers, *data_of(potential, structures, valid, test or {}, numbers.seed)
 
     with ranks.guard():
+        ranks.same(of_installation())
         numbers, data, remarks = ranks.together(begin)
         threads = ranks.threads(threads)
     name = Path(folder).resolve().name if folder else "potential"

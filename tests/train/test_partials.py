@@ -3,6 +3,7 @@
 import copy
 import subprocess
 import sys
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from threads_as_ranks import each_rank
 
 import nbcore
 from nbcore import train
+from nbcore.cli import main
 from nbcore.data import Structures
 from nbcore.errors import InputError, NumericsError
 from nbcore.ranks import shared
@@ -240,6 +242,55 @@ def test_a_launcher_that_says_more_than_mpi_is_an_error(monkeypatch):
     script = "import nbcore.ranks; nbcore.ranks.world()"  # elsewhere: MPI may begin but once in a process
     run = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=False)
     assert run.returncode == 1 and "LaunchError: the launcher has started 1000003 processes" in run.stderr
+
+
+@pytest.mark.parametrize("absent", ["mpi4py", "a library of MPI"])
+def test_a_launcher_without_mpi_is_an_error_that_names_the_remedy(absent, monkeypatch, capsys):
+    broken = ModuleType("mpi4py")
+
+    def missing(name):
+        raise RuntimeError("cannot load MPI library\nlibmpi.so: cannot open shared object file")
+
+    broken.__getattr__ = missing
+    monkeypatch.setitem(sys.modules, "mpi4py", None if absent == "mpi4py" else broken)
+    monkeypatch.setenv("PMI_SIZE", "2")
+    for words in (["train", "train.toml"], ["evaluate", "a.nbcore", "a.xyz"]):
+        assert main(words) == 2
+        said = " ".join(capsys.readouterr().err.split())
+        assert "has started 2 processes" in said and "pip install 'nbcore[mpi-local]'" in said
+        assert ("load the module" in said) == (absent != "mpi4py")
+    monkeypatch.setenv("PMI_SIZE", "1")
+    assert nbcore.ranks.world().size == 1
+
+
+def test_ranks_that_would_compute_something_else_are_refused():
+    potential, other = network(), network(seed=4)
+    shifted = copy.deepcopy(list(DATA))
+    shifted[5].positions[0, 0] += 1e-9
+    pair = nbcore.Committee([potential, other]), nbcore.Committee([potential, network(seed=5)])
+    for what, of_rank in {
+        "the structures": [(potential, list(DATA)), (potential, shifted)],
+        "the number of structures": [(potential, list(DATA)), (potential, list(DATA)[:-1])],
+        "the potential": [(potential, list(DATA)), (other, list(DATA))],
+        "the potential ": [(pair[0], list(DATA)), (pair[1], list(DATA))],
+    }.items():
+
+        def work(ranks, of_rank=of_rank):
+            computing, structures = of_rank[ranks.rank]
+            return computing.compute_many(structures, 1, comm=ranks.comm)
+
+        errors = each_rank(2, work)
+        assert all(isinstance(e, InputError) and f"ranks differ in {what.strip()}:" in str(e) for e in errors)
+
+
+def test_ranks_of_another_installation_are_refused_by_fit(monkeypatch):
+    def work(ranks):
+        return train.fit(network(), DATA, valid=0.2, max_epochs=1, quiet=True, comm=ranks.comm)
+
+    versions = iter("12")
+    module = sys.modules["nbcore.train.fit"]  # whose name in the package is that of the function
+    monkeypatch.setattr(module, "of_installation", lambda: {"the release": next(versions)})
+    assert all(isinstance(e, InputError) and "ranks differ in the release" in str(e) for e in each_rank(2, work))
 
 
 def test_many_structures_are_computed_by_all_ranks():
