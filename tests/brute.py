@@ -28,6 +28,8 @@ def envelope(radial, r):
         case "xplor":
             a = (radial["on"] / radial["cutoff"]) ** 2
             return 1.0 if np.real(x) ** 2 < a else (1 - x**2) ** 2 * (1 + 2 * x**2 - 3 * a) / (1 - a) ** 3
+        case "tanh":
+            return np.tanh(1 - x) ** 3
         case "none":
             return 1.0
 

@@ -11,12 +11,12 @@ def add_parser(subparsers):
     p = subparsers.add_parser(
         "import",
         help="models of other programs",
-        description="Reads a model of another program (MACE, SevenNet, ANI) without that program, and writes the "
+        description="Reads a model of another program (MACE, SevenNet, ANI, n2p2) without that program, and writes the "
         "nbcore model that computes the same.",
         epilog="What is read, and what is refused: docs/importing.md.",
     )
     p.add_argument(
-        "model", metavar="FILE", help="a .model file of MACE, a checkpoint of SevenNet, a folder of ANI networks"
+        "model", metavar="FILE", help="a .model file of MACE, a checkpoint of SevenNet, a folder of ANI or n2p2"
     )
     p.add_argument("--output", metavar="NAME.nbcore", help="the model file (FILE with the ending .nbcore, here)")
     p.add_argument("--head", metavar="NAME", help="which of several heads of the model")
@@ -27,6 +27,8 @@ def add_parser(subparsers):
         default=[],
         help="of a model that reads charge or spin: the value that the potential is for",
     )
+    p.add_argument("--length-unit", metavar="UNIT", help="of a network of n2p2: Bohr, Angstrom")
+    p.add_argument("--energy-unit", metavar="UNIT", help="of a network of n2p2: Hartree, eV, kcal/mol, kJ/mol")
     p.add_argument("--licence", metavar="TEXT", help="under which the model is published, noted in the file")
     p.add_argument("--force", action="store_true", help="replace a file that is no nbcore model")
 
@@ -38,7 +40,9 @@ def run(args):
 
     output = Path(args.output or f"{Path(args.model).stem}.nbcore")
     check_output(output, MODEL, inputs=[args.model], force=args.force)
-    potential = import_model(args.model, head=args.head, inputs=dict(map(_named_number, args.input)))
+    potential = import_model(
+        args.model, args.head, dict(map(_named_number, args.input)), args.length_unit, args.energy_unit
+    )
     about = dict(potential.description["about"])
     if args.licence:
         about["licence"] = args.licence

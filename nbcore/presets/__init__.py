@@ -8,6 +8,7 @@ from nbcore.presets.kondor import kondor
 from nbcore.presets.cormorant import cormorant
 from nbcore.presets.nequip import nequip
 from nbcore.presets.mace import mace
+from nbcore.presets.behler_parrinello import behler_parrinello
 from nbcore.presets.ani import ani
 from nbcore.presets.hipnn import hipnn
 from nbcore.presets.tree import tree
@@ -19,6 +20,7 @@ __all__ = [
     "PRESETS",
     "SIZES",
     "ani",
+    "behler_parrinello",
     "cormorant",
     "hipnn",
     "kondor",

@@ -27,6 +27,7 @@ ENVELOPES = [
     {"envelope": "polynomial", "power": 5},
     {"envelope": "cosine"},
     {"envelope": "smooth"},
+    {"envelope": "tanh"},
     {"envelope": "xplor", "on": 2.9},
     {"envelope": "xplor", "on": 0.6},
 ]
@@ -170,7 +171,7 @@ def test_envelopes_are_one_at_the_atom():
         ({"r_min": 7.0}, "r_min must lie between 0 and the cutoff, 5, got 7"),
         ({"power": 1}, "power must be a whole number from 2 to 50, got 1 .of the polynomial envelope"),
         ({"width": 1.0}, 'no option "width"; there are basis, n, cutoff'),
-        ({"envelope": "hard"}, '"polynomial", "cosine", "smooth", "none" or "xplor", got "hard"'),
+        ({"envelope": "hard"}, '"polynomial", "cosine", "smooth", "none", "xplor" or "tanh", got "hard"'),
         ({"basis": "damped_power", "envelope": "none"}, "at most 7 functions, got n = 8"),
         ({"basis": "solid"}, 'goes with the envelope "none"'),
         ({"n": "eight"}, "radial: n must be a whole number"),

@@ -10,7 +10,7 @@ namespace {
 // in the order of the enumerations
 const std::vector<std::string> bases = {"bessel",        "chebyshev",    "gaussian", "inverse_gaussian",
                                         "inverse_power", "damped_power", "solid",    "chebyshev_unscaled"},
-                               envelopes = {"polynomial", "cosine", "smooth", "none", "xplor"},
+                               envelopes = {"polynomial", "cosine", "smooth", "none", "xplor", "tanh"},
                                transforms = {"none", "agnesi", "soft"}, last_layers = {"silu", "linear", "tanh_square"},
                                networks = {"plain", "normalised"}, places = {"basis", "network"};
 

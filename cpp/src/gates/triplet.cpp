@@ -23,7 +23,7 @@ namespace {
 
 enum class Form { wide, narrow, ani };
 
-const std::vector<std::string> envelopes = {"cosine", "polynomial", "smooth"};
+const std::vector<std::string> envelopes = {"cosine", "polynomial", "smooth", "tanh"};
 
 const OptionTable options = {
     choice("form", {"wide", "narrow", "ani"}, "which functions: wide (G5), narrow (G4), ani"),
@@ -81,6 +81,7 @@ struct Rule : GateRule {
     envelope.basis = Basis::inverse_power, envelope.n = 1, envelope.first = 0, envelope.cutoff = o.real("cutoff");
     envelope.envelope = o.is("envelope", "cosine")   ? Envelope::cosine
                         : o.is("envelope", "smooth") ? Envelope::smooth
+                        : o.is("envelope", "tanh")   ? Envelope::tanh
                                                      : Envelope::polynomial;
     envelope.power = o.whole("power"), envelope.r_min = 0.5 * envelope.cutoff;
     envelope.check();

@@ -18,6 +18,7 @@
 //   polynomial        1 - (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) - p(p+1)/2 x^(p+2), C2
 //   cosine            (1 + cos(pi x)) / 2, C1
 //   smooth            (1 - x^2)^3, C2
+//   tanh              tanh(1 - x)^3, C2, not one at r = 0
 //   xplor             1 up to r = on, then (1 - x^2)^2 (1 + 2 x^2 - 3 a) / (1 - a)^3, a = (on/rc)^2; C1 at both ends
 //   none              for the fixed children of a composition scheme; cutoff is then a unit of length
 //
@@ -52,7 +53,7 @@ enum class Basis {
   solid,
   chebyshev_unscaled
 };
-enum class Envelope { polynomial, cosine, smooth, none, xplor };
+enum class Envelope { polynomial, cosine, smooth, none, xplor, tanh };
 enum class Transform { none, agnesi, soft };
 enum class LayerFunction { silu, linear, tanh_square };
 
@@ -162,6 +163,10 @@ template <class T> NB_INLINE Slope<T> envelope(const Radial& s, T r) {
     }
     case Envelope::none:
       return {x * 0.0 + 1.0, x * 0.0};
+    case Envelope::tanh: {
+      const T q = exponential((x - 1.0) * 2.0), t = (1.0 - q) * reciprocal(q + 1.0);
+      return {inside(t * t * t), inside(t * t * (1.0 - t * t) * (-3 * c))};
+    }
     case Envelope::xplor: {
       const double a = s.on * s.on * c * c, scale = 1 / ((1 - a) * (1 - a) * (1 - a));
       const auto flat = value_of(x) < s.on * c;
