@@ -23,8 +23,8 @@ def import_model(
     networks, several of which make a committee, and folders of n2p2; see docs/importing.md. Nothing that a file names
     is executed, and torch is not needed. head: which of several heads of a MACE model. inputs: what a MACE model reads
     of a structure beside its atoms, such as {"total_charge": 0}: the potential is for these values. length_unit,
-    energy_unit: of networks of n2p2, whose files do not say it, "Bohr" or "Angstrom", and "Hartree", "eV", "kcal/mol" or
-    "kJ/mol".
+    energy_unit: of networks of n2p2, whose files do not say it, "Bohr" or "Angstrom", and "Hartree", "eV", "kcal/mol"
+    or "kJ/mol".
     The potential computes what the model does in double precision, and is an ordinary one: `save` it, train it
     further. Its E0s contain the shift of the model. Raises InputError for files that are damaged, of another kind, or
     hold what is not known, by its name; OSError.
