@@ -40,6 +40,10 @@ template <class Real> class GateKernels {
   bool overwrites = false;                    // its adjoint can overwrite all of an input's adjoint that is fresh
   std::vector<RadialNetwork<Real>> networks;  // whose functions it reads; run before and after it, see KernelsOf
 
+  /// A table of its weights in the place of its radial network, from packed weights; null where it reads none, or where
+  /// that gains nothing
+  virtual std::shared_ptr<const RadialTable<Real>> tabulate(const NetworkFunctions&, const Real*) const { return nullptr; }
+
   virtual void forward(bool dual, Block<Real>& b) const = 0;
   virtual void adjoint(bool dual, Want want, Block<Real>& b) const = 0;
 };

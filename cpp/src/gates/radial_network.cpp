@@ -274,18 +274,18 @@ template <class Real> template <class Lane, Want want> void RadialNetwork<Real>:
 }
 
 template <class Real> void RadialNetwork<Real>::forward(bool dual, Block<Real>& b) const {
-  if (b.edges->spline(set_)) return;
+  if (!b.edges->runs_network(set_)) return;
   if (dual) forward_on<Dual<Simd<Real>>>(b);
   else forward_on<Simd<Real>>(b);
 }
 
 template <class Real> void RadialNetwork<Real>::begin_adjoint(bool dual, Block<Real>& b) const {
-  if (!b.edges->spline(set_)) b.edges->B_bar[set_].clear(dual);
+  if (b.edges->runs_network(set_)) b.edges->B_bar[set_].clear(dual);
 }
 
 template <class Real> void RadialNetwork<Real>::adjoint(bool dual, Want want, Block<Real>& b) const {
   using V = Simd<Real>;
-  if (b.edges->spline(set_)) return;
+  if (!b.edges->runs_network(set_)) return;
   if (!dual && !want.parameters) adjoint_on<V, Want{true, false}>(b);
   else if (!dual) adjoint_on<V, Want{true, true}>(b);
   else if (!want.edges) adjoint_on<Dual<V>, Want{false, true}>(b);

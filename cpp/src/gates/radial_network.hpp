@@ -32,7 +32,7 @@ template <class Real> class RadialNetwork {
   /// gate, to whose packing it appends its own.
   RadialNetwork(const Radial& radial, int set, int base, std::int64_t first, Packing& packing, Packing& copies);
 
-  /// B of `set` from the basis; a spline in its place has done that already.
+  /// B of `set` from the basis; nothing where a spline or a table is in its place.
   void forward(bool dual, Block<Real>& b) const;
   /// Before the gate's adjoint: B_bar of `set` is zero
   void begin_adjoint(bool dual, Block<Real>& b) const;

@@ -29,6 +29,7 @@ namespace nbcore {
 
 namespace {
 
+constexpr int fewest_tabled = 16;  // radial functions for which a table pays
 constexpr int chunk = 32;  // children whose weights and couplings are in scratch at a time
 
 const OptionTable options = {
@@ -98,6 +99,7 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   using V = Simd<Real>;
   static constexpr int w = width<Real>;
   Couplings<Real> couplings;
+  std::vector<Couplings<Real>> of_path;  // the same path by path
   int radial, n_radial, row = 0;  // row: numbers of the widest input part, padded
   std::vector<int> rows;          // [path] numbers of its input part
   int n_species = 0;              // of the table E in the place of an input; 0: there is an input
@@ -116,6 +118,7 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     const std::vector<Path> paths = aggregation_paths(rule.state(inputs), rule.angular, rule.copies(), output);
     couplings = Couplings<Real>(paths, rule.angular.l_max, rule.scale);
     for (const Path& p : paths) {
+      of_path.emplace_back(std::vector<Path>{p}, rule.angular.l_max, rule.scale);
       const Part& h = H[p.part1];
       rows.push_back(H.row(p.part1)), row = std::max(row, rows.back());
       if (h.complex && (p.l1 + p.l2 + p.l3) % 2)
@@ -153,7 +156,35 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     }
   }
 
+  /// T [path][group of registers][knot][register of the group] from C and the packed weights, in double
+  std::shared_ptr<const RadialTable<Real>> tabulate(const NetworkFunctions& network, const Real* packed) const override {
+    if (n_radial < fewest_tabled) return nullptr;
+    BSplines splines(network, RadialTable<Real>::bound, RadialTable<Real>::slope_bound);
+    if (!splines.usable()) return nullptr;
+    auto table = std::make_shared<RadialTable<Real>>(RadialTable<Real>{std::move(splines), {}});
+    const BSplines& s = table->splines;
+    table->weights.resize(table_at(int(rows.size()), s.rows()));
+    std::vector<double> sum(w);
+    for (int p = 0; p < int(rows.size()); ++p)
+      for (int c = 0; c < rows[p]; c += w) {
+        const int left = (rows[p] - c / (table_group * w) * table_group * w) / w, group = std::min(left, table_group);
+        const Real* W = packed + weights_at(c, p);
+        Real* to = table->weights.data() + table_at(p, s.rows()) + std::ptrdiff_t(c / (table_group * w)) * table_group * w * s.rows() +
+                   c % (table_group * w);
+        for (int k = 0; k < s.rows(); ++k, to += group * w) {
+          const double* C = s.row(k);
+          std::fill(sum.begin(), sum.end(), 0.0);
+          for (int n = 0; n < n_radial; ++n)
+            for (int lane = 0; lane < w; ++lane) sum[lane] += C[n] * double(W[n * w + lane]);
+          for (int lane = 0; lane < w; ++lane) to[lane] = Real(sum[lane]);
+        }
+      }
+    return table;
+  }
+
   template <class Lane> void forward(Block<Real>& b) const {
+    if constexpr (!is_dual<Lane>)
+      if (const RadialTable<Real>* table = b.edges->table(radial)) return forward_by(*table, b);
     const bool dual = is_dual<Lane>;
     const Edges<Real>& e = *b.edges;
     const Planes<Real> Y = b.edges->Y.planes(), B = b.edges->B[radial].planes();
@@ -184,6 +215,8 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   }
 
   template <class Lane, Want want> void adjoint(Block<Real>& b) const {
+    if constexpr (!is_dual<Lane> && want == Want{true, false})
+      if (const RadialTable<Real>* table = b.edges->table(radial)) return adjoint_by(*table, b);
     const bool dual = is_dual<Lane>;
     Edges<Real>& e = *b.edges;
     const Planes<Real> Y = e.Y.planes(), B = e.B[radial].planes(), Y_bar = e.Y_bar.planes(),
@@ -244,6 +277,83 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   }
 
  private:
+  // By table: path outside, so that it stays near while all edges of the block pass.
+  void forward_by(const RadialTable<Real>& table, Block<Real>& b) const {
+    Edges<Real>& e = *b.edges;
+    const Children of = children<Simd<Real>>(b);
+    const std::int64_t begin = b.first[0], end = b.first[b.n];
+    Real* const M = b.scratch->take(std::size_t(end - begin) * widest_M());
+    for (int p = 0; p < int(rows.size()); ++p) {
+      const Couplings<Real>& couplings = of_path[p];
+      const Path& path = this->couplings.paths[p];
+      const int M_size = couplings.size(), A_row = b.output.layout->row(path.part3), d3 = 2 * path.l3 + 1;
+      couplings.forward(int(end - begin), e.Y.value.data() + begin * e.Y_row, e.Y_row, M);
+      const TabledPath<Real> weights = tabled(table, p, e);
+      const Real* const H = of.state.part(path.part1).value;
+      Real* const A = b.output.own(path.part3).value + path.slot * rows[p];
+      for (int c = 0; c < rows[p]; c += table_group * w)
+        for (int i = 0; i < b.n; ++i) {
+          const std::int64_t q = b.first[i];
+          forward_path(path, rows[p], c, of.child + q, int(b.first[i + 1] - q), H, M + (q - begin) * M_size, M_size,
+                       weights + q, A + std::ptrdiff_t(i) * d3 * A_row, A_row);
+        }
+    }
+    turn<Simd<Real>>(b, false, 1);
+  }
+  void adjoint_by(const RadialTable<Real>& table, Block<Real>& b) const {
+    using V = Simd<Real>;
+    Edges<Real>& e = *b.edges;
+    Children of = children<V>(b);
+    if (n_species > 0) take_adjoint<V, Want{true, false}>(b, of.state);
+    Real* const M = b.scratch->take(std::size_t(edges_at_once) * widest_M());
+    Real* const Gram = b.scratch->take(std::size_t(edges_at_once) * widest_M() * w);
+    turn<V>(b, true, -1);
+    for (int p = 0; p < int(rows.size()); ++p) {
+      const Couplings<Real>& couplings = of_path[p];
+      const Path& path = this->couplings.paths[p];
+      const int A_row = b.output.layout->row(path.part3), d3 = 2 * path.l3 + 1;
+      const TabledPath<Real> weights = tabled(table, p, e);
+      for (int i = 0; i < b.n; ++i) {
+        Real* const A_bar =
+            b.output.own_bar(path.part3).value + std::ptrdiff_t(i) * d3 * A_row + path.slot * rows[p];
+        for (std::int64_t q = b.first[i]; q < b.first[i + 1]; q += edges_at_once) {
+          const int n = int(std::min<std::int64_t>(edges_at_once, b.first[i + 1] - q));
+          couplings.forward(n, e.Y.value.data() + q * e.Y_row, e.Y_row, M);
+          const PathEdges<Real> some{n,
+                                     of.child + q,
+                                     of.child_bar + q,
+                                     of.state.part(path.part1),
+                                     of.state.part_bar(path.part1),
+                                     {M, nullptr},
+                                     {Gram, nullptr},
+                                     couplings.size(),
+                                     {},
+                                     0};
+          adjoint_path(path, rows[p], some, weights + q, A_bar, A_row);
+          couplings.adjoint(n, reinterpret_cast<const V*>(Gram), e.Y_bar.value.data() + q * e.Y_row, e.Y_row);
+        }
+      }
+    }
+    turn<V>(b, true, 1);
+  }
+  TabledPath<Real> tabled(const RadialTable<Real>& table, int p, Edges<Real>& e) const {
+    TableEdges<Real>& t = e.tables[radial];
+    return {table.weights.data() + table_at(p, table.splines.rows()), table.splines.rows(), t.first.data(),
+            t.N.data(), t.dN.data(), t.slope.data()};
+  }
+  /// Where the table of a path begins
+  std::ptrdiff_t table_at(int p, int knots) const {
+    std::ptrdiff_t at = 0;
+    for (int k = 0; k < p; ++k) at += std::ptrdiff_t(rows[k]) * knots;
+    return at;
+  }
+  /// Numbers in M of an edge, of the path that has most
+  int widest_M() const {
+    int most = 0;
+    for (const Couplings<Real>& c : of_path) most = std::max(most, c.size());
+    return most;
+  }
+
   /// What the children of a block are read from: the input, or the table of species
   struct Children {
     State<Real> state;

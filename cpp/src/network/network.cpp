@@ -264,19 +264,27 @@ double Network::cutoff() const {
   return cutoff;
 }
 
-std::vector<RadialSplines> Network::splines(const double* parameters) const {
-  std::vector<RadialSplines> all(relations_.size());
+template <class Real> std::vector<RadialStandIns<Real>> Network::stand_ins(const double* parameters,
+                                                                           const Buffer<Real>& packed) const {
+  std::vector<RadialStandIns<Real>> all(relations_.size());
   for (std::size_t k = 0; k < all.size(); ++k) all[k].resize(relations_[k].radials.size());
   each_radial_network([&](const Slot& slot, int k, const RadialPlace& place) {
     const Radial& radial = slot.rule->radials[k];
     if (radial.envelope == Envelope::none) return;  // no end to its distances
     if (radial.sees_elements()) return;             // a function for each pair of elements
-    const double* of_network = parameters + slot.parameters + slot.rule->first_of_network(k);
-    auto spline = std::make_shared<const RadialSpline>(radial, network_matrices(radial, of_network));
-    if (spline->usable()) all[level(slot.level).relation][place.set] = std::move(spline);
+    RadialStandIn<Real>& of = all[level(slot.level).relation][place.set];
+    const auto functions = std::make_shared<const NetworkFunctions>(
+        radial, network_matrices(radial, parameters + slot.parameters + slot.rule->first_of_network(k)));
+    const auto& step = engine<Real>().steps[&slot - slots_.data()];
+    of.table = step.kernels->tabulate(*functions, packed.data() + step.weights);
+    if (of.table) return;
+    auto spline = std::make_shared<const RadialSpline>(functions);
+    if (spline->usable()) of.spline = std::move(spline);
   });
   return all;
 }
+template std::vector<RadialStandIns<double>> Network::stand_ins(const double*, const Buffer<double>&) const;
+template std::vector<RadialStandIns<float>> Network::stand_ins(const double*, const Buffer<float>&) const;
 
 void Network::rescale(int slot, int part, double factor) {
   Slot& s = slots_.at(slot);

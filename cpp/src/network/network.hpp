@@ -93,8 +93,10 @@ class Network {
   States inputs_of(const Slot& slot) const;
   /// Made by the first who asks; others wait
   template <class Real> const Engine<Real>& engine() const;
-  /// Splines in the place of radial networks, per relation; none where the bounds are out of reach
-  std::vector<RadialSplines> splines(const double* parameters) const;
+  /// Tables and splines in the place of radial networks, per relation; none where the bounds are out of reach. packed:
+  /// the weights, from the same parameters
+  template <class Real>
+  std::vector<RadialStandIns<Real>> stand_ins(const double* parameters, const Buffer<Real>& packed) const;
   /// f(slot, number of its radial functions, their place among those of the relation) for every radial network
   template <class F> void each_radial_network(F f) const {
     for (const Slot& slot : slots_)

@@ -39,9 +39,9 @@ enum class Workspaces { kept, lent };
 template <class Real> class Sweep {
  public:
   /// Without `system` the graph must be closed: states of all sets lie in one workspace, which is kept.
-  /// splines: per relation, in the place of radial networks; plain sweeps that want no adjoints of weights
+  /// stand_ins: per relation, for radial networks; plain sweeps that want no adjoints of weights
   Sweep(const Network& network, const Graph& graph, const Buffer<Real>& packed, Pass pass, SystemStates<Real>* system,
-        Workspaces workspaces, const std::vector<RadialSplines>* splines = nullptr)
+        Workspaces workspaces, const std::vector<RadialStandIns<Real>>* stand_ins = nullptr)
       : network_(network),
         engine_(network.engine<Real>()),
         graph_(graph),
@@ -49,7 +49,7 @@ template <class Real> class Sweep {
         tangent_(pass == Pass::tangent),
         kept_(workspaces == Workspaces::kept),
         system_(system),
-        splines_(splines) {}
+        stand_ins_(stand_ins) {}
 
   const Relation& relation(int level) const { return graph_.relations[network_.level(level).relation]; }
 
@@ -200,7 +200,7 @@ template <class Real> class Sweep {
     ws.edges.resize(graph_.relations.size());
     Edges<Real>& e = ws.edges[relation];
     e.l_max = network_.relations()[relation].l_harmonics, e.radials = network_.relations()[relation].radials;
-    e.splines = splines_ ? &(*splines_)[relation] : nullptr;
+    e.stand_ins = stand_ins_ ? &(*stand_ins_)[relation] : nullptr;
     e.resize(block.n_edges(), tangent_);
     std::copy(block.r.begin(), block.r.end(), e.r.value.data());
     if (e.see_elements()) {
@@ -294,7 +294,7 @@ template <class Real> class Sweep {
   const Buffer<Real>& packed_;
   bool tangent_, kept_;
   SystemStates<Real>* system_;
-  const std::vector<RadialSplines>* splines_;
+  const std::vector<RadialStandIns<Real>>* stand_ins_;
 };
 
 }  // namespace nbcore

@@ -8,10 +8,69 @@ namespace {
 
 constexpr int max_d = 2 * max_l_network + 1;
 
-template <int d3_, int d1_, int registers, class Lane, class Real>
+/// Weights that were computed before: [edge][w_row]
+template <class Lane, class Real> struct GivenWeights {
+  Planes<Real> weights;
+  std::ptrdiff_t w_row;
+  NB_INLINE Lane forward(int q, int r) const { return load<Lane>(weights, q * w_row + r * width<Real>); }
+
+  struct Edge {
+    Planes<Real> weights;
+    NB_INLINE Lane at(int c) { return load<Lane>(weights, c); }
+    NB_INLINE void take(int c, Lane w_bar) { store(weights, c, w_bar); }
+    NB_INLINE void end() {}
+  };
+  NB_INLINE Edge edge(int q) const { return {weights + q * w_row}; }
+};
+
+/// Weights from a table, as they are wanted. `group`: registers of a row of the table
+template <class Real> struct TabledWeights {
+  using V = Simd<Real>;
+  static constexpr int active = BSplines::active;
+  const TabledPath<Real>& of;
+  const V* T;  // forward: at the first register
+  int group;
+  NB_INLINE V forward(int q, int r) const {
+    const V* row = T + std::ptrdiff_t(of.first[q]) * group + r;
+    const Real* N = of.N + q * active;
+    V sum = row[0] * N[0];
+    NB_UNROLL for (int k = 1; k < active; ++k) sum += row[k * group] * N[k];
+    return sum;
+  }
+
+  struct Edge {
+    const V* T;
+    std::int32_t first;
+    int knots, n_channels;
+    const Real *N, *dN;
+    V* slope_sum;
+    V slope{}, sum{};
+    NB_INLINE V at(int c) {
+      constexpr int w = width<Real>, group_w = table_group * w;
+      const int whole = c / group_w, in_group = n_channels - whole * group_w >= group_w ? table_group : 1;
+      const V* row = T + (std::ptrdiff_t(whole) * table_group * knots + std::ptrdiff_t(first) * in_group + c % group_w / w);
+      const auto sums = [&]<int step>() {
+        V value = row[0] * N[0];
+        slope = row[0] * dN[0];
+        NB_UNROLL for (int k = 1; k < active; ++k) value += row[k * step] * N[k], slope += row[k * step] * dN[k];
+        return value;
+      };
+      return in_group == table_group ? sums.template operator()<table_group>() : sums.template operator()<1>();
+    }
+    NB_INLINE void take(int, V w_bar) { sum += w_bar * slope; }
+    NB_INLINE void end() { *slope_sum += sum; }
+  };
+  int n_channels = 0;
+  NB_INLINE Edge edge(int q) const {
+    return {T, of.first[q], of.knots, n_channels, of.N + q * active, of.dN + q * active,
+            reinterpret_cast<V*>(of.slope) + q};
+  }
+};
+
+template <int d3_, int d1_, int registers, class Lane, class Weights, class Real>
 void forward_sized([[maybe_unused]] int d3_run, int d1_run, bool fresh, const std::int32_t* child, int n_children,
-                   Planes<Real> H, int H_row, Planes<Real> M, int M_size, Planes<Real> weights, std::ptrdiff_t w_row,
-                   Planes<Real> A, int A_row) {
+                   Planes<Real> H, int H_row, Planes<Real> M, int M_size, const Weights& weights, Planes<Real> A,
+                   int A_row) {
   using Scalar = ScalarOf<Lane>;
   constexpr int w = width<Real>;
   const int d1 = d1_ ? d1_ : d1_run;
@@ -23,7 +82,7 @@ void forward_sized([[maybe_unused]] int d3_run, int d1_run, bool fresh, const st
     const Planes<Real> H_q = H + std::ptrdiff_t(child[q]) * d1 * H_row, M_q = M + std::ptrdiff_t(q) * M_size;
     Lane wH[d1_ ? d1_ : max_d][registers];
     NB_UNROLL for (int r = 0; r < registers; ++r) {
-      const Lane w_q = load<Lane>(weights, q * w_row + r * w);
+      const Lane w_q = weights.forward(q, r);
       repeat<d1_>(d1, [&](int m1) { wH[m1][r] = product(w_q, load<Lane>(H_q, m1 * H_row + r * w)); });
     }
     repeat<d3_>(d3_run, [&](int m3) {
@@ -38,20 +97,21 @@ void forward_sized([[maybe_unused]] int d3_run, int d1_run, bool fresh, const st
   });
 }
 
-template <int d3_, int d1_, bool edges, class Lane, class Real>
+template <int d3_, int d1_, bool edges, class Lane, class Weights, class Real>
 void adjoint_sized([[maybe_unused]] int d3_run, int d1_run, int n_channels, const PathEdges<Real>& e,
-                   Planes<Real> A_bar, int A_row) {
+                   const Weights& weights, Planes<Real> A_bar, int A_row) {
   using Scalar = ScalarOf<Lane>;
   constexpr int w = width<Real>;
   const int d1 = d1_ ? d1_ : d1_run;
   for (int q = 0; q < e.n; ++q) {
     const Planes<Real> H = e.H + std::ptrdiff_t(e.child[q]) * d1 * n_channels,
                        H_bar = e.H_bar + std::ptrdiff_t(e.child_bar[q]) * d1 * n_channels,
-                       M = e.M + std::ptrdiff_t(q) * e.M_size, weights = e.weights + q * e.w_row;
+                       M = e.M + std::ptrdiff_t(q) * e.M_size;
+    auto w_edge = weights.edge(q);
     Lane G[edges ? (d3_ ? d3_ * d1_ : max_d * max_d) : 1];
     if constexpr (edges) repeat<d3_ * d1_>(d3_run * d1, [&](int k) { G[k] = Lane{}; });
     for (int c = 0; c < n_channels; c += w) {
-      const Lane w_c = load<Lane>(weights, c);
+      const Lane w_c = w_edge.at(c);
       Lane t[d1_ ? d1_ : max_d], h[d1_ ? d1_ : max_d], wH[d1_ ? d1_ : max_d], w_bar{};
       repeat<d1_>(d1, [&](int m1) {
         t[m1] = Lane{}, h[m1] = load<Lane>(H, m1 * n_channels + c);
@@ -70,8 +130,9 @@ void adjoint_sized([[maybe_unused]] int d3_run, int d1_run, int n_channels, cons
         add_product(h_bar, w_c, t[m1]);
         put(H_bar, m1 * n_channels + c, h_bar);
       });
-      store(weights, c, w_bar);
+      w_edge.take(c, w_bar);
     }
+    w_edge.end();
     if constexpr (edges)
       repeat<d3_ * d1_>(d3_run * d1, [&](int k) { store(e.Gram, (std::ptrdiff_t(q) * e.M_size + k) * w, G[k]); });
   }
@@ -203,10 +264,10 @@ void forward_path(const Path& path, int registers, bool fresh, const std::int32_
       const int c = r * width<Real>;
       if (registers - r >= at_once)
         forward_sized<d3, d1, at_once, Lane>(2 * path.l3 + 1, 2 * path.l1 + 1, fresh, child, n_children, H + c, H_row, M,
-                                             M_size, weights + c, w_row, A + c, A_row);
+                                             M_size, GivenWeights<Lane, Real>{weights + c, w_row}, A + c, A_row);
       else
         forward_sized<d3, d1, 1, Lane>(2 * path.l3 + 1, 2 * path.l1 + 1, fresh, child, n_children, H + c, H_row, M,
-                                       M_size, weights + c, w_row, A + c, A_row);
+                                       M_size, GivenWeights<Lane, Real>{weights + c, w_row}, A + c, A_row);
     }
   });
 }
@@ -216,7 +277,42 @@ void adjoint_path(const Path& path, int n_channels, const PathEdges<Real>& e, Pl
   // Hessian products, which want tangents of edges, are double
   constexpr bool fixed = !(edges && is_dual<Lane> && std::is_same_v<Real, float>);
   with_sizes<fixed>(path.l3, path.l1, [&]<int d3, int d1>() {
-    adjoint_sized<d3, d1, edges, Lane>(2 * path.l3 + 1, 2 * path.l1 + 1, n_channels, e, A_bar, A_row);
+    adjoint_sized<d3, d1, edges, Lane>(2 * path.l3 + 1, 2 * path.l1 + 1, n_channels, e,
+                                       GivenWeights<Lane, Real>{e.weights, e.w_row}, A_bar, A_row);
+  });
+}
+
+template <class Real>
+void forward_path(const Path& path, int row, int c, const std::int32_t* child, int n_children, const Real* H,
+                  const Real* M, int M_size, const TabledPath<Real>& weights, Real* A, int A_row) {
+  using V = Simd<Real>;
+  constexpr int w = width<Real>;
+  const auto plane = [](const Real* x) { return Planes<Real>{const_cast<Real*>(x), nullptr}; };
+  with_sizes<true>(path.l3, path.l1, [&]<int d3, int d1>() {
+    constexpr int at_once = d1 > 0 && d3 + d1 <= 11 ? table_group : 1;
+    const int left = (row - c) / w, group = std::min(left, table_group);
+    const V* T = reinterpret_cast<const V*>(weights.T) + std::ptrdiff_t(c / w) * weights.knots;
+    for (int r = 0; r < group; r += at_once) {
+      const int at = c + r * w;
+      const TabledWeights<Real> some{weights, T + r, group};
+      if (group - r >= at_once)
+        forward_sized<d3, d1, at_once, V>(2 * path.l3 + 1, 2 * path.l1 + 1, true, child, n_children, plane(H) + at, row,
+                                          plane(M), M_size, some, plane(A) + at, A_row);
+      else
+        forward_sized<d3, d1, 1, V>(2 * path.l3 + 1, 2 * path.l1 + 1, true, child, n_children, plane(H) + at, row,
+                                    plane(M), M_size, some, plane(A) + at, A_row);
+    }
+  });
+}
+
+template <class Real>
+void adjoint_path(const Path& path, int n_channels, const PathEdges<Real>& e, const TabledPath<Real>& weights,
+                  Real* A_bar, int A_row) {
+  using V = Simd<Real>;
+  with_sizes<true>(path.l3, path.l1, [&]<int d3, int d1>() {
+    const TabledWeights<Real> some{weights, reinterpret_cast<const V*>(weights.T), table_group, n_channels};
+    adjoint_sized<d3, d1, true, V>(2 * path.l3 + 1, 2 * path.l1 + 1, n_channels, e, some, Planes<Real>{A_bar, nullptr},
+                                   A_row);
   });
 }
 
@@ -264,5 +360,12 @@ NB_PATH_KERNELS(Simd<double>, double)
 NB_PATH_KERNELS(Dual<Simd<double>>, double)
 NB_PATH_KERNELS(Simd<float>, float)
 NB_PATH_KERNELS(Dual<Simd<float>>, float)
+
+#define NB_TABLED_KERNELS(Real)                                                                                    \
+  template void forward_path(const Path&, int, int, const std::int32_t*, int, const Real*, const Real*, int,       \
+                             const TabledPath<Real>&, Real*, int);                                                 \
+  template void adjoint_path(const Path&, int, const PathEdges<Real>&, const TabledPath<Real>&, Real*, int);
+NB_TABLED_KERNELS(double)
+NB_TABLED_KERNELS(float)
 
 }  // namespace nbcore

@@ -62,12 +62,31 @@ inline void check_same_channels(const std::string& where, std::span<const Part> 
       throw InputError(message(where, "all parts of the input must have the same channels"));
 }
 
+/// Where the weights of a path come from that are tabulated: T [group of registers][knot][register of the group], groups
+/// of table_group registers, the last one of what is left; and the edges that ask, from the first one on.
+template <class Real> struct TabledPath {
+  const Real* T;
+  int knots;
+  const std::int32_t* first;  // [edge]
+  const Real *N, *dN;         // [edge][active]
+  Real* slope;                // [edge][lane]
+  TabledPath operator+(std::int64_t q) const {
+    return {T, knots, first + q, N + q * BSplines::active, dN + q * BSplines::active, slope + q * width<Real>};
+  }
+};
+inline constexpr int table_group = 2;
+
 /// One path, some registers of channels: A[m3] += sum over q of M[q][m3][m1] (w[q] H[child q][m1]), or = where `fresh`;
 /// H, A and the weights [child][w_row] stand at the first register.
 template <class Lane, class Real> void forward_path(const Path& path, int registers, bool fresh,
                                                     const std::int32_t* child, int n_children, Planes<Real> H,
                                                     int H_row, Planes<Real> M, int M_size, Planes<Real> weights,
                                                     std::ptrdiff_t w_row, Planes<Real> A, int A_row);
+
+/// The same for one group of registers from channel c on, with tabulated weights; all sums are fresh
+template <class Real> void forward_path(const Path& path, int row, int c, const std::int32_t* child, int n_children,
+                                        const Real* H, const Real* M, int M_size, const TabledPath<Real>& weights,
+                                        Real* A, int A_row);
 
 /// Some edges of a parent for the adjoint of a path: where its part of the states and of M begins.
 template <class Real> struct PathEdges {
@@ -83,6 +102,9 @@ template <class Real> struct PathEdges {
 /// edges, Gram[m3][m1] = A_bar[m3] (w H[m1]), summed over registers but not over their lanes.
 template <bool edges, class Lane, class Real>
 void adjoint_path(const Path& path, int n_channels, const PathEdges<Real>& e, Planes<Real> A_bar, int A_row);
+/// The same with tabulated weights, whose slopes times w_bar are added to those of the edges; weights of `e` are not read
+template <class Real> void adjoint_path(const Path& path, int n_channels, const PathEdges<Real>& e,
+                                        const TabledPath<Real>& weights, Real* A_bar, int A_row);
 inline constexpr int edges_at_once = 4;  // in an adjoint: few enough for their Gram matrices to stay near
 
 /// Radial weights that are linear in n_radial functions, packed W [register][path][n][lane]: for one path and one or

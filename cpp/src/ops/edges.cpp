@@ -79,8 +79,10 @@ template <bool dual, class Real> void edges_forward(Edges<Real>& s) {
   const int n_lm = (s.l_max + 1) * (s.l_max + 1);
   const double norm = std::sqrt(4 * M_PI);
   T Y[(max_l_network + 1) * (max_l_network + 1)], B[max_basis], dB[max_basis];
+  if constexpr (!dual) s.choose_tables();
+  s.resize_functions(dual);
   for (std::size_t k = 0; k < s.radials.size(); ++k)
-    if (!s.is_wanted(int(k))) s.B[k].clear(dual);  // padding of what splines and networks write
+    if (!s.is_wanted(int(k)) && !s.table(int(k))) s.B[k].clear(dual);  // padding of what splines and networks write
   for (std::int64_t e = 0; e < s.n; e += edges_per_register) {
     const int count = int(std::min<std::int64_t>(edges_per_register, s.n - e));
     const T x = load_edges<T>(s.r, e), y = load_edges<T>(s.r, s.stride() + e),
@@ -92,9 +94,19 @@ template <bool dual, class Real> void edges_forward(Edges<Real>& s) {
     scatter(Y, n_lm, s.Y, s.Y_row, e, count);
     for (std::size_t k = 0; k < s.radials.size(); ++k) {
       const int row = s.B_row(int(k));
-      if constexpr (!dual)
+      if constexpr (!dual) {
+        if (const RadialTable<Real>* table = s.table(int(k))) {
+          constexpr int active = BSplines::active;
+          TableEdges<Real>& t = s.tables[k];
+          V8 N[active], dN[active];
+          table->splines.at(length, t.first.data() + e, N, dN);
+          store_rows(N, 1, active, t.N.data() + e * active, active, count);
+          store_rows(dN, 1, active, t.dN.data() + e * active, active, count);
+          continue;
+        }
         if (const RadialSpline* spline = s.spline(int(k)))
           spline->forward(reinterpret_cast<const double*>(&length), count, s.B[k].value.data() + e * row, row);
+      }
       if (!s.is_wanted(int(k))) continue;
       const Radial& radial = s.radials[k].radial;
       if (radial.transformed()) {
@@ -135,10 +147,17 @@ template <bool dual, class Real> void edges_adjoint(Edges<Real>& s) {
     T length_bar = x * 0.0;
     for (std::size_t k = 0; k < s.radials.size(); ++k) {
       const int row = s.B_row(int(k));
-      if constexpr (!dual)
+      if constexpr (!dual) {
+        if (s.table(int(k))) {
+          for (int q = 0; q < count; ++q)
+            for (int lane = 0; lane < width<Real>; ++lane)
+              length_bar[q] += double(s.tables[k].slope[(e + q) * width<Real> + lane]);
+          continue;
+        }
         if (const RadialSpline* spline = s.spline(int(k)))
           spline->adjoint(reinterpret_cast<const double*>(&length), count, s.B_bar[k].value.data() + e * row, row,
                           reinterpret_cast<double*>(&length_bar));
+      }
       if (!s.is_wanted(int(k))) continue;
       const int width = s.radials[k].radial.basis_width();
       gather(B_bar, width, s.B_bar[k], row, e, count);

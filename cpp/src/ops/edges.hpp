@@ -14,7 +14,7 @@
 
 #include "base/buffer.hpp"
 #include "ops/radial.hpp"
-#include "ops/radial_spline.hpp"
+#include "ops/radial_table.hpp"
 
 namespace nbcore {
 
@@ -27,22 +27,36 @@ struct RadialSet {
   bool read = false;  // a basis: by a gate itself, not by networks alone
 };
 
+/// What edges know of a table: the rows and values of its active functions, and what comes back.
+template <class Real> struct TableEdges {
+  bool used = false;                // the block has no edge that is shorter than the table
+  std::vector<std::int32_t> first;  // [edge] row of the first active function
+  Buffer<Real> N, dN;               // [edge][active]
+  Buffer<Real> slope;               // [edge] a register whose lanes, summed, are the adjoint of the length
+};
+
 /// The edge arrays of one block. Rows are padded: Y to whole registers, B to padded(n).
 template <class Real> struct Edges {
   std::int64_t n = 0;
   int l_max = 0, Y_row = 0;
-  std::vector<RadialSet> radials;            // the different radial functions of the program
-  const RadialSplines* splines = nullptr;    // in the place of networks, [set]; null: there are none
-  PlaneBuffer<double> r, r_bar;              // [3][n padded]
-  PlaneBuffer<Real> Y, Y_bar;                // [edge][Y_row]
-  std::vector<PlaneBuffer<Real>> B, B_bar;   // per basis [edge][padded(n)]
-  std::vector<PlaneBuffer<double>> dB;       // dB_n / dr [n][n padded], from the forward for the adjoint
-  std::vector<std::array<int, 2>> elements;  // [edge] of parent and child, where a basis or a network sees them
+  std::vector<RadialSet> radials;                   // the different radial functions of the program
+  const RadialStandIns<Real>* stand_ins = nullptr;  // [set]; null: there are none
+  PlaneBuffer<double> r, r_bar;                     // [3][n padded]
+  PlaneBuffer<Real> Y, Y_bar;                       // [edge][Y_row]
+  std::vector<PlaneBuffer<Real>> B, B_bar;          // per basis [edge][padded(n)]
+  std::vector<PlaneBuffer<double>> dB;              // dB_n / dr [n][n padded], from the forward for the adjoint
+  std::vector<TableEdges<Real>> tables;             // [set]
+  std::vector<std::array<int, 2>> elements;         // [edge] of parent and child, where a basis or a network sees them
 
   std::int64_t stride() const { return (n + 7) / 8 * 8; }
   bool solid() const { return !radials.empty() && radials[0].radial.basis == Basis::solid; }
   int B_row(int k) const { return padded<Real>(radials[k].radial.width()); }
-  const RadialSpline* spline(int k) const { return splines ? (*splines)[k].get() : nullptr; }
+  const RadialSpline* spline(int k) const { return stand_ins ? (*stand_ins)[k].spline.get() : nullptr; }
+  /// The table of these edges; null where there is none, or one of them is too short
+  const RadialTable<Real>* table(int k) const {
+    return stand_ins && tables[k].used ? (*stand_ins)[k].table.get() : nullptr;
+  }
+  bool runs_network(int k) const { return !spline(k) && !table(k); }
   bool see_elements() const {
     return std::any_of(radials.begin(), radials.end(), [](const RadialSet& s) { return s.radial.sees_elements(); });
   }
@@ -51,7 +65,7 @@ template <class Real> struct Edges {
     if (radials[k].base >= 0) return false;
     if (radials[k].read) return true;
     for (std::size_t j = 0; j < radials.size(); ++j)
-      if (radials[j].base == k && !spline(int(j))) return true;
+      if (radials[j].base == k && runs_network(int(j))) return true;
     return false;
   }
 
@@ -60,15 +74,40 @@ template <class Real> struct Edges {
     Y_row = padded<Real>((l_max + 1) * (l_max + 1));
     r.resize(3 * stride(), dual), r_bar.resize(3 * stride(), dual);
     Y.resize(n * Y_row, dual), Y_bar.resize(n * Y_row, dual);
-    B.resize(radials.size()), B_bar.resize(radials.size()), dB.resize(radials.size());
+    B.resize(radials.size()), B_bar.resize(radials.size()), dB.resize(radials.size()), tables.resize(radials.size());
+    for (std::size_t k = 0; k < radials.size(); ++k) tables[k].used = false;
+  }
+  /// When r is there
+  void choose_tables() {
+    double shortest = std::numeric_limits<double>::infinity();  // squared; nothing that is no number
+    for (std::int64_t e = 0; e < n; ++e) {
+      const auto x = [&](int c) { return r.value[c * stride() + e]; };
+      const double square = x(0) * x(0) + x(1) * x(1) + x(2) * x(2);
+      shortest = square >= shortest ? shortest : square;
+    }
     for (std::size_t k = 0; k < radials.size(); ++k) {
+      if (!stand_ins || !(*stand_ins)[k].table) continue;
+      const double from = (*stand_ins)[k].table->splines.from();
+      TableEdges<Real>& t = tables[k];
+      t.used = shortest > from * from * (1 + 1e-12);
+      if (!t.used) continue;
+      t.first.resize(stride());
+      t.N.resize(n * BSplines::active), t.dN.resize(n * BSplines::active), t.slope.resize(n * width<Real>);
+    }
+  }
+  /// What is left after that
+  void resize_functions(bool dual) {
+    for (std::size_t k = 0; k < radials.size(); ++k) {
+      if (table(int(k))) continue;
       B[k].resize(n * B_row(int(k)), dual), B_bar[k].resize(n * B_row(int(k)), dual);
       if (is_wanted(int(k))) dB[k].resize(radials[k].radial.basis_width() * stride(), dual);
     }
   }
   void clear_adjoints(bool dual) {
     Y_bar.clear(dual);
-    for (auto& b : B_bar) b.clear(dual);
+    for (std::size_t k = 0; k < radials.size(); ++k)
+      if (table(int(k))) tables[k].slope.clear();
+      else B_bar[k].clear(dual);
   }
 };
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/buffer.hpp"
-#include "ops/radial.hpp"
+#include "ops/network_functions.hpp"
 
 namespace nbcore {
 
@@ -19,8 +19,7 @@ class RadialSpline {
  public:
   static constexpr double bound = 1e-11, slope_bound = 1e-9;
 
-  /// radial: a network, with an envelope. matrices: of its layers [in][out], W / sqrt(width before)
-  RadialSpline(const Radial& radial, const std::vector<std::vector<double>>& matrices);
+  explicit RadialSpline(std::shared_ptr<const NetworkFunctions> network);
 
   /// Whether the bounds could be reached with a table of bearable size
   bool usable() const { return usable_; }
@@ -30,10 +29,6 @@ class RadialSpline {
   /// The largest differences from the network that were found between the knots
   double error() const { return error_; }
   double slope_error() const { return slope_error_; }
-
-  /// The network: f, f' and f'' of all functions at `count` distances, [count][row()]
-  void exact(const double* r, int count, double* f, double* df, double* ddf) const;
-  int row() const { return row_; }
 
   /// All functions at some distances, rows of B
   template <class Real> void forward(const double* r, int count, Real* B, std::ptrdiff_t B_row) const;
@@ -45,30 +40,19 @@ class RadialSpline {
   /// f, or f', from the network
   std::vector<double> outside(double r, bool slope) const;
   void fill(int n);
-  /// Largest errors on every interval of the table, relative as the bounds are
-  struct Errors {
-    std::vector<double> f, df;
-  };
-  Errors errors() const;
+  SplineErrors errors() const;  // on every interval of the table
 
   /// Interval of a distance, -1 outside the table, and the place in it, from 0 to 1
   int place(double r, double& t) const;
   const double* interval(int k) const { return table_.data() + std::ptrdiff_t(k + (k >= kink_)) * 3 * row_; }
 
-  struct Layer {
-    int in, out;
-    Buffer<double> W;
-  };
+  std::shared_ptr<const NetworkFunctions> network_;
   Radial radial_;
-  std::vector<Layer> layers_;
   int row_, n_ = 0, from_ = 0;  // from_: first interval that is good enough
   int kink_ = 0;                // the interval that begins where the second derivative of the envelope jumps; n_: none
   double start_ = 0, inverse_step_ = 0, error_ = 0, slope_error_ = 0;
   bool usable_ = false;
   Buffer<double> table_;  // [knot][f, h f', h^2 f''][row]
 };
-
-/// Per set of radial functions of the edges; null: none, the network runs
-using RadialSplines = std::vector<std::shared_ptr<const RadialSpline>>;
 
 }  // namespace nbcore

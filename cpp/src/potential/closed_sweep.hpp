@@ -10,11 +10,11 @@ namespace nbcore {
 template <class Real> class ClosedSweep {
  public:
   ClosedSweep(const Network& network, const Graph& graph, const Buffer<Real>& packed, Workspace<Real>& ws,
-              const std::vector<RadialSplines>* splines = nullptr)
+              const std::vector<RadialStandIns<Real>>* stand_ins = nullptr)
       : network_(network),
         graph_(graph),
         ws_(ws),
-        sweep_(network, graph, packed, Pass::plain, nullptr, Workspaces::kept, splines) {}
+        sweep_(network, graph, packed, Pass::plain, nullptr, Workspaces::kept, stand_ins) {}
 
   void forward();
   /// The state of a slot after forward

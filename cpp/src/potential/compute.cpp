@@ -21,7 +21,7 @@ void Potential::run(const Graph& graph, const EvaluationOptions& options, double
     if (!idle.empty()) space = std::move(idle.back()), idle.pop_back();
   }
   if (!space) space = std::make_unique<EvaluationSpace<Real>>();
-  const auto radial = options.radial_splines ? splines() : nullptr;
+  const auto radial = options.radial_splines ? stand_ins<Real>() : nullptr;
   const auto weights = packed<Real>();
   evaluate(*network_, graph, *weights, radial.get(), scale, options.threads, *space, to);
   const ShortLock lock(guard_);  // after an error its memory is not used again

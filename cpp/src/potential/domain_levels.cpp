@@ -36,9 +36,9 @@ template <class Real> struct DomainLevels::MemberOf : Member {
   void begin(const PreparedStructure& given, const EvaluationOptions& how) override {
     prepared = &given, options = how;
     scales = potential.scales(), weights = potential.packed<Real>();
-    splines = options.radial_splines ? potential.splines() : nullptr;
+    stand_ins = options.radial_splines ? potential.stand_ins<Real>() : nullptr;
     to = potential.begin(given, options, *scales);
-    levels.emplace(potential.network(), given.graph, *weights, splines.get(), scales->scale, options.threads, space,
+    levels.emplace(potential.network(), given.graph, *weights, stand_ins.get(), scales->scale, options.threads, space,
                    to);
     levels->begin();
   }
@@ -66,7 +66,7 @@ template <class Real> struct DomainLevels::MemberOf : Member {
   EvaluationOptions options;
   std::shared_ptr<const Scales> scales;
   std::shared_ptr<const Buffer<Real>> weights;
-  std::shared_ptr<const std::vector<RadialSplines>> splines;
+  std::shared_ptr<const std::vector<RadialStandIns<Real>>> stand_ins;
   EvaluationSpace<Real> space;
   Evaluation to;
   std::optional<Levels<Real>> levels;

@@ -9,9 +9,9 @@ namespace nbcore {
 namespace {
 
 template <class Real> void evaluate_closed(const Network& network, const Graph& graph, const Buffer<Real>& packed,
-                                           const std::vector<RadialSplines>* splines, double scale, Workspace<Real>& ws,
+                                           const std::vector<RadialStandIns<Real>>* stand_ins, double scale, Workspace<Real>& ws,
                                            Evaluation& to) {
-  ClosedSweep<Real> sweep(network, graph, packed, ws, splines);
+  ClosedSweep<Real> sweep(network, graph, packed, ws, stand_ins);
   sweep.forward();
   for (std::size_t k = 0; k < to.outputs.size(); ++k) {
     const Network::Output& o = network.outputs()[k];
@@ -34,13 +34,13 @@ template <class Real> void evaluate_closed(const Network& network, const Graph& 
 }  // namespace
 
 template <class Real> void evaluate(const Network& network, const Graph& graph, const Buffer<Real>& packed,
-                                    const std::vector<RadialSplines>* splines, double scale, int threads,
+                                    const std::vector<RadialStandIns<Real>>* stand_ins, double scale, int threads,
                                     EvaluationSpace<Real>& space, Evaluation& to) {
   if (graph.closed) {
     if (space.workspaces.empty()) space.workspaces.push_back(std::make_unique<Workspace<Real>>());
-    return evaluate_closed(network, graph, packed, splines, scale, *space.workspaces[0], to);
+    return evaluate_closed(network, graph, packed, stand_ins, scale, *space.workspaces[0], to);
   }
-  Levels<Real> levels(network, graph, packed, splines, scale, threads, space, to);
+  Levels<Real> levels(network, graph, packed, stand_ins, scale, threads, space, to);
   levels.begin();
   const bool has_energy = !network.readout().empty();  // outputs need no way back
   for (int level = 1; level <= levels.size() - (has_energy ? 1 : 0); ++level) levels.forward(level);
@@ -48,9 +48,9 @@ template <class Real> void evaluate(const Network& network, const Graph& graph, 
   levels.finish();
 }
 
-template void evaluate(const Network&, const Graph&, const Buffer<double>&, const std::vector<RadialSplines>*, double,
-                       int, EvaluationSpace<double>&, Evaluation&);
-template void evaluate(const Network&, const Graph&, const Buffer<float>&, const std::vector<RadialSplines>*, double,
-                       int, EvaluationSpace<float>&, Evaluation&);
+template void evaluate(const Network&, const Graph&, const Buffer<double>&, const std::vector<RadialStandIns<double>>*,
+                       double, int, EvaluationSpace<double>&, Evaluation&);
+template void evaluate(const Network&, const Graph&, const Buffer<float>&, const std::vector<RadialStandIns<float>>*,
+                       double, int, EvaluationSpace<float>&, Evaluation&);
 
 }  // namespace nbcore

@@ -9,7 +9,7 @@
 namespace nbcore {
 
 template <class Real> Levels<Real>::Levels(const Network& network, const Graph& graph, const Buffer<Real>& packed,
-                                           const std::vector<RadialSplines>* splines, double scale, int threads,
+                                           const std::vector<RadialStandIns<Real>>* stand_ins, double scale, int threads,
                                            EvaluationSpace<Real>& space, Evaluation& to)
     : network_(network),
       graph_(graph),
@@ -17,7 +17,7 @@ template <class Real> Levels<Real>::Levels(const Network& network, const Graph& 
       threads_(threads),
       space_(space),
       to_(to),
-      sweep_(network, graph, packed, Pass::plain, &space.system, Workspaces::lent, splines) {
+      sweep_(network, graph, packed, Pass::plain, &space.system, Workspaces::lent, stand_ins) {
   while (int(space.workspaces.size()) < threads) space.workspaces.push_back(std::make_unique<Workspace<Real>>());
 }
 

@@ -361,7 +361,7 @@ std::shared_ptr<Potential> Potential::load(const std::string& path) {
 }
 
 void Potential::forget_packed() const {
-  double_.is_packed = float_.is_packed = false, splines_.reset();
+  double_.is_packed = float_.is_packed = false, double_.stand_ins.reset(), float_.stand_ins.reset();
   if (uncertainty_) uncertainty_.reset(), description_version_ = next_version();
   version_ = next_version();
 }
@@ -382,16 +382,7 @@ void Potential::compare_parameters() const {
   forget_packed();
 }
 
-std::shared_ptr<const std::vector<RadialSplines>> Potential::splines() const {
-  if (!has_radial_networks_) return nullptr;
-  const ShortLock lock(guard_);
-  compare_parameters();
-  if (!splines_) splines_ = std::make_shared<const std::vector<RadialSplines>>(network_->splines(parameters_.data()));
-  return splines_;
-}
-
-template <class Real> std::shared_ptr<const Buffer<Real>> Potential::packed() const {
-  const ShortLock lock(guard_);
+template <class Real> std::shared_ptr<const Buffer<Real>> Potential::pack() const {
   compare_parameters();
   Memory<Real>& of = memory<Real>();
   if (of.is_packed) return of.packed;
@@ -399,8 +390,26 @@ template <class Real> std::shared_ptr<const Buffer<Real>> Potential::packed() co
   network_->engine<Real>().pack(parameters_.data(), *of.packed), of.is_packed = true;
   return of.packed;
 }
+
+template <class Real> std::shared_ptr<const Buffer<Real>> Potential::packed() const {
+  const ShortLock lock(guard_);
+  return pack<Real>();
+}
 template std::shared_ptr<const Buffer<double>> Potential::packed() const;
 template std::shared_ptr<const Buffer<float>> Potential::packed() const;
+
+template <class Real> std::shared_ptr<const std::vector<RadialStandIns<Real>>> Potential::stand_ins() const {
+  if (!has_radial_networks_) return nullptr;
+  const ShortLock lock(guard_);
+  const auto weights = pack<Real>();
+  Memory<Real>& of = memory<Real>();
+  if (!of.stand_ins)
+    of.stand_ins = std::make_shared<const std::vector<RadialStandIns<Real>>>(
+        network_->stand_ins<Real>(parameters_.data(), *weights));
+  return of.stand_ins;
+}
+template std::shared_ptr<const std::vector<RadialStandIns<double>>> Potential::stand_ins() const;
+template std::shared_ptr<const std::vector<RadialStandIns<float>>> Potential::stand_ins() const;
 
 std::vector<int> Potential::species_of(const std::vector<int>& numbers) const {
   std::vector<int> index(numbers.size());

@@ -134,8 +134,9 @@ class Potential {
   EvaluationOptions defaults() const;
   void set_precision(Precision precision);
   void set_radial_splines(bool on);
-  /// Per relation, made anew where parameters have changed; null where there is no network
-  std::shared_ptr<const std::vector<RadialSplines>> splines() const;
+  /// What evaluations take in the place of radial networks, per relation, made anew where parameters have changed; null
+  /// where there is no network
+  template <class Real> std::shared_ptr<const std::vector<RadialStandIns<Real>>> stand_ins() const;
 
   /// Index of each atom's element; SpeciesError names the first that is not known.
   std::vector<int> species_of(const std::vector<int>& numbers) const;
@@ -164,6 +165,7 @@ class Potential {
   template <class Real> struct Memory {
     std::shared_ptr<Buffer<Real>> packed;
     bool is_packed = false;
+    std::shared_ptr<const std::vector<RadialStandIns<Real>>> stand_ins;
     std::vector<std::unique_ptr<EvaluationSpace<Real>>> idle;
   };
   template <class Real> Memory<Real>& memory() const {
@@ -175,6 +177,7 @@ class Potential {
   template <class Change> void change(Change f);
   void forget_packed() const;
   void compare_parameters() const;
+  template <class Real> std::shared_ptr<const Buffer<Real>> pack() const;
   /// energies and forces: also of `n_ghosts` atoms after those of the species
   Evaluation begin(std::span<const int> species, std::size_t n_ghosts, const EvaluationOptions& options,
                    const Scales& scales) const;
@@ -196,7 +199,7 @@ class Potential {
   std::atomic<int> views_ = 0;
   bool has_radial_networks_ = false;
 
-  mutable std::mutex guard_;                 // of all that follows
+  mutable std::mutex guard_;                 // of all that follows, and of what pack() and compare_parameters() do
   std::unique_ptr<const Json> description_;  // without the scales
   std::shared_ptr<const Scales> scales_;
   mutable std::shared_ptr<const LastLayerUncertainty> uncertainty_;
@@ -207,7 +210,6 @@ class Potential {
   mutable std::vector<double> seen_;          // the parameters when they were compared last
   mutable Memory<double> double_;
   mutable Memory<float> float_;
-  mutable std::shared_ptr<const std::vector<RadialSplines>> splines_;
 };
 
 /// Atomic number of a chemical symbol, 0 if there is none; symbol of an atomic number.

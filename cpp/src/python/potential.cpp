@@ -160,15 +160,21 @@ void bind_potential(py::module_& m) {
           &Potential::set_radial_splines)
       .def("radial_networks",
            [](const Potential& self) {  // (gate, functions of the basis, widths, spline or None)
-             const auto splines = self.defaults().radial_splines ? self.splines() : nullptr;
+             const auto stand_ins = self.defaults().radial_splines ? self.stand_ins<double>() : nullptr;
              const Network& network = self.network();
              py::list out;
              network.each_radial_network([&](const Network::Slot& slot, int k, const RadialPlace& place) {
                const Radial& r = slot.rule->radials[k];
                const int relation = network.level(slot.level).relation;
                py::object about = py::none();
-               if (const RadialSpline* s = splines ? (*splines)[relation][place.set].get() : nullptr)
-                 about = py::make_tuple(s->intervals(), s->from(), r.cutoff, s->error(), s->slope_error());
+               const auto tell = [&](const auto& s, bool tabulated) {
+                 about = py::make_tuple(s.intervals(), s.from(), r.cutoff, s.error(), s.slope_error(), tabulated);
+               };
+               if (stand_ins) {
+                 const RadialStandIn<double>& of = (*stand_ins)[relation][place.set];
+                 if (of.table) tell(of.table->splines, true);
+                 else if (of.spline) tell(*of.spline, false);
+               }
                const std::vector<int> widths(r.layers.begin(), r.layers.begin() + r.n_layers());
                out.append(py::make_tuple(slot.name, r.n, widths, about));
              });
