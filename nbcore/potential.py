@@ -176,8 +176,8 @@ class Potential:
     def radial_splines(self) -> bool:
         """Whether evaluations take splines in the place of radial networks (`radial_layers`); True unless changed.
 
-        A spline agrees with its network to 1e-11 of the largest value and 1e-9 of the largest slope, see
-        `radial_networks`; forces are derivatives of the splines. Training runs the networks.
+        A spline agrees with its network to 1e-11 of the largest value and 1e-9 of the largest slope (tables in single
+        precision 1e-8, 1e-7), see `radial_networks`; forces are its derivatives. Training runs the networks.
         """
         return self._core.radial_splines
 

@@ -4,13 +4,14 @@ from typing import NamedTuple
 
 
 class RadialSpline(NamedTuple):
-    """A table in the place of a radial network."""
+    """What evaluations take in the place of a radial network."""
 
     intervals: int
-    begin: float  #: Angstrom; at shorter distances the network itself is taken
+    begin: float  #: Angstrom; who has shorter edges takes the network itself
     end: float  #: Angstrom, the cutoff
     error: float  #: largest difference from the network, of its largest value at this or a larger distance
     slope_error: float  #: the same of slopes
+    tabulated: bool  #: a table of the weights themselves (wide networks), not of the network's functions
 
 
 class RadialNetwork(NamedTuple):

@@ -230,7 +230,8 @@ def radial_words(network):
         return f"{widths}, the network itself"
     spline = network.spline
     return (
-        f"{widths}, by spline from {spline.begin:.3g} Å: {spline.intervals} intervals, largest error "
+        f"{widths}, by {'table of weights' if spline.tabulated else 'spline'} from {spline.begin:.3g} Å: "
+        f"{spline.intervals} intervals, largest error "
         f"{spline.error:.0e} of the functions, {spline.slope_error:.0e} of their slopes"
     )
 

@@ -57,6 +57,14 @@ def test_radial_networks():
     assert out.count("| spline |") == out.count("| network |") == 3 and "linear" in out
 
 
+def test_imported():
+    """Without the peers: one process of nbcore asks another, which computes the same."""
+    out = benchmark("imported", "--quick", "--cells", 1, "--rounds", 1)
+    rows = [line.split("|") for line in out.splitlines() if line.startswith("| nbcore")]
+    assert [row[1].strip() for row in rows] == ["nbcore, float64", "nbcore, float32", "nbcore itself"]
+    assert float(rows[2][5]) < 1e-12 < float(rows[1][6]) and float(rows[2][6]) < 1e-10
+
+
 def test_precision():
     out = benchmark("precision", "--size", "small", "--steps", 3)
     assert "molecules: " in out and "crystals: " in out and out.count(" in float32: ") == 2

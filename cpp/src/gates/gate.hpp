@@ -42,7 +42,9 @@ template <class Real> class GateKernels {
 
   /// A table of its weights in the place of its radial network, from packed weights; null where it reads none, or where
   /// that gains nothing
-  virtual std::shared_ptr<const RadialTable<Real>> tabulate(const NetworkFunctions&, const Real*) const { return nullptr; }
+  virtual std::shared_ptr<const RadialTable<Real>> tabulate(const NetworkFunctions&, const Real*) const {
+    return nullptr;
+  }
 
   virtual void forward(bool dual, Block<Real>& b) const = 0;
   virtual void adjoint(bool dual, Want want, Block<Real>& b) const = 0;

@@ -30,7 +30,7 @@ namespace nbcore {
 namespace {
 
 constexpr int fewest_tabled = 16;  // radial functions for which a table pays
-constexpr int chunk = 32;  // children whose weights and couplings are in scratch at a time
+constexpr int chunk = 32;          // children whose weights and couplings are in scratch at a time
 
 const OptionTable options = {
     whole("l_max", 3, 0, max_l_network, "largest l of the harmonics"),
@@ -100,10 +100,10 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   static constexpr int w = width<Real>;
   Couplings<Real> couplings;
   std::vector<Couplings<Real>> of_path;  // the same path by path
-  int radial, n_radial, row = 0;  // row: numbers of the widest input part, padded
-  std::vector<int> rows;          // [path] numbers of its input part
-  int n_species = 0;              // of the table E in the place of an input; 0: there is an input
-  std::ptrdiff_t table = 0;       // where E lies among the packed weights, [species][row]
+  int radial, n_radial, row = 0;         // row: numbers of the widest input part, padded
+  std::vector<int> rows;                 // [path] numbers of its input part
+  int n_species = 0;                     // of the table E in the place of an input; 0: there is an input
+  std::ptrdiff_t table = 0;              // where E lies among the packed weights, [species][row]
   Layout<Real> of_species;
   struct Turn {
     int part, begin, size;  // of the output: two groups of `size` numbers, real parts and imaginary parts
@@ -157,7 +157,8 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   }
 
   /// T [path][group of registers][knot][register of the group] from C and the packed weights, in double
-  std::shared_ptr<const RadialTable<Real>> tabulate(const NetworkFunctions& network, const Real* packed) const override {
+  std::shared_ptr<const RadialTable<Real>> tabulate(const NetworkFunctions& network,
+                                                    const Real* packed) const override {
     if (n_radial < fewest_tabled) return nullptr;
     BSplines splines(network, RadialTable<Real>::bound, RadialTable<Real>::slope_bound);
     if (!splines.usable()) return nullptr;
@@ -169,8 +170,8 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
       for (int c = 0; c < rows[p]; c += w) {
         const int left = (rows[p] - c / (table_group * w) * table_group * w) / w, group = std::min(left, table_group);
         const Real* W = packed + weights_at(c, p);
-        Real* to = table->weights.data() + table_at(p, s.rows()) + std::ptrdiff_t(c / (table_group * w)) * table_group * w * s.rows() +
-                   c % (table_group * w);
+        Real* to = table->weights.data() + table_at(p, s.rows()) +
+                   std::ptrdiff_t(c / (table_group * w)) * table_group * w * s.rows() + c % (table_group * w);
         for (int k = 0; k < s.rows(); ++k, to += group * w) {
           const double* C = s.row(k);
           std::fill(sum.begin(), sum.end(), 0.0);
@@ -314,8 +315,7 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
       const int A_row = b.output.layout->row(path.part3), d3 = 2 * path.l3 + 1;
       const TabledPath<Real> weights = tabled(table, p, e);
       for (int i = 0; i < b.n; ++i) {
-        Real* const A_bar =
-            b.output.own_bar(path.part3).value + std::ptrdiff_t(i) * d3 * A_row + path.slot * rows[p];
+        Real* const A_bar = b.output.own_bar(path.part3).value + std::ptrdiff_t(i) * d3 * A_row + path.slot * rows[p];
         for (std::int64_t q = b.first[i]; q < b.first[i + 1]; q += edges_at_once) {
           const int n = int(std::min<std::int64_t>(edges_at_once, b.first[i + 1] - q));
           couplings.forward(n, e.Y.value.data() + q * e.Y_row, e.Y_row, M);
@@ -338,8 +338,12 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   }
   TabledPath<Real> tabled(const RadialTable<Real>& table, int p, Edges<Real>& e) const {
     TableEdges<Real>& t = e.tables[radial];
-    return {table.weights.data() + table_at(p, table.splines.rows()), table.splines.rows(), t.first.data(),
-            t.N.data(), t.dN.data(), t.slope.data()};
+    return {table.weights.data() + table_at(p, table.splines.rows()),
+            table.splines.rows(),
+            t.first.data(),
+            t.N.data(),
+            t.dN.data(),
+            t.slope.data()};
   }
   /// Where the table of a path begins
   std::ptrdiff_t table_at(int p, int knots) const {

@@ -264,8 +264,8 @@ double Network::cutoff() const {
   return cutoff;
 }
 
-template <class Real> std::vector<RadialStandIns<Real>> Network::stand_ins(const double* parameters,
-                                                                           const Buffer<Real>& packed) const {
+template <class Real>
+std::vector<RadialStandIns<Real>> Network::stand_ins(const double* parameters, const Buffer<Real>& packed) const {
   std::vector<RadialStandIns<Real>> all(relations_.size());
   for (std::size_t k = 0; k < all.size(); ++k) all[k].resize(relations_[k].radials.size());
   each_radial_network([&](const Slot& slot, int k, const RadialPlace& place) {

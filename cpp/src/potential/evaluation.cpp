@@ -9,8 +9,8 @@ namespace nbcore {
 namespace {
 
 template <class Real> void evaluate_closed(const Network& network, const Graph& graph, const Buffer<Real>& packed,
-                                           const std::vector<RadialStandIns<Real>>* stand_ins, double scale, Workspace<Real>& ws,
-                                           Evaluation& to) {
+                                           const std::vector<RadialStandIns<Real>>* stand_ins, double scale,
+                                           Workspace<Real>& ws, Evaluation& to) {
   ClosedSweep<Real> sweep(network, graph, packed, ws, stand_ins);
   sweep.forward();
   for (std::size_t k = 0; k < to.outputs.size(); ++k) {
