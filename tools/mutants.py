@@ -102,15 +102,11 @@ MUTANTS = [
     Mutant(MUON, "if (tall) put_look_ahead", "if (true) put_look_ahead", "tests/train/test_muon.py"),
     Mutant(MUON, "most < size ? size : most", "size", "tests/train/test_muon.py"),
     Mutant(MUON, "if (inside[k]) continue;", "", "tests/train/test_muon.py"),
-    Mutant(POLAR, "    so3::transpose(block);", "", "tests/train/test_muon.py"),
-    Mutant(POLAR, "-16.50939f", "-16.60939f", "tests/train/test_muon.py"),
-    Mutant(POLAR, "(stride_ - columns) * stride_, 0.0f", "0, 0.0f", "tests/train/test_muon.py"),
-    Mutant(
-        POLAR,
-        "columns_; ++i) to[i * stride_ + i] += factor",
-        "columns_; ++i) to[i * stride_ + i] = factor",
-        "tests/train/test_muon.py",
-    ),
+    Mutant(POLAR, "take(j, k), so3::transpose(Y)", "take(j, k)", "tests/train/test_muon.py"),
+    Mutant(POLAR, "0.1675466f", "0.1685466f", "tests/train/test_muon.py"),
+    Mutant(POLAR, "std::max(rows[p][p], least)", "rows[p][p]", "tests/train/test_muon.py"),
+    Mutant(POLAR, "from = Lane{}", "from = from", "tests/train/test_muon.py"),
+    Mutant(POLAR, "      so3::transpose(part);", "", "tests/train/test_muon.py"),
     # files and the C ABI
     Mutant(
         "cpp/src/potential/model_file.cpp",

@@ -56,8 +56,10 @@ class Judge:
         """The folder of a finished simulation; SystemExit when a signal came."""
         folder, steps = self.folder / name, round(1e3 * ps / self.args.timestep)
         atoms = atoms.copy()
-        atoms.calc = NBCoreCalculator(self.args.model, threads=self.args.threads)
-        settings = md.Settings(timestep=self.args.timestep, seed=self.args.seed, every=self.args.every, **settings)
+        precision = self.args.precision
+        atoms.calc = NBCoreCalculator(self.args.model, threads=self.args.threads, precision=precision)
+        settings |= {name: getattr(self.args, name) for name in ("timestep", "seed", "every", "precision")}
+        settings = md.Settings(**settings)
         begin, first, told = time.monotonic(), None, time.monotonic()
 
         def progress(step):
@@ -203,6 +205,7 @@ def parser():
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--every", type=int, default=50, help="steps between frames (50)")
     p.add_argument("--threads", type=int, default=1)
+    p.add_argument("--precision", choices=["float64", "float32"], default="float64", help="of the potential (float64)")
     p.add_argument("--tell", type=float, default=60.0, help="seconds between words on the progress")
     p.add_argument("--output", metavar="DIR", help="folder of the trajectories (build/md_judge/...)")
     p.add_argument("--log", metavar="DIR", help="another folder for the log")
@@ -241,6 +244,7 @@ def main(arguments=None) -> int:
         "kelvin": args.temperature,
         "ps": args.time,
         "timestep_fs": args.timestep,
+        "precision": args.precision,
         "seed": args.seed,
         "checks": judge.checks,
         "broken": broken,

@@ -1,6 +1,6 @@
 """Are errors where they are expected, beyond the training data? Last layer and committee, trained on AcAc at 300 K.
 
-    python benchmarks/accuracy/uncertainty.py DIR [--runs RUNS] [--members 4] [--epochs 60] [--no-test] [--log FOLDER]
+    python benchmarks/accuracy/uncertainty.py DIR [--runs RUNS] [--members 4] [--epochs 150] [--no-test] [--log FOLDER]
 
 DIR holds train_300K, test_MD_300K and test_MD_600K, .xyz or .xyz.xz. 450 structures are trained on; factors are such
 that errors on the other 50 have the expected size. Prints the rank correlation of expected and actual errors and the
@@ -22,7 +22,7 @@ import nbcore
 from nbcore import data
 from nbcore.bench.record import commit
 from nbcore.results.calibration import calibrations
-from nbcore.train import StageTwo, add_uncertainty, fit
+from nbcore.train import add_uncertainty, fit
 
 E0S = {"H": -13.568422178253735, "C": -1026.8538996116154, "O": -2037.796869412825}
 TESTS = ("test_MD_300K", "test_MD_600K")
@@ -37,11 +37,10 @@ def structures(folder, name):
 
 
 def trained(path, train, valid, seed, epochs, channels, threads):
-    """A member: 64 channels, Muon, cosine, no second stage; read where it was trained before."""
+    """A member: settings as they are with nothing set, second stage included; read where it was trained before."""
     if not path.exists():
         model = nbcore.presets.nbody(species=list(E0S), cutoff=4.0, channels=channels, E0s=E0S, seed=seed)
-        how = dict(optimizer="muon", lr=0.04, schedule="cosine", stage_two=StageTwo(start=1.0), seed=seed)
-        fit(model, train, valid, max_epochs=epochs, threads=threads, quiet=True, **how)
+        fit(model, train, valid, max_epochs=epochs, seed=seed, threads=threads, quiet=True)
         model.save(path)
     return nbcore.Potential.load(path)
 
@@ -66,7 +65,7 @@ def main(argv=None):
     p.add_argument("folder", metavar="DIR")
     p.add_argument("--runs", metavar="RUNS", type=Path, default=Path("uncertainty-runs"))
     p.add_argument("--members", type=int, default=4)
-    p.add_argument("--epochs", type=int, default=60)
+    p.add_argument("--epochs", type=int, default=150)
     p.add_argument("--channels", type=int, default=64)
     p.add_argument("--no-test", action="store_true", help="the 50 structures for validation alone")
     p.add_argument("--log", metavar="FOLDER", help="of test_evaluations.md (benchmarks/)")

@@ -1,9 +1,8 @@
 // The orthogonal factor U V^T of a matrix X = U S V^T, about: U f(S) V^T with f near one, in single precision.
 //
-// No decomposition is made. Polynomials of the small Gram matrix A = X^T X act on singular values alone: one step is
-//   X <- X P,   P = a + b A + c A^2 + d A^3 + e A^4,
-// whose odd polynomial of degree nine, s p(s^2), is the one nearest to one on the interval where the steps before have
-// brought the singular values. Steps are taken on A <- P A P and on the product of all P; X is multiplied once.
+// No decomposition is made. A rational function of the small Gram matrix A = X^T X acts on singular values alone,
+//   U f(S) V^T = X Q,   Q = c + sum_j b_j (A + a_j)^-1,   f(s) = s (c + sum_j b_j / (s^2 + a_j)),
+// and of all such functions f is the one nearest to one on an interval (Zolotarev).
 #pragma once
 #include "base/buffer.hpp"
 
@@ -19,14 +18,16 @@ class PolarFactor {
   const float* compute();
 
  private:
-  void product(const float* S, const float* T, float* C);  // of symmetric matrices that commute
-  void mirror(float* C) const;
-  void pack(const float* T);
+  float* at(Buffer<float>& M, std::ptrdiff_t row, std::ptrdiff_t column) const;
   void gram();
+  void invert(float least);
+  void mirror(Buffer<float>& M) const;
 
   int rows_ = 0, columns_ = 0;
-  std::ptrdiff_t stride_ = 0;
-  Buffer<float> x_, y_, packed_, A_, A2_, P_, Q_, T_;
+  std::ptrdiff_t stride_ = 0, height_ = 0;  // columns in whole strips, in whole registers
+  Buffer<float> x_, y_;
+  Buffer<float> A_, T_, Q_;  // symmetric: by strips of columns, each from its diagonal down
+  Buffer<float> panel_;      // a block of rows
 };
 
 }  // namespace nbcore
