@@ -1,6 +1,7 @@
 """Are errors where they are expected, beyond the training data? Last layer and committee, trained on AcAc at 300 K.
 
-    python benchmarks/accuracy/uncertainty.py DIR [--runs RUNS] [--members 4] [--epochs 150] [--no-test] [--log FOLDER]
+    python benchmarks/accuracy/uncertainty.py DIR [--runs RUNS] [--members 4] [--epochs 150]
+        [--models FILE ...] [--no-test] [--log FOLDER]
 
 DIR holds train_300K, test_MD_300K and test_MD_600K, .xyz or .xyz.xz. 450 structures are trained on; factors are such
 that errors on the other 50 have the expected size. Prints the rank correlation of expected and actual errors and the
@@ -65,19 +66,25 @@ def main(argv=None):
     p.add_argument("folder", metavar="DIR")
     p.add_argument("--runs", metavar="RUNS", type=Path, default=Path("uncertainty-runs"))
     p.add_argument("--members", type=int, default=4)
+    p.add_argument(
+        "--models", nargs="+", metavar="FILE", type=Path, help="members that `acac` of the table has trained"
+    )
     p.add_argument("--epochs", type=int, default=150)
     p.add_argument("--channels", type=int, default=64)
     p.add_argument("--no-test", action="store_true", help="the 50 structures for validation alone")
     p.add_argument("--log", metavar="FOLDER", help="of test_evaluations.md (benchmarks/)")
     args = p.parse_args(argv)
     train, valid = data.split(structures(args.folder, "train_300K"), [0.9, 0.1], 1)
-    args.runs.mkdir(parents=True, exist_ok=True)
-    members = []
-    for seed in range(1, args.members + 1):
-        path = args.runs / f"{args.channels}-{args.epochs}-{seed}.nbcore"
-        members.append(trained(path, train, valid, seed, args.epochs, args.channels, 1))
-        print(f"{path}", file=sys.stderr)
-    models = {"last layer": members[0], f"committee of {len(members)}": nbcore.Committee(members)}
+    members = [nbcore.Potential.load(path) for path in args.models or ()]
+    if not members:
+        args.runs.mkdir(parents=True, exist_ok=True)
+        for seed in range(1, args.members + 1):
+            path = args.runs / f"{args.channels}-{args.epochs}-{seed}.nbcore"
+            members.append(trained(path, train, valid, seed, args.epochs, args.channels, 1))
+            print(f"{path}", file=sys.stderr)
+    models = {"last layer": members[0]}
+    if len(members) > 1:
+        models[f"committee of {len(members)}"] = nbcore.Committee(members)
     sets = {"valid": list(valid)} | ({} if args.no_test else {name: structures(args.folder, name) for name in TESTS})
     rows = []
     print("rank correlation of expected and actual errors, RMS of error / expectation")
@@ -90,9 +97,12 @@ def main(argv=None):
             forces = 1e3 * _rms(np.concatenate([r.forces - s.forces for r, s in zip(results, these, strict=True)]))
             print(f"{words:<16} {name:<13} {found}   (RMSE {energy:.1f} meV, {forces:.1f} meV/Å)")
             if name != "valid":
-                how = f"accuracy/uncertainty.py, {words}, {args.channels} channels, {args.epochs} epochs; {found}"
+                which = f"{args.channels} channels, {args.epochs} epochs"
+                which = " ".join(map(str, args.models)) if args.models else which
+                how = f"accuracy/uncertainty.py, {words}, {which}; {found}"
                 rows.append(f"| {date.today()} | {commit()} | {how} | AcAc {name} | {energy:.1f} | {forces:.1f} |")
-    print(f"committee of {len(members)}: {cost(models[f'committee of {len(members)}'], valid[0]):.2f} evaluations")
+    for committee in [model for model in models.values() if isinstance(model, nbcore.Committee)]:
+        print(f"committee of {len(members)}: {cost(committee, valid[0]):.2f} evaluations")
     if rows:
         log = Log(args.log)
         with log.locked():

@@ -27,3 +27,6 @@ def test_the_command(tmp_path):
     assert "last layer       test_MD_600K" in said and "committee of 2: " in said
     log = (tmp_path / "test_evaluations.md").read_text()
     assert log.count("AcAc test_MD_600K") == 2 and log.count("committee of 2") == 2
+    given = [sys.executable, str(SCRIPT), str(tmp_path), "--no-test", "--models", str(sorted(models)[0])]
+    said = subprocess.run(given, capture_output=True, text=True, check=True).stdout
+    assert "last layer       valid" in said and "committee" not in said

@@ -76,7 +76,7 @@ def test_muon_is_its_equations(options):
 
 
 def test_the_function_of_singular_values_is_the_nearest_to_one():
-    """Of its kind, on its interval: by Chebyshev's theorem the largest error is met six times, with alternating signs."""
+    """Of its kind, on its interval: the largest error is met six times, with alternating signs (Chebyshev)."""
     x = np.geomspace(FROM, 1.0, 100001)
     error = near_one(x) - 1
     turns = np.flatnonzero(np.diff(np.sign(np.diff(error)))) + 1
@@ -85,7 +85,9 @@ def test_the_function_of_singular_values_is_the_nearest_to_one():
     assert np.all(np.diff(np.sign(extremes)) != 0)
 
 
-@pytest.mark.parametrize("rows, columns", [(64, 64), (24, 64), (192, 64), (130, 70), (9, 9), (17, 17), (33, 32), (31, 257)])
+@pytest.mark.parametrize(
+    "rows, columns", [(64, 64), (24, 64), (192, 64), (130, 70), (9, 9), (17, 17), (33, 32), (31, 257)]
+)
 @pytest.mark.parametrize("scale", [1e-140, 1e-5, 1e140])
 def test_singular_values_of_a_step_are_near_one(rows, columns, scale):
     """Singular values over a range of 500 come near one, whatever their size; singular vectors stay."""
@@ -102,7 +104,7 @@ def test_singular_values_of_a_step_are_near_one(rows, columns, scale):
 
 @pytest.mark.parametrize("rows, columns, rank", [(40, 20, 3), (64, 64, 17), (17, 17, 16), (200, 70, 1)])
 def test_columns_that_depend_on_each_other(rows, columns, rank):
-    """Gram matrices that are singular but for rounding: every pivot but the first `rank` is the smallest there can be."""
+    """Gram matrices that are singular but for rounding: all pivots but the first `rank` are as small as can be."""
     gradient = rng.normal(size=(rows, rank)) @ rng.normal(size=(rank, columns))
     gradient[:, 1] = gradient[:, 0]
     theta = np.zeros(rows * columns)
