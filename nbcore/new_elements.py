@@ -42,9 +42,10 @@ def add_elements(potential: Potential, E0s: dict[str, float], like: str = "neare
         raise InputError(f"{' '.join(twice)}: known to the potential already ({' '.join(known)})")
     if any(
         (gate.get("radial") or {}).get("transform", "none") != "none"
+        or (gate.get("radial") or {}).get("network", "plain") != "plain"
         for gate in potential.description["program"]["gates"]
     ):
-        raise InputError("its radial functions see radii of the elements, and those of further ones are not known")
+        raise InputError("its radial functions see elements, and those of further ones are not known")
     models = {new: [nearest_element(new, known)] if like == "nearest" else known for new in E0s}
     description = copy.deepcopy(potential.description)
     description["species"] = symbols(sorted(atomic_numbers([*known, *E0s])))

@@ -101,6 +101,9 @@ def _check_classes(model, where):
             which = f"its module {name}" if name else "the model"
             refuse(where, f"{which} is of the class {module.path}, which is not known{hint}")
         inside = children(module).items()
+        for key, inner in inside:
+            if inner is not None and not isinstance(inner, Inert):
+                refuse(where, f"its module {name}.{key} is no module but a {type(inner).__name__}")
         waiting += [(f"{name}.{key}".strip("."), c) for key, c in inside if isinstance(c, Inert)]
     if class_of(model) not in ("MACE", "ScaleShiftMACE"):
         refuse(where, f"it holds a {model.path}, expected a MACE or ScaleShiftMACE")

@@ -233,5 +233,5 @@ def _table(module, kind):
 
 def attributes(module: Inert) -> dict:
     """The attributes of a module other than its tensors and modules."""
-    state = module.state if isinstance(module.state, dict) else {}
+    state = module.state if isinstance(module, Inert) and isinstance(module.state, dict) else {}
     return {key: value for key, value in state.items() if isinstance(key, str) and not key.startswith("_")}

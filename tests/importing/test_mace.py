@@ -16,6 +16,7 @@ from nbcore.errors import InputError
 from nbcore.importing import import_model
 from nbcore.importing.pickles import Inert, Name
 from nbcore.importing.torch_file import TorchFile, children
+from nbcore.new_elements import add_elements
 
 ORACLES = Path(__file__).parents[1] / "oracles"
 VARIANTS = ["plain", "states", "single", "so3", "heads", "edges", "density", "soft", "nonlinear", "charged", "cutoff"]
@@ -202,6 +203,9 @@ CHANGES = {
     "other tensors": (wrong_tensor, "hold products that nbcore's basis does not"),
     "couplings": (without_couplings, r"coupling tensor of l = \(1, 2, 1\) is not in the file"),
     "function": (other_function, "function is abs"),
+    "no module": (lambda m: children(m)["interactions"].state["_modules"].update({"1": [1, 2]}),
+                  "interactions.1 is no module but a list"),
+    "nothing": (lambda m: children(m)["products"].state["_modules"].update({"1": None}), "products.1"),
     "not finite": (set_tensor("node_embedding.linear", "weight", lambda w: w * np.nan), "not finite"),
     "shape": (set_tensor("products.1.linear", "weight", lambda w: w[:-1]), "products.1.linear.*weights|shape"),
     "script": (lambda m: setattr(m, "path", "__torch__.mace.modules.models.ScaleShiftMACE"), "TorchScript"),
@@ -255,6 +259,34 @@ def test_heads_are_named():
 
 def forces_error(potential, structures):
     return results_of_data.compare("x", structures, potential.compute_many(structures)).forces_rmse
+
+
+@pytest.mark.parametrize("variant", ["density", "nonlinear"])
+def test_loss_gradient_and_file(variant, tmp_path):
+    """Of energies and forces, along a random direction of all parameters, against differences; saved and loaded."""
+    potential = import_model(ORACLES / f"mace_{variant}.model", "first" if variant == "nonlinear" else None)
+    s, rng = results(variant)["cluster"], np.random.default_rng(0)
+    atoms = Atoms(s["numbers"], s["positions"])
+    r = potential.compute(s["positions"], s["numbers"], threads=1)
+    forces = r.forces + rng.normal(0, 0.3, r.forces.shape)
+    atoms.calc = SinglePointCalculator(atoms, energy=r.energy + 1.0, forces=forces)
+    _, gradient = train.loss_and_gradient(potential, [atoms], threads=1)
+    start = potential.parameters.copy()
+    direction = rng.standard_normal(start.size) * np.maximum(np.abs(start), 0.1)
+
+    def loss(t):
+        potential.parameters[:] = start + t * direction
+        return train.loss_and_gradient(potential, [atoms], threads=1)[0]
+
+    h = 1e-4
+    slope = (8 * (loss(h) - loss(-h)) - (loss(2 * h) - loss(-2 * h))) / (12 * h)
+    assert abs(gradient @ direction - slope) < 1e-6 * max(abs(slope), np.abs(gradient).max())
+    potential.parameters[:] = start
+    potential.save(tmp_path / "a.nbcore")
+    again = nbcore.load(tmp_path / "a.nbcore").compute(s["positions"], s["numbers"], threads=1)
+    assert again.energy == r.energy and np.array_equal(again.forces, r.forces)
+    with pytest.raises(InputError, match="radii of the elements|see elements"):
+        add_elements(potential, {"N": -1.0})
 
 
 def test_an_imported_model_is_trained_further():

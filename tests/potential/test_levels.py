@@ -1,6 +1,7 @@
 """A network level by level on domains that exchange states of ghosts, against the whole system."""
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ from random_structures import SYMBOLS, TRICLINIC, network, positions
 import nbcore
 from nbcore import _core
 from nbcore.errors import InputError
+from nbcore.importing import import_model
 
 CELL = 2.4 * TRICLINIC
+ORACLES = Path(__file__).parents[1] / "oracles"
 
 
 def domains(x, cell, cutoff, owner, n_domains):
@@ -28,11 +31,12 @@ def domains(x, cell, cutoff, owner, n_domains):
         yield owned, ghosts
 
 
-@pytest.mark.parametrize("name", ["nbody", "nbody-1", "nbody-3", "nbody-radial", "kondor-3", "cormorant", "nequip"])
+@pytest.mark.parametrize("name", ["nbody", "nbody-1", "nbody-3", "nbody-radial", "kondor-3", "cormorant", "nequip",
+                                  "mace_nonlinear"])  # fmt: skip
 @pytest.mark.parametrize("n_domains", [2, 3])
 def test_domains_with_ghosts_give_the_whole_system(name, n_domains):
     rng = np.random.default_rng(11)
-    potential = network(name)
+    potential = import_model(ORACLES / f"{name}.model", "first") if name.startswith("mace_") else network(name)
     potential.radial_splines = False
     x, numbers = positions(rng, 75, cell=CELL), rng.choice([1, 6, 8], 75)
     whole = potential.compute(x, numbers, CELL, True)
