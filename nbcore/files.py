@@ -234,14 +234,10 @@ def lock(folder, owner=""):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "a+", encoding="utf-8") as f:
-        try:
-            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            f.seek(0)
-            who = printable(f.read().partition("\n")[2].strip())[:200]
-            error = CheckpointError(f"{folder}/ is in use by {who or 'another process'}.")
+        if who := _taken(f):
+            error = CheckpointError(f"{folder}/ is in use by {who}.")
             error.exit_code = 6
-            raise error from None
+            raise error
         f.truncate(0)
         f.write(f"{owner}\nprocess {os.getpid()} on {socket.gethostname()} (since {time.strftime('%H:%M')})\n")
         f.flush()
@@ -250,6 +246,25 @@ def lock(folder, owner=""):
         finally:
             f.truncate(0)
             f.write(f"{owner}\n")
+
+
+def user_of(folder) -> str:
+    """Which process has locked a run folder; nothing where none has."""
+    path = Path(folder) / ".lock"
+    if not path.is_file():
+        return ""
+    with open(path, "r+", encoding="utf-8") as f:
+        return _taken(f)
+
+
+def _taken(f):
+    """Locks a file as long as it is open; which process has done so before, if one has."""
+    try:
+        fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        f.seek(0)
+        return printable(f.read().partition("\n")[2].strip())[:200] or "another process"
+    return ""
 
 
 def set_aside(folder):

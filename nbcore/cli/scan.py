@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent import futures
 
 from nbcore.cli import console
@@ -67,6 +68,7 @@ def write_table(scan, quiet) -> None:
 
 def train_all(scan, settings, args) -> int:
     """Trains the settings, `--jobs` at a time; the first exit code that is not 0. A signal ends all, saved."""
+    from nbcore import files
     from nbcore import scan as scans
     from nbcore._threads import threads as number_of_threads
     from nbcore.train.loop import Signals
@@ -88,6 +90,12 @@ def train_all(scan, settings, args) -> int:
         ]
         for override in setting.overrides:
             command += ["--set", override]
+        if (who := files.user_of(setting.folder)) and not args.quiet:
+            console.out(f"{setting.folder}   is in use by {who}: waits for its end", file=sys.stderr)
+        while files.user_of(setting.folder) and not signals.caught:  # a training whose scan was killed, it goes on
+            time.sleep(0.2)
+        if setting.done:
+            return 0
         with guard:
             if signals.caught:
                 return 128 + signals.caught

@@ -172,3 +172,37 @@ def test_the_model_of_many_ranks_measures_and_draws(tmp_path, monkeypatch, capsy
 def test_ranks_are_started_as_the_command_says():
     functions = runpy.run_path(str(BENCHMARKS / "ranks.py"))
     assert functions["parsed"](["bits", "train.toml"]).ranks == [1, 2, 3, 4]
+
+
+#: what stands in for `nbcore scan`: settings one after another, in the folder where it is started
+SCAN = """
+import sys, time
+from pathlib import Path
+from nbcore import scan
+from nbcore.cli.scan import write_table
+found, killed = scan.load("scan.toml"), Path("begun").exists()
+Path("begun").touch()
+for k, setting in enumerate(found.settings):
+    if not setting.done or sys.argv[1] == "again":
+        setting.folder.mkdir(parents=True, exist_ok=True)
+        (setting.folder / "last.ckpt").write_text("")
+        for epochs in (1, 30):
+            (setting.folder / "history.csv").write_text("epoch\\n" + "1\\n" * epochs)
+            if k == 3 and not killed:
+                time.sleep(600)
+        scan.finished(found, setting)
+write_table(found, quiet=True)
+"""
+
+
+@pytest.mark.parametrize("way", ["once", "again"])
+def test_a_scan_that_trains_something_twice_is_found_out(way, monkeypatch, capsys):
+    functions = runpy.run_path(str(BENCHMARKS / "scans.py"))
+
+    def begin(folder, args):
+        return subprocess.Popen([sys.executable, "-c", SCAN, way], cwd=folder)
+
+    monkeypatch.setitem(functions["main"].__globals__, "begin", begin)
+    assert functions["main"](functions["parsed"]([])) == (way == "again")
+    out = capsys.readouterr().out
+    assert "killed when 3 of 8 were finished" in out and f"untouched: {way == 'once'}; 30 epochs each: True" in out

@@ -1,12 +1,14 @@
 """`nbcore scan`: which trainings a scan.toml means, that none is trained twice, the table in the end."""
 
+import contextlib
 import csv
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from nbcore import scan
+from nbcore import files, scan
 from nbcore.cli import main
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples/molecule"
@@ -95,3 +97,24 @@ def test_nothing_is_trained_twice_and_one_table_is_left(folder, capsys):
     capsys.readouterr()
     assert main(["scan", "scan.toml", "--list"]) == 0
     assert capsys.readouterr().out.count("finished") == 4
+
+
+def test_a_training_that_outlived_its_scan_is_waited_for(folder, capsys, monkeypatch):
+    """A scan that is killed leaves trainings that go on; the next one does not enter their folders."""
+    setting, started = scan.load("scan.toml").settings[0], []
+
+    class Training:
+        def __init__(self, command, **_):
+            started.append(command[command.index("--output") + 1])
+            assert not files.user_of(setting.folder)
+
+        def wait(self):
+            return 0
+
+    held = contextlib.ExitStack()
+    held.enter_context(files.lock(setting.folder, "nbcore train"))
+    monkeypatch.setattr("nbcore.cli.scan.subprocess.Popen", Training)
+    monkeypatch.setattr("nbcore.cli.scan.time.sleep", lambda _: held.close())  # the other one ends
+    assert main(["scan", "scan.toml", "--only", "1"]) == 0
+    assert f"is in use by process {os.getpid()}" in capsys.readouterr().err and started == [str(setting.folder)]
+    assert setting.done
