@@ -3,10 +3,12 @@
 import contextlib
 import shutil
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
+from threads_as_ranks import each_rank
 
 import nbcore
 from nbcore import cli, data
@@ -42,6 +44,29 @@ def both(tmp_path, n=60, change=lambda structures: structures):
 
 def potential(species=("H", "C", "O"), **more):
     return nbcore.presets.nbody(list(species), cutoff=3.0, channels=4, l_harmonics=2, l_states=1, **more)
+
+
+def test_a_rank_reads_no_structure_but_its_own(tmp_path, monkeypatch):
+    both(tmp_path)
+    read, structure = {}, data.Shards._structure
+
+    def noted(self, k):
+        read.setdefault(threading.get_ident(), set()).add(k)
+        return structure(self, k)
+
+    monkeypatch.setattr(data.Shards, "_structure", noted)
+
+    def work(ranks):
+        in_shards = data.open_shards(tmp_path / "set.shards", missing="mask")
+        trainer = Trainer(TrainingSet(potential(), in_shards), None, Settings(max_epochs=9, batch_size=30), ranks=ranks)
+        read[threading.get_ident()] = set()
+        for _ in range(trainer.steps_per_epoch):
+            trainer.step()
+        return read[threading.get_ident()]
+
+    own = each_rank(2, work)
+    assert sorted(k for one in own for k in one) == list(range(60))  # each by one of them
+    assert all(20 < len(one) < 40 for one in own)
 
 
 def test_loss_gradient_and_predictions(tmp_path):
