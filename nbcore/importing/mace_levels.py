@@ -166,7 +166,10 @@ def _contractions(module, where):
     outputs = e3nn.irreps(attributes(module).get("irreps_out"), where)
     contractions = list(children(child(module, "contractions", where)).values())
     if [l for _, l, _ in outputs] != list(range(len(outputs))) or len(contractions) != len(outputs):
-        refuse(where, "its outputs are not one part for l = 0, 1, ...")
+        kinds = " + ".join(f"{n}x{l}{'e' if p > 0 else 'o'}" for n, l, p in outputs)
+        refuse(
+            where, f"its outputs {kinds[:80]} are not one part for l = 0, 1, ...; states of both parities are not known"
+        )
     U, W, channels, rounding = {}, {}, 0, 0.0
     for (_, l, _), contraction in zip(outputs, contractions, strict=True):
         at = f"{where}.contractions.{l}"
