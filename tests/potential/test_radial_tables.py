@@ -106,3 +106,45 @@ def test_made_anew_when_any_weight_changes():
 def test_narrow_networks_keep_their_spline():
     pot = nbcore.presets.mace(**WIDE | {"radial_layers": [24, 8]}, channels=4)
     assert not any(network.spline.tabulated for network in pot.radial_networks.values())
+
+
+@pytest.mark.parametrize("transform", ["agnesi", "soft"])
+def test_functions_of_pairs_of_elements(transform):
+    """A table for the pairs of elements that are there; others that come later."""
+    pot = with_radial(transform=transform, radii=[0.31, 0.76, 0.66])
+    rng = np.random.default_rng(8)
+    x, species = molecule(rng, 12)
+    few = ["H" if s == "C" else s for s in species]
+    one = assert_close(pot, x, few)
+    assert all(network.spline.tabulated for network in pot.radial_networks.values())
+    assert_close(pot, x, species)
+    assert_close(pot, *crystal(rng, 6))
+    again = pot.compute(x, few)
+    assert np.array_equal(again.forces, one.forces)
+
+
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+def test_the_bits_do_not_depend_on_the_elements_seen_before(precision):
+    """Weights of elements are packed when atoms of theirs come."""
+    symbols = list(nbcore.species.NUMBERS)[:40]
+    x, species = molecule(np.random.default_rng(9), 12)
+    heavy = [{"H": "Zr", "C": "Fe", "O": "O"}[s] for s in species]
+
+    def fresh():
+        pot = nbcore.presets.mace(symbols, 4.0, channels=8, l_harmonics=2, radial_layers=[16], first="species", seed=3)
+        pot.precision = precision
+        return pot
+
+    expected = [fresh().compute(x, s) for s in (species, heavy)]
+    pot = fresh()
+    for _ in range(2):
+        for s, known in zip((heavy, species, heavy), (expected[1], expected[0], expected[1]), strict=True):
+            assert np.array_equal(pot.compute(x, s).forces, known.forces)
+        pot.parameters *= 1.0  # a view: they are compared
+    pot.parameters[pot.parameter_slices["B1.w"][0]] *= 1.1
+    changed = pot.compute(x, heavy).forces
+    assert np.abs(changed - expected[1].forces).max() > 1e-3 * np.abs(changed).max()
+    other = fresh()
+    other.compute(x, species)
+    other.parameters[:] = pot.parameters
+    assert np.array_equal(other.compute(x, heavy).forces, changed)

@@ -40,9 +40,10 @@ template <class Real> class GateKernels {
   bool overwrites = false;                    // its adjoint can overwrite all of an input's adjoint that is fresh
   std::vector<RadialNetwork<Real>> networks;  // whose functions it reads; run before and after it, see KernelsOf
 
-  /// A table of its weights in the place of its radial network, from packed weights; null where it reads none, or where
-  /// that gains nothing
-  virtual std::shared_ptr<const RadialTable<Real>> tabulate(const NetworkFunctions&, const Real*) const {
+  /// A table of its weights in the place of its radial network, which is one of these functions for each of the pairs,
+  /// from packed weights; null where it reads none, or where that gains nothing
+  virtual std::shared_ptr<const RadialTable<Real>> tabulate(const std::vector<NetworkFunctions>&,
+                                                            const PairsOfElements&, const Real*) const {
     return nullptr;
   }
 

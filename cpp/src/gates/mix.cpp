@@ -189,9 +189,12 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
       if (!p.by_species) pack(p, layouts[p.input], rule, 0);
     for (Product& p : products)
       if (p.by_species) p.W += sizes[0];
-    for (int c = 0; c < n_classes; ++c)
+    for (int c = 0; c < n_classes; ++c) {
+      this->packing.begin_class(c), this->copies.begin_class(c);
       for (const Product& p : products)
         if (p.by_species) pack(p, layouts[p.input], rule, c);
+    }
+    this->packing.begin_class(-1), this->copies.begin_class(-1);
     bias = rule.bias;
     if (bias.part < 0) return;
     b0 = this->packing.size();

@@ -8,7 +8,7 @@ namespace nbcore {
 
 /// The last row, which has ended, goes to the pattern before it where it is one more row of that.
 void Packing::merge_last() {
-  if (patterns_.size() < 2) return;
+  if (patterns_.size() < closed_ + 2) return;
   const Pattern& row = patterns_.back();
   Pattern& of = patterns_[patterns_.size() - 2];
   const bool constant = row.index < 0;
@@ -23,9 +23,15 @@ void Packing::merge_last() {
   patterns_.pop_back();
 }
 
+void Packing::begin_class(int c) {
+  if (patterns_.size() > closed_) merge_last();
+  closed_ = patterns_.size();
+  classes_.push_back({c, closed_});
+}
+
 void Packing::weight(std::int64_t index, double scale, int part) {
   ++size_;
-  if (!patterns_.empty()) {
+  if (patterns_.size() > closed_) {
     Pattern& row = patterns_.back();
     if (row.rows == 1 && row.padding == 0 && row.index >= 0 && row.scale == scale && row.part == part) {
       if (row.count == 1) row.stride = index - row.index;
@@ -42,7 +48,7 @@ void Packing::weight(std::int64_t index, double scale, int part) {
 void Packing::constants(double value, std::ptrdiff_t n) {
   if (n <= 0) return;
   size_ += n;
-  if (!patterns_.empty()) {
+  if (patterns_.size() > closed_) {
     Pattern& row = patterns_.back();
     if (row.rows == 1 && value == 0) {
       row.padding += n;
@@ -63,8 +69,17 @@ template <class F> NB_INLINE void each_of_row(std::ptrdiff_t n, std::int64_t str
 }
 }  // namespace
 
-template <class Real> void Packing::pack(const double* parameters, const std::vector<double>& gains, Real* to) const {
-  for (const Pattern& p : patterns_) {
+template <class Real> void Packing::pack(const double* parameters, const std::vector<double>& gains, Real* to,
+                                         const PackedClasses& which) const {
+  bool wanted = which.common;
+  auto next = classes_.begin();
+  for (std::size_t k = 0; k < patterns_.size(); ++k) {
+    const Pattern& p = patterns_[k];
+    for (; next != classes_.end() && next->pattern == k; ++next) wanted = which.has(next->number);
+    if (!wanted) {
+      to += p.rows * (p.count + p.padding);
+      continue;
+    }
     const double scale = p.gained(gains);
     for (std::ptrdiff_t r = 0; r < p.rows; ++r) {
       const double* from = parameters + (p.index < 0 ? 0 : p.index + r * p.row_stride);
@@ -76,8 +91,8 @@ template <class Real> void Packing::pack(const double* parameters, const std::ve
     }
   }
 }
-template void Packing::pack(const double*, const std::vector<double>&, double*) const;
-template void Packing::pack(const double*, const std::vector<double>&, float*) const;
+template void Packing::pack(const double*, const std::vector<double>&, double*, const PackedClasses&) const;
+template void Packing::pack(const double*, const std::vector<double>&, float*, const PackedClasses&) const;
 
 template <class Real>
 void Packing::unpack_adjoint(const Real* weights_bar, const std::vector<double>& gains, double* gradient) const {

@@ -8,8 +8,17 @@
 
 namespace nbcore {
 
+/// Which weights are packed: those of all nodes, and those of classes of nodes (elements)
+struct PackedClasses {
+  bool common = true;
+  std::vector<char> classes = {};  // empty: all of them
+  bool has(int c) const { return c < 0 ? common : classes.empty() || classes[c]; }
+};
+
 class Packing {
  public:
+  /// The numbers from here on are those of nodes of a class; -1: of all again
+  void begin_class(int c);
   /// The next number is `scale` times parameter `index` of the gate, times the gain of output part `part` (-1: none).
   void weight(std::int64_t index, double scale, int part = -1);
   /// The next n numbers are constants.
@@ -20,8 +29,10 @@ class Packing {
   /// Numbers, padding included
   std::ptrdiff_t size() const { return size_; }
 
-  /// to[size()] from the parameters of the gate and the gains of its output parts (which may be none)
-  template <class Real> void pack(const double* parameters, const std::vector<double>& gains, Real* to) const;
+  /// to[size()] from the parameters of the gate and the gains of its output parts (which may be none); where others than
+  /// `which` stand it is left as it is
+  template <class Real> void pack(const double* parameters, const std::vector<double>& gains, Real* to,
+                                  const PackedClasses& which = {}) const;
   /// gradient[index] += adjoint of that parameter, from the adjoint of the packed weights
   template <class Real>
   void unpack_adjoint(const Real* weights_bar, const std::vector<double>& gains, double* gradient) const;
@@ -42,7 +53,13 @@ class Packing {
   };
   void merge_last();
 
+  struct Class {
+    int number;
+    std::size_t pattern;  // its first
+  };
   std::vector<Pattern> patterns_;  // the last one is still open: a single row that may grow
+  std::size_t closed_ = 0;         // patterns of classes before, which nothing is added to
+  std::vector<Class> classes_;
   std::ptrdiff_t size_ = 0;
 };
 

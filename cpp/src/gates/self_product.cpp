@@ -79,13 +79,16 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     this->overwrites = true;
     if (rule.straight) straight = straight_products(s.ls, s.L_max, s.correlation);
     const std::int64_t channels = rule.channels;
-    for (std::int64_t z = 0; z < rule.n_species; ++z)  // packed [species][register][weight][lane]
+    for (std::int64_t z = 0; z < rule.n_species; ++z) {  // packed [species][register][weight][lane]
+      this->packing.begin_class(int(z));
       for (int at = 0; at < row; at += w)
         for (int k = 0; k < s.n_weights; ++k)
           for (int c = at; c < at + w; ++c) {
             if (c >= channels) this->packing.zeros(1);
             else this->packing.weight((z * s.n_weights + k) * channels + c, 1 / std::sqrt(double(s.fan_in[k])));
           }
+    }
+    this->packing.begin_class(-1);
   }
 
   template <class Lane> void forward(Block<Real>& b) const {

@@ -29,8 +29,9 @@ namespace nbcore {
 
 namespace {
 
-constexpr int fewest_tabled = 16;  // radial functions for which a table pays
-constexpr int chunk = 32;          // children whose weights and couplings are in scratch at a time
+constexpr int fewest_tabled = 16;          // radial functions for which a table pays
+constexpr double most_bytes_tabled = 5e8;  // of many pairs of elements
+constexpr int chunk = 32;                  // children whose weights and couplings are in scratch at a time
 
 const OptionTable options = {
     whole("l_max", 3, 0, max_l_network, "largest l of the harmonics"),
@@ -157,28 +158,33 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   }
 
   /// T [path][group of registers][knot][register of the group] from C and the packed weights, in double
-  std::shared_ptr<const RadialTable<Real>> tabulate(const NetworkFunctions& network,
-                                                    const Real* packed) const override {
+  std::shared_ptr<const RadialTable<Real>> tabulate(const std::vector<NetworkFunctions>& functions,
+                                                    const PairsOfElements& pairs, const Real* packed) const override {
     if (n_radial < fewest_tabled) return nullptr;
-    BSplines splines(network, RadialTable<Real>::bound, RadialTable<Real>::slope_bound);
-    if (!splines.usable()) return nullptr;
-    auto table = std::make_shared<RadialTable<Real>>(RadialTable<Real>{std::move(splines), {}});
-    const BSplines& s = table->splines;
-    table->weights.resize(table_at(int(rows.size()), s.rows()));
-    std::vector<double> sum(w);
+    auto table = std::make_shared<RadialTable<Real>>();
+    table->pairs = pairs;
+    for (const NetworkFunctions& f : functions) {
+      BSplines splines(f, RadialTable<Real>::bound, RadialTable<Real>::slope_bound);
+      if (!splines.usable()) return nullptr;
+      table->first_row.push_back(table->rows), table->rows += splines.rows();
+      if (double(table_at(int(rows.size()), table->rows)) * sizeof(Real) > most_bytes_tabled) return nullptr;
+      table->splines.push_back(std::move(splines));
+    }
+    table->weights.resize(table_at(int(rows.size()), table->rows));
+    constexpr int group_w = table_group * w;
     for (int p = 0; p < int(rows.size()); ++p)
       for (int c = 0; c < rows[p]; c += w) {
-        const int left = (rows[p] - c / (table_group * w) * table_group * w) / w, group = std::min(left, table_group);
+        const int whole = c / group_w * group_w, step = std::min(rows[p] - whole, group_w);
         const Real* W = packed + weights_at(c, p);
-        Real* to = table->weights.data() + table_at(p, s.rows()) +
-                   std::ptrdiff_t(c / (table_group * w)) * table_group * w * s.rows() + c % (table_group * w);
-        for (int k = 0; k < s.rows(); ++k, to += group * w) {
-          const double* C = s.row(k);
-          std::fill(sum.begin(), sum.end(), 0.0);
-          for (int n = 0; n < n_radial; ++n)
-            for (int lane = 0; lane < w; ++lane) sum[lane] += C[n] * double(W[n * w + lane]);
-          for (int lane = 0; lane < w; ++lane) to[lane] = Real(sum[lane]);
-        }
+        Real* to = table->weights.data() + table_at(p, table->rows) + std::ptrdiff_t(whole) * table->rows + c - whole;
+        for (const BSplines& s : table->splines)
+          for (int k = 0; k < s.rows(); ++k, to += step) {
+            const double* C = s.row(k);
+            double sum[w] = {};
+            for (int n = 0; n < n_radial; ++n)
+              for (int lane = 0; lane < w; ++lane) sum[lane] += C[n] * double(W[n * w + lane]);
+            for (int lane = 0; lane < w; ++lane) to[lane] = Real(sum[lane]);
+          }
       }
     return table;
   }
@@ -338,8 +344,8 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   }
   TabledPath<Real> tabled(const RadialTable<Real>& table, int p, Edges<Real>& e) const {
     TableEdges<Real>& t = e.tables[radial];
-    return {table.weights.data() + table_at(p, table.splines.rows()),
-            table.splines.rows(),
+    return {table.weights.data() + table_at(p, table.rows),
+            table.rows,
             t.first.data(),
             t.N.data(),
             t.dN.data(),

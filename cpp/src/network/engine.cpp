@@ -16,14 +16,17 @@ template <class Real> Engine<Real>::Engine(const Network& network) : network_(ne
   }
 }
 
-template <class Real> void Engine<Real>::pack(const double* parameters, Buffer<Real>& packed) const {
-  packed.resize(n_weights + n_copies);
+template <class Real>
+void Engine<Real>::pack(const double* parameters, Buffer<Real>& packed, const PackedClasses& of_atoms) const {
+  if (of_atoms.common) packed.resize(n_weights + n_copies);
   for (std::size_t k = 0; k < steps.size(); ++k) {
     const Network::Slot& slot = network_.slots()[k];
     if (!slot.rule) continue;
+    const PackedClasses& which = slot.set == atom_set ? of_atoms : PackedClasses();
+    if (slot.set != atom_set && !of_atoms.common) continue;  // they are there
     const double* of_gate = parameters + slot.parameters;
-    steps[k].kernels->packing.pack(of_gate, slot.rule->gains, packed.data() + steps[k].weights);
-    steps[k].kernels->copies.pack(of_gate, slot.rule->gains, packed.data() + n_weights + steps[k].copies);
+    steps[k].kernels->packing.pack(of_gate, slot.rule->gains, packed.data() + steps[k].weights, which);
+    steps[k].kernels->copies.pack(of_gate, slot.rule->gains, packed.data() + n_weights + steps[k].copies, which);
   }
 }
 

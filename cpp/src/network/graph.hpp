@@ -60,6 +60,15 @@ struct Graph {
   std::vector<Relation> relations;          // as numbered by the network; those that it does not use are empty
   std::vector<std::vector<double>> leaves;  // per slot of the network: leaf states [atom][2l+1][channel], else empty
   int n_atoms() const { return sets[atom_set].n; }
+  /// Per species (or class) of a set whether there are nodes of it among those that are computed
+  std::vector<char> species_of_parents(int set) const {
+    std::vector<char> there(sets[set].n_species, 0);
+    for (const Relation& r : relations)
+      for (const GraphBlock& b : r.blocks)
+        for (std::size_t s = 0; r.parents == set && s < there.size(); ++s)
+          there[s] |= b.species_first[s + 1] > b.species_first[s];
+    return there;
+  }
   /// One block per relation, so that everything stays in one workspace
   bool closed = true;
   /// Large: adjoints of children are added where they belong, one colour of blocks after another, and not kept per

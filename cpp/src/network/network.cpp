@@ -264,27 +264,45 @@ double Network::cutoff() const {
   return cutoff;
 }
 
-template <class Real>
-std::vector<RadialStandIns<Real>> Network::stand_ins(const double* parameters, const Buffer<Real>& packed) const {
+template <class Real> std::vector<RadialStandIns<Real>> Network::stand_ins(const double* parameters,
+                                                                           const Buffer<Real>& packed,
+                                                                           const std::vector<char>& species) const {
   std::vector<RadialStandIns<Real>> all(relations_.size());
   for (std::size_t k = 0; k < all.size(); ++k) all[k].resize(relations_[k].radials.size());
   each_radial_network([&](const Slot& slot, int k, const RadialPlace& place) {
     const Radial& radial = slot.rule->radials[k];
     if (radial.envelope == Envelope::none) return;  // no end to its distances
-    if (radial.sees_elements()) return;             // a function for each pair of elements
+    if (radial.normalised) return;                  // its layers read elements
     RadialStandIn<Real>& of = all[level(slot.level).relation][place.set];
-    const auto functions = std::make_shared<const NetworkFunctions>(
-        radial, network_matrices(radial, parameters + slot.parameters + slot.rule->first_of_network(k)));
+    const auto matrices = network_matrices(radial, parameters + slot.parameters + slot.rule->first_of_network(k));
+    std::vector<NetworkFunctions> functions;
+    PairsOfElements pairs;
+    if (radial.transformed()) {
+      const int n = pairs.n_species = int(species.size());
+      pairs.number.assign(std::size_t(n) * n, -1);
+      for (int a = 0; a < n; ++a)
+        for (int b = a; b < n; ++b)
+          if (species[a] && species[b]) {
+            pairs.number[a * n + b] = pairs.number[b * n + a] = int(functions.size());
+            functions.emplace_back(radial, matrices, radial.pair_length(a, b));
+          }
+      if (functions.empty()) return;
+    } else {
+      functions.emplace_back(radial, matrices);
+    }
     const auto& step = engine<Real>().steps[&slot - slots_.data()];
-    of.table = step.kernels->tabulate(*functions, packed.data() + step.weights);
-    if (of.table) return;
-    auto spline = std::make_shared<const RadialSpline>(functions);
+    of.table = step.kernels->tabulate(functions, pairs, packed.data() + step.weights);
+    if (of.table || radial.transformed()) return;
+    auto spline =
+        std::make_shared<const RadialSpline>(std::make_shared<const NetworkFunctions>(std::move(functions[0])));
     if (spline->usable()) of.spline = std::move(spline);
   });
   return all;
 }
-template std::vector<RadialStandIns<double>> Network::stand_ins(const double*, const Buffer<double>&) const;
-template std::vector<RadialStandIns<float>> Network::stand_ins(const double*, const Buffer<float>&) const;
+template std::vector<RadialStandIns<double>> Network::stand_ins(const double*, const Buffer<double>&,
+                                                                const std::vector<char>&) const;
+template std::vector<RadialStandIns<float>> Network::stand_ins(const double*, const Buffer<float>&,
+                                                               const std::vector<char>&) const;
 
 void Network::rescale(int slot, int part, double factor) {
   Slot& s = slots_.at(slot);

@@ -94,9 +94,17 @@ class Network {
   /// Made by the first who asks; others wait
   template <class Real> const Engine<Real>& engine() const;
   /// Tables and splines in the place of radial networks, per relation; none where the bounds are out of reach. packed:
-  /// the weights, from the same parameters
-  template <class Real>
-  std::vector<RadialStandIns<Real>> stand_ins(const double* parameters, const Buffer<Real>& packed) const;
+  /// the weights, from the same parameters. species: whether atoms of it are there; empty: all
+  template <class Real> std::vector<RadialStandIns<Real>> stand_ins(const double* parameters,
+                                                                    const Buffer<Real>& packed,
+                                                                    const std::vector<char>& species) const;
+  /// Do radial networks see elements, so that stand-ins depend on the species?
+  bool radials_see_elements() const {
+    return std::any_of(relations_.begin(), relations_.end(), [](const Relation& r) {
+      return std::any_of(r.radials.begin(), r.radials.end(),
+                         [](const RadialSet& s) { return s.radial.network() && s.radial.transformed(); });
+    });
+  }
   /// f(slot, number of its radial functions, their place among those of the relation) for every radial network
   template <class F> void each_radial_network(F f) const {
     for (const Slot& slot : slots_)
@@ -148,8 +156,10 @@ template <class Real> struct Engine {
   std::vector<Layout<Real>> layouts;           // per slot
   std::ptrdiff_t n_weights = 0, n_copies = 0;  // padded to whole cache lines per gate
 
-  /// Packs the flat parameters: weights [n_weights], then copies [n_copies].
-  void pack(const double* parameters, Buffer<Real>& packed) const;
+  /// Packs the flat parameters: weights [n_weights], then copies [n_copies]. of_atoms: of the weights that belong to
+  /// elements of atoms those that are wanted; where others would be, memory is not touched. Without the common ones:
+  /// more of them into what is there
+  void pack(const double* parameters, Buffer<Real>& packed, const PackedClasses& of_atoms = {}) const;
   /// gradient[k] += adjoint of parameter k, from the adjoint of the packed weights, summed in double.
   void unpack_adjoint(const double* weights_bar, double* gradient) const;
 

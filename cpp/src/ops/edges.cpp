@@ -99,7 +99,7 @@ template <bool dual, class Real> void edges_forward(Edges<Real>& s) {
           constexpr int active = BSplines::active;
           TableEdges<Real>& t = s.tables[k];
           V8 N[active], dN[active];
-          table->splines.at(length, t.first.data() + e, N, dN);
+          table->at(length, count, s.elements.empty() ? nullptr : s.elements.data() + e, t.first.data() + e, N, dN);
           store_rows(N, 1, active, t.N.data() + e * active, active, count);
           store_rows(dN, 1, active, t.dN.data() + e * active, active, count);
           continue;

@@ -87,9 +87,11 @@ template <class Real> struct Edges {
     }
     for (std::size_t k = 0; k < radials.size(); ++k) {
       if (!stand_ins || !(*stand_ins)[k].table) continue;
-      const double from = (*stand_ins)[k].table->splines.from();
+      const RadialTable<Real>& table = *(*stand_ins)[k].table;
       TableEdges<Real>& t = tables[k];
-      t.used = shortest > from * from * (1 + 1e-12);
+      t.used = shortest > table.from() * table.from() * (1 + 1e-12);
+      if (!table.pairs.number.empty())
+        for (const std::array<int, 2>& pair : elements) t.used = t.used && table.pairs.find(&pair) >= 0;
       if (!t.used) continue;
       t.first.resize(stride());
       t.N.resize(n * BSplines::active), t.dN.resize(n * BSplines::active), t.slope.resize(n * width<Real>);

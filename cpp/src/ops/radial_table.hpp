@@ -9,6 +9,8 @@
 //
 // Where the second derivative of the envelope jumps one spline ends and another begins; they differ there by their error.
 #pragma once
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -17,6 +19,15 @@
 #include "ops/radial_spline.hpp"
 
 namespace nbcore {
+
+/// Which of several tables belongs to the elements of an edge; one for all where nothing sees elements
+struct PairsOfElements {
+  int n_species = 0;
+  std::vector<int> number;  // [parent][child]; -1: none. Empty: 0 for all
+  int find(const std::array<int, 2>* elements) const {
+    return number.empty() ? 0 : number[(*elements)[0] * n_species + (*elements)[1]];
+  }
+};
 
 class BSplines {
  public:
@@ -38,26 +49,18 @@ class BSplines {
   /// Coefficients of the functions
   const double* row(int k) const { return coefficients_.data() + std::ptrdiff_t(k) * row_; }
 
-  /// At a register of distances that begin at from(): the row of the first active function, and all active ones with their
-  /// slopes. Zero from the cutoff on.
-  template <class V> NB_INLINE void at(V r, std::int32_t* first, V* N, V* dN) const {
-    V t{}, inverse{}, inside{};
-    for (int e = 0; e < int(sizeof(V) / sizeof(double)); ++e) {
-      const Piece& p = pieces_[n_pieces_ > 1 && r[e] >= pieces_[1].start];
-      const double x = r[e] < cutoff_ && r[e] >= from_ ? (r[e] - p.start) * p.inverse_step : 0;
-      const int k = std::min(int(x), p.intervals - 1);
-      first[e] = p.first + k, t[e] = x - k, inverse[e] = p.inverse_step, inside[e] = r[e] < cutoff_;
-    }
-    basis(t, inverse, N, dN);
-    NB_UNROLL for (int k = 0; k < active; ++k) N[k] *= inside, dN[k] *= inside;
-  }
-
- private:
-  struct Piece {
-    double start, inverse_step;
-    int intervals, first;  // its first row
+  /// Where a distance between from() and the cutoff lies: the row of the first active function, the place in the interval
+  struct Place {
+    std::int32_t row;
+    double t, inverse_step;
   };
-  /// From t in an interval, 0 to 1, by the recursion of Cox and de Boor
+  Place place(double r) const {
+    const Piece& p = pieces_[n_pieces_ > 1 && r >= pieces_[1].start];
+    const double x = (r - p.start) * p.inverse_step;
+    const int k = std::min(int(x), p.intervals - 1);
+    return {p.first + k, x - k, p.inverse_step};
+  }
+  /// The active functions and their slopes from the place in an interval, 0 to 1, by the recursion of Cox and de Boor
   template <class V> NB_INLINE static void basis(V t, V inverse_step, V* N, V* dN) {
     N[0] = t * 0.0 + 1.0;
     NB_UNROLL for (int d = 1; d < active; ++d) {
@@ -74,6 +77,12 @@ class BSplines {
       N[d] = saved;
     }
   }
+
+ private:
+  struct Piece {
+    double start, inverse_step;
+    int intervals, first;  // its first row
+  };
   void interpolate(const NetworkFunctions& network, const Piece& piece);
   SplineErrors errors(const NetworkFunctions& network) const;
 
@@ -84,13 +93,35 @@ class BSplines {
   Buffer<double> coefficients_;  // [row][function]
 };
 
-/// Weights of a gate's paths at the knots, in the order in which its kernels read them
+/// Weights of a gate's paths at the knots, in the order in which its kernels read them. Of functions that see elements
+/// there are splines for each pair of those that are there, one after another; each distance knows its rows.
 template <class Real> struct RadialTable {
   /// What single precision can tell needs fewer knots
   static constexpr double bound = sizeof(Real) == 8 ? RadialSpline::bound : 1e-8,
                           slope_bound = sizeof(Real) == 8 ? RadialSpline::slope_bound : 1e-7;
-  BSplines splines;
+  std::vector<BSplines> splines;
+  std::vector<int> first_row;  // of each
+  int rows = 0;
+  PairsOfElements pairs;  // whose splines they are
   Buffer<Real> weights;
+
+  double from() const { return splines[0].from(); }
+  /// The same as BSplines::basis for a register of edges; `count` of them are there. elements: of their parents and
+  /// children, where the functions see them
+  template <class V>
+  NB_INLINE void at(V r, int count, const std::array<int, 2>* elements, std::int32_t* row, V* N, V* dN) const {
+    V t{}, inverse{}, inside{};
+    for (int e = 0; e < count; ++e) {
+      const int pair = pairs.find(elements ? elements + e : nullptr);
+      if (!(r[e] < splines[0].cutoff())) row[e] = 0;
+      else {
+        const BSplines::Place place = splines[pair].place(r[e]);
+        row[e] = first_row[pair] + place.row, t[e] = place.t, inverse[e] = place.inverse_step, inside[e] = 1;
+      }
+    }
+    BSplines::basis(t, inverse, N, dN);
+    NB_UNROLL for (int k = 0; k < BSplines::active; ++k) N[k] *= inside, dN[k] *= inside;
+  }
 };
 
 /// What evaluations take in the place of a radial network: a table or a spline; neither: the network runs.

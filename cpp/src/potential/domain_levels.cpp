@@ -35,8 +35,8 @@ template <class Real> struct DomainLevels::MemberOf : Member {
   }
   void begin(const PreparedStructure& given, const EvaluationOptions& how) override {
     prepared = &given, options = how;
-    scales = potential.scales(), weights = potential.packed<Real>();
-    stand_ins = options.radial_splines ? potential.stand_ins<Real>() : nullptr;
+    scales = potential.scales(), weights = potential.packed<Real>(given.graph.species_of_parents(atom_set));
+    stand_ins = options.radial_splines ? potential.stand_ins<Real>(given.graph.species_of_parents(atom_set)) : nullptr;
     to = potential.begin(given, options, *scales);
     levels.emplace(potential.network(), given.graph, *weights, stand_ins.get(), scales->scale, options.threads, space,
                    to);

@@ -382,34 +382,55 @@ void Potential::compare_parameters() const {
   forget_packed();
 }
 
-template <class Real> std::shared_ptr<const Buffer<Real>> Potential::pack() const {
+template <class Real> std::shared_ptr<const Buffer<Real>> Potential::pack(const std::vector<char>& species) const {
   compare_parameters();
   Memory<Real>& of = memory<Real>();
-  if (of.is_packed) return of.packed;
-  if (!of.packed || of.packed.use_count() > 1) of.packed = std::make_shared<Buffer<Real>>();
-  network_->engine<Real>().pack(parameters_.data(), *of.packed), of.is_packed = true;
+  PackedClasses missing{!of.is_packed, std::vector<char>(species_.size(), 1)};
+  if (!of.is_packed) of.packed_species.assign(species_.size(), 0);
+  for (std::size_t k = 0; k < species_.size(); ++k)
+    missing.classes[k] = (species.empty() || species[k]) && !of.packed_species[k];
+  const bool more = std::any_of(missing.classes.begin(), missing.classes.end(), [](char c) { return c; });
+  if (!missing.common && !more) return of.packed;
+  // whoever uses the old weights keeps them; who uses these does not read what is added
+  if (missing.common && (!of.packed || of.packed.use_count() > 1)) of.packed = std::make_shared<Buffer<Real>>();
+  network_->engine<Real>().pack(parameters_.data(), *of.packed, missing), of.is_packed = true;
+  for (std::size_t k = 0; k < species_.size(); ++k) of.packed_species[k] |= missing.classes[k];
   return of.packed;
 }
 
-template <class Real> std::shared_ptr<const Buffer<Real>> Potential::packed() const {
+template <class Real> std::shared_ptr<const Buffer<Real>> Potential::packed(const std::vector<char>& species) const {
   const ShortLock lock(guard_);
-  return pack<Real>();
+  return pack<Real>(species);
 }
-template std::shared_ptr<const Buffer<double>> Potential::packed() const;
-template std::shared_ptr<const Buffer<float>> Potential::packed() const;
+template std::shared_ptr<const Buffer<double>> Potential::packed(const std::vector<char>&) const;
+template std::shared_ptr<const Buffer<float>> Potential::packed(const std::vector<char>&) const;
 
-template <class Real> std::shared_ptr<const std::vector<RadialStandIns<Real>>> Potential::stand_ins() const {
+template <class Real>
+std::shared_ptr<const std::vector<RadialStandIns<Real>>> Potential::stand_ins(const std::vector<char>& species) const {
+  constexpr std::size_t few_species = 6;
   if (!has_radial_networks_) return nullptr;
   const ShortLock lock(guard_);
-  const auto weights = pack<Real>();
+  std::vector<char> wanted(species_.size(), 0);
+  const auto weights = pack<Real>(wanted);
   Memory<Real>& of = memory<Real>();
-  if (!of.stand_ins)
+  bool more = !of.stand_ins;
+  if (network_->radials_see_elements())
+    for (std::size_t k = 0; k < wanted.size(); ++k) {
+      const bool there = of.stand_ins && of.stand_in_species[k];
+      wanted[k] = species.empty() || species[k], more |= wanted[k] && !there;
+    }
+  if (more && of.stand_ins && species_.size() <= few_species)  // those of before are not thrown away
+    for (std::size_t k = 0; k < wanted.size(); ++k) wanted[k] |= of.stand_in_species[k];
+  if (more) {
     of.stand_ins = std::make_shared<const std::vector<RadialStandIns<Real>>>(
-        network_->stand_ins<Real>(parameters_.data(), *weights));
+        network_->stand_ins<Real>(parameters_.data(), *weights, wanted));
+    of.stand_in_species = wanted;
+  }
   return of.stand_ins;
 }
-template std::shared_ptr<const std::vector<RadialStandIns<double>>> Potential::stand_ins() const;
-template std::shared_ptr<const std::vector<RadialStandIns<float>>> Potential::stand_ins() const;
+template std::shared_ptr<const std::vector<RadialStandIns<double>>> Potential::stand_ins(
+    const std::vector<char>&) const;
+template std::shared_ptr<const std::vector<RadialStandIns<float>>> Potential::stand_ins(const std::vector<char>&) const;
 
 std::vector<int> Potential::species_of(const std::vector<int>& numbers) const {
   std::vector<int> index(numbers.size());

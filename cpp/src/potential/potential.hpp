@@ -128,7 +128,8 @@ class Potential {
   /// Multiplies a part of a slot by a constant, which the program keeps as the gain of its gate.
   void rescale(int slot, int part, double factor);
   /// Weights as the kernels want them, up to date; they stay as they are while somebody has them.
-  template <class Real> std::shared_ptr<const Buffer<Real>> packed() const;
+  /// species: whether atoms of it are there, those that others belong to are not packed; empty: all
+  template <class Real> std::shared_ptr<const Buffer<Real>> packed(const std::vector<char>& species = {}) const;
 
   /// What evaluations take unless told otherwise; a training has a precision of its own, and never runs splines.
   EvaluationOptions defaults() const;
@@ -136,7 +137,8 @@ class Potential {
   void set_radial_splines(bool on);
   /// What evaluations take in the place of radial networks, per relation, made anew where parameters have changed; null
   /// where there is no network
-  template <class Real> std::shared_ptr<const std::vector<RadialStandIns<Real>>> stand_ins() const;
+  template <class Real>
+  std::shared_ptr<const std::vector<RadialStandIns<Real>>> stand_ins(const std::vector<char>& species = {}) const;
 
   /// Index of each atom's element; SpeciesError names the first that is not known.
   std::vector<int> species_of(const std::vector<int>& numbers) const;
@@ -165,7 +167,9 @@ class Potential {
   template <class Real> struct Memory {
     std::shared_ptr<Buffer<Real>> packed;
     bool is_packed = false;
+    std::vector<char> packed_species;  // whose weights are there
     std::shared_ptr<const std::vector<RadialStandIns<Real>>> stand_ins;
+    std::vector<char> stand_in_species;  // for which they were made, where that matters
     std::vector<std::unique_ptr<EvaluationSpace<Real>>> idle;
   };
   template <class Real> Memory<Real>& memory() const {
@@ -177,7 +181,7 @@ class Potential {
   template <class Change> void change(Change f);
   void forget_packed() const;
   void compare_parameters() const;
-  template <class Real> std::shared_ptr<const Buffer<Real>> pack() const;
+  template <class Real> std::shared_ptr<const Buffer<Real>> pack(const std::vector<char>& species) const;
   /// energies and forces: also of `n_ghosts` atoms after those of the species
   Evaluation begin(std::span<const int> species, std::size_t n_ghosts, const EvaluationOptions& options,
                    const Scales& scales) const;

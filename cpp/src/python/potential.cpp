@@ -160,7 +160,9 @@ void bind_potential(py::module_& m) {
           &Potential::set_radial_splines)
       .def("radial_networks",
            [](const Potential& self) {  // (gate, functions of the basis, widths, spline or None)
-             const auto stand_ins = self.defaults().radial_splines ? self.stand_ins<double>() : nullptr;
+             const auto stand_ins = self.defaults().radial_splines
+                                        ? self.stand_ins<double>(std::vector<char>(self.species().size(), 0))
+                                        : nullptr;
              const Network& network = self.network();
              py::list out;
              network.each_radial_network([&](const Network::Slot& slot, int k, const RadialPlace& place) {
@@ -170,9 +172,14 @@ void bind_potential(py::module_& m) {
                const auto tell = [&](const auto& s, bool tabulated) {
                  about = py::make_tuple(s.intervals(), s.from(), r.cutoff, s.error(), s.slope_error(), tabulated);
                };
+               const auto worst = [](const std::vector<BSplines>& splines) -> const BSplines& {  // of all pairs
+                 return *std::max_element(splines.begin(), splines.end(), [](const BSplines& a, const BSplines& b) {
+                   return a.slope_error() < b.slope_error();
+                 });
+               };
                if (stand_ins) {
                  const RadialStandIn<double>& of = (*stand_ins)[relation][place.set];
-                 if (of.table) tell(of.table->splines, true);
+                 if (of.table) tell(worst(of.table->splines), true);
                  else if (of.spline) tell(*of.spline, false);
                }
                const std::vector<int> widths(r.layers.begin(), r.layers.begin() + r.n_layers());
