@@ -10,6 +10,7 @@ from nbcore.presets.nequip import nequip
 from nbcore.presets.mace import mace
 from nbcore.presets.behler_parrinello import behler_parrinello
 from nbcore.presets.ani import ani
+from nbcore.presets.schnet import schnet
 from nbcore.presets.hipnn import hipnn
 from nbcore.presets.tree import tree
 from nbcore.presets.pqs import pqs_gates
@@ -29,6 +30,7 @@ __all__ = [
     "nequip",
     "pqs_gates",
     "program",
+    "schnet",
     "tree",
 ]
 

@@ -53,7 +53,10 @@ def radial(rng):
         basis["layers"] = rng.choice([1, 3, 8, 11, 17], size=rng.integers(1, 4)).tolist()
         basis["last_layer"] = str(rng.choice(["silu", "linear"]))
         basis["envelope_of"] = str(rng.choice(["basis", "network"]))
-        if rng.random() < 0.4:
+        kind = rng.random()
+        if kind < 0.3:
+            basis |= {"network": "biased", "function": str(rng.choice(["silu", "ssp"]))}
+        elif kind < 0.7:
             basis |= {"network": "normalised", "layers": rng.choice([5, 8, 11, 17], size=rng.integers(1, 3)).tolist()}
     if basis["basis"] == "bessel" and rng.random() < 0.3:
         basis["frequencies"] = rng.uniform(0.5, 4.5, basis["n"]).tolist()

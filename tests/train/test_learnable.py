@@ -112,6 +112,7 @@ SMALL = {
     "mace": dict(channels=2, l_harmonics=1, l_states=1, correlation=2, radial_layers=[4, 3], hidden=2),
     "ani": dict(n_radial=2, n_shifts=1, n_angles=2, layers=[3]),
     "behler_parrinello": dict(n_radial=2, zetas=[1], etas=[0.01], layers=[3]),
+    "schnet": dict(channels=2, levels=1, filters=3, n_radial=3, hidden=2),
     "hipnn": dict(channels=2, levels=2, atom_layers=1, n_radial=3),
     "tree": dict(channels=2, l_harmonics=1, correlation=2, tree_channels=2, tree_levels=2),
 }
@@ -124,7 +125,7 @@ VALUES = dict(
     self_connection=["species", "all", "none"], readout_layers=[[], [3, 2]],
     first=["residual", "species"], hidden=[1, 7], angular_cutoff=[0.5, 3.0], n_shifts=[1, 3], n_angles=[1, 5],
     eta_radial=[0.1, 20.0], eta_angular=[0.1, 20.0], zeta=[1.0, 14.1], start=[0.0, 2.0], layers=[[], [4, 2]],
-    form=["narrow", "wide"], etas=[[0.0], [0.01, 0.1]], zetas=[[1], [2, 16]],
+    filters=[1, 9], form=["narrow", "wide"], etas=[[0.0], [0.01, 0.1]], zetas=[[1], [2, 16]],
     envelope=["smooth", "cosine"], atom_layers=[0, 3], nearest=[0.1, 2.0], farthest=[0.0, 3.0], residual=[True, False],
 )  # fmt: skip
 

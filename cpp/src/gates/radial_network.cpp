@@ -34,6 +34,9 @@ template <class Lane, class Real> bool activate(LayerFunction function, Planes<R
     case LayerFunction::silu:
       apply<Lane>(z, slope, n, [](Lane x) { return silu(x); });
       return true;
+    case LayerFunction::ssp:
+      apply<Lane>(z, slope, n, [](Lane x) { return activation<Activation::ssp>(x); });
+      return true;
     default:
       apply<Lane>(z, slope, n, [](Lane x) { return tanh_square(x); });
       return true;
@@ -51,10 +54,12 @@ std::vector<ParameterInfo> network_parameters(const Radial& radial) {
       parameters.push_back({message("radial", k + 1, what), std::move(shape), deviation});
     };
     add("", {in, out}, 1);
-    if (!radial.normalised) continue;
-    if (k == 0) add("_parent", {radial.n_species, out}, 0.1), add("_child", {radial.n_species, out}, 0.1);
+    if (!radial.biased) continue;
+    if (k == 0 && radial.normalised)
+      add("_parent", {radial.n_species, out}, 0.1), add("_child", {radial.n_species, out}, 0.1);
     else add("_bias", {out}, 0);
-    if (!is_last || radial.last == LayerFunction::silu) add("_gain", {out}, 0), add("_shift", {out}, 0);
+    if (radial.normalised && (!is_last || radial.last == LayerFunction::silu))
+      add("_gain", {out}, 0), add("_shift", {out}, 0);
   }
   return parameters;
 }
@@ -84,7 +89,7 @@ template <class Real> RadialNetwork<Real>::RadialNetwork(const Radial& radial, i
     each_packed<Real>(in, layer.out_row(), [&](int i, int o) { place(packing, i, o); });
     each_packed<Real>(out, layer.in_row(), [&](int o, int i) { place(copies, i, o); });
     first += std::int64_t(in) * out;
-    if (radial.normalised) {
+    if (radial.biased) {
       const auto rows = [&](int n) {
         for (int i = 0; i < n; ++i, first += out) {
           for (int o = 0; o < out; ++o) packing.weight(first + o, 1);
@@ -93,9 +98,9 @@ template <class Real> RadialNetwork<Real>::RadialNetwork(const Radial& radial, i
       };
       packing.fill_to(padded<Real>(packing.size()));
       layer.bias = packing.size();
-      rows(k == 0 ? 2 * radial.n_species : 1);
+      rows(k == 0 && radial.normalised ? 2 * radial.n_species : 1);
       layer.norm = packing.size();
-      if (k + 1 < radial.n_layers() || radial.last == LayerFunction::silu) {
+      if (radial.normalised && (k + 1 < radial.n_layers() || radial.last == LayerFunction::silu)) {
         packing.constants(1, out), packing.zeros(layer.out_row() - out);
         rows(2);
       }
@@ -115,7 +120,7 @@ void RadialNetwork<Real>::add_biases(std::size_t k, std::int64_t q, int rows, Bl
       *reinterpret_cast<Simd<Real>*>(z.value + e * row + j) += *reinterpret_cast<const Simd<Real>*>(bias + j);
   };
   for (int e = 0; e < rows; ++e) {
-    if (k > 0) add(e, 0);
+    if (k > 0 || !radial_.normalised) add(e, 0);
     else add(e, b.edges->elements[q + e][0]), add(e, radial_.n_species + b.edges->elements[q + e][1]);
   }
 }
@@ -131,7 +136,7 @@ template <class Real> template <class Lane> void RadialNetwork<Real>::add_bias_g
       *reinterpret_cast<Simd<Real>*>(bar + j) += *reinterpret_cast<const Simd<Real>*>(from + j);
   };
   for (int e = 0; e < rows; ++e) {
-    if (k > 0) add(e, 0);
+    if (k > 0 || !radial_.normalised) add(e, 0);
     else add(e, b.edges->elements[q + e][0]), add(e, radial_.n_species + b.edges->elements[q + e][1]);
   }
 }
@@ -194,7 +199,7 @@ template <class Real> template <class Lane> void RadialNetwork<Real>::forward_on
       const bool to_the_gate = k + 1 == layers_.size() && !finishes();
       const Planes<Real> h = to_the_gate ? e.B[set_].planes() + q * layer.out_row() : hidden[k % 2];
       multiply<Lane, false>(x, x_row, b.weights + layer.W, h, layer.out_row(), rows, layer.in, layer.out_row());
-      if (radial_.normalised) add_biases<Lane>(k, q, rows, b, h);
+      if (radial_.biased) add_biases<Lane>(k, q, rows, b, h);
       if (has_norm(k))
         for (int i = 0; i < rows; ++i)
           norm(k, b).template forward<Lane>(h + std::ptrdiff_t(i) * layer.out_row(), Planes<Real>());
@@ -227,7 +232,7 @@ template <class Real> template <class Lane, Want want> void RadialNetwork<Real>:
       if (function(k) == LayerFunction::linear && !finishes()) break;  // nobody asks for its values
       multiply<Lane, false>(h[k], row_of(k), b.weights + layer.W, h[k + 1], layer.out_row(), rows, layer.in,
                             layer.out_row());
-      if (radial_.normalised) add_biases<Lane>(k, q, rows, b, h[k + 1]);
+      if (radial_.biased) add_biases<Lane>(k, q, rows, b, h[k + 1]);
       if (has_norm(k))
         for (int i = 0; i < rows; ++i) {
           const std::ptrdiff_t at = std::ptrdiff_t(i) * layer.out_row();
@@ -254,7 +259,7 @@ template <class Real> template <class Lane, Want want> void RadialNetwork<Real>:
                                             want.parameters ? b.weights_bar + layer.norm : nullptr);
         }
       if constexpr (want.parameters) {
-        if (radial_.normalised) add_bias_gradients<Lane>(k, q, rows, b, z_bar);
+        if (radial_.biased) add_bias_gradients<Lane>(k, q, rows, b, z_bar);
         Real* W_bar = b.weights_bar + layer.W;
         if constexpr (dual)
           mix_gradient<2, Real>({{h[k].dot, z_bar.value}, {h[k].value, z_bar.dot}}, row_of(k), layer.out_row(), W_bar,

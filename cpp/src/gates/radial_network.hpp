@@ -3,6 +3,7 @@
 //
 //   forward   h_0 = B(r),   h_k = c silu(h_(k-1) W_k / sqrt(width of h_(k-1)))      no biases: zero stays zero
 //             the last layer may be linear, h_K = h_(K-1) W_K / sqrt(width of h_(K-1)), or have tanh(z^2)
+//   biased      h_k = c f(h_(k-1) W_k / sqrt(width) + b_k); behind the last functions there stands the constant 1
 //   normalised  h_k = c silu(norm(h_(k-1) W_k / sqrt(width) + b)), b of the first layer that of the parent's species plus
 //             that of the child's; the norm has weights of its own (ops/layer_norm.hpp). A last layer of another function
 //             has a bias and no norm; behind one of silu there stands the constant 1
@@ -20,7 +21,7 @@
 
 namespace nbcore {
 
-/// radial1, radial2, ... [in][out], the weights of the layers, in normalised networks followed by their biases and norms;
+/// radial1, radial2, ... [in][out], the weights of the layers, in others than plain ones followed by biases and norms;
 /// none where the functions are those of a basis
 std::vector<ParameterInfo> network_parameters(const Radial& radial);
 /// W_k / sqrt(width) [in][out] of all layers of a plain network, from their parameters
@@ -43,7 +44,7 @@ template <class Real> class RadialNetwork {
   struct Layer {
     int in, out;
     std::ptrdiff_t W, W_T;              // place in the packed weights, in the copies
-    std::ptrdiff_t bias = 0, norm = 0;  // in the packed weights, of a normalised network: rows of parents, of children
+    std::ptrdiff_t bias = 0, norm = 0;  // in the packed weights; of a normalised network rows of parents, of children
     int in_row() const { return padded<Real>(in); }
     int out_row() const { return padded<Real>(out); }
   };
@@ -57,7 +58,7 @@ template <class Real> class RadialNetwork {
   template <class Lane> void finish_adjoint(std::int64_t q, int rows, bool want_edges, Edges<Real>& e, Planes<Real> h,
                                             Planes<Real> h_bar) const;
 
-  LayerFunction function(std::size_t k) const { return k + 1 < layers_.size() ? LayerFunction::silu : radial_.last; }
+  LayerFunction function(std::size_t k) const { return k + 1 < layers_.size() ? radial_.hidden : radial_.last; }
   bool has_norm(std::size_t k) const { return radial_.normalised && function(k) == LayerFunction::silu; }
   /// Is what the gate reads more than the last layer?
   bool finishes() const { return radial_.after || radial_.has_constant(); }

@@ -12,7 +12,7 @@ const std::vector<std::string> bases = {"bessel",        "chebyshev",    "gaussi
                                         "inverse_power", "damped_power", "solid",    "chebyshev_unscaled"},
                                envelopes = {"polynomial", "cosine", "smooth", "none", "xplor", "tanh"},
                                transforms = {"none", "agnesi", "soft"}, last_layers = {"silu", "linear", "tanh_square"},
-                               networks = {"plain", "normalised"}, places = {"basis", "network"};
+                               networks = {"plain", "biased", "normalised"}, places = {"basis", "network"};
 
 template <class T> T named(const std::vector<std::string>& names, const std::string& name) {
   return T(std::find(names.begin(), names.end(), name) - names.begin());
@@ -35,9 +35,10 @@ const OptionTable radial_options = {
     whole("smoothness", 0, 0, 4, "function n is divided by (n+1) to this power"),
     wholes("layers", 1, max_radial_width, max_radial_layers, "widths of the layers of a network on the functions"),
     choice("last_layer", last_layers,
-           "of the network; linear: combinations of the layer before; "
+           "of the network; silu: as the others; linear: combinations of the layer before; "
            "tanh_square: a count"),
-    choice("network", networks, "normalised: with biases, the first by pair of elements, and layer norms"),
+    choice("network", networks, "biased: with biases; normalised: the first by pair of elements, and with layer norms"),
+    choice("function", {"silu", "ssp"}, "of the layers of a network: silu, or the shifted softplus"),
     choice("envelope_of", places, "what the envelope multiplies, where there is a network"),
     choice("transform", transforms,
            "of the distance that the basis sees, by pair of elements; the "
@@ -73,8 +74,10 @@ Radial radial_from(const Options& given) {
   const std::vector<double>& layers = o.numbers("layers");
   for (std::size_t k = 0; k < layers.size(); ++k) r.layers[k] = int(layers[k]);
   if (r.network()) {
-    r.last = named<LayerFunction>(last_layers, o.text("last_layer"));
-    r.normalised = o.is("network", "normalised"), r.after = o.is("envelope_of", "network");
+    r.hidden = o.is("function", "ssp") ? LayerFunction::ssp : LayerFunction::silu;
+    r.last = o.is("last_layer", "silu") ? r.hidden : named<LayerFunction>(last_layers, o.text("last_layer"));
+    r.normalised = o.is("network", "normalised"), r.biased = !o.is("network", "plain"),
+    r.after = o.is("envelope_of", "network");
   }
   r.transform = named<Transform>(transforms, o.text("transform"));
   if (r.transformed()) {

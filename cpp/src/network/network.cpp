@@ -272,7 +272,8 @@ template <class Real> std::vector<RadialStandIns<Real>> Network::stand_ins(const
   each_radial_network([&](const Slot& slot, int k, const RadialPlace& place) {
     const Radial& radial = slot.rule->radials[k];
     if (radial.envelope == Envelope::none) return;  // no end to its distances
-    if (radial.normalised) return;                  // its layers read elements
+    // layers that read elements, and those that tables do not know
+    if (radial.biased || radial.hidden != LayerFunction::silu) return;
     RadialStandIn<Real>& of = all[level(slot.level).relation][place.set];
     const auto matrices = network_matrices(radial, parameters + slot.parameters + slot.rule->first_of_network(k));
     std::vector<NetworkFunctions> functions;

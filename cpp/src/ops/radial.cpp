@@ -30,6 +30,7 @@ void Radial::check() const {
       if (!(r > 0 && r < 1e3)) throw InputError(message("radii must be above 0, got ", r));
     if (transform == Transform::agnesi && !(p > q)) throw InputError(message("p must be above q = ", q, ", got ", p));
   }
+  if (normalised && hidden != LayerFunction::silu) throw InputError("a normalised network has the function silu");
   if (basis == Basis::solid && envelope != Envelope::none)
     throw InputError("the basis solid goes with the envelope \"none\"");
 }

@@ -31,7 +31,8 @@
 //
 // A network on a basis: layers h = c silu(h_before W / sqrt(width before)), without biases, so that what is zero at the
 // cutoff stays zero there; the last one plays the basis (gates/radial_network.hpp). It may be linear, h W alone: a few
-// combinations of what a wide network spans; or tanh((h W)^2), which counts neighbours smoothly. A normalised network has
+// combinations of what a wide network spans; or tanh((h W)^2), which counts neighbours smoothly. A biased network has biases, and behind
+// its functions stands the constant one; a normalised one has
 // biases, those of its first layer by pair of elements, and norms of its layers; behind its functions stands the constant
 // one. Of any network the basis may be without envelope: then the envelope multiplies what the network gives.
 #pragma once
@@ -55,7 +56,7 @@ enum class Basis {
 };
 enum class Envelope { polynomial, cosine, smooth, none, xplor, tanh };
 enum class Transform { none, agnesi, soft };
-enum class LayerFunction { silu, linear, tanh_square };
+enum class LayerFunction { silu, linear, tanh_square, ssp };
 
 /// Functions of a basis; layers of a network, and their width
 inline constexpr int max_radial = 64, max_basis = max_radial + 1, max_radial_layers = 6, max_radial_width = 256;
@@ -77,7 +78,9 @@ struct Radial {
   std::array<double, max_radial> centres{}, widths{};  // of gaussian and inverse_gaussian, where widths[0] is not 0
 
   LayerFunction last{};
-  bool normalised = false;  // the network: biases, norms, a constant behind its functions
+  LayerFunction hidden{};   // of the layers but the last
+  bool biased = false;      // the network: biases, a constant behind its functions
+  bool normalised = false;  // norms besides, and the biases of the first layer by pair of elements
   int n_species = 0;        // of its biases
   bool after = false;       // the envelope multiplies the network; function n of the basis below is the envelope
 
@@ -114,13 +117,13 @@ struct Radial {
     while (count < max_radial_layers && layers[count] > 0) ++count;
     return count;
   }
-  bool has_constant() const { return normalised && last == LayerFunction::silu; }
+  bool has_constant() const { return biased && last == hidden; }
   int basis_width() const { return n + after; }
   /// The number of functions: of the basis, or of the network's last layer and the constant behind it
   int width() const { return network() ? layers[n_layers() - 1] + has_constant() : basis_width(); }
   Radial basis_alone() const {
     Radial r = *this;
-    r.layers = {}, r.last = {}, r.normalised = false, r.n_species = 0;
+    r.layers = {}, r.last = r.hidden = {}, r.biased = r.normalised = false, r.n_species = 0;
     return r;
   }
   bool operator==(const Radial&) const = default;
