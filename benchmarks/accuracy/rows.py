@@ -91,6 +91,18 @@ CRYSTAL = {
     "stage_two.start": 0.75,
     "stage_two.lr": 0.01,
 }
+#: many neighbours, sharp shells: fine radial functions, and one level (docs/decisions)
+METAL = CRYSTAL | {
+    "model.cutoff": 6.0,
+    "model.levels": 1,
+    "model.n_radial": 20,
+    "model.smoothness": 1,
+    "training.lr": 0.02,
+    "training.max_epochs": 300,
+    "loss.energy_weight": 1000.0,
+    "stage_two.energy_weight": 1000.0,
+    "stage_two.lr": 0.003,
+}
 K = ("300 K", "600 K")
 PROXY = ("300 K, proxy", "600 K, proxy", "1200 K, proxy")
 
@@ -166,7 +178,7 @@ _ALL = [
             {"test": f"mlearn/{element}_test.xyz.xz"},
             MAE_PER_ATOM if element in ("Si", "Ge", "Li") else MAE_PER_ATOM[:2],
             valid=0.1,
-            settings=CRYSTAL,
+            settings=METAL if element in ("Li", "Cu", "Ni") else CRYSTAL,
             bars={"any": _columns(("test",), (bars[0],), (bars[1],))},
             published=published.MLEARN[element],
         )
