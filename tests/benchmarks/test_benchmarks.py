@@ -58,7 +58,7 @@ def test_radial_networks():
 
 
 def test_imported():
-    """Without the peers: one process of nbcore asks another, which computes the same."""
+    """Without the peers: one process of nbcore asks another, "imported_peer.py", which computes the same."""
     out = benchmark("imported", "--quick", "--cells", 1, "--rounds", 1)
     rows = [line.split("|") for line in out.splitlines() if line.startswith("| nbcore")]
     assert [row[1].strip() for row in rows] == ["nbcore, float64", "nbcore, float32", "nbcore itself"]
