@@ -38,7 +38,7 @@ template <template <class> class Result, class F, class T> NB_INLINE Result<T> i
     if constexpr (sizeof(RealOf<Plain>) == 8) {
       return f(x);
     } else {
-      using Wide = DoublesOf<Plain>::type;
+      using Wide = typename DoublesOf<Plain>::type;
       const auto y = f(Dual<Wide>{__builtin_convertvector(x.value, Wide), __builtin_convertvector(x.dot, Wide)});
       const auto narrow = [](const Dual<Wide>& a) {
         return T{__builtin_convertvector(a.value, Plain), __builtin_convertvector(a.dot, Plain)};
