@@ -264,6 +264,17 @@ double Network::cutoff() const {
   return cutoff;
 }
 
+template <> const Engine<double>& Network::engine<double>() const {
+  const NoFork no_fork;
+  std::call_once(double_.once, [&] { double_.engine = std::make_unique<const Engine<double>>(*this); });
+  return *double_.engine;
+}
+template <> const Engine<float>& Network::engine<float>() const {
+  const NoFork no_fork;
+  std::call_once(float_.once, [&] { float_.engine = std::make_unique<const Engine<float>>(*this); });
+  return *float_.engine;
+}
+
 template <class Real> std::vector<RadialStandIns<Real>> Network::stand_ins(const double* parameters,
                                                                            const Buffer<Real>& packed,
                                                                            const std::vector<char>& species) const {
@@ -311,17 +322,6 @@ void Network::rescale(int slot, int part, double factor) {
   if (part < 0 || part >= int(s.rule->gains.size()))
     throw InputError(message("gate ", s.name, " has no gain of part ", part));
   s.rule->gains[part] *= factor;
-}
-
-template <> const Engine<double>& Network::engine<double>() const {
-  const NoFork no_fork;
-  std::call_once(double_.once, [&] { double_.engine = std::make_unique<const Engine<double>>(*this); });
-  return *double_.engine;
-}
-template <> const Engine<float>& Network::engine<float>() const {
-  const NoFork no_fork;
-  std::call_once(float_.once, [&] { float_.engine = std::make_unique<const Engine<float>>(*this); });
-  return *float_.engine;
 }
 
 }  // namespace nbcore

@@ -144,7 +144,7 @@ const float* PolarFactor::compute() {
     });
     for (std::ptrdiff_t i = 0; i < height_; ++i) *at(T_, i, i) -= shift;
     invert(shift);
-    each([&](std::ptrdiff_t k, std::ptrdiff_t n) {
+    each([&, weight = weight](std::ptrdiff_t k, std::ptrdiff_t n) {  // clang captures no structured binding
       for (const std::ptrdiff_t end = k + std::max<std::ptrdiff_t>(n, 0); k < end; ++k) Q[k] += weight * T[k];
     });
   }
