@@ -10,7 +10,7 @@ from nbcore.options import Option
 from nbcore.potential import Potential
 from nbcore.presets.build import build
 from nbcore.presets.element_networks import element_networks
-from nbcore.presets.registry import Cutoff, preset
+from nbcore.presets.registry import Cutoff, Envelope, preset
 
 AngularCutoff = Annotated[float, Option("of the angular functions, Angstrom", gt=0)]
 NRadial = Annotated[int, Option("radial functions per element", ge=1, le=64)]
@@ -20,10 +20,6 @@ Eta = Annotated[float, Option("1/Angstrom^2: how narrow", gt=0, le=1e4)]
 Zeta = Annotated[float, Option("how narrow in the angle", ge=1, le=1000)]
 Start = Annotated[float, Option("the first distance of both grids, Angstrom", ge=0)]
 Layers = Annotated[list[int], Option("widths of the perceptron of each element", ge=1, le=4096, longest=6)]
-Envelope = Annotated[
-    str,
-    Option("smooth: twice differentiable; cosine: ANI's own, once", choices=("smooth", "cosine")),
-]
 
 #: what `size` fills in
 SIZES = {

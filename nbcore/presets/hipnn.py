@@ -9,15 +9,12 @@ from nbcore.errors import InputError
 from nbcore.options import Option
 from nbcore.potential import Potential
 from nbcore.presets.build import build
-from nbcore.presets.registry import Channels, Cutoff, Levels, preset
+from nbcore.presets.registry import Channels, Cutoff, Envelope, Levels, preset
 
 NRadial = Annotated[int, Option("sensitivity functions", ge=1, le=64)]
 AtomLayers = Annotated[int, Option("layers of an atom by itself, after each interaction", ge=0, le=8)]
 Nearest = Annotated[float, Option("the shortest distance that is resolved, Angstrom", gt=0)]
 Farthest = Annotated[float, Option("centre of the last sensitivity function, Angstrom; 0: the cutoff less 1", ge=0)]
-Envelope = Annotated[
-    str, Option("smooth: twice differentiable; cosine: HIP-NN's own, once", choices=("smooth", "cosine"))
-]
 Residual = Annotated[bool, Option("layers add to what they are given; false: they replace it")]
 
 #: what `size` fills in

@@ -30,6 +30,12 @@ PartSize = Annotated[float, Option("of the smallest parts, Angstrom", gt=0)]
 Parity = Annotated[str, Option("o3: mirror images have the same energy", choices=("o3", "so3"))]
 
 
+Envelope = Annotated[
+    str,
+    Option("smooth: twice differentiable; cosine: that of the original, once", choices=("smooth", "cosine")),
+]
+
+
 class Preset(NamedTuple):
     """What a preset is, in words; the function that makes a potential; the one that makes its program; sizes."""
 

@@ -8,14 +8,11 @@ import numpy as np
 from nbcore.options import Option
 from nbcore.potential import Potential
 from nbcore.presets.build import build
-from nbcore.presets.registry import Channels, Cutoff, Levels, preset
+from nbcore.presets.registry import Channels, Cutoff, Envelope, Levels, preset
 
 NRadial = Annotated[int, Option("Gaussians of the distance", ge=2, le=64)]
 Filters = Annotated[int, Option("width of the filters", ge=1, le=255)]
 Hidden = Annotated[int, Option("width of the layer before the energy", ge=1, le=4096)]
-Envelope = Annotated[
-    str, Option("smooth: twice differentiable; cosine: schnetpack's own, once", choices=("smooth", "cosine"))
-]
 
 #: what `size` fills in
 SIZES = {
