@@ -76,6 +76,7 @@ def from_hippynn(parameters: Mapping, weights: Mapping[str, np.ndarray], unit: f
         potential.parameters[where] = scale * np.sqrt(shape[1]) * matrix.ravel()
         potential.parameters[bias_where] = scale * bias.ravel()
 
+    given = 1 if residual else SOFTPLUS  # of what layers are given: without residuals the function itself
     before = None
     for level in range(levels):
         for k in range(parameters["n_atom_layers"] + 1):
@@ -84,15 +85,15 @@ def from_hippynn(parameters: Mapping, weights: Mapping[str, np.ndarray], unit: f
             if k == 0:
                 V = take(f"{theirs}{base}int_weights")  # (nu, out, in)
                 matrix = V.transpose(2, 0, 1)[place] if element else V.transpose(0, 2, 1)
-                matrix = matrix.reshape(-1, V.shape[1]) / (1 if element or residual else SOFTPLUS)
+                matrix = matrix.reshape(-1, V.shape[1]) / (1 if element else given)
                 own, bias = take(f"{theirs}{base}selfint.weight"), take(f"{theirs}{base}selfint.bias")
                 if element:
                     bias = bias + own.T[place]
                 else:
-                    matrix = np.concatenate([matrix, own.T / (1 if residual else SOFTPLUS)])
+                    matrix = np.concatenate([matrix, own.T / given])
             else:
                 matrix, bias = (
-                    take(f"{theirs}{base}weight").T / (1 if residual else SOFTPLUS),
+                    take(f"{theirs}{base}weight").T / given,
                     take(f"{theirs}{base}bias"),
                 )
             put(f"pre{name}", matrix, bias)
@@ -106,7 +107,7 @@ def from_hippynn(parameters: Mapping, weights: Mapping[str, np.ndarray], unit: f
                 put(f"z{name}", matrix, bias)
             before = name
         read, bias = take(f"head.layers.{level + 1}.weight").T, take(f"head.layers.{level + 1}.bias")
-        put(f"energy{level + 1}", read / (1 if residual else SOFTPLUS), bias, unit)
+        put(f"energy{level + 1}", read / given, bias, unit)
     rest = [key for key in left if not re.search(r"(mu|sigma)$", key)]
     if rest:
         raise InputError(f"HIP-NN: weights {', '.join(rest)}: nbcore does not know what they do.")

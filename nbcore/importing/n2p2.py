@@ -36,6 +36,10 @@ class Function(NamedTuple):
     sign: float
     neighbours: tuple[str, ...]
 
+    def numbers(self, length):
+        """What tells it from others of its kind and cutoff, in Angstrom."""
+        return (self.eta / length**2, self.shift * length) + (() if self.kind == 2 else (self.zeta, self.sign))
+
     def order(self, elements):
         """The key by which n2p2 orders the functions of an element."""
         return (
@@ -76,7 +80,7 @@ def read_n2p2(path, length_unit: str | None, energy_unit: str | None) -> "Potent
     elements = sorted(settings.elements, key=lambda s: atomic_numbers([s])[0])
     functions = {e: sorted((f for f in settings.functions if f.element == e), key=lambda f: f.order(settings.elements))
                  for e in settings.elements}  # fmt: skip
-    gates, places, width = _gates(settings, functions, elements, length)
+    gates, places = _gates(settings, functions, elements, length)
     hidden, names = settings.nodes, settings.activations
     networks = element_networks([gate["name"] for gate in gates], hidden, names[0][0] if names else "tanh")
     for gate, (function, _) in zip([g for g in networks if g["gate"] == "activation"], names, strict=True):
@@ -103,7 +107,7 @@ def read_n2p2(path, length_unit: str | None, energy_unit: str | None) -> "Potent
                 potential.parameter_slices[f"{gate}.{p}"] for p in ("W0e", "bias")
             )
             full = np.zeros(shape[1:])
-            full[places[element] if k == 0 else slice(None)] = W
+            np.add.at(full, places[element] if k == 0 else slice(None), W)  # a function may be there twice
             scale = energy / settings.conv_energy if last else 1.0
             before = 1.0 if k == 0 else names[k - 1][1]
             size, row = shape[1] * shape[2], bias_shape[1]
@@ -115,7 +119,7 @@ def read_n2p2(path, length_unit: str | None, energy_unit: str | None) -> "Potent
 
 
 def _gates(settings, functions, elements, length):
-    """Gates of all functions; for each element the channels of its functions; their number.
+    """Gates of all functions; for each element the channels of its functions.
 
     Functions of one kind and cutoff share a gate, whatever the elements; what an element does not read has no weight.
     """
@@ -124,8 +128,7 @@ def _gates(settings, functions, elements, length):
     kinds = {2: None, 3: "narrow", 9: "wide"}
     numbers = {}  # (kind, cutoff): its different functions
     for f in settings.functions:
-        key = (f.eta / length**2, f.shift * length) + (() if f.kind == 2 else (f.zeta, f.sign))
-        numbers.setdefault((f.kind, f.cutoff), {}).setdefault(key, None)
+        numbers.setdefault((f.kind, f.cutoff), {}).setdefault(f.numbers(length), None)
     sets, first, at = [], {}, 0
     pairs = [(a, b) for a in range(len(elements)) for b in range(a, len(elements))]
     for (kind, cutoff), different in numbers.items():
@@ -136,12 +139,11 @@ def _gates(settings, functions, elements, length):
 
     def channel(f):
         different = list(numbers[f.kind, f.cutoff])
-        key = (f.eta / length**2, f.shift * length) + (() if f.kind == 2 else (f.zeta, f.sign))
         z = sorted(elements.index(n) for n in f.neighbours)
         group = z[0] if f.kind == 2 else pairs.index(tuple(z))
-        return first[f.kind, f.cutoff] + group * len(different) + different.index(key)
+        return first[f.kind, f.cutoff] + group * len(different) + different.index(f.numbers(length))
 
-    return symmetry_functions(sets), {e: [channel(f) for f in functions[e]] for e in functions}, at
+    return symmetry_functions(sets), {e: [channel(f) for f in functions[e]] for e in functions}
 
 
 class _Settings:
@@ -160,7 +162,7 @@ class _Settings:
             if key == "symfunction_short":
                 self.functions.append(self._function(values, number))
             elif key == "atom_energy":
-                self.energies[values[0]] = self._number(values[1:], number)
+                self.energies[" ".join(values[:1])] = self._number(values[1:], number)
             elif key:
                 words[key] = values
                 self.flags.add(key)

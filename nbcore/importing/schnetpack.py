@@ -44,8 +44,7 @@ def from_schnetpack(species: list, cutoff: float, weights: Mapping[str, np.ndarr
     if levels == 0:
         raise InputError("SchNet: there are no weights rep.interactions.0.")
     filters, channels = left.get("rep.interactions.0.in2f.weight", np.zeros((1, 1))).shape
-    hidden = len(take("out.0.bias"))
-    left["out.0.bias"] = np.asarray(weights["out.0.bias"], dtype=float)
+    hidden = len(left.get("out.0.bias", [0]))
     radial = {"basis": "gaussian", "n": len(offsets), "centres": offsets.tolist(), "widths": widths.tolist(),
               "cutoff": float(cutoff), "envelope": "cosine"}  # fmt: skip
     ordered = symbols(numbers)

@@ -9,7 +9,7 @@ import numpy as np
 from nbcore.options import Option
 from nbcore.potential import Potential
 from nbcore.presets.build import build
-from nbcore.presets.element_networks import element_networks
+from nbcore.presets.element_networks import Layers, element_networks
 from nbcore.presets.registry import Cutoff, Envelope, preset
 
 AngularCutoff = Annotated[float, Option("of the angular functions, Angstrom", gt=0)]
@@ -19,7 +19,6 @@ NAngles = Annotated[int, Option("angles of the angular functions", ge=1, le=16)]
 Eta = Annotated[float, Option("1/Angstrom^2: how narrow", gt=0, le=1e4)]
 Zeta = Annotated[float, Option("how narrow in the angle", ge=1, le=1000)]
 Start = Annotated[float, Option("the first distance of both grids, Angstrom", ge=0)]
-Layers = Annotated[list[int], Option("widths of the perceptron of each element", ge=1, le=4096, longest=6)]
 
 #: what `size` fills in
 SIZES = {

@@ -9,14 +9,13 @@ import numpy as np
 from nbcore.options import Option
 from nbcore.potential import Potential
 from nbcore.presets.build import build
-from nbcore.presets.element_networks import element_networks
+from nbcore.presets.element_networks import Layers, element_networks
 from nbcore.presets.registry import Cutoff, Envelope, preset
 
 NRadial = Annotated[int, Option("radial functions per element, half of them about the atom", ge=1, le=64)]
 Form = Annotated[str, Option("of the angular functions: narrow (G4), wide (G5)", choices=("narrow", "wide"))]
 Etas = Annotated[list[float], Option("widths of the angular functions, 1/Angstrom^2", ge=0, shortest=1, longest=16)]
 Zetas = Annotated[list[int], Option("how narrow the angular functions are", ge=1, le=64, shortest=1, longest=16)]
-Layers = Annotated[list[int], Option("widths of the perceptron of each element", ge=1, le=4096, longest=6)]
 
 #: what `size` fills in
 SIZES = {

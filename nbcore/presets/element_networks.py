@@ -1,5 +1,11 @@
 """A perceptron for each element on scalars that describe a neighbourhood, as Behler, Parrinello and ANI have."""
 
+from typing import Annotated
+
+from nbcore.options import Option
+
+Layers = Annotated[list[int], Option("widths of the perceptron of each element", ge=1, le=4096, longest=6)]
+
 
 def element_networks(inputs: list[str], hidden: list[int], function: str) -> list[dict]:
     """Gates "hidden1", "activated1", ..., "energy": layers with weights and biases per element, the last one linear.

@@ -31,6 +31,7 @@ def functions(rng):
         for a, b in itertools.combinations_with_replacement(ELEMENTS, 2):
             kind = 3 if a == b else 9
             rows += [(element, kind, b, a, 0.03, 1.0, 2.0, 7.0), (element, kind, b, a, 0.01, -1.0, 1.0, 7.0)]
+    rows.append(("H", 3, "O", "O", 0.03, 1.0, 2.0, 7.0))  # is there already: both weights count
     return [rows[k] for k in rng.permutation(len(rows))]
 
 
@@ -158,7 +159,7 @@ def test_energies(tmp_path, number):
         ("input.nn", "# comment", "symfunction_short H 12 0.1 0.0 6.0", "nbcore knows the types 2, 3 and 9"),
         ("input.nn", "# comment", "symfunction_short N 2 H 0.1 0.0 6.0", "N, which are not among the elements"),
         ("input.nn", "scale_min_short -0.3", "scale_min_short low", "expected a number, got low"),
-        ("scaling.data", "\n2 3 ", "\n2 99 ", "a row for each of the 21 functions of H"),
+        ("scaling.data", "\n2 3 ", "\n2 99 ", "a row for each of the 22 functions of H"),
         ("weights.008.data", " b 1 2 1", " b 1 2 9", "expected a weight of layers of"),
         ("weights.001.data", " b 1 1 1", " b 1 1 2", "are missing"),
     ],
