@@ -31,7 +31,7 @@ def functions(rng):
         for a, b in itertools.combinations_with_replacement(ELEMENTS, 2):
             kind = 3 if a == b else 9
             rows += [(element, kind, b, a, 0.03, 1.0, 2.0, 7.0), (element, kind, b, a, 0.01, -1.0, 1.0, 7.0)]
-    rows.append(("H", 3, "O", "O", 0.03, 1.0, 2.0, 7.0))  # is there already: both weights count
+    rows.append(("H", 2, "O", 0.05, 0.0, 8.0))  # is there already: both weights count
     return [rows[k] for k in rng.permutation(len(rows))]
 
 
