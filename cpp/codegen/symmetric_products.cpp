@@ -68,14 +68,15 @@ class Writer {
     std::printf("// Made by cpp/codegen/symmetric_products.cpp; not to be edited.\n");
     std::printf("#include \"ops/straight_products.hpp\"\n\nnamespace nbcore {\nnamespace {\n\n");
     std::printf(
-        "template <class Lane> void forward(const PlainOf<Lane>* w, const Lane* __restrict A, "
+        "template <class Lane> void forward(Registers<const RealOf<Lane>> w, const Lane* __restrict A, "
         "Lane* __restrict O) {\n  using R = RealOf<Lane>;\n  Lane T[%d];\n",
         n_T());
     for (const Row& row : forward) statement(row);
     std::printf(
-        "}\n\ntemplate <bool weights, class Lane> void adjoint(const PlainOf<Lane>* w, const Lane* __restrict A, "
+        "}\n\ntemplate <bool weights, class Lane> void adjoint(Registers<const RealOf<Lane>> w, const Lane* __restrict "
+        "A, "
         "const Lane* __restrict O_bar, Lane* __restrict A_bar, "
-        "[[maybe_unused]] PlainOf<Lane>* __restrict w_bar) {\n"
+        "[[maybe_unused]] Registers<RealOf<Lane>> NB_RESTRICT w_bar) {\n"
         "  using R = RealOf<Lane>;\n  Lane T[%d], T_bar[%d];\n",
         n_T(), n_T());
     for (const Row& row : forward)

@@ -1,6 +1,7 @@
 // Lanes: what kernels are templates on.
 //
-//   Simd<Real>           one native register of channels (or of edges), a GCC/Clang vector
+//   Simd<Real>           one native register of channels (or of edges), a GCC/Clang vector; in the set `warp` one of the
+//                        32 numbers of a register, that of the lane which asks (base/warp.hpp)
 //   Dual<Simd<Real>>     such a register with its tangent
 //
 // In memory, value and tangent lie in separate planes (Planes); a dual kernel touches both, a plain one only the first.
@@ -17,8 +18,7 @@
 #include <type_traits>
 #include <utility>
 
-#define NB_INLINE [[gnu::always_inline]] inline
-#define NB_UNROLL _Pragma("GCC unroll 64")  // for loops whose length is a constant of at most 64
+#include "base/warp.hpp"
 
 namespace nbcore {
 
@@ -35,6 +35,9 @@ template <int n, class F> NB_INLINE void repeat(int n_run, F f) {
 // nothing that depends on their width can get into the bindings.
 template <class Real> struct Register;
 
+/// The smallest multiple of the register width that holds n numbers. Rows of channels are padded to 64 bytes, or warps.
+template <class Real, class Integer> constexpr Integer padded(Integer n);
+
 #ifdef NBCORE_KERNEL_SET
 #if defined(__AVX512F__)
 inline constexpr int register_bytes = 64;
@@ -44,19 +47,29 @@ inline constexpr int register_bytes = 32;
 inline constexpr int register_bytes = 16;
 #endif
 
-template <class Real> struct Register {
+template <class Real> struct VectorRegister {
   typedef Real type __attribute__((vector_size(register_bytes)));
 };
+#ifdef NBCORE_WARP
+template <class Real> struct Register {
+  using type = Real;
+};
+#else
+template <class Real> struct Register : VectorRegister<Real> {};
+#endif
+
+/// A register of the processor, for what is no text of a gate and runs on processors alone
+template <class Real> using Vector = typename VectorRegister<Real>::type;
+template <class Real> inline constexpr int vector_width = int(sizeof(Vector<Real>) / sizeof(Real));
+
+template <class Real, class Integer> constexpr Integer padded(Integer n) {
+  constexpr Integer unit = lanes_are_threads ? warp_size : 64 / sizeof(Real);
+  return (n + unit - 1) / unit * unit;
+}
 #endif
 
 template <class Real> using Simd = typename Register<Real>::type;
-template <class Real> inline constexpr int width = int(sizeof(Simd<Real>) / sizeof(Real));
-
-/// The smallest multiple of the register width that holds n numbers. Rows of channels are padded to 64 bytes.
-template <class Real, class Integer> constexpr Integer padded(Integer n) {
-  constexpr Integer unit = 64 / sizeof(Real);
-  return (n + unit - 1) / unit * unit;
-}
+template <class Real> inline constexpr int width = warp_size * int(sizeof(Simd<Real>) / sizeof(Real));
 
 template <class T> struct Dual {
   T value, dot;
@@ -182,7 +195,7 @@ template <class T> NB_INLINE Dual<T> square_root(Dual<T> x) {
 /// division.
 template <class T> NB_INLINE T inverse_square_root(T x) {
   using Real = RealOf<T>;
-#ifdef __AVX512F__
+#if defined(__AVX512F__) && !defined(NBCORE_WARP)
   constexpr bool wide = sizeof(Real) == 8;
   const T half = x * Real(0.5);
   T y;
@@ -288,30 +301,45 @@ template <class T> struct Planes {
   Planes operator+(std::ptrdiff_t k) const { return {value + k, dot ? dot + k : nullptr}; }
 };
 
+#ifdef NBCORE_WARP
+/// Registers one behind the other in memory, counted from x
+template <class Real> struct Registers {
+  Real* first;  // number of this lane in register 0
+  NB_INLINE Real& operator[](std::ptrdiff_t k) const { return first[k * warp_size]; }
+  NB_INLINE Registers operator+(std::ptrdiff_t k) const { return {first + k * warp_size}; }
+};
+template <class Real> NB_INLINE Registers<Real> registers(Real* x) { return {x + lane()}; }
+#define NB_RESTRICT
+#else
+template <class Real> using Registers =
+    std::conditional_t<std::is_const_v<Real>, const Simd<std::remove_const_t<Real>>, Simd<std::remove_const_t<Real>>>*;
+template <class Real> NB_INLINE Registers<Real> registers(Real* x) { return reinterpret_cast<Registers<Real>>(x); }
+#define NB_RESTRICT __restrict
+#endif
+template <class Real> NB_INLINE Simd<Real> load_register(const Real* x) { return registers(x)[0]; }
+template <class Real> NB_INLINE void store_register(Real* x, Simd<Real> a) { registers(x)[0] = a; }
+
 /// One register of channels at element k of an array of numbers; k keeps to the alignment of rows.
 template <class Lane, class Real> NB_INLINE Lane load(Planes<Real> x, std::ptrdiff_t k) {
-  using V = Simd<Real>;
-  if constexpr (is_dual<Lane>)
-    return {*reinterpret_cast<const V*>(x.value + k), *reinterpret_cast<const V*>(x.dot + k)};
-  else
-    return *reinterpret_cast<const V*>(x.value + k);
+  if constexpr (is_dual<Lane>) return {load_register(x.value + k), load_register(x.dot + k)};
+  else return load_register(x.value + k);
 }
 template <class Real> NB_INLINE void store(Planes<Real> x, std::ptrdiff_t k, Simd<Real> a) {
-  *reinterpret_cast<Simd<Real>*>(x.value + k) = a;
+  store_register(x.value + k, a);
 }
 template <class Real> NB_INLINE void store(Planes<Real> x, std::ptrdiff_t k, Dual<Simd<Real>> a) {
-  *reinterpret_cast<Simd<Real>*>(x.value + k) = a.value;
-  *reinterpret_cast<Simd<Real>*>(x.dot + k) = a.dot;
+  store_register(x.value + k, a.value);
+  store_register(x.dot + k, a.dot);
 }
 
 /// The plane that a sweep leaves in states and adjoints: a plain one values; a dual one, which follows it, tangents
 /// alone. What is computed for a value that nobody stores is left out by the compiler.
 template <class Lane, class Real> NB_INLINE Real* written(Planes<Real> x) { return is_dual<Lane> ? x.dot : x.value; }
 template <class Real> NB_INLINE void put(Planes<Real> x, std::ptrdiff_t k, Simd<Real> a) {
-  *reinterpret_cast<Simd<Real>*>(x.value + k) = a;
+  store_register(x.value + k, a);
 }
 template <class Real> NB_INLINE void put(Planes<Real> x, std::ptrdiff_t k, Dual<Simd<Real>> a) {
-  *reinterpret_cast<Simd<Real>*>(x.dot + k) = a.dot;
+  store_register(x.dot + k, a.dot);
 }
 template <class T> NB_INLINE void put(T& x, T y) { x = y; }
 template <class T> NB_INLINE void put(Dual<T>& x, Dual<T> y) { x.dot = y.dot; }
@@ -323,15 +351,34 @@ template <class Scalar, class Real> NB_INLINE Scalar load_scalar(Planes<Real> x,
   else
     return x.value[k];
 }
+/// x[k] += a, once, whatever the number of lanes that call it
 template <class Scalar, class Real> NB_INLINE void add_scalar(Planes<Real> x, std::ptrdiff_t k, Scalar a) {
-  if constexpr (is_dual<Scalar>)
-    x.value[k] += a.value, x.dot[k] += a.dot;
-  else
-    x.value[k] += a;
+  once([&] {
+    if constexpr (is_dual<Scalar>) x.value[k] += a.value, x.dot[k] += a.dot;
+    else x.value[k] += a;
+  });
+}
+
+/// The register whose lane k is f(k)
+template <class Real, class F> NB_INLINE Simd<Real> of_each_lane(F f) {
+  if constexpr (lanes_are_threads) {
+    return f(lane());
+  } else {
+    Simd<Real> x;
+    for (int k = 0; k < width<Real>; ++k) x[k] = f(k);
+    return x;
+  }
 }
 
 // ---- sums over the lanes of registers ----
 
+#ifdef NBCORE_WARP
+/// All lanes call it, and each gets the sum.
+template <Number Real> NB_INLINE Real lane_sum(Real x) {
+  for (int step = 1; step < warp_size; step *= 2) x += of_lane(x, lane() ^ step);
+  return x;
+}
+#endif
 template <class V> NB_INLINE RealOf<V> lane_sum(V x) {
   RealOf<V> sum = 0;
   for (int k = 0; k < int(sizeof(V) / sizeof(x[0])); ++k) sum += x[k];
@@ -364,12 +411,19 @@ template <class V> NB_INLINE V transposed_sum(V* x) {
 
 /// sums[i] += sum over the lanes of x[i], i < n. Registers up to the next multiple of the width must exist (as zeros).
 template <class Real> NB_INLINE void add_lane_sums(const Simd<Real>* x, int n, Real* sums) {
-  constexpr int w = width<Real>;
-  for (int i = 0; i < n; i += w) {
-    Simd<Real> group[w];
-    NB_UNROLL for (int k = 0; k < w; ++k) group[k] = x[i + k];
-    const Simd<Real> total = transposed_sum(group);
-    for (int k = 0; k < w && i + k < n; ++k) sums[i + k] += total[k];
+  if constexpr (lanes_are_threads) {
+    for (int i = 0; i < n; ++i) {
+      const Real total = lane_sum(x[i]);
+      once([&] { sums[i] += total; });
+    }
+  } else {
+    constexpr int w = width<Real>;
+    for (int i = 0; i < n; i += w) {
+      Simd<Real> group[w];
+      NB_UNROLL for (int k = 0; k < w; ++k) group[k] = x[i + k];
+      const Simd<Real> total = transposed_sum(group);
+      for (int k = 0; k < w && i + k < n; ++k) sums[i + k] += total[k];
+    }
   }
 }
 

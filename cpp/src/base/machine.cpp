@@ -16,7 +16,7 @@ template <class V> NB_INLINE void keep(V& x) {
 }  // namespace
 
 template <class Real> Real multiply_adds(std::int64_t rounds, std::int64_t* count) {
-  using V = Simd<Real>;
+  using V = Vector<Real>;
   constexpr int registers = register_bytes == 16 ? 12 : 14;  // generic processors have 16 registers
   V sum[registers], a = V{} + Real(0.999), b = V{} + Real(0.001);
   NB_UNROLL for (int i = 0; i < registers; ++i) sum[i] = V{} + Real(i);
@@ -27,16 +27,16 @@ template <class Real> Real multiply_adds(std::int64_t rounds, std::int64_t* coun
   V all{};
   NB_UNROLL for (int i = 0; i < registers; ++i) all += sum[i];
   Real total = 0;
-  for (int lane = 0; lane < width<Real>; ++lane) total += all[lane];
-  *count = rounds * registers * width<Real>;
+  for (int lane = 0; lane < vector_width<Real>; ++lane) total += all[lane];
+  *count = rounds * registers * vector_width<Real>;
   return total;
 }
 
 void copy_numbers(const double* from, double* to, std::size_t n, int times) {
-  using V = Simd<double>;
+  using V = Vector<double>;
   for (int t = 0; t < times; ++t) {
     for (std::size_t k = 0; k < n; k += 8)
-      for (int j = 0; j < 8; j += width<double>)
+      for (int j = 0; j < 8; j += vector_width<double>)
         *reinterpret_cast<V*>(to + k + j) = *reinterpret_cast<const V*>(from + k + j);
     asm volatile("" ::: "memory");
   }

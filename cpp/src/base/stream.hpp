@@ -18,7 +18,7 @@ inline bool can_stream(const void* p, std::size_t stride_bytes) {
 }
 
 /// Stores a register at p, which lies on 16 bytes. After the last one: finish_streams().
-template <class Real> NB_INLINE void stream(Real* p, const Simd<Real>& x) {
+template <class Real> NB_INLINE void stream(Real* p, const Vector<Real>& x) {
 #ifdef __SSE2__
   __m128i pieces[sizeof(x) / sizeof(__m128i)];
   std::memcpy(pieces, &x, sizeof x);

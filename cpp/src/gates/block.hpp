@@ -1,7 +1,9 @@
 // What the kernels of a gate are given: states and edges of a block, memory, weights.
 #pragma once
 #include <algorithm>
+#include <array>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -36,26 +38,36 @@ template <class Real> struct State {
   template <class Lane> void clear(int first, int n) const {
     for (int p = 0; p < layout->size(); ++p) {
       const std::size_t size = std::size_t((*layout)[p].dim()) * layout->row(p);
-      std::fill_n(written<Lane>(own(p)) + first * size, n * size, Real(0));
+      fill(written<Lane>(own(p)) + first * size, n * size, 0);
     }
   }
 };
 
 /// Memory for a gate's intermediate results; nothing is allocated once it has grown. What it held before is still there.
+/// All lanes take the same, in the same order, and get the same.
 template <class Real> class Scratch {
  public:
-  void reset() { next_ = 0; }
+  void reset() { next_.fill(0); }
   Real* take(std::size_t n) {
-    if (next_ == buffers_.size()) buffers_.emplace_back();
-    Buffer<Real>& b = buffers_[next_++];
+    std::size_t& next = next_[lane()];
+    const bool first = lanes_are_threads && *std::max_element(next_.begin(), next_.end()) == next;
+    if (next == buffers_.size()) buffers_.emplace_back();
+    Buffer<Real>& b = buffers_[next++];
     b.resize(n + 64 / sizeof(Real));
+    // in a warp nobody may read what no lane has written
+    if (first) std::fill_n(b.data(), b.size(), std::numeric_limits<Real>::quiet_NaN());
     return b.data();
   }
   Planes<Real> take_planes(std::size_t n, bool dual) { return {take(n), dual ? take(n) : nullptr}; }
+  /// n registers, with their tangents, that this lane alone reads and writes
+  template <class Lane> Lane* take_registers(std::size_t n) {
+    constexpr std::size_t size = sizeof(Lane) / sizeof(Real);
+    return reinterpret_cast<Lane*>(take(n * size * warp_size)) + n * lane();
+  }
 
  private:
   std::vector<Buffer<Real>> buffers_;
-  std::size_t next_ = 0;
+  std::array<std::size_t, 32> next_{};  // of each lane
 };
 
 /// The unit of work: some parents, all their edges, ordered by parent and the child's species.

@@ -44,11 +44,11 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   template <class Lane> void forward(Block<Real>& b) const {
     Real* out = written<Lane>(b.output.own(0));
     if constexpr (is_dual<Lane>) {  // weights have no tangents
-      std::fill_n(out, std::size_t(b.n) * row, Real(0));
+      fill(out, std::ptrdiff_t(b.n) * row, 0);
     } else {
       for (int z = 0; z < n_species; ++z)
         for (int i = b.species_first[z]; i < b.species_first[z + 1]; ++i)
-          std::copy_n(b.weights + std::ptrdiff_t(z) * row, row, out + std::ptrdiff_t(i) * row);
+          copy(b.weights + std::ptrdiff_t(z) * row, row, out + std::ptrdiff_t(i) * row);
     }
   }
 
@@ -57,7 +57,7 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
       const Real* bar = written<Lane>(b.output.own_bar(0));
       for (int z = 0; z < n_species; ++z)
         for (int i = b.species_first[z]; i < b.species_first[z + 1]; ++i)
-          for (int c = 0; c < row; ++c) b.weights_bar[z * row + c] += bar[std::ptrdiff_t(i) * row + c];
+          for_lanes(row, [&](std::ptrdiff_t c) { b.weights_bar[z * row + c] += bar[std::ptrdiff_t(i) * row + c]; });
     }
   }
 };

@@ -157,11 +157,11 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     const State<Real>& H = b.inputs[0];
     const bool full = groups > 1, radial_too = this->wants_radial(want);
     const Planes<Real> K = b.scratch->take_planes(max_elements, is_dual<Lane>);
-    std::vector<Lane> K_bar(max_elements);
+    Lane* const K_bar = b.scratch->template take_registers<Lane>(max_elements);
     each_edge_and_path<Lane>(b, K, [&](int i, std::int64_t e, int p, const Path& path) {
       const Planes<Real> x = at(H, path.part1, b.child[e]), y = at(H, path.part2, b.partner[e]),
                          x_bar = bar_at(H, path.part1, b.child_bar[e]), y_bar = bar_at(H, path.part2, b.partner_bar[e]);
-      std::fill(K_bar.begin(), K_bar.end(), Lane{});
+      std::fill_n(K_bar, max_elements, Lane{});
       each_group<Lane>(b, e, p, path, i, [&](int g, int c, Lane weight, std::ptrdiff_t out_row, std::ptrdiff_t offset) {
         const Planes<Real> A_bar = b.output.own_bar(path.out) + offset;
         Lane weight_bar{};
@@ -175,8 +175,10 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
             if constexpr (want.edges) add_product(K_bar[k], weight, t);
             const Lane aKw = product(product(K_k, a), weight);
             add_lane<Lane>(y_bar, m.m2 * row + c, product(left(m.m1), aKw));
-            if (full) add_scalar(x_bar, m.m1 * row + g, sum_of<Scalar>(product(aKw, right)));
-            else add_lane<Lane>(x_bar, m.m1 * row + c, product(aKw, right));
+            if (full) {
+              add_scalar(x_bar, m.m1 * row + g, sum_of<Scalar>(product(aKw, right)));
+              sync();  // y_bar may be the same
+            } else add_lane<Lane>(x_bar, m.m1 * row + c, product(aKw, right));
           }
         });
         const std::size_t at_W = (std::size_t(c / w) * P + p) * n_radial * w;
@@ -184,7 +186,7 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
           if (radial_too)
             add_scalar(B_bar, e * B_row + n, sum_of<Scalar>(product(load_weight(b.weights, at_W, n), weight_bar)));
           if constexpr (want.parameters) {
-            V& W_bar = reinterpret_cast<V*>(b.weights_bar + at_W)[n];
+            V& W_bar = registers(b.weights_bar + at_W)[n];
             const Scalar B_n = load_scalar<Scalar>(B, e * B_row + n);
             if constexpr (is_dual<Lane>) W_bar += weight_bar.dot * B_n.value + weight_bar.value * B_n.dot;
             else W_bar += weight_bar * B_n;
@@ -222,9 +224,7 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   Planes<Real> bar_at(const State<Real>& H, int part, std::int32_t node) const {
     return H.part_bar(part) + std::ptrdiff_t(node) * (*H.layout)[part].dim() * row;
   }
-  static V load_weight(const Real* weights, std::size_t at, int n) {
-    return reinterpret_cast<const V*>(weights + at)[n];
-  }
+  static V load_weight(const Real* weights, std::size_t at, int n) { return registers(weights + at)[n]; }
   template <class Lane> static void add_lane(Planes<Real> x, std::ptrdiff_t k, Lane a) {
     Lane sum = load<Lane>(x, k);
     if constexpr (is_dual<Lane>) sum += a;
@@ -232,12 +232,8 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     store(x, k, sum);
   }
   template <class Scalar, class Lane> static Scalar sum_of(Lane x) {
-    Scalar sum{};
-    for (int k = 0; k < w; ++k) {
-      if constexpr (is_dual<Lane>) sum.value += x.value[k], sum.dot += x.dot[k];
-      else sum += x[k];
-    }
-    return sum;
+    if constexpr (is_dual<Lane>) return Scalar{lane_sum(x.value), lane_sum(x.dot)};
+    else return lane_sum(x);
   }
   /// f(left factor as a function of m1): the register of the same channels, or channel g for all
   template <class Lane, class F> void with_left(Planes<Real> x, int g, int c, F f) const {
@@ -251,12 +247,12 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     for (int i = 0; i < b.n; ++i)
       for (std::int64_t e = b.first[i]; e < b.first[i + 1]; ++e)
         for (int p = 0; p < int(paths.size()); ++p) {
-          for (std::size_t k = 0; k < paths[p].elements.size(); ++k) {
-            K.value[k] = 0;
-            if constexpr (is_dual<Lane>) K.dot[k] = 0;
-          }
+          const auto n = std::ptrdiff_t(paths[p].elements.size());
+          fill(K.value, n, 0);
+          if constexpr (is_dual<Lane>) fill(K.dot, n, 0);
           for (const Term& t : paths[p].terms)
             add_scalar(K, t.element, product(t.C, load_scalar<Scalar>(Y, e * b.edges->Y_row + t.lm)));
+          sync();
           f(i, e, p, paths[p]);
         }
   }

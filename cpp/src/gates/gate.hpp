@@ -16,6 +16,9 @@
 // and in the end NB_GATE(name, summary), name being that of the file. CMake lists these lines, so that programs,
 // Python, model files and tests find the gate by its name.
 //
+// The lanes of a register may be threads of their own (base/warp.hpp): what is written in registers and read number by
+// number wants a sync() in between, what is written number by number is written by for_lanes, fill, copy or add_scalar.
+//
 // A tangent sweep follows a plain one: the values of all states and of their adjoints are there already, a gate need not
 // write them (`put`); what it adds to the values of an input's adjoint is thrown away.
 #pragma once
@@ -59,17 +62,23 @@ template <class Derived, class Real> class KernelsOf : public GateKernels<Real> 
 
  public:
   void forward(bool dual, Block<Real>& b) const final {
-    for (const RadialNetwork<Real>& n : this->networks) n.forward(dual, b);
-    if (dual) self().template forward<Dual<V>>(b);
-    else self().template forward<V>(b);
+    run_as_warp([&] {
+      for (const RadialNetwork<Real>& n : this->networks) n.forward(dual, b);
+      sync();
+      if (dual) self().template forward<Dual<V>>(b);
+      else self().template forward<V>(b);
+    });
   }
   void adjoint(bool dual, Want want, Block<Real>& b) const final {
-    for (const RadialNetwork<Real>& n : this->networks) n.begin_adjoint(dual, b);
-    if (!dual && !want.parameters) self().template adjoint<V, Want{true, false}>(b);
-    else if (!dual) self().template adjoint<V, Want{true, true}>(b);
-    else if (!want.edges) self().template adjoint<Dual<V>, Want{false, true}>(b);
-    else self().template adjoint<Dual<V>, Want{true, false}>(b);
-    for (const RadialNetwork<Real>& n : this->networks) n.adjoint(dual, want, b);
+    run_as_warp([&] {
+      for (const RadialNetwork<Real>& n : this->networks) n.begin_adjoint(dual, b);
+      if (!dual && !want.parameters) self().template adjoint<V, Want{true, false}>(b);
+      else if (!dual) self().template adjoint<V, Want{true, true}>(b);
+      else if (!want.edges) self().template adjoint<Dual<V>, Want{false, true}>(b);
+      else self().template adjoint<Dual<V>, Want{true, false}>(b);
+      sync();
+      for (const RadialNetwork<Real>& n : this->networks) n.adjoint(dual, want, b);
+    });
   }
 
  protected:

@@ -122,22 +122,22 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   /// Memory for the gates of one node in the order of the state's channels; zeros where these have padding
   template <class Lane> Planes<Real> copy(Block<Real>& b) const {
     const Planes<Real> g = b.scratch->take_planes(size, is_dual<Lane>);
-    std::fill_n(g.value, size, Real(0));
-    if constexpr (is_dual<Lane>) std::fill_n(g.dot, size, Real(0));
+    fill(g.value, size, 0);
+    if constexpr (is_dual<Lane>) fill(g.dot, size, 0);
     return g;
   }
   template <class Lane> void gather(const Block<Real>& b, int i, Planes<Real> g) const {
     for (const Run& r : runs) {
       const Planes<Real> from = b.inputs[1].own(r.part) + i * std::ptrdiff_t(b.inputs[1].layout->row(r.part)) + r.from;
-      std::copy_n(from.value, r.n, g.value + r.to);
-      if constexpr (is_dual<Lane>) std::copy_n(from.dot, r.n, g.dot + r.to);
+      nbcore::copy(from.value, r.n, g.value + r.to);
+      if constexpr (is_dual<Lane>) nbcore::copy(from.dot, r.n, g.dot + r.to);
     }
   }
   template <class Lane> void scatter(const Block<Real>& b, int i, Planes<Real> g_bar) const {
     for (const Run& r : runs) {
       const std::ptrdiff_t at = i * std::ptrdiff_t(b.inputs[1].layout->row(r.part)) + r.from;
       Real* to = written<Lane>(b.inputs[1].own_bar(r.part)) + at;
-      for (std::ptrdiff_t k = 0; k < r.n; ++k) to[k] += written<Lane>(g_bar)[r.to + k];
+      for_lanes(r.n, [&](std::ptrdiff_t k) { to[k] += written<Lane>(g_bar)[r.to + k]; });
     }
   }
   /// f(part, function, numbers of the block) for every part of scalars

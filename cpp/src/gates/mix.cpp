@@ -211,7 +211,7 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     for (int p = 0; p < b.output.layout->size(); ++p) {
       Real *own = written<Lane>(plane(b.inputs[skipped], p)), *out = written<Lane>(plane(b.output, p));
       const std::ptrdiff_t size = std::ptrdiff_t(b.n) * (*b.output.layout)[p].dim() * b.output.layout->row(p);
-      for (std::ptrdiff_t k = 0; k < size; ++k) f(own + k, out + k);
+      for_lanes(size, [&](std::ptrdiff_t k) { f(own + k, out + k); });
     }
   }
 
@@ -222,7 +222,7 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
       const int from = bias.classes == 1 ? 0 : b.species_first[c],
                 to = bias.classes == 1 ? b.n : b.species_first[c + 1];
       for (int i = from; i < to; ++i)
-        for (int k = 0; k < row; ++k) f(std::ptrdiff_t(i) * row + k, b0 + c * row + k);
+        for_lanes(row, [&](std::ptrdiff_t k) { f(std::ptrdiff_t(i) * row + k, b0 + c * row + k); });
     }
   }
 
@@ -261,7 +261,7 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     for (const auto& [input, part] : dropped)
       if (const State<Real>& state = b.inputs[input]; state.fresh) {
         const std::size_t size = std::size_t(b.n) * (*state.layout)[part].dim() * state.layout->row(part);
-        std::fill_n(written<Lane>(state.own_bar(part)), size, Real(0));
+        fill(written<Lane>(state.own_bar(part)), size, 0);
       }
     if (skipped >= 0) {
       const bool fresh = b.inputs[skipped].fresh;

@@ -32,15 +32,14 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   using V = Simd<Real>;
   static constexpr int w = width<Real>;
   Real offset;
-  std::vector<std::vector<V>> channels;  // [part][register] one where there is a channel, zero where a row is filled up
+  std::vector<Buffer<Real>> channels;  // [part][number of a row] one for a channel, zero where the row is filled up
 
  public:
   Kernels(const Rule& rule, const States& inputs, std::span<const RadialPlace>) : offset(Real(rule.offset)) {
     const Layout<Real> layout = layout_of<Real>(inputs[0]);
     for (int p = 0; p < layout.size(); ++p) {
-      channels.emplace_back(layout.row(p) / w, V{});
-      for (int c = 0; c < layout[p].channels(); ++c)
-        channels[p][layout.position(p, c) / w][layout.position(p, c) % w] = 1;
+      channels.emplace_back(layout.row(p)), channels.back().clear();
+      for (int c = 0; c < layout[p].channels(); ++c) channels[p][layout.position(p, c)] = 1;
     }
   }
 
@@ -63,12 +62,14 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
         Lane sum = load<Lane>(x_bar, at);
         add_product(sum, factor, y_bar);
         put(x_bar, at, sum);
-        add_product(along, product(channels[p][c], load<Lane>(b.inputs[0].own(p), at)), y_bar);
+        add_product(along, product(load_register(channels[p].data() + c), load<Lane>(b.inputs[0].own(p), at)), y_bar);
       });
       const auto total = product(product(factor, factor), lane_sum(along));
       Real* rho_bar = written<Lane>(b.inputs[1].own_bar(0)) + scalar_at(b, i);
-      if constexpr (is_dual<Lane>) *rho_bar -= total.dot;
-      else *rho_bar -= total;
+      once([&] {
+        if constexpr (is_dual<Lane>) *rho_bar -= total.dot;
+        else *rho_bar -= total;
+      });
     }
   }
 
@@ -83,13 +84,13 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     if constexpr (is_dual<Lane>) return {value, -value * value * rho.dot};
     else return value;
   }
-  /// f(part, register of a row, element of the part) for every register of channels of node i
+  /// f(part, first number of a register in its row, element of the part) for every register of channels of node i
   template <class F> void each_register(const Block<Real>& b, int i, F f) const {
     const Layout<Real>& layout = *b.inputs[0].layout;
     for (int p = 0; p < layout.size(); ++p) {
       const int d = layout[p].dim(), row = layout.row(p);
       for (int m = 0; m < d; ++m)
-        for (int c = 0; c < row; c += w) f(p, c / w, (std::ptrdiff_t(i) * d + m) * row + c);
+        for (int c = 0; c < row; c += w) f(p, c, (std::ptrdiff_t(i) * d + m) * row + c);
     }
   }
 };

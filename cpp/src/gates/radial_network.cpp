@@ -116,8 +116,7 @@ void RadialNetwork<Real>::add_biases(std::size_t k, std::int64_t q, int rows, Bl
   const int row = layer.out_row();
   const auto add = [&](int e, int number) {
     const Real* bias = b.weights + layer.bias + std::ptrdiff_t(number) * row;
-    for (int j = 0; j < row; j += width<Real>)
-      *reinterpret_cast<Simd<Real>*>(z.value + e * row + j) += *reinterpret_cast<const Simd<Real>*>(bias + j);
+    for (int j = 0; j < row; j += width<Real>) registers(z.value + e * row + j)[0] += load_register(bias + j);
   };
   for (int e = 0; e < rows; ++e) {
     if (k > 0 || !radial_.normalised) add(e, 0);
@@ -132,8 +131,7 @@ template <class Real> template <class Lane> void RadialNetwork<Real>::add_bias_g
   const auto add = [&](int e, int number) {
     Real* bar = b.weights_bar + layer.bias + std::ptrdiff_t(number) * row;
     const Real* from = written<Lane>(z_bar) + e * row;
-    for (int j = 0; j < row; j += width<Real>)
-      *reinterpret_cast<Simd<Real>*>(bar + j) += *reinterpret_cast<const Simd<Real>*>(from + j);
+    for (int j = 0; j < row; j += width<Real>) registers(bar + j)[0] += load_register(from + j);
   };
   for (int e = 0; e < rows; ++e) {
     if (k > 0 || !radial_.normalised) add(e, 0);
@@ -153,8 +151,10 @@ void RadialNetwork<Real>::finish(std::int64_t q, int rows, Edges<Real>& e, Plane
     for (int j = 0; j < row; j += width<Real>) store(to, j, product(E, load<Lane>(h, i * row + j)));
     if (!radial_.has_constant()) continue;
     const int at = layers_.back().out;
-    if constexpr (is_dual<Lane>) to.value[at] = E.value, to.dot[at] = E.dot;
-    else to.value[at] = E;
+    for_lanes(1, [&](std::ptrdiff_t) {
+      if constexpr (is_dual<Lane>) to.value[at] = E.value, to.dot[at] = E.dot;
+      else to.value[at] = E;
+    });
   }
 }
 /// h_bar, and the adjoint of the envelope
@@ -175,10 +175,8 @@ void RadialNetwork<Real>::finish_adjoint(std::int64_t q, int rows, bool want_edg
       store(h_bar, i * row + j, product(E, bar));
     }
     // what stands behind the last number of a row is no adjoint of the layer
-    for (int j = n; j < row; ++j) {
-      h_bar.value[i * row + j] = 0;
-      if constexpr (is_dual<Lane>) h_bar.dot[i * row + j] = 0;
-    }
+    fill(h_bar.value + (i * row + n), row - n, 0);
+    if constexpr (is_dual<Lane>) fill(h_bar.dot + (i * row + n), row - n, 0);
     if (!radial_.after || !want_edges) continue;
     Scalar E_bar = lane_sum(along);
     if (radial_.has_constant()) E_bar = E_bar + load_scalar<Scalar>(from, n);
@@ -285,7 +283,10 @@ template <class Real> void RadialNetwork<Real>::forward(bool dual, Block<Real>& 
 }
 
 template <class Real> void RadialNetwork<Real>::begin_adjoint(bool dual, Block<Real>& b) const {
-  if (b.edges->runs_network(set_)) b.edges->B_bar[set_].clear(dual);
+  if (!b.edges->runs_network(set_)) return;
+  PlaneBuffer<Real>& B_bar = b.edges->B_bar[set_];
+  fill(B_bar.value.data(), std::ptrdiff_t(B_bar.value.size()), 0);
+  if (dual) fill(B_bar.dot.data(), std::ptrdiff_t(B_bar.dot.size()), 0);
 }
 
 template <class Real> void RadialNetwork<Real>::adjoint(bool dual, Want want, Block<Real>& b) const {

@@ -65,8 +65,7 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     Lane *A, *pairs, *sums, *out;
   };
   template <class Lane> Slots<Lane> take(Scratch<Real>& scratch) const {
-    Lane* all = reinterpret_cast<Lane*>(
-        scratch.take(std::size_t(s.n_A + s.n_pairs + s.n_sums + s.n_out) * sizeof(Lane) / sizeof(Real)));
+    Lane* all = scratch.template take_registers<Lane>(std::size_t(s.n_A + s.n_pairs + s.n_sums + s.n_out));
     return {all, all + s.n_A, all + s.n_A + s.n_pairs, all + s.n_A + s.n_pairs + s.n_sums};
   }
   template <class Lane> const StraightKernels<Lane>* straight_kernels() const {
@@ -95,7 +94,7 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     const Slots<Lane> x = take<Lane>(*b.scratch);
     const StraightKernels<Lane>* kernels = straight_kernels<Lane>();
     each(b, [&](int i, int c, std::size_t at) {
-      const auto* weights = reinterpret_cast<const Simd<Real>*>(b.weights + at);
+      const auto weights = registers(b.weights + at);
       rows(b.inputs[0], i, c, false, [&](int slot, Planes<Real> p) { x.A[slot] = load<Lane>(p, 0); });
       if (kernels) {
         kernels->forward(weights, x.A, x.out);
@@ -116,8 +115,8 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     const StraightKernels<Lane>* kernels = straight_kernels<Lane>();
     const auto straight_line = !kernels ? nullptr : want.parameters ? kernels->adjoint_weights : kernels->adjoint;
     each(b, [&](int i, int c, std::size_t at) {
-      const auto* weights = reinterpret_cast<const Simd<Real>*>(b.weights + at);
-      auto* weights_bar = reinterpret_cast<Simd<Real>*>(b.weights_bar + (want.parameters ? at : 0));
+      const auto weights = registers(b.weights + at);
+      const auto weights_bar = registers(b.weights_bar + (want.parameters ? at : 0));
       rows(b.inputs[0], i, c, false, [&](int slot, Planes<Real> p) { x.A[slot] = load<Lane>(p, 0); });
       rows(b.output, i, c, true, [&](int slot, Planes<Real> p) { bar.out[slot] = load<Lane>(p, 0); });
       if (straight_line) {
@@ -149,7 +148,7 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
 
  private:
   /// Pairs and sums of one node and register, from the tables
-  template <class Lane> void products(const Simd<Real>* weights, const Slots<Lane>& x) const {
+  template <class Lane> void products(Registers<const Real> weights, const Slots<Lane>& x) const {
     std::fill(x.pairs, x.pairs + s.n_pairs + s.n_sums, Lane{});
     s.couple_pairs.add(x.A, x.A, x.pairs);
     s.each_summand([&](int weight, int from, int to) { add_product(x.sums[to], weights[weight], x.pairs[from]); });

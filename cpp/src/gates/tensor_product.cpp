@@ -187,13 +187,11 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
             } else add_product(a_sum, o, c_n);
           }
           if (same) continue;
-          Real value = 0, dot = 0;
-          for (int lane = 0; lane < w; ++lane) {
-            value += value_of(a_sum)[lane];
-            if constexpr (dual) dot += a_sum.dot[lane];
-          }
-          a_bar.value[t.a + k] += t.c * value;
-          if constexpr (dual) a_bar.dot[t.a + k] += t.c * dot;
+          const Scalar total = lane_sum(a_sum);
+          for_lanes(1, [&](std::ptrdiff_t) {
+            a_bar.value[t.a + k] += t.c * value_of(total);
+            if constexpr (dual) a_bar.dot[t.a + k] += t.c * total.dot;
+          });
         }
       });
       for (std::size_t f = 0; f < factors.size(); ++f) {
@@ -223,8 +221,8 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     return f;
   }
   static void clear(Planes<Real> x, std::ptrdiff_t n, bool dual) {
-    std::fill_n(x.value, n, Real(0));
-    if (dual) std::fill_n(x.dot, n, Real(0));
+    fill(x.value, n, 0);
+    if (dual) fill(x.dot, n, 0);
   }
   std::pair<Planes<Real>, Planes<Real>> take(Block<Real>& b, bool dual) const {
     const Planes<Real> A = b.scratch->take_planes(factors[0].compact, dual);
@@ -242,6 +240,7 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   template <class F> void each_channel(Block<Real>& b, int input, int i, bool bar, F f) const {
     const State<Real>& state = b.inputs[input];
     const Factor& factor = factors[input];
+    sync();
     for (int p = 0; p < state.layout->size(); ++p) {
       const int d = (*state.layout)[p].dim(), row = state.layout->row(p), n = factor.channels[p];
       const std::ptrdiff_t node = (bar ? state.bar_node : state.node) + i;
@@ -250,11 +249,13 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
         const std::vector<int>& place = factor.place[p][s];
         for (int plane = 0; plane < (*state.layout)[p].planes(); ++plane)
           for (int m = 0; m < d; ++m)
-            for (int k = 0; k < n; ++k)
+            share(n, [&](std::ptrdiff_t k) {
               f(first + m * row + place[plane * n + k],
                 factor.set(p, s) + std::ptrdiff_t(plane * d + m) * factor.size[p] + k);
+            });
       }
     }
+    sync();
   }
   template <class Lane> void gather(Block<Real>& b, int i, Planes<Real> A, Planes<Real> B) const {
     for (std::size_t f = 0; f < factors.size(); ++f) {

@@ -163,8 +163,8 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     const int row = padded<Real>(int(functions.size()));
     const Planes<Real> sums = b.scratch->take_planes(std::size_t(row) * w, is_dual<Lane>);
     each_pair_of_species<Lane>(b, [&](const Neighbours& all, int i, int z1, int z2) {
-      std::fill_n(sums.value, std::size_t(row) * w, Real(0));
-      if constexpr (is_dual<Lane>) std::fill_n(sums.dot, std::size_t(row) * w, Real(0));
+      fill(sums.value, std::ptrdiff_t(row) * w, 0);
+      if constexpr (is_dual<Lane>) fill(sums.dot, std::ptrdiff_t(row) * w, 0);
       Factor<Lane> G[most_functions];
       Lane A[most_functions];
       each_register<Lane>(all, z1, z2, [&](int, int, const Triplets<Lane>& t) {
@@ -180,8 +180,9 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
       });
       Real* out = written<Lane>(b.output.own(0)) + std::ptrdiff_t(i) * b.output.layout->row(0) + pair(z1, z2) * row;
       const Real* from = written<Lane>(sums);
-      for (std::size_t n = 0; n < functions.size(); ++n)
+      for_lanes(std::ptrdiff_t(functions.size()), [&](std::ptrdiff_t n) {
         for (int k = 0; k < w; ++k) out[n] += from[n * w + k];
+      });
     });
   }
 
@@ -267,13 +268,10 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   }
   /// The sum over the lanes, added to one slot
   template <class Lane> static void add_at_one(Planes<Real> to, std::ptrdiff_t size, int array, int slot, Lane a) {
-    const auto total = [](Simd<Real> x) {
-      Real sum = 0;
-      for (int k = 0; k < w; ++k) sum += x[k];
-      return sum;
-    };
-    if constexpr (is_dual<Lane>) add_scalar(to, array * size + slot, Dual<Real>{total(a.value), total(a.dot)});
-    else add_scalar(to, array * size + slot, total(a));
+    const auto total = lane_sum(a);
+    sync();  // the slot may be of a register that was just written
+    add_scalar(to, array * size + slot, total);
+    sync();
   }
 
   /// f(neighbours, atom, z1, z2) for every atom and pair of species z1 <= z2 that it has neighbours of; with
@@ -283,7 +281,7 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     Edges<Real>& e = *b.edges;
     std::int64_t most = 0;
     for (int i = 0; i < b.n; ++i) most = std::max(most, b.first[i + 1] - b.first[i]);
-    const std::ptrdiff_t size = padded<Real>(most) + std::ptrdiff_t(n_species) * 2 * (64 / sizeof(Real));
+    const std::ptrdiff_t size = padded<Real>(most) + std::ptrdiff_t(n_species) * 2 * padded<Real>(1);
     const Planes<Real> numbers = b.scratch->take_planes(n_arrays * size, dual),
                        bars = b.scratch->take_planes(n_arrays * size, dual);
     std::vector<int> first(n_species), count(n_species);
@@ -300,8 +298,8 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     };
     for (int i = 0; i < b.n; ++i) {
       for (const Planes<Real>& all : {numbers, bars}) {
-        std::fill_n(all.value, n_arrays * size, Real(0));
-        if constexpr (dual) std::fill_n(all.dot, n_arrays * size, Real(0));
+        fill(all.value, n_arrays * size, 0);
+        if constexpr (dual) fill(all.dot, n_arrays * size, 0);
       }
       const auto each_neighbour = [&](auto g) {  // g(edge, slot) for those within the cutoff
         int slot = 0, z = -1;
@@ -313,18 +311,24 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
       };
       std::fill(count.begin(), count.end(), 0);
       each_neighbour([&](std::int64_t q, int slot) {
-        copy(length, slot, R, q * R_row, 1), copy(cut, slot, E, q * E_row, 1);
-        for (int m = 0; m < 3; ++m) copy(way + m, slot, Y, q * e.Y_row + 1 + m, unit);
+        once([&] {
+          copy(length, slot, R, q * R_row, 1), copy(cut, slot, E, q * E_row, 1);
+          for (int m = 0; m < 3; ++m) copy(way + m, slot, Y, q * e.Y_row + 1 + m, unit);
+        });
       });
+      sync();
       const Neighbours all{numbers, bars, size, first.data(), count.data()};
       for (int z1 = 0; z1 < n_species; ++z1)
         for (int z2 = z1; z2 < n_species; ++z2)
           if (count[z1] > 0 && count[z2] > (z1 == z2)) f(all, i, z1, z2);
+      sync();
       if (adjoints)
         each_neighbour([&](std::int64_t q, int slot) {
-          add(e.B_bar[radial_r].planes(), q * R_row, length, slot, 1),
-              add(e.B_bar[radial_f].planes(), q * E_row, cut, slot, 1);
-          for (int m = 0; m < 3; ++m) add(e.Y_bar.planes(), q * e.Y_row + 1 + m, way + m, slot, unit);
+          once([&] {
+            add(e.B_bar[radial_r].planes(), q * R_row, length, slot, 1),
+                add(e.B_bar[radial_f].planes(), q * E_row, cut, slot, 1);
+            for (int m = 0; m < 3; ++m) add(e.Y_bar.planes(), q * e.Y_row + 1 + m, way + m, slot, unit);
+          });
         });
     }
   }
@@ -348,7 +352,7 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
       for (int k = begin / w * w; k < end; k += w) {
         t.r_k = several(length, k), t.f_k = several(cut, k);
         for (int m = 0; m < 3; ++m) t.u_k[m] = several(way + m, k);
-        for (int lane = 0; lane < w; ++lane) t.inside[lane] = Real(k + lane >= begin && k + lane < end);
+        t.inside = of_each_lane<Real>([&](int lane) { return Real(k + lane >= begin && k + lane < end); });
         t.f_k = product(t.inside, t.f_k);
         t.c = product(t.u_j[0], t.u_k[0]);
         add_product(t.c, t.u_j[1], t.u_k[1]), add_product(t.c, t.u_j[2], t.u_k[2]);

@@ -336,7 +336,7 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
                                      {},
                                      0};
           adjoint_path(path, rows[p], some, weights + q, A_bar, A_row);
-          couplings.adjoint(n, reinterpret_cast<const V*>(Gram), e.Y_bar.value.data() + q * e.Y_row, e.Y_row);
+          couplings.adjoint(n, registers<const Real>(Gram), e.Y_bar.value.data() + q * e.Y_row, e.Y_row);
         }
       }
     }
@@ -376,7 +376,7 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     s.x.value = const_cast<Real*>(b.weights) + table;  // read alone
     if constexpr (is_dual<Lane>) {
       s.x.dot = b.scratch->take(std::size_t(n_species) * row);
-      std::fill_n(s.x.dot, std::size_t(n_species) * row, Real(0));  // weights have no tangents
+      fill(s.x.dot, std::ptrdiff_t(n_species) * row, 0);  // weights have no tangents
     }
     return {s, b.child_species, b.child_species};
   }
@@ -384,8 +384,8 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   template <class Lane, Want want> void take_adjoint(Block<Real>& b, State<Real>& s) const {
     const std::size_t size = std::size_t(n_species) * row;
     s.bar = b.scratch->take_planes(size, is_dual<Lane>);
-    std::fill_n(s.bar.value, size, Real(0));
-    if constexpr (is_dual<Lane>) std::fill_n(s.bar.dot, size, Real(0));
+    fill(s.bar.value, size, 0);
+    if constexpr (is_dual<Lane>) fill(s.bar.dot, size, 0);
     if constexpr (want.parameters) (is_dual<Lane> ? s.bar.dot : s.bar.value) = b.weights_bar + table;
   }
   /// f(first channel, path, registers) for all channels of all paths, one or two registers at a time

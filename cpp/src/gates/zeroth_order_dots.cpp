@@ -174,8 +174,8 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
         f(i, q0, int(std::min<std::int64_t>(chunk, b.first[i + 1] - q0)));
   }
   template <class Lane> static void clear(Planes<Real> x, std::size_t n) {
-    std::fill_n(x.value, n, Real(0));
-    if constexpr (is_dual<Lane>) std::fill_n(x.dot, n, Real(0));
+    fill(x.value, n, 0);
+    if constexpr (is_dual<Lane>) fill(x.dot, n, 0);
   }
   /// f(input, part, components, channels of a row, first column in X)
   template <class F> void each_part(const Block<Real>& b, F f) const {

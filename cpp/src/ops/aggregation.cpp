@@ -28,10 +28,10 @@ template <class Real> struct TabledWeights {
   using V = Simd<Real>;
   static constexpr int active = BSplines::active;
   const TabledPath<Real>& of;
-  const V* T;  // forward: at the first register
+  Registers<const Real> T;  // forward: at the first register
   int group;
   NB_INLINE V forward(int q, int r) const {
-    const V* row = T + std::ptrdiff_t(of.first[q]) * group + r;
+    const auto row = T + (std::ptrdiff_t(of.first[q]) * group + r);
     const Real* N = of.N + q * active;
     V sum = row[0] * N[0];
     NB_UNROLL for (int k = 1; k < active; ++k) sum += row[k * group] * N[k];
@@ -39,16 +39,16 @@ template <class Real> struct TabledWeights {
   }
 
   struct Edge {
-    const V* T;
+    Registers<const Real> T;
     std::int32_t first;
     int knots, n_channels;
     const Real *N, *dN;
-    V* slope_sum;
+    Registers<Real> slope_sum;
     V slope{}, sum{};
     NB_INLINE V at(int c) {
       constexpr int w = width<Real>, group_w = table_group * w;
       const int whole = c / group_w, in_group = n_channels - whole * group_w >= group_w ? table_group : 1;
-      const V* row = T + (std::ptrdiff_t(whole) * table_group * knots + std::ptrdiff_t(first) * in_group + c % group_w / w);
+      const auto row = T + (std::ptrdiff_t(whole) * table_group * knots + std::ptrdiff_t(first) * in_group + c % group_w / w);
       const auto sums = [&]<int step>() {
         V value = row[0] * N[0];
         slope = row[0] * dN[0];
@@ -58,12 +58,12 @@ template <class Real> struct TabledWeights {
       return in_group == table_group ? sums.template operator()<table_group>() : sums.template operator()<1>();
     }
     NB_INLINE void take(int, V w_bar) { sum += w_bar * slope; }
-    NB_INLINE void end() { *slope_sum += sum; }
+    NB_INLINE void end() { slope_sum[0] += sum; }
   };
   int n_channels = 0;
   NB_INLINE Edge edge(int q) const {
     return {T, of.first[q], of.knots, n_channels, of.N + q * active, of.dN + q * active,
-            reinterpret_cast<V*>(of.slope) + q};
+            registers(of.slope) + q};
   }
 };
 
@@ -142,7 +142,7 @@ void adjoint_sized([[maybe_unused]] int d3_run, int d1_run, int n_channels, cons
 
 /// w[q][register] (+)= sum over n functions of W[register][n] B[q][n]
 template <int n_, int registers, bool add, class Lane, class Real>
-void weights_of(const Simd<Real>* W, std::ptrdiff_t W_step, Planes<Real> B, int B_row, int n_children,
+void weights_of(Registers<const Real> W, std::ptrdiff_t W_step, Planes<Real> B, int B_row, int n_children,
                 Planes<Real> weights, std::ptrdiff_t w_row) {
   constexpr int w = width<Real>;
   Simd<Real> W_n[registers][n_];
@@ -161,7 +161,7 @@ void weights_of(const Simd<Real>* W, std::ptrdiff_t W_step, Planes<Real> B, int 
 }
 
 template <int n_, int registers, class Lane, class Real>
-void gradient_of(Simd<Real>* W_bar, std::ptrdiff_t W_step, Planes<Real> B, int B_row, int n_children,
+void gradient_of(Registers<Real> W_bar, std::ptrdiff_t W_step, Planes<Real> B, int B_row, int n_children,
                  Planes<Real> weights_bar, std::ptrdiff_t w_row) {
   constexpr int w = width<Real>;
   Simd<Real> sum[registers][n_];
@@ -182,7 +182,7 @@ void gradient_of(Simd<Real>* W_bar, std::ptrdiff_t W_step, Planes<Real> B, int B
 /// One plane of radial_functions_adjoint, `tile` children at a time: their sums stay in registers. W [path][n_radial],
 /// at the first of the n functions
 template <int n_, int tile, class Real>
-void functions_of(int n_radial, const Simd<Real>* W, const std::vector<int>& rows, int row, int n_children,
+void functions_of(int n_radial, Registers<const Real> W, const std::vector<int>& rows, int row, int n_children,
                   const Real* weights_bar, Real* B_bar, int B_row) {
   using V = Simd<Real>;
   constexpr int w = width<Real>;
@@ -194,10 +194,10 @@ void functions_of(int n_radial, const Simd<Real>* W, const std::vector<int>& row
     for (int c = 0; c < row; c += w)
       for (int p = 0; p < P; ++p) {
         if (c >= rows[p]) continue;
-        const V* W_n = W + (std::ptrdiff_t(c / w) * P + p) * n_radial;
+        const auto W_n = W + (std::ptrdiff_t(c / w) * P + p) * n_radial;
         V w_bar[tile];
   NB_UNROLL for (int k = 0; k < tile; ++k)
-          w_bar[k] = *reinterpret_cast<const V*>(weights_bar + (q + k) * w_row + std::ptrdiff_t(p) * row + c);
+          w_bar[k] = load_register(weights_bar + (q + k) * w_row + std::ptrdiff_t(p) * row + c);
   NB_UNROLL for (int n = 0; n < n_; ++n)
           NB_UNROLL for (int k = 0; k < tile; ++k) sum[k][n] += W_n[n] * w_bar[k];
       }
@@ -291,7 +291,7 @@ void forward_path(const Path& path, int row, int c, const std::int32_t* child, i
   with_sizes<true>(path.l3, path.l1, [&]<int d3, int d1>() {
     constexpr int at_once = d1 > 0 && d3 + d1 <= 11 ? table_group : 1;
     const int left = (row - c) / w, group = std::min(left, table_group);
-    const V* T = reinterpret_cast<const V*>(weights.T) + std::ptrdiff_t(c / w) * weights.knots;
+    const auto T = registers(weights.T) + std::ptrdiff_t(c / w) * weights.knots;
     for (int r = 0; r < group; r += at_once) {
       const int at = c + r * w;
       const TabledWeights<Real> some{weights, T + r, group};
@@ -310,7 +310,7 @@ void adjoint_path(const Path& path, int n_channels, const PathEdges<Real>& e, co
                   Real* A_bar, int A_row) {
   using V = Simd<Real>;
   with_sizes<true>(path.l3, path.l1, [&]<int d3, int d1>() {
-    const TabledWeights<Real> some{weights, reinterpret_cast<const V*>(weights.T), table_group, n_channels};
+    const TabledWeights<Real> some{weights, registers(weights.T), table_group, n_channels};
     adjoint_sized<d3, d1, true, V>(2 * path.l3 + 1, 2 * path.l1 + 1, n_channels, e, some, Planes<Real>{A_bar, nullptr},
                                    A_row);
   });
@@ -319,7 +319,7 @@ void adjoint_path(const Path& path, int n_channels, const PathEdges<Real>& e, co
 template <class Lane, class Real>
 void radial_weights(const Real* W, std::ptrdiff_t W_step, int registers, int n_radial, Planes<Real> B, int B_row,
                     int n_children, Planes<Real> weights, std::ptrdiff_t w_row) {
-  const auto* W_n = reinterpret_cast<const Simd<Real>*>(W);
+  const auto W_n = nbcore::registers(W);
   each_radial(n_radial, [&]<int n, bool first>(int k) {
     if (registers == 2) weights_of<n, 2, !first, Lane>(W_n + k, W_step, B + k, B_row, n_children, weights, w_row);
     else weights_of<n, 1, !first, Lane>(W_n + k, W_step, B + k, B_row, n_children, weights, w_row);
@@ -329,7 +329,7 @@ void radial_weights(const Real* W, std::ptrdiff_t W_step, int registers, int n_r
 template <class Lane, class Real>
 void radial_weights_gradient(Real* W_bar, std::ptrdiff_t W_step, int registers, int n_radial, Planes<Real> B, int B_row,
                              int n_children, Planes<Real> weights_bar, std::ptrdiff_t w_row) {
-  auto* W_n = reinterpret_cast<Simd<Real>*>(W_bar);
+  const auto W_n = nbcore::registers(W_bar);
   each_radial(n_radial, [&]<int n, bool>(int k) {
     if (registers == 2) gradient_of<n, 2, Lane>(W_n + k, W_step, B + k, B_row, n_children, weights_bar, w_row);
     else gradient_of<n, 1, Lane>(W_n + k, W_step, B + k, B_row, n_children, weights_bar, w_row);
@@ -339,8 +339,8 @@ void radial_weights_gradient(Real* W_bar, std::ptrdiff_t W_step, int registers, 
 template <class Lane, class Real>
 void radial_functions_adjoint(const Real* W, int n_radial, const std::vector<int>& rows, int row, int n_children,
                               Planes<Real> weights_bar, Planes<Real> B_bar, int B_row) {
-  constexpr int tile = register_bytes == 64 ? 3 : 1;
-  const auto* W_n = reinterpret_cast<const Simd<Real>*>(W);
+  constexpr int tile = register_bytes == 64 && !lanes_are_threads ? 3 : 1;
+  const auto W_n = nbcore::registers(W);
   each_radial(n_radial, [&]<int n, bool>(int k) {
     functions_of<n, tile>(n_radial, W_n + k, rows, row, n_children, weights_bar.value, B_bar.value + k, B_row);
     if constexpr (is_dual<Lane>)

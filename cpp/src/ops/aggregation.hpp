@@ -134,8 +134,8 @@ NB_INLINE void contract(const Couplings<Real>& couplings, int n, Planes<Real> Y,
 /// Y_bar of n edges from the Gram matrices of their paths, whose registers are not yet summed
 template <class Lane, class Real> NB_INLINE void contract_adjoint(const Couplings<Real>& couplings, int n,
                                                                   Planes<Real> Gram, Planes<Real> Y_bar, int Y_row) {
-  couplings.adjoint(n, reinterpret_cast<const Simd<Real>*>(Gram.value), Y_bar.value, Y_row);
-  if constexpr (is_dual<Lane>) couplings.adjoint(n, reinterpret_cast<const Simd<Real>*>(Gram.dot), Y_bar.dot, Y_row);
+  couplings.adjoint(n, registers<const Real>(Gram.value), Y_bar.value, Y_row);
+  if constexpr (is_dual<Lane>) couplings.adjoint(n, registers<const Real>(Gram.dot), Y_bar.dot, Y_row);
 }
 
 }  // namespace nbcore

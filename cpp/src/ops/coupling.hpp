@@ -85,15 +85,17 @@ template <class Real> class Couplings {
 
   /// M [edge][size()] = C Y of n edges, one plane
   void forward(int n, const Real* Y, int Y_row, Real* M) const {
+    sync();  // M is written in registers and read number by number
     for (; n >= 4; n -= 4, Y += 4 * Y_row, M += 4 * size()) forward<4>(Y, Y_row, M);
     for (; n > 0; --n, Y += Y_row, M += size()) forward<1>(Y, Y_row, M);
+    sync();
   }
   /// Y_bar += C^T M_bar of n edges, one plane, where M_bar [edge][size()] is made of registers whose lanes are still to
   /// be summed: C comes first, term by term, since there are fewer harmonics than numbers in M. Rows of Y_bar are whole
   /// registers.
-  void adjoint(int n, const V* M_bar, Real* Y_bar, int Y_row) const {
-    for (; n >= 4; n -= 4, M_bar += 4 * size(), Y_bar += 4 * Y_row) adjoint<4>(M_bar, Y_bar, Y_row);
-    for (; n > 0; --n, M_bar += size(), Y_bar += Y_row) adjoint<1>(M_bar, Y_bar, Y_row);
+  void adjoint(int n, Registers<const Real> M_bar, Real* Y_bar, int Y_row) const {
+    for (; n >= 4; n -= 4, M_bar = M_bar + 4 * size(), Y_bar += 4 * Y_row) adjoint<4>(M_bar, Y_bar, Y_row);
+    for (; n > 0; --n, M_bar = M_bar + size(), Y_bar += Y_row) adjoint<1>(M_bar, Y_bar, Y_row);
   }
 
  private:
@@ -102,7 +104,7 @@ template <class Real> class Couplings {
     for (int l2 = 0; l2 <= l_max_; ++l2)
       with_size(l2, [&]<int d2>() {
         const int n = start_[l2 + 1] - start_[l2];
-        const V* C = reinterpret_cast<const V*>(C_[l2].data());
+        const auto C = registers(C_[l2].data());
         for (int k = 0; k < n; ++k) {
           V sum[edges] = {};
           repeat<d2>(2 * l2 + 1, [&](int m2) {
@@ -110,23 +112,31 @@ template <class Real> class Couplings {
       NB_UNROLL for (int e = 0; e < edges; ++e) sum[e] += c * Y[e * Y_row + l2 * l2 + m2];
           });
           NB_UNROLL for (int e = 0; e < edges; ++e)
-            *reinterpret_cast<V*>(M + e * M_row + (start_[l2] + k) * w) = sum[e];
+            store_register(M + e * M_row + (start_[l2] + k) * w, sum[e]);
         }
       });
   }
-  template <int edges> void adjoint(const V* M_bar, Real* Y_bar, int Y_row) const {
+  template <int edges> void adjoint(Registers<const Real> M_bar, Real* Y_bar, int Y_row) const {
     const int M_row = size(), n_lm = (l_max_ + 1) * (l_max_ + 1);
     const Term* term = terms_.data();
     for (int first = 0; first < n_lm; first += w) {
-      V sums[edges][w];
+      [[maybe_unused]] V sums[edges][lanes_are_threads ? 1 : w];
       for (int k = 0; k < w; ++k) {
         V sum[edges] = {};
         if (first + k < n_lm)
           for (const Term* end = terms_.data() + last_[first + k]; term < end; ++term)
             NB_UNROLL for (int e = 0; e < edges; ++e) sum[e] += M_bar[e * M_row + term->M] * term->C;
-        NB_UNROLL for (int e = 0; e < edges; ++e) sums[e][k] = sum[e];
+        if constexpr (lanes_are_threads) {
+          NB_UNROLL for (int e = 0; e < edges; ++e) {
+            const Real total = lane_sum(sum[e]);
+            if (lane() == k) Y_bar[e * Y_row + first + k] += total;
+          }
+        } else {
+          NB_UNROLL for (int e = 0; e < edges; ++e) sums[e][k] = sum[e];
+        }
       }
-      for (int e = 0; e < edges; ++e) *reinterpret_cast<V*>(Y_bar + e * Y_row + first) += transposed_sum(sums[e]);
+      if constexpr (!lanes_are_threads)
+        for (int e = 0; e < edges; ++e) *reinterpret_cast<V*>(Y_bar + e * Y_row + first) += transposed_sum(sums[e]);
     }
   }
 };

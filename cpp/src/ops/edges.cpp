@@ -6,8 +6,8 @@
 namespace nbcore {
 
 namespace detail {
-using V8 = Simd<double>;
-inline constexpr int edges_per_register = width<double>;
+using V8 = Vector<double>;
+inline constexpr int edges_per_register = vector_width<double>;
 inline constexpr double tiny = 1e-300;  // a child may stand at the centre of its parent
 
 template <class T> NB_INLINE T load_edges(const PlaneBuffer<double>& a, std::int64_t k) {

@@ -18,9 +18,9 @@ template <class Real> struct LayerNorm {
   const Real* weights;
   int n, row;
 
-  V ones(int j) const { return *reinterpret_cast<const V*>(weights + j); }
-  V gain(int j) const { return ones(j) + *reinterpret_cast<const V*>(weights + row + j); }
-  V shift(int j) const { return *reinterpret_cast<const V*>(weights + 2 * row + j); }
+  V ones(int j) const { return load_register(weights + j); }
+  V gain(int j) const { return ones(j) + load_register(weights + row + j); }
+  V shift(int j) const { return load_register(weights + 2 * row + j); }
 
   /// z becomes u; y is written, too, where there is room for it. Returns s.
   template <class Lane> ScalarOf<Lane> forward(Planes<Real> z, Planes<Real> y) const {
@@ -51,8 +51,8 @@ template <class Real> struct LayerNorm {
     for (int j = 0; j < row; j += w) {
       const Lane bar = load<Lane>(u_bar, j), normal = load<Lane>(y, j);
       if (weights_bar) {
-        add_gradient(*reinterpret_cast<V*>(weights_bar + row + j), bar, normal);
-        add_gradient(*reinterpret_cast<V*>(weights_bar + 2 * row + j), bar, constant<Lane>(V{} + Real(1)));
+        add_gradient(registers(weights_bar + row + j)[0], bar, normal);
+        add_gradient(registers(weights_bar + 2 * row + j)[0], bar, constant<Lane>(V{} + Real(1)));
       }
       const Lane y_bar = product(gain(j), bar);
       store(u_bar, j, y_bar);

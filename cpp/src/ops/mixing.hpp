@@ -18,26 +18,44 @@ inline constexpr int mixing_rows = 6, mixing_registers = register_bytes == 64 ? 
 
 namespace detail {
 
-template <int rows, int registers, bool accumulate, class Real>
-NB_INLINE void mixing_tile(const Real* A, std::ptrdiff_t lda, const Simd<Real>* W, Real* C, std::ptrdiff_t ldc, int K) {
-  using V = Simd<Real>;
+/// What W[k] is: a register of gates, or one of the processor where it does what is no gate (train/polar.cpp)
+template <class Weights> using RegisterOf = std::remove_cvref_t<decltype(std::declval<Weights>()[0])>;
+template <class V, class Real> inline constexpr int numbers_of =
+    std::is_arithmetic_v<V> ? width<Real> : int(sizeof(V) / sizeof(Real));
+template <class V, class Real> NB_INLINE V load_as(const Real* x) {
+  if constexpr (std::is_arithmetic_v<V>) return load_register(x);
+  else return *reinterpret_cast<const V*>(x);
+}
+template <class V, class Real> NB_INLINE void store_as(Real* x, V a) {
+  if constexpr (std::is_arithmetic_v<V>) store_register(x, a);
+  else *reinterpret_cast<V*>(x) = a;
+}
+
+/// Asks for a register that is wanted soon
+template <class T> NB_INLINE void prefetch(T registers) {
+  if constexpr (std::is_pointer_v<T>) __builtin_prefetch(registers);
+}
+
+template <int rows, int registers, bool accumulate, class Real, class Weights>
+NB_INLINE void mixing_tile(const Real* A, std::ptrdiff_t lda, Weights W, Real* C, std::ptrdiff_t ldc, int K) {
+  using V = RegisterOf<Weights>;
   V sum[rows][registers] = {};
   if constexpr (accumulate) {
   NB_UNROLL for (int i = 0; i < rows; ++i)
-      NB_UNROLL for (int j = 0; j < registers; ++j) sum[i][j] = *reinterpret_cast<const V*>(C + i * ldc + j * width<Real>);
+      NB_UNROLL for (int j = 0; j < registers; ++j) sum[i][j] = load_as<V>(C + i * ldc + j * numbers_of<V, Real>);
   }
   for (int k = 0; k < K; ++k) {
     // of large matrices a strip lies in L2 only
-    NB_UNROLL for (int j = 0; j < registers; ++j) __builtin_prefetch(W + (k + 6) * registers + j);
+    NB_UNROLL for (int j = 0; j < registers; ++j) prefetch(W + ((k + 6) * registers + j));
     NB_UNROLL for (int i = 0; i < rows; ++i)
       NB_UNROLL for (int j = 0; j < registers; ++j) sum[i][j] += A[i * lda + k] * W[k * registers + j];
   }
   NB_UNROLL for (int i = 0; i < rows; ++i)
-    NB_UNROLL for (int j = 0; j < registers; ++j) *reinterpret_cast<V*>(C + i * ldc + j * width<Real>) = sum[i][j];
+    NB_UNROLL for (int j = 0; j < registers; ++j) store_as<V>(C + i * ldc + j * numbers_of<V, Real>, sum[i][j]);
 }
 
-template <int registers, bool accumulate, int rows, class Real>
-[[gnu::noinline]] void mixing_strip(const Real* A, std::ptrdiff_t lda, const Simd<Real>* W, Real* C, std::ptrdiff_t ldc, std::ptrdiff_t n_rows, int K) {
+template <int registers, bool accumulate, int rows, class Real, class Weights>
+[[gnu::noinline]] void mixing_strip(const Real* A, std::ptrdiff_t lda, Weights W, Real* C, std::ptrdiff_t ldc, std::ptrdiff_t n_rows, int K) {
   std::ptrdiff_t i = 0;
   for (; i + rows <= n_rows; i += rows) mixing_tile<rows, registers, accumulate>(A + i * lda, lda, W, C + i * ldc, ldc, K);
   if constexpr (rows > 1)
@@ -50,16 +68,16 @@ template <class Real> struct MixingFactors {
 };
 
 /// W_bar[k .. k+depth-1][registers of the strip] += sum over factors and rows of A[row][k ..] C_bar[row][..]
-template <int depth, int registers, std::size_t n, class Real>
-NB_INLINE void mixing_gradient_tile(const MixingFactors<Real> (&factors)[n], std::ptrdiff_t k, std::ptrdiff_t lda, std::ptrdiff_t ldc, Simd<Real>* W_bar, std::ptrdiff_t n_rows) {
-  using V = Simd<Real>;
+template <int depth, int registers, std::size_t n, class Real, class Weights>
+NB_INLINE void mixing_gradient_tile(const MixingFactors<Real> (&factors)[n], std::ptrdiff_t k, std::ptrdiff_t lda, std::ptrdiff_t ldc, Weights W_bar, std::ptrdiff_t n_rows) {
+  using V = RegisterOf<Weights>;
   V sum[depth][registers];
   NB_UNROLL for (int i = 0; i < depth; ++i)
     NB_UNROLL for (int j = 0; j < registers; ++j) sum[i][j] = W_bar[i * registers + j];
   for (const auto& [A, C_bar] : factors)
     for (std::ptrdiff_t row = 0; row < n_rows; ++row) {
       NB_UNROLL for (int j = 0; j < registers; ++j) {
-        const V c = *reinterpret_cast<const V*>(C_bar + row * ldc + j * width<Real>);
+        const V c = load_as<V>(C_bar + row * ldc + j * numbers_of<V, Real>);
         NB_UNROLL for (int i = 0; i < depth; ++i) sum[i][j] += A[row * lda + k + i] * c;
       }
     }
@@ -67,8 +85,8 @@ NB_INLINE void mixing_gradient_tile(const MixingFactors<Real> (&factors)[n], std
     NB_UNROLL for (int j = 0; j < registers; ++j) W_bar[i * registers + j] = sum[i][j];
 }
 
-template <int registers, int depth, std::size_t n, class Real>
-[[gnu::noinline]] void mixing_gradient_strip(const MixingFactors<Real> (&factors)[n], std::ptrdiff_t k, std::ptrdiff_t lda, std::ptrdiff_t ldc, Simd<Real>* W_bar, std::ptrdiff_t n_rows, int K) {
+template <int registers, int depth, std::size_t n, class Real, class Weights>
+[[gnu::noinline]] void mixing_gradient_strip(const MixingFactors<Real> (&factors)[n], std::ptrdiff_t k, std::ptrdiff_t lda, std::ptrdiff_t ldc, Weights W_bar, std::ptrdiff_t n_rows, int K) {
   for (; k + depth <= K; k += depth) mixing_gradient_tile<depth, registers>(factors, k, lda, ldc, W_bar + k * registers, n_rows);
   if constexpr (depth > 1)
     if (k < K) mixing_gradient_strip<registers, depth - 1>(factors, k, lda, ldc, W_bar, n_rows, K);
@@ -95,22 +113,26 @@ template <class Real, class F> void each_packed(int K, int N, F f) {
 /// C (+)= A W. A [n_rows][lda >= K], W packed, C [n_rows][ldc >= N], N a multiple of the register width.
 template <bool accumulate, class Real>
 void mix(const Real* A, std::ptrdiff_t lda, const Real* W, Real* C, std::ptrdiff_t ldc, std::ptrdiff_t n_rows, int K, int N) {
+  sync();  // A may be what other lanes wrote, and is read number by number
   detail::each_strip<Real>(N, [&](int n, auto registers) {
-    const auto* strip = reinterpret_cast<const Simd<Real>*>(W + std::ptrdiff_t(n) * K);
+    const auto strip = nbcore::registers(W + std::ptrdiff_t(n) * K);
     // one register: twice the rows, or too few sums are under way
     detail::mixing_strip<registers, accumulate, registers == 1 ? 2 * mixing_rows : mixing_rows>(A, lda, strip, C + n, ldc, n_rows, K);
   });
+  sync();
 }
 
 /// W_bar += sum over factors of A^T C_bar, W_bar packed like W: loaded and stored once.
 template <std::size_t n, class Real>
 void mix_gradient(const detail::MixingFactors<Real> (&factors)[n], std::ptrdiff_t lda, std::ptrdiff_t ldc, Real* W_bar, std::ptrdiff_t n_rows, int K, int N) {
+  sync();
   detail::each_strip<Real>(N, [&](int column, auto registers) {
     detail::MixingFactors<Real> strip[n];
     for (std::size_t f = 0; f < n; ++f) strip[f] = {factors[f].A, factors[f].C_bar + column};
-    auto* W_strip = reinterpret_cast<Simd<Real>*>(W_bar + std::ptrdiff_t(column) * K);
+    const auto W_strip = nbcore::registers(W_bar + std::ptrdiff_t(column) * K);
     detail::mixing_gradient_strip<registers, mixing_rows>(strip, 0, lda, ldc, W_strip, n_rows, K);
   });
+  sync();
 }
 template <class Real>
 void mix_gradient(const Real* A, std::ptrdiff_t lda, const Real* C_bar, std::ptrdiff_t ldc, Real* W_bar, std::ptrdiff_t n_rows, int K, int N) {

@@ -9,8 +9,8 @@
 namespace nbcore {
 
 namespace {
-using V = Simd<double>;
-constexpr int w = width<double>, chunk = 48;  // distances at a time
+using V = Vector<double>;
+constexpr int w = vector_width<double>, chunk = 48;  // distances at a time
 }  // namespace
 
 NetworkFunctions::NetworkFunctions(const Radial& radial, const std::vector<std::vector<double>>& matrices, double r0)
@@ -55,8 +55,10 @@ void NetworkFunctions::operator()(const double* r, int count, double* f, double*
     for (std::size_t layer_index = 0; layer_index < layers_.size(); ++layer_index) {
       const Layer& layer = layers_[layer_index];
       const int N = padded<double>(layer.out);
-      for (int d = 0; d < 3; ++d)
-        mix<false>(x + d * plane, row, layer.W.data(), next + d * plane, N, rows, layer.in, N);
+      run_as_warp([&] {
+        for (int d = 0; d < 3; ++d)
+          mix<false>(x + d * plane, row, layer.W.data(), next + d * plane, N, rows, layer.in, N);
+      });
       const LayerFunction function = layer_index + 1 == layers_.size() ? radial_.last : LayerFunction::silu;
       for (std::ptrdiff_t k = 0; k < (function == LayerFunction::linear ? 0 : std::ptrdiff_t(rows) * N); k += w) {
         // a step of a Taylor series: s is the function, s1 and s2 its derivatives

@@ -30,6 +30,14 @@ template <class T> NB_INLINE PowerAndSlope<T> power(T x, double p) {
 template <class T> struct DoublesOf {
   typedef double type __attribute__((vector_size(sizeof(T) / sizeof(RealOf<T>) * sizeof(double))));
 };
+template <Number T> struct DoublesOf<T> {
+  using type = double;
+};
+/// The numbers of x as those of another type
+template <class To, class T> NB_INLINE To converted(T x) {
+  if constexpr (std::is_arithmetic_v<T>) return To(x);
+  else return __builtin_convertvector(x, To);
+}
 
 /// f(x), f a function of registers of doubles to a struct Result<T> of two such numbers
 template <template <class> class Result, class F, class T> NB_INLINE Result<T> in_double(F f, T x) {
@@ -39,17 +47,15 @@ template <template <class> class Result, class F, class T> NB_INLINE Result<T> i
       return f(x);
     } else {
       using Wide = typename DoublesOf<Plain>::type;
-      const auto y = f(Dual<Wide>{__builtin_convertvector(x.value, Wide), __builtin_convertvector(x.dot, Wide)});
-      const auto narrow = [](const Dual<Wide>& a) {
-        return T{__builtin_convertvector(a.value, Plain), __builtin_convertvector(a.dot, Plain)};
-      };
+      const auto y = f(Dual<Wide>{converted<Wide>(x.value), converted<Wide>(x.dot)});
+      const auto narrow = [](const Dual<Wide>& a) { return T{converted<Plain>(a.value), converted<Plain>(a.dot)}; };
       return {narrow(y.f), narrow(y.df)};
     }
   } else if constexpr (sizeof(RealOf<T>) == 8) {
     return f(x);
   } else {
-    const auto y = f(__builtin_convertvector(x, typename DoublesOf<T>::type));
-    return {__builtin_convertvector(y.f, T), __builtin_convertvector(y.df, T)};
+    const auto y = f(converted<typename DoublesOf<T>::type>(x));
+    return {converted<T>(y.f), converted<T>(y.df)};
   }
 }
 

@@ -7,8 +7,8 @@
 namespace nbcore {
 
 namespace {
-using V = Simd<double>;
-constexpr int w = width<double>;
+using V = Vector<double>;
+constexpr int w = vector_width<double>;
 constexpr int fewest = 64, most = 4096;                      // intervals
 constexpr double shortest = 0.02, usual = 0.1, late = 0.25;  // of the cutoff: where tables begin
 

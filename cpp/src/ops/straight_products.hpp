@@ -12,8 +12,9 @@
 namespace nbcore {
 
 template <class Lane> struct StraightKernels {
-  using Adjoint = void (*)(const PlainOf<Lane>* w, const Lane* A, const Lane* O_bar, Lane* A_bar, PlainOf<Lane>* w_bar);
-  void (*forward)(const PlainOf<Lane>* w, const Lane* A, Lane* O);
+  using Weights = Registers<const RealOf<Lane>>;
+  using Adjoint = void (*)(Weights w, const Lane* A, const Lane* O_bar, Lane* A_bar, Registers<RealOf<Lane>> w_bar);
+  void (*forward)(Weights w, const Lane* A, Lane* O);
   Adjoint adjoint, adjoint_weights;  // none: nullptr
 };
 

@@ -47,7 +47,7 @@ void check(std::span<const Vec3> positions, const Mat3& cell, std::array<bool, 3
   check_cell(cell, pbc);
 }
 
-using Lane = Simd<double>;
+using Lane = Vector<double>;
 inline constexpr std::size_t most_kept = 1 << 20;  // pairs
 
 /// What the atoms of one bin may have as neighbours.
@@ -78,7 +78,7 @@ class Candidates {
     count_ = 0;
     bins.around(b, [&](std::int32_t bin, const Image& image, const Vec3& shift) {
       const auto first = bins.first(bin), last = bins.first(bin + 1);
-      if (child_.size() < count_ + static_cast<std::size_t>(last - first) + width<double>) grow(last - first);
+      if (child_.size() < count_ + static_cast<std::size_t>(last - first) + vector_width<double>) grow(last - first);
       for (auto p = first; p < last; ++p) {
         const Vec3 d = bins.position(p) + (shift - centre);
         const Image& wrap = bins.wrap(p);
@@ -90,7 +90,7 @@ class Candidates {
         count_ += dot(d, d) <= outer2;
       }
     });
-    for (std::size_t c = count_; c % width<double> != 0; ++c)  // of the last register; too far for anybody
+    for (std::size_t c = count_; c % vector_width<double> != 0; ++c)  // of the last register; too far for anybody
       for (int k = 0; k < 3; ++k) r_[k][c] = std::numeric_limits<double>::infinity(), image_[k][c] = 0;
     shifts_known_ = false;
   }
@@ -99,7 +99,7 @@ class Candidates {
   template <class Add> void sieve(const Vec3& r, const Image& wrap, const Mat3& cell, double cutoff2, Add add) {
     if (!shifts_known_ || wrap != wrap_) shift_to(wrap, cell);
     const auto at = [](const Buffer<double>& a, std::size_t c) { return *reinterpret_cast<const Lane*>(a.data() + c); };
-    for (std::size_t c = 0; c < count_; c += width<double>) {
+    for (std::size_t c = 0; c < count_; c += vector_width<double>) {
       const Lane x = (at(r_[0], c) - r[0]) + at(shift_[0], c), y = (at(r_[1], c) - r[1]) + at(shift_[1], c),
                  z = (at(r_[2], c) - r[2]) + at(shift_[2], c);
       *reinterpret_cast<Lane*>(r2_.data() + c) = x * x + y * y + z * z;
@@ -123,7 +123,7 @@ class Candidates {
  private:
   /// For parents that were wrapped by `wrap`: mostly all of a bin.
   void shift_to(const Image& wrap, const Mat3& cell) {
-    for (std::size_t c = 0; c < count_; c += width<double>) {
+    for (std::size_t c = 0; c < count_; c += vector_width<double>) {
       std::array<Lane, 3> S;
       for (int k = 0; k < 3; ++k) S[k] = *reinterpret_cast<const Lane*>(image_[k].data() + c) + double(wrap[k]);
       const std::array<Lane, 3> shift = translation(S, cell);

@@ -27,8 +27,8 @@ template <class Real> struct Extent {
 template <class Real> Extent<Real> check(const char* where, int l_max, std::size_t n, const Real* r) {
   if (l_max < 0 || l_max > l_supported)
     throw InputError(message(where, ": l_max must be 0 to ", l_supported, ", got ", l_max));
-  using Lane = Simd<Real>;
-  constexpr int w = width<Real>;
+  using Lane = Vector<Real>;
+  constexpr int w = vector_width<Real>;
   const Lane limit = Lane{} + std::numeric_limits<Real>::max();
   Lane largest{}, smallest = limit;
   auto finite = limit == limit;
@@ -81,7 +81,7 @@ template <class Real> inline constexpr Real far = sizeof(Real) == 8 ? 1e100 : 1e
 /// no such vectors.
 template <class Lane> NB_INLINE void normalise(Lane* u, Lane& inverse, bool ordinary) {
   using Real = RealOf<Lane>;
-  constexpr int w = width<Real>;
+  constexpr int w = vector_width<Real>;
   int exponent[w] = {};
   for (int lane = 0; !ordinary && lane < w; ++lane) {
     const Real size = std::max({std::abs(u[0][lane]), std::abs(u[1][lane]), std::abs(u[2][lane])});
@@ -141,8 +141,8 @@ template <class Lane> struct Spherical {
 
 /// The functions of a group's vectors, vector k + lane * registers in a lane of result k.
 template <class Functions, class Real> auto directions(const Real* r, int vectors, int registers, bool ordinary) {
-  using Lane = Simd<Real>;
-  constexpr int w = width<Real>;
+  using Lane = Vector<Real>;
+  constexpr int w = vector_width<Real>;
   alignas(64) Real rows[3 * w * w + w];  // lane by lane, the coordinates of its vectors
   std::memcpy(rows, r, 3 * vectors * sizeof(Real));
   for (int v = vectors; v < w * registers; ++v) rows[3 * v] = rows[3 * v + 1] = 0, rows[3 * v + 2] = 1;
@@ -198,8 +198,8 @@ template <int fixed, int first, int axes, class Functions, class Lane>
 /// computed: it comes from L1.
 template <class Functions, class Real>
 void by_registers(int l_max, std::size_t n, const Real* r, bool ordinary, HarmonicsOutput<Real> out, int threads) {
-  using Lane = Simd<Real>;
-  constexpr std::size_t w = width<Real>, group = w * w;  // vectors in one item of work
+  using Lane = Vector<Real>;
+  constexpr std::size_t w = vector_width<Real>, group = w * w;  // vectors in one item of work
   const std::size_t n_lm = std::size_t(l_max + 1) * (l_max + 1);
   const auto do_group = [&](std::size_t item) {
     thread_local std::vector<Lane> memory;
@@ -252,7 +252,7 @@ void spherical_harmonics(int l_max, std::size_t n, const Real* r, HarmonicsOutpu
       if (r[3 * i] == 0 && r[3 * i + 1] == 0 && r[3 * i + 2] == 0)
         throw InputError(message("spherical_harmonics: vector ", i, " is zero and has no direction"));
   const bool ordinary = extent.smallest > 1 / far<Real> && extent.largest < far<Real>;
-  by_registers<Spherical<Simd<Real>>>(l_max, n, r, ordinary, out, threads);
+  by_registers<Spherical<Vector<Real>>>(l_max, n, r, ordinary, out, threads);
 }
 
 template <class Real>
@@ -265,7 +265,7 @@ void solid_harmonics(int l_max, std::size_t n, const Real* r, HarmonicsOutput<Re
         too_long(length))
       throw InputError(message("solid_harmonics: vector ", i, " of length ", length, " is too long: r^", l_max,
                                " would exceed 1e", limit));
-  by_registers<Solid<Simd<Real>>>(l_max, n, r, true, out, threads);
+  by_registers<Solid<Vector<Real>>>(l_max, n, r, true, out, threads);
 }
 
 template void spherical_harmonics(int, std::size_t, const float*, HarmonicsOutput<float>, int);

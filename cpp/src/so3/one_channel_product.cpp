@@ -50,22 +50,23 @@ OneChannelProduct::OneChannelProduct(std::vector<PartShape> x, std::vector<PartS
 }
 
 template <class Real> bool OneChannelProduct::suits() const {
-  return std::all_of(blocks_.begin(), blocks_.end(), [](const Block& b) { return b.channels % width<Real> == 0; });
+  return std::all_of(blocks_.begin(), blocks_.end(),
+                     [](const Block& b) { return b.channels % vector_width<Real> == 0; });
 }
 
 namespace {
 
-template <class Real> NB_INLINE Simd<Real> load(const Real* p) {
-  Simd<Real> x;
+template <class Real> NB_INLINE Vector<Real> load(const Real* p) {
+  Vector<Real> x;
   std::memcpy(&x, p, sizeof x);
   return x;
 }
-template <class Real> NB_INLINE void store(Real* p, Simd<Real> x) { std::memcpy(p, &x, sizeof x); }
+template <class Real> NB_INLINE void store(Real* p, Vector<Real> x) { std::memcpy(p, &x, sizeof x); }
 
 /// f.operator()<d1, n>(first channel) for all channels of a part, n registers at a time; d1 is 0 where it is too large
 /// for registers.
 template <class Real, class F> NB_INLINE void by_registers(int d1, int channels, F f) {
-  constexpr int w = width<Real>;
+  constexpr int w = vector_width<Real>;
   const auto all = [&]<int fixed, int most>() {
     int k = 0;
     for (; k + most * w <= channels; k += most * w) f.template operator()<fixed, most>(k);
@@ -89,15 +90,15 @@ template <class Real, class F> NB_INLINE void by_registers(int d1, int channels,
 template <class Real, int d1, int count> struct Columns {
   const Real* from;
   int row;
-  Simd<Real> kept[d1 ? d1 : 1][count];
+  Vector<Real> kept[d1 ? d1 : 1][count];
 
   NB_INLINE Columns(const Real* from, int row) : from(from), row(row) {
     NB_UNROLL for (int m1 = 0; m1 < d1; ++m1)
-      NB_UNROLL for (int i = 0; i < count; ++i) kept[m1][i] = load(from + m1 * row + i * width<Real>);
+      NB_UNROLL for (int i = 0; i < count; ++i) kept[m1][i] = load(from + m1 * row + i * vector_width<Real>);
   }
-  NB_INLINE Simd<Real> operator()(int m1, int i) const {
+  NB_INLINE Vector<Real> operator()(int m1, int i) const {
     if constexpr (d1 > 0) return kept[m1][i];
-    else return load(from + m1 * row + i * width<Real>);
+    else return load(from + m1 * row + i * vector_width<Real>);
   }
 };
 
@@ -105,7 +106,7 @@ template <class Real, int d1, int count> struct Columns {
 
 /// A register of states: their y and their M, one state per lane.
 template <class Real> struct OneChannelProduct::Tile {
-  static constexpr int w = width<Real>;
+  static constexpr int w = vector_width<Real>;
   const OneChannelProduct& product;
   Buffer<Real> y, M, sums, c, gathered_c;
   std::size_t first = 0;
@@ -135,7 +136,7 @@ template <class Real> struct OneChannelProduct::Tile {
     const int* const from = product.from_.data();
     Real* to = M.data();
     for (const Entry& e : product.entries_) {
-      Simd<Real> sum{};
+      Vector<Real> sum{};
       for (int t = e.first; t < e.last; ++t) sum += load(from_y + from[t] * w) * factors[t];
       store(to, sum), to += w;
     }
@@ -161,7 +162,7 @@ template <class Real> struct OneChannelProduct::Tile {
         const Columns<Real, d1, count> columns(state(x, b.x_part, lane) + k, b.channels);
         const Real* const matrix = M.data() + lane;
         for (const Row& r : b.rows) {
-          Simd<Real> sum[count] = {};
+          Vector<Real> sum[count] = {};
           each<d1>(r, [&](int m1, int e) {
             const Real m = matrix[e * w];
             NB_UNROLL for (int i = 0; i < count; ++i) sum[i] += m * columns(m1, i);
@@ -181,9 +182,9 @@ template <class Real> struct OneChannelProduct::Tile {
       by_registers<Real>(b.d1, b.channels, [&]<int d1, int count>(int k) {
         Real* to = state(x_bar, b.x_part, lane) + k;
         const Real* const matrix = M.data() + lane;
-        Simd<Real> sum[d1 ? d1 : 1][count] = {};
+        Vector<Real> sum[d1 ? d1 : 1][count] = {};
         for (int m1 = 0; d1 == 0 && m1 < b.d1; ++m1)
-          for (int i = 0; i < count; ++i) store(to + m1 * b.channels + i * w, Simd<Real>{});
+          for (int i = 0; i < count; ++i) store(to + m1 * b.channels + i * w, Vector<Real>{});
         for (const Row& r : b.rows) {
           const Columns<Real, 1, count> given(row(z_bar, r, lane) + k, 0);
           each<d1>(r, [&](int m1, int e) {
@@ -210,7 +211,7 @@ template <class Real> struct OneChannelProduct::Tile {
         for (const Row& r : b.rows) {
           const Columns<Real, 1, count> given(row(z_bar, r, lane) + k, 0);
           each<d1>(r, [&](int m1, int e) {
-            Simd<Real> sum = given(0, 0) * columns(m1, 0);
+            Vector<Real> sum = given(0, 0) * columns(m1, 0);
             NB_UNROLL for (int i = 1; i < count; ++i) sum += given(0, i) * columns(m1, i);
             store(to + e * w, k == 0 ? sum : sum + load(to + e * w));
           });
@@ -219,9 +220,9 @@ template <class Real> struct OneChannelProduct::Tile {
     const Real *const from = sums.data(), *const factors = gathered_c.data();
     const int *const entry = product.gathered_.data(), *const first = product.gathered_first_.data();
     for (int j = 0; j < product.y_dim_; j += w) {
-      Simd<Real> group[w];
+      Vector<Real> group[w];
       for (int i = 0; i < w; ++i) {
-        Simd<Real> sum[4] = {};  // four chains of additions at a time
+        Vector<Real> sum[4] = {};  // four chains of additions at a time
         int t = j + i < product.y_dim_ ? first[j + i] : 0;
         const int end = j + i < product.y_dim_ ? first[j + i + 1] : 0;
         for (; t + 4 <= end; t += 4)

@@ -108,7 +108,7 @@ int Product::states_per_tile(int width) const {
 template <class T, class Prepare, class Work>
 void Product::by_tiles(std::size_t n, int threads, Prepare prepare, Work work) const {
   if (n == 0 || pairs_.empty()) return;
-  const std::size_t capacity = states_per_tile(width<typename Scalar<T>::Real>);
+  const std::size_t capacity = states_per_tile(vector_width<typename Scalar<T>::Real>);
   const double small = 1e5;  // multiply-adds that no thread is worth waking for
   const std::size_t tiles = (n + capacity - 1) / capacity;
   const std::size_t group = std::clamp<std::size_t>(std::size_t(small / (work_ * double(capacity))), 1, tiles);

@@ -26,8 +26,8 @@ template <class Real> struct SparseMatrix {
 
 /// n registers of each of `planes` planes, from channel k on. Users' arrays are not aligned.
 template <int n, int planes, class Real> struct Chunk {
-  using V = Simd<Real>;
-  static constexpr int size = n * planes, w = width<Real>;
+  using V = Vector<Real>;
+  static constexpr int size = n * planes, w = vector_width<Real>;
 
   NB_INLINE static void load(const Real* p, std::ptrdiff_t plane, V* x) {
     NB_UNROLL for (int i = 0; i < size; ++i) std::memcpy(x + i, p + i / n * plane + i % n * w, sizeof(V));
@@ -136,7 +136,7 @@ inline constexpr int chunk_bytes = 1 << 15;  // stay in L1
 template <class Real, int planes, class F> void by_chunks(int channels, int columns, F f) {
   int k = 0;
   const auto sweep = [&]<int n>() {
-    constexpr int step = n * width<Real>;
+    constexpr int step = n * vector_width<Real>;
     if (n > 1 && columns * planes * n * register_bytes > chunk_bytes) return;
     for (; k + step <= channels; k += step) f(Chunk<n, planes, Real>{}, k);
   };

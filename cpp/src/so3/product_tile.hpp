@@ -42,7 +42,7 @@ template <class T, class Real> T from_planes(const Real* from, std::ptrdiff_t pl
 /// that fill registers as they are in memory (`direct`) are not copied.
 template <class T> struct Product::Tile {
   using Real = typename Scalar<T>::Real;
-  static constexpr int planes = Scalar<T>::planes, w = width<Real>;
+  static constexpr int planes = Scalar<T>::planes, w = vector_width<Real>;
 
   const Product& product;
   const int capacity;  // states
@@ -51,7 +51,7 @@ template <class T> struct Product::Tile {
   std::vector<Buffer<Real>> memory;
   std::vector<Real*> rows;  // of z, one pair
   Real *z_memory, *matrix = nullptr;
-  Simd<Real>* in;
+  Vector<Real>* in;
 
   explicit Tile(const Product& product) : product(product), capacity(product.states_per_tile(w)) {
     std::size_t z_size = 0, in_size = chunk_bytes / sizeof(Real), n_rows = 0;
@@ -60,7 +60,7 @@ template <class T> struct Product::Tile {
       in_size = std::max(in_size, std::size_t(pair.d1 * pair.d2) * planes * w);
       n_rows = std::max(n_rows, pair.rows.size());
     }
-    z_memory = room(z_size), in = reinterpret_cast<Simd<Real>*>(room(in_size)), rows.resize(n_rows);
+    z_memory = room(z_size), in = reinterpret_cast<Vector<Real>*>(room(in_size)), rows.resize(n_rows);
   }
   void make_matrix() {
     std::size_t size = 0;

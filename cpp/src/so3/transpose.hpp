@@ -36,18 +36,18 @@ template <class V> NB_INLINE void transpose(V* x) {
 /// to[lane * stride + i] = from[i][lane] for i < n and the first `filled` lanes. Where all rows lie alike on cache
 /// lines (stride a multiple of the width), all blocks but the first and the last fill whole lines: others cost twice.
 template <class Real>
-void write_transposed(const Simd<Real>* from, int n, int filled, Real* to, std::size_t stride) {
-  constexpr int w = width<Real>;
+void write_transposed(const Vector<Real>* from, int n, int filled, Real* to, std::size_t stride) {
+  constexpr int w = vector_width<Real>;
   typedef Real Half __attribute__((vector_size(w * sizeof(Real) / 2), may_alias));
   if (n < w) {
-    Simd<Real> x[w] = {};
+    Vector<Real> x[w] = {};
     for (int i = 0; i < n; ++i) x[i] = from[i];
     transpose(x);
     for (int lane = 0; lane < filled; ++lane) std::memcpy(to + lane * stride, x + lane, n * sizeof(Real));
     return;
   }
   const auto block = [&](int start) {
-    Simd<Real> x[w];
+    Vector<Real> x[w];
     NB_UNROLL for (int i = 0; i < w; ++i) x[i] = from[start + i];
     // the last exchange is left to the stores: half a register is stored as fast as a whole one
     detail::exchange_all<1, w / 2, w>(x);

@@ -12,8 +12,8 @@
 namespace nbcore::so3 {
 namespace {
 
-using Lane = Simd<double>;
-constexpr int W = width<double>;
+using Lane = Vector<double>;
+constexpr int W = vector_width<double>;
 
 /// Column m of C, l-1 x 1 -> l: at most five (m of l-1, axis of D^1), all counted from 0. The last are filled up with
 /// 0.

@@ -10,11 +10,11 @@
 namespace nbcore {
 namespace {
 
-using Lane = Simd<float>;
+using Lane = Vector<float>;
 
 // Symmetric matrices lie by strips of so many registers of columns, [strip][row][registers], as products want them.
 // Narrow ones: of a strip all from its diagonal down is computed.
-constexpr int registers = 2, w = width<float>, strip = registers * w, tile_rows = register_bytes == 64 ? 12 : 6;
+constexpr int per_strip = 2, w = vector_width<float>, strip = per_strip * w, tile_rows = register_bytes == 64 ? 12 : 6;
 
 // c, and a_j, b_j. Singular values from 0.0014 to 1 end within 0.18 of one, smaller ones are multiplied by at most 690.
 constexpr float constant = 1.005027f;
@@ -78,7 +78,7 @@ void PolarFactor::gram() {
   for (std::ptrdiff_t n = 0; n < stride_; n += strip) {
     const detail::MixingFactors<float> factors[] = {{x_.data(), x_.data() + n}};
     auto* to = reinterpret_cast<Lane*>(at(A_, 0, n));
-    detail::mixing_gradient_strip<registers, tile_rows>(factors, n, stride_, stride_, to, rows_, columns_);
+    detail::mixing_gradient_strip<per_strip, tile_rows>(factors, n, stride_, stride_, to, rows_, columns_);
   }
 }
 
@@ -107,7 +107,7 @@ void PolarFactor::invert(float least) {
     for (std::ptrdiff_t n = 0; n < height_; n += strip) {
       const detail::MixingFactors<float> factors[] = {{panel_.data(), panel_.data() + n}};
       auto* to = reinterpret_cast<Lane*>(at(T_, 0, n));
-      detail::mixing_gradient_strip<registers, tile_rows>(factors, n, stride_, stride_, to, w, int(height_));
+      detail::mixing_gradient_strip<per_strip, tile_rows>(factors, n, stride_, stride_, to, w, int(height_));
     }
   }
 }
@@ -153,7 +153,7 @@ const float* PolarFactor::compute() {
   for (std::ptrdiff_t k = 0; k < stride_ * stride_; ++k) Q_.data()[k] *= root;
   mirror(Q_);
   for (std::ptrdiff_t n = 0; n < stride_; n += strip)
-    detail::mixing_strip<registers, false, tile_rows>(x_.data(), stride_, reinterpret_cast<const Lane*>(at(Q_, 0, n)),
+    detail::mixing_strip<per_strip, false, tile_rows>(x_.data(), stride_, reinterpret_cast<const Lane*>(at(Q_, 0, n)),
                                                       y_.data() + n, stride_, rows_, columns_);
   return y_.data();
 }
