@@ -57,10 +57,12 @@ def add_elements(potential: Potential, E0s: dict[str, float], like: str = "neare
         if gate["gate"] == "mix" and "weights" not in gate:
             rows = {}  # of each part, whatever the kinds of inputs
             for name, keys in before.items():
-                if name.split(".")[0] == gate["name"]:
+                if name.split(".")[0] == gate["name"] and not name.endswith(".bias"):
                     rows.setdefault(_part_name(name), []).extend(keys[1])
             if _has_elements(rows.values()):
-                gate.setdefault("fan_in", [len(row) for row in rows.values()])
+                parts = next(parts for name, _, parts in potential._core.slots() if name == gate["name"])
+                counts = [len(row) for row in rows.values()] * (len(parts) if gate.get("tied") else 1)
+                gate.setdefault("fan_in", counts)
     result = Potential(description)
     places = result.parameter_slices
     for name, keys in _weights(result).items():
@@ -117,9 +119,12 @@ def _weights(potential):
         if gate["gate"] == "zeroth_order" and name.endswith(".E"):
             of_atoms = _children(program)[gate.get("nodes", "atoms")] == "atoms"
             by_node = True
-        if gate["gate"] == "mix":
+        if gate["gate"] == "mix" and name.endswith(".bias"):
+            by_node = gate["bias"] == "species"
+        elif gate["gate"] == "mix":
             own = dict.fromkeys(_part_name(n) for n in potential.parameter_slices if n.split(".")[0] == gate["name"])
-            wanted = types[gate["name"]][list(own).index(_part_name(name))]
+            even = (0, 1 if program["parity"] == "o3" else 0)
+            wanted = even if gate.get("tied") else types[gate["name"]][list(own).index(_part_name(name))]
             shares = gate.get("shares") or [gate.get("share", "all")] * len(gate["inputs"])
             kinds = {share for state, share in zip(gate["inputs"], shares, strict=True) if wanted in types[state]}
             by_node = name.endswith("_species") or kinds == {"species"}
@@ -140,7 +145,7 @@ def _weights(potential):
 
 
 def _part_name(parameter):
-    """W0e of psi1.W0e and of psi1.W0e_species: they are of the same part."""
+    """W0e of psi1.W0e and of psi1.W0e_species: they are of the same part. W, where all parts have one matrix."""
     return parameter.split(".")[-1].removesuffix("_species")
 
 
@@ -160,6 +165,10 @@ def _channels(potential):
         found[name] = [list(range(n)) for _, _, n in parts]
         if kind == "density" and gate.get("by_species", True) and children[gate.get("nodes", "atoms")] == "atoms":
             found[name] = [[(x, k) for x in species for k in range(n // len(species))] for _, _, n in parts]
+        if kind == "triplet":
+            raise InputError(
+                f"no element can be added to this potential: its gate {name} (triplet) counts pairs of them"
+            )
         if kind in ("density", "mix") or not any(map(_has_elements, inputs)):
             continue
         if kind in ("norm", "activation"):

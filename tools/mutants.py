@@ -84,6 +84,8 @@ MUTANTS = [
     Mutant("cpp/src/gates/mix.cpp", "{A.value, C_bar.dot}}", "{A.value, C_bar.value}}", BATTERY),
     Mutant("cpp/src/gates/mix.cpp", "if (p.by_species) p.W += sizes[0];", "if (p.by_species) p.W += 0;", BATTERY),
     Mutant("cpp/src/gates/mix.cpp", "b.weights_bar[k] += bar[at]", "b.weights_bar[k] = bar[at]", BATTERY),
+    Mutant("cpp/src/gates/mix.cpp", "rule.tied ? rule.row_of[input] : k[kind]", "k[kind]", "tests/gates -k mix"),
+    Mutant("cpp/src/gates/norm.cpp", "if (weighted && weight_of[p] < 0) return put", "if (false) return put", BATTERY),
     Mutant("cpp/src/gates/triplet.cpp", "product(product(t.inside, sum),", "product(sum,", BATTERY),
     Mutant("cpp/src/gates/triplet.cpp", "subtract_product(c_bar, over,", "add_product(c_bar, over,", BATTERY),
     Mutant("cpp/src/gates/embedding.cpp", "written<Lane>(b.output.own_bar(0))", "b.output.own_bar(0).value", BATTERY),

@@ -13,27 +13,33 @@ if TYPE_CHECKING:
     from nbcore.potential import Potential
 
 SOFTPLUS = 1.0419  #: factor of the function of the gate `activation`
+CUSP = 1e-6  #: what stands under the root of lengths, where it is not said
 #: hyperparameters that are read; others must have these values
 KNOWN = {"possible_species", "n_features", "n_sensitivities", "dist_soft_min", "dist_soft_max", "dist_hard_max",
-         "n_atom_layers", "n_interaction_layers", "resnet"}  # fmt: skip
+         "n_atom_layers", "n_interaction_layers", "resnet", "cusp_reg"}  # fmt: skip
 #: both types of sensitivities are the same function
 SETTLED = {"sensitivity_type": ("inverse", "linear"), "activation": ("softplus",)}
 
 
 def from_hippynn(parameters: Mapping, weights: Mapping[str, np.ndarray], unit: float = 1.0) -> "Potential":
-    """The potential of a Hipnn of hippynn and its energy node.
+    """The potential of a Hipnn, HipnnVec or HipnnQuad of hippynn and its energy node.
 
     parameters: the arguments of the network, `net.state_dict()` and that of the energy node HEnergy in `weights`, with
-    the prefixes "net." and "head.". unit: of its energies, in eV; distances are in Angstrom. Energies of elements, the
-    layer that reads the element alone, are E0s. Raises InputError for what is not known, by name.
+    the prefixes "net." and "head."; which of the networks it is they say. unit: of its energies, in eV; distances are
+    in Angstrom. Energies of elements, the layer that reads the element alone, are E0s. Raises InputError for what is
+    not known, by name.
     """
     from nbcore.potential import Potential
-    from nbcore.presets.hipnn import hipnn_gates
+    from nbcore.presets.hipnn import Tensors, hipnn_gates
 
     for key, value in parameters.items():
         if key not in KNOWN and str(value).lower() not in SETTLED.get(key, ()):
             raise InputError(f"HIP-NN: {key} = {value!r}: nbcore does not know what this changes.")
-    left = {key: np.asarray(value, dtype=float) for key, value in weights.items()}
+    left = {key: np.asarray(w, dtype=float) for key, w in weights.items() if not key.endswith("_extra_state")}
+    cusps = {float(dict(w)["cusp_reg"]) for key, w in weights.items() if key.endswith("_extra_state")}
+    if len(cusps) > 1:
+        raise InputError(f"HIP-NN: cusp_reg differs between layers: {cusps}.")
+    cusp = cusps.pop() if cusps else float(parameters.get("cusp_reg", CUSP))
 
     def take(name, shape=None):
         try:
@@ -50,6 +56,9 @@ def from_hippynn(parameters: Mapping, weights: Mapping[str, np.ndarray], unit: f
     residual, cutoff = bool(parameters["resnet"]), parameters["dist_hard_max"]
     levels = len({key.split(".")[2] for key in left if key.startswith("net.blocks.")})
     base = "base_layer." if residual else ""
+    base_of = "net.blocks.0.0." + base
+    l_max = 2 if f"{base_of}quadscales" in left else 1 if f"{base_of}vecscales" in left else 0
+    tensors = Tensors(l_max, np.sqrt(cusp)) if l_max else None
     radials, inner, widths = [], [], []
     for level in range(levels):
         layer = f"net.blocks.{level}.0.{base}".removesuffix(".")
@@ -58,17 +67,20 @@ def from_hippynn(parameters: Mapping, weights: Mapping[str, np.ndarray], unit: f
                         "centres": (1 / mu).tolist(), "widths": (1 / sigma).tolist()})  # fmt: skip
         inner.append(len(left.get(f"{layer}.selfint.bias", ())))
         widths.append(len(left.get(f"net.blocks.{level}.0.res_layer.bias", ())) if residual else inner[-1])
-    program = hipnn_gates(radials, widths, inner, parameters["n_atom_layers"], residual)
+    program = hipnn_gates(radials, widths, inner, parameters["n_atom_layers"], residual, tensors)
     energies = take("head.layers.0.weight", (1, len(species))).ravel()[place]
     potential = Potential({
-        "preset": "hipnn", "species": ordered, "cutoff": float(cutoff), "program": program,
+        "preset": "hipnn_ts" if l_max else "hipnn", "species": ordered, "cutoff": float(cutoff), "program": program,
         "options": {"cutoff": float(cutoff), "channels": widths[-1], "levels": levels, "residual": residual,
-                    "atom_layers": parameters["n_atom_layers"], "n_radial": len(mu)},
+                    "atom_layers": parameters["n_atom_layers"], "n_radial": len(mu),
+                    **({"l_tensors": l_max, "epsilon": tensors.epsilon} if tensors else {})},
         "E0s": dict(zip(ordered, (unit * energies).tolist(), strict=True)),
     })  # fmt: skip
 
     def put(gate, matrix, bias, scale=1.0):
-        (where, shape), (bias_where, bias_shape) = (potential.parameter_slices[f"{gate}.{p}"] for p in ("W0e", "bias"))
+        (where, shape), (bias_where, bias_shape) = (
+            potential.parameter_slices[f"{gate}.{p}"] for p in ("W" if gate.startswith("tensors") else "W0e", "bias")
+        )
         if matrix.shape != shape[1:] or bias.shape not in (bias_shape, bias_shape[1:]):
             raise InputError(
                 f"HIP-NN: {gate}: expected {shape[1:]} and {bias_shape}, got {matrix.shape} and {bias.shape}."
@@ -96,7 +108,12 @@ def from_hippynn(parameters: Mapping, weights: Mapping[str, np.ndarray], unit: f
                     take(f"{theirs}{base}weight").T / given,
                     take(f"{theirs}{base}bias"),
                 )
-            put(f"pre{name}", matrix, bias)
+            if k == 0 and tensors:  # lengths are less by epsilon
+                t = np.stack([take(f"{theirs}{base}{scale}") for scale in ("vecscales", "quadscales")[:l_max]])
+                potential.parameters[potential.parameter_slices[f"pre{name}.t"][0]] = t.ravel()
+                put(f"tensors{name}", matrix, bias + tensors.epsilon * t.sum(0))
+            else:
+                put(f"pre{name}", matrix, bias)
             if residual:
                 matrix, bias = take(f"{theirs}res_layer.weight").T / SOFTPLUS, take(f"{theirs}res_layer.bias")
                 more = left.pop(f"{theirs}adjust_layer.weight", None)

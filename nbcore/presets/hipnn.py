@@ -1,7 +1,8 @@
 """HIP-NN (Lubbers, Smith, Barros, J. Chem. Phys. 148 (2018) 241715): sensitivities, energies by level."""
 
+import math
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
@@ -26,32 +27,51 @@ SIZES = {
 
 
 def sensitivities(n: int, nearest: float, farthest: float, cutoff: float, envelope: str) -> dict:
-    """The option "radial": Gaussians of 1/r, equally spaced between these distances."""
+    """The option "radial": Gaussians of 1/r, equally spaced from 1/farthest (0: the cutoff less 1) to 1/nearest."""
+    far = farthest or cutoff - 1
+    if not nearest < far <= cutoff:
+        raise InputError(f"nearest = {nearest} must lie below farthest = {far}, and that within the cutoff, {cutoff}")
     return {"basis": "inverse_gaussian", "n": n, "cutoff": float(cutoff), "envelope": envelope,
-            "centres": np.linspace(1 / farthest, 1 / nearest, n).tolist(),
+            "centres": np.linspace(1 / far, 1 / nearest, n).tolist(),
             "widths": [1 / (2 * n * nearest)] * n}  # fmt: skip
 
 
 def hipnn_program(species, cutoff, channels, levels, atom_layers, n_radial, nearest, farthest, residual, envelope):
     """The list of gates of `hipnn`, as data."""
-    far = farthest or cutoff - 1
-    if not nearest < far <= cutoff:
-        raise InputError(f"nearest = {nearest} must lie below farthest = {far}, and that within the cutoff, {cutoff}")
-    radial = sensitivities(n_radial, nearest, far, cutoff, envelope)
+    radial = sensitivities(n_radial, nearest, farthest, cutoff, envelope)
     return hipnn_gates([radial] * levels, [channels] * levels, [channels] * levels, atom_layers, residual)
 
 
-def hipnn_gates(radials: list[dict], channels: list[int], inner: list[int], atom_layers: int, residual: bool) -> dict:
+class Tensors(NamedTuple):
+    """What interactions make of directions: the sums over neighbours to l_max, times one V, and lengths of them."""
+
+    l_max: int
+    epsilon: float
+
+
+def hipnn_gates(
+    radials: list[dict],
+    channels: list[int],
+    inner: list[int],
+    atom_layers: int,
+    residual: bool,
+    tensors: Tensors | None = None,
+) -> dict:
     """The program of these levels; radials: of each the option "radial"; channels, inner: widths of z and a."""
     gates, readout, state = [], [], None
+    l_max = tensors.l_max if tensors else 0
     for level, (radial, *widths) in enumerate(zip(radials, inner, channels, strict=True), start=1):
-        sums = f"sum{level}"
-        if state is None:
-            gates.append(dict(gate="density", name=sums, l_max=0, radial=radial))
+        sums, before = f"sum{level}", state
+        if before is None:
+            gates.append(dict(gate="density", name=sums, l_max=l_max, radial=radial))
         else:
-            gates.append(dict(gate="zeroth_order", name=sums, inputs=[state], l_max=0, l_out=0, radial=radial,
+            gates.append(dict(gate="zeroth_order", name=sums, inputs=[before], l_max=l_max, l_out=l_max, radial=radial,
                               radial_mode="all"))  # fmt: skip
-        state = _layer(gates, f"{level}", [sums] + [state] * (state is not None), state, widths, residual,
+        read = [sums] + [before] * (before is not None)
+        if tensors:
+            _lengths(gates, level, read, before, widths[0], tensors)
+            read = None
+        state = _layer(gates, f"{level}", read, before, widths, residual,
                        same=level > 1 and channels[level - 2] == widths[1])  # fmt: skip
         for k in range(1, atom_layers + 1):
             state = _layer(gates, f"{level}_{k}", [state], state, widths, residual, same=True)
@@ -60,18 +80,33 @@ def hipnn_gates(radials: list[dict], channels: list[int], inner: list[int], atom
     return {"parity": "o3", "gates": gates, "readout": readout}
 
 
+def tensor_norms(l_max: int) -> list[float]:
+    """|T^l| / |Y^l| for l = 0, 1, ...: of the traceless symmetric tensor of l directions, |T^l|^2 = l! / (2l - 1)!!."""
+    return [math.sqrt(math.factorial(k) / math.prod(range(1, 2 * k + 2, 2))) for k in range(l_max + 1)]
+
+
+def _lengths(gates, level, inputs, before, width, tensors):
+    """The gate "pre": a = I_0 + sum over l > 0 of t_l |I_l| + W z + B, the tensors I_l and W z by one mixing."""
+    bias = "species" if before is None else "all"
+    gates += [
+        dict(gate="mix", name=f"tensors{level}", inputs=inputs, channels=width, l_max=tensors.l_max, bias=bias,
+             tied=True, gain=tensor_norms(tensors.l_max)),
+        dict(gate="norm", name=f"pre{level}", inputs=[f"tensors{level}"], epsilon=tensors.epsilon, weighted=True),
+    ]  # fmt: skip
+
+
 def _layer(gates, name, inputs, before, widths, residual, same):
     """before + R softplus(W inputs + b) + b': the name of its result. before: None is the element of the atom.
 
-    widths: of the softplus and of the result. same: `before` is as wide as the result, and added as it is; else a
+    inputs: None where the gate "pre", W inputs + b, is there already. widths: of the softplus and of the result. same:
+    `before` is as wide as the result, and added as it is; else a
     matrix makes it so. Without `residual` the result is softplus(W inputs + b).
     """
     bias = "species" if before is None else "all"
     act = f"act{name}" if residual else f"z{name}"
-    gates += [
-        dict(gate="mix", name=f"pre{name}", inputs=inputs, channels=widths[0], l_max=0, bias=bias),
-        dict(gate="activation", name=act, inputs=[f"pre{name}"], function="softplus"),
-    ]
+    if inputs:
+        gates.append(dict(gate="mix", name=f"pre{name}", inputs=inputs, channels=widths[0], l_max=0, bias=bias))
+    gates.append(dict(gate="activation", name=act, inputs=[f"pre{name}"], function="softplus"))
     if residual:
         more = [] if before is None else [before]
         gates.append(dict(gate="mix", name=f"z{name}", inputs=[act, *more], channels=widths[1], l_max=0, bias=bias)

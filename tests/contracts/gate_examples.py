@@ -167,6 +167,8 @@ def natural_outputs(a, b, l_max):
 
 def mix(rng):
     parity = str(rng.choice(["o3", "so3"]))
+    if rng.random() < 0.3:
+        return tied_mix(rng, parity)
     states = []
     for _ in range(rng.integers(1, 4)):
         state = [
@@ -193,6 +195,27 @@ def mix(rng):
     if spec["algebra"] == "real":
         spec["bias"] = str(rng.choice(["none", "all", "species"]))
     return Example(spec | dict(gain=rng.uniform(0.5, 2, len(kept)).tolist()), states, parity)
+
+
+def tied_mix(rng, parity):
+    """One matrix for all parts; inputs of any width and kind that have even scalars."""
+    is_complex = bool(rng.random() < 0.4)
+    states = []
+    for _ in range(rng.integers(1, 4)):
+        planes, width = 1 + is_complex, channels(rng)
+        kinds = {(0, natural(0, parity))} | {
+            (int(k), 0 if parity == "so3" else int(rng.choice([-1, 1]))) for k in rng.integers(0, 4, size=3)
+        }
+        states.append([(*kind, planes, width, is_complex) for kind in sorted(kinds)])
+    spec = dict(gate="mix", tied=True, channels=channels(rng), l_max=3, share=str(rng.choice(["all", "species"])))
+    if is_complex:
+        spec["algebra"] = "complex"
+    else:
+        spec["bias"] = str(rng.choice(["none", "all", "species"]))
+    if rng.random() < 0.5:
+        spec["shares"] = rng.choice(["all", "species"], size=len(states)).tolist()
+    n_out = len({part[:2] for state in states for part in state})
+    return Example(spec | dict(gain=rng.uniform(0.5, 2, n_out).tolist()), states, parity)
 
 
 def activation(rng):
@@ -228,7 +251,11 @@ def norm(rng):
     parity = str(rng.choice(["o3", "so3"]))
     parts = [(int(l), 0 if parity == "so3" else int(rng.choice([-1, 1])), int(rng.integers(1, 3)), channels(rng))
              for l in rng.integers(0, 4, size=rng.integers(1, 5))]  # fmt: skip
-    return Example(dict(gate="norm", epsilon=float(rng.choice([0.1, 1.0]))), [parts], parity)
+    spec = dict(gate="norm", epsilon=float(rng.choice([0.1, 1.0])))
+    if rng.random() < 0.5:
+        parts = [(*part[:2], *parts[0][2:]) for part in [*parts, (1, natural(1, parity))]]
+        spec["weighted"] = True
+    return Example(spec, [parts], parity)
 
 
 def triplet(rng):

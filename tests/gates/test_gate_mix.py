@@ -229,3 +229,40 @@ def test_a_skipped_input_is_added_as_it_is():
     for inputs in ([parts], [parts, parts], [parts, like[::-1]]):
         with pytest.raises(ValueError, match="with skip"):
             GateRun({"gate": "mix", "channels": 9, "skip": True}, inputs)
+
+
+@pytest.mark.parametrize("share", ["all", "species"])
+def test_tied_parts_have_one_matrix(share):
+    """Each part uses the rows of the inputs that have it."""
+    rng, species = np.random.default_rng(5), [0, 1, 1, 2]
+    states = [[(0, 1, 2, 3), (1, -1, 2, 3), (2, 1, 2, 3)], [(0, 1, 1, 4)], [(0, 1, 1, 5), (2, 1, 1, 5)]]
+    run = GateRun({"gate": "mix", "channels": 9, "tied": True, "share": share, "bias": "all"}, states, 3)
+    run.set_graph(species, [], [], np.zeros((0, 3)))
+    classes = 3 if share == "species" else 1
+    assert run.parameters == {"W": (classes, 15, 9), "bias": (1, 9)} and [p[0] for p in run.output] == [0, 1, 2]
+    W, bias = rng.standard_normal((classes, 15, 9)), rng.standard_normal(9)
+    x = [[rng.standard_normal((4, 2 * p[0] + 1, p[2] * p[3])) for p in state] for state in states]
+    flat = [np.concatenate([a.ravel() for a in state]) for state in x]
+    got = run.forward(np.concatenate([W.ravel(), bias]), flat)
+    w = W[species if share == "species" else [0] * 4] / np.sqrt(15)
+    expected = [
+        np.einsum("nmk,nkc->nmc", np.concatenate([x[0][0], x[1][0], x[2][0]], axis=2), w) + bias,
+        np.einsum("nmk,nkc->nmc", x[0][1], w[:, :6]),
+        np.einsum("nmk,nkc->nmc", np.concatenate([x[0][2], x[2][1]], axis=2), w[:, [*range(6), *range(10, 15)]]),
+    ]
+    expected = np.concatenate([a.ravel() for a in expected])
+    assert np.abs(got - expected).max() < 1e-13 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize(
+    ("states", "more", "said"),
+    [
+        ([[(0, 1, 4), (1, -1, 3)]], {}, "equal channels"),
+        ([[(0, 1, 4), (0, 1, 4)]], {}, "different kinds"),
+        ([[(0, 1, 4)], [(1, -1, 4)]], {}, "input 2 has no even scalars"),
+        ([[(0, 1, 4), (1, -1, 4)]], {"widths": [2, 2]}, "widths goes with matrices that are not tied"),
+    ],
+)
+def test_what_cannot_be_tied(states, more, said):
+    with pytest.raises(ValueError, match=said):
+        GateRun({"gate": "mix", "tied": True, **more}, states)

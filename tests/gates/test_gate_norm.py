@@ -38,3 +38,24 @@ def test_refusals(epsilon):
         GateRun({"gate": "norm", "epsilon": epsilon}, [PARTS])
     with pytest.raises(ValueError, match="takes one input"):
         GateRun({"gate": "norm"}, [PARTS, PARTS])
+
+
+def test_weighted_norms_are_added_to_the_scalars():
+    rng, parts = np.random.default_rng(1), [(1, -1, 2, 5), (0, 1, 2, 5), (2, 1, 2, 5), (0, -1, 2, 5)]
+    states = [rng.standard_normal((4, 2 * p[0] + 1, 10)) for p in parts]
+    run = GateRun({"gate": "norm", "epsilon": 0.3, "weighted": True}, [parts])
+    run.set_graph([0] * 4, [], [], np.zeros((0, 3)))
+    assert run.output == [(0, 1, 10)] and run.parameters == {"t": (3, 10)}
+    t = rng.standard_normal((3, 10))
+    got = run.forward(t.ravel(), [np.concatenate([x.ravel() for x in states])]).reshape(4, 10)
+    lengths = [np.sqrt(np.sum(states[k] ** 2, axis=1) + 0.09) - 0.3 for k in (0, 2, 3)]
+    assert np.allclose(got, states[1][:, 0] + sum(a * n for a, n in zip(t, lengths, strict=True)), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [([(0, 1, 4), (1, -1, 3)], "must have the same channels"), ([(0, 1, 4)], "even scalars alone")],
+)
+def test_refusals_of_weighted_norms(parts, said):
+    with pytest.raises(ValueError, match=said):
+        GateRun({"gate": "norm", "weighted": True}, [parts])

@@ -26,9 +26,22 @@ COMMON = dict(dist_soft_min=0.85, dist_soft_max=3.9, dist_hard_max=4.5, possible
 VARIANTS = {
     "inner": dict(n_features=5, n_sensitivities=6, n_atom_layers=1, n_interaction_layers=2, resnet=4),
     "widths": dict(n_features=[6, 4, 4], n_sensitivities=4, n_atom_layers=2, resnet=True),
-    "plain": dict(n_features=4, n_sensitivities=5, n_atom_layers=2, n_interaction_layers=2, resnet=False,
-                  sensitivity_type="linear"),
-}  # fmt: skip
+    "plain": dict(
+        n_features=4,
+        n_sensitivities=5,
+        n_atom_layers=2,
+        n_interaction_layers=2,
+        resnet=False,
+        sensitivity_type="linear",
+    ),
+    "vectors": dict(n_features=[5, 4], n_sensitivities=5, n_atom_layers=1, resnet=True, cusp_reg=1e-4),
+    "quadrupoles": dict(n_features=4, n_sensitivities=6, n_atom_layers=2, n_interaction_layers=2, resnet=6),
+    "tensors_plain": dict(
+        n_features=5, n_sensitivities=4, n_atom_layers=0, n_interaction_layers=3, resnet=False, cusp_reg=1e-30
+    ),
+}
+#: the classes of those that are not "Hipnn"
+NETWORKS = {"vectors": "HipnnVec", "quadrupoles": "HipnnQuad", "tensors_plain": "HipnnQuad"}
 
 
 def main(variants):
@@ -39,12 +52,12 @@ def main(variants):
     torch.set_num_threads(1)
     import hippynn
     from hippynn.layers.targets import HEnergy
-    from hippynn.networks.hipnn import Hipnn
+    from hippynn.networks import hipnn
 
     for name in variants or VARIANTS:
         torch.manual_seed(len(name))
         arguments = COMMON | VARIANTS[name]
-        net = Hipnn(**arguments).double()
+        net = getattr(hipnn, NETWORKS.get(name, "Hipnn"))(**arguments).double()
         head = HEnergy(net.feature_sizes).double()
         with torch.no_grad():
             for key, parameter in [*net.named_parameters(), *head.named_parameters()]:
@@ -61,7 +74,8 @@ def main(variants):
             positions = torch.tensor(s["positions"], requires_grad=True)
             r = positions[j] + torch.tensor(shift @ s["cell"]) - positions[i]
             one_hot = torch.tensor(np.array(s["numbers"])[:, None] == species).double()
-            features = net(one_hot, torch.tensor(i), torch.tensor(j), r.norm(dim=1))
+            directions = [r] if name in NETWORKS else []
+            features = net(one_hot, torch.tensor(i), torch.tensor(j), r.norm(dim=1), *directions)
             energy = head(features, torch.zeros(len(one_hot), dtype=torch.long), 1)[0].sum()
             (slope,) = torch.autograd.grad(energy, positions)
             arrays |= {f"{key}/{n}": x for n, x in {**s, "energy": energy.item(), "forces": -slope.numpy()}.items()}

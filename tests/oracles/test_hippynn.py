@@ -23,7 +23,7 @@ def read(variant):
 
 
 def test_there_are_files():
-    assert VARIANTS == ["inner", "plain", "widths"]
+    assert VARIANTS == ["inner", "plain", "quadrupoles", "tensors_plain", "vectors", "widths"]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

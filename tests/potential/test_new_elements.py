@@ -14,6 +14,8 @@ OPTIONS = {
     "kondor": [{}, {"parity": "o3"}, {"labels": "molecule"}],
     "cormorant": [{}],
     "nequip": [{}, {"parities": "all", "readout_layers": [5]}, {"self_connection": "all", "parity": "so3"}],
+    "hipnn": [{"atom_layers": 1, "n_radial": 3, "levels": 1}],
+    "hipnn_ts": [{"atom_layers": 1, "n_radial": 3}],
     "tree": [{}, {"radial_layers": [6, 4]}],
 }  # fmt: skip
 CASES = [(preset, options) for preset, every in OPTIONS.items() for options in every]
@@ -114,6 +116,8 @@ def test_what_is_refused():
         add_elements(potential, {"N": float("nan")})
     with pytest.raises(InputError, match="its gate product1 .tensor_product. reads channels of single elements"):
         add_elements(make("kondor", algebra="complex"), {"N": 0.0})
+    with pytest.raises(InputError, match="its gate angular .triplet. counts pairs of them"):
+        add_elements(PRESETS["ani"].make(species=["C", "O"], cutoff=4.0, layers=[3]), {"N": 0.0})
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@
 //
 // with one W^l for all nodes, or one for each species of the node; of several inputs each may be of its own kind. To
 // scalars a constant may be added, `bias`, the same for all nodes or one per species: scalars do not turn. With `skip`
-// the last input is not mixed, but added as it is: a residual network.
+// the last input is not mixed, but added as it is: a residual network. With `tied` all parts have one and the same W, of
+// which a part uses the rows of the inputs that have it.
 //
 // With algebra "complex" the state is one of complex channels (Part) and W is complex: in the real basis a real matrix
 // that repeats its parameters, (re, im) [[W_re, W_im], [-W_im, W_re]]. Real inputs count as complex ones without
@@ -40,6 +41,7 @@ const OptionTable options = {
            "for each output part the number that weights are scaled by, incoming channels where none is given"),
     flag("skip", false, "true: the last input is added as it is; it has the parts and channels of the output"),
     choice("bias", {"none", "all", "species"}, "a constant added to even scalars: none, one, or one per species"),
+    flag("tied", false, "true: one matrix for all parts; the parts of an input have equal channels, one of them l = 0"),
 };
 
 /// 1o, 2e; 1, 2 where parity is not tracked
@@ -47,9 +49,10 @@ std::string type_name(int l, int parity) { return std::to_string(l) + (parity ==
 
 struct Rule : GateRule {
   static constexpr Reads reads = Reads::nodes;
-  bool complex, skip;
+  bool complex, skip, tied;
   int n_classes;                                       // of inputs whose matrices differ between species
   std::vector<bool> by_species;                        // [input]
+  std::vector<std::int64_t> row_of;                    // [input] its first row, where matrices are tied
   std::map<std::pair<int, int>, std::int64_t> fan_in;  // (l, parity) -> incoming channels, in the order of the output
   std::vector<double> scales;                          // of the weights, per output part
   struct Matrix {
@@ -63,7 +66,7 @@ struct Rule : GateRule {
   Bias bias;
 
   Rule(const OptionValues& o, const States& inputs, const Surroundings& around)
-      : complex(o.is("algebra", "complex")), skip(o.flag("skip")), n_classes(around.n_species) {
+      : complex(o.is("algebra", "complex")), skip(o.flag("skip")), tied(o.flag("tied")), n_classes(around.n_species) {
     const std::size_t n_mixed = inputs.size() - std::min<std::size_t>(skip, inputs.size());
     if (n_mixed == 0)
       throw InputError(skip ? "with skip it needs two inputs, the last is added" : "it needs at least one input");
@@ -86,18 +89,28 @@ struct Rule : GateRule {
                        [&](const auto& f) { return type_name(f.first.first, f.first.second) == name; }))
         throw InputError(message("no input has a part ", name));
     const std::vector<double>& widths = o.numbers("widths");
+    if (tied && !widths.empty()) throw InputError("widths goes with matrices that are not tied");
+    std::array<std::int64_t, 2> rows{};  // of the one matrix
+    if (tied) rows = tie(std::span(inputs).first(n_mixed), around);
     if (!widths.empty() && widths.size() != fan_in.size())
       throw InputError(message("widths needs one number per output part, ", fan_in.size(), ", got ", widths.size()));
     for (const auto& [type, n] : incoming) {
       const int channels = widths.empty() ? o.whole("channels") : int(widths[output.size()]);
       output.push_back({type.first, type.second, complex ? 2 : 1, channels, complex});
+      matrices.resize(output.size());
+      if (tied && output.size() > 1) {
+        matrices.back() = matrices.front();
+        continue;
+      }
       for (int kind = 0; kind < 2; ++kind) {
-        matrices.resize(output.size()), matrices.back()[kind] = {n_parameters(), n[kind]};
-        if (n[kind] == 0) continue;
-        std::vector<std::int64_t> shape{kind ? n_classes : 1, n[kind], channels};
+        const std::int64_t K = tied ? rows[kind] : n[kind];
+        matrices.back()[kind] = {n_parameters(), K};
+        if (K == 0) continue;
+        std::vector<std::int64_t> shape{kind ? n_classes : 1, K, channels};
         if (complex) shape.push_back(2);
-        const bool second = kind == 1 && n[0] > 0;
-        parameters.push_back({"W" + type_name(type.first, type.second) + (second ? "_species" : ""), shape});
+        const bool second = kind == 1 && (tied ? rows : n)[0] > 0;
+        parameters.push_back(
+            {(tied ? "W" : "W" + type_name(type.first, type.second)) + (second ? "_species" : ""), shape});
       }
     }
     if (!o.is("bias", "none")) add_bias(o, around);
@@ -112,13 +125,35 @@ struct Rule : GateRule {
       throw InputError(message("gain needs one number per output part, ", output.size(), ", got ", gains.size()));
     std::vector<double> counts = o.numbers("fan_in");
     if (counts.empty())
-      for (const auto& [type, n] : fan_in) counts.push_back(double(n));
+      for (const auto& [type, n] : fan_in) counts.push_back(double(tied ? rows[0] + rows[1] : n));
     if (counts.size() != output.size())
       throw InputError(message("fan_in needs one number per output part, ", output.size(), ", got ", counts.size()));
     for (double n : counts) scales.push_back(1 / std::sqrt(complex ? 2 * n : n));
   }
 
  private:
+  /// Rows of the tied matrix, of all nodes and of each species; every input brings as many as it has channels
+  std::array<std::int64_t, 2> tie(std::span<const std::span<const Part>> inputs, const Surroundings& around) {
+    std::array<std::int64_t, 2> rows{};
+    for (std::size_t input = 0; input < inputs.size(); ++input) {
+      std::int64_t channels = 0;
+      std::map<std::pair<int, int>, int> seen;
+      for (const Part& p : inputs[input]) {
+        if (!fan_in.contains({p.l, p.parity})) continue;
+        const std::int64_t n = complex ? p.algebraic_channels() : p.channels();
+        if (channels == 0) channels = n;
+        if (n != channels || ++seen[{p.l, p.parity}] > 1)
+          throw InputError(
+              message("tied: the parts of an input must have equal channels and be of different kinds; "
+                      "those of input ",
+                      input + 1, " are not"));
+      }
+      if (!seen.contains({0, around.natural(0)}))
+        throw InputError(message("tied: input ", input + 1, " has no even scalars"));
+      row_of.push_back(rows[by_species[input]]), rows[by_species[input]] += channels;
+    }
+    return rows;
+  }
   void add_bias(const OptionValues& o, const Surroundings& around) {
     if (complex) throw InputError("a bias goes with the algebra \"real\"");
     for (int p = 0; p < int(output.size()); ++p)
@@ -178,8 +213,8 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
           if (p.l != to.l || p.parity != to.parity) continue;
           const Layout<Real> one({to});
           const bool kind = rule.by_species[input];
-          products.push_back(
-              {input, part, out, layouts[input].row(part), one.row(0), kind, sizes[kind], first, k[kind]});
+          products.push_back({input, part, out, layouts[input].row(part), one.row(0), kind, sizes[kind], first,
+                              rule.tied ? rule.row_of[input] : k[kind]});
           sizes[kind] += std::ptrdiff_t(products.back().K) * products.back().N;
           k[kind] += rule.complex ? p.algebraic_channels() : p.channels(), first = false;
         }
