@@ -7,6 +7,7 @@ cannot be followed, the element is refused.
 
 import copy
 import itertools
+import re
 
 import numpy as np
 
@@ -136,6 +137,9 @@ def _weights(potential):
                     if of == wanted and (share == "species") == by_node
                     for key in channels[state][part]
                 ]
+        if gate["gate"] == "affine":
+            by_node = gate.get("share", "species") == "species"
+            keys[1] = channels[gate["inputs"][0]][int(re.search(r"\d*$", name)[0] or 0)]
         if by_node and of_atoms:
             keys[0] = [(element,) for element in species]
         if [len(axis) for axis in keys] != list(shape):
@@ -171,7 +175,7 @@ def _channels(potential):
             )
         if kind in ("density", "mix") or not any(map(_has_elements, inputs)):
             continue
-        if kind in ("norm", "activation"):
+        if kind in ("norm", "activation", "affine"):
             found[name] = inputs[0]
         elif kind == "tensor_product" and gate.get("algebra", "real") == "real" and gate.get("blocks_over") != "groups":
             found[name] = _products(gate, inputs, [types[state] for state in gate["inputs"]], program["parity"] == "o3")

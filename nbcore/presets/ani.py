@@ -18,6 +18,9 @@ NShifts = Annotated[int, Option("distances of the angular functions", ge=1, le=1
 NAngles = Annotated[int, Option("angles of the angular functions", ge=1, le=16)]
 Eta = Annotated[float, Option("1/Angstrom^2: how narrow", gt=0, le=1e4)]
 Zeta = Annotated[float, Option("how narrow in the angle", ge=1, le=1000)]
+Standardise = Annotated[
+    bool, Option("the functions are scaled and shifted per element to mean 0 and deviation 1 over the data")
+]
 Start = Annotated[float, Option("the first distance of both grids, Angstrom", ge=0)]
 
 #: what `size` fills in
@@ -42,7 +45,7 @@ class Functions(NamedTuple):
 
 
 def ani_program(species, cutoff, angular_cutoff, n_radial, n_shifts, n_angles, eta_radial, eta_angular, zeta, start,
-                layers, envelope) -> dict:  # fmt: skip
+                layers, standardise, envelope) -> dict:  # fmt: skip
     """The list of gates of `ani`, as data."""
 
     def grid(n, end):  # the end itself is none of the centres
@@ -51,10 +54,10 @@ def ani_program(species, cutoff, angular_cutoff, n_radial, n_shifts, n_angles, e
     angles = [(k + 0.5) * math.pi / n_angles for k in range(n_angles)]
     functions = Functions(cutoff, angular_cutoff, eta_radial, grid(n_radial, cutoff), eta_angular, zeta, angles,
                           grid(n_shifts, angular_cutoff))  # fmt: skip
-    return ani_gates(functions, layers, envelope)
+    return ani_gates(functions, layers, envelope, standardise)
 
 
-def ani_gates(f: Functions, layers: list[int], envelope: str) -> dict:
+def ani_gates(f: Functions, layers: list[int], envelope: str, standardise: bool = False) -> dict:
     """The program of these functions and perceptrons; of the angular functions the angle runs fastest."""
     n, n_radial = len(f.angles) * len(f.angular_shifts), len(f.shifts)
     radial = {"basis": "gaussian", "n": n_radial, "centres": list(f.shifts), "widths": [(2 * f.eta) ** -0.5] * n_radial,
@@ -66,7 +69,7 @@ def ani_gates(f: Functions, layers: list[int], envelope: str) -> dict:
             angle=list(f.angles) * len(f.angular_shifts), shift=np.repeat(f.angular_shifts, len(f.angles)).tolist(),
             zeta=[float(f.zeta)] * n, eta=[float(f.angular_eta)] * n,
         ),
-        *element_networks(["radial", "angular"], layers, "celu"),
+        *element_networks(["radial", "angular"], layers, "celu", standardise),
     ]  # fmt: skip
     return {"parity": "o3", "gates": gates, "readout": ["energy"]}
 
@@ -84,6 +87,7 @@ def ani(
     zeta: Zeta = 32.0,
     start: Start = 0.9,
     layers: Layers = (160, 128, 96),
+    standardise: Standardise = True,
     envelope: Envelope = "smooth",
     E0s: dict | None = None,
     seed: int = 0,
@@ -98,14 +102,15 @@ def ani(
     element (celu, alpha 0.1) makes its energy of them.
 
     species: elements, symbols or atomic numbers. cutoff, angular_cutoff: Angstrom. n_radial, n_shifts, n_angles: points
-    of the grids; distances from `start` on, the cutoff left out. layers: widths of the perceptrons. envelope: f,
+    of the grids; distances from `start` on, the cutoff left out. layers: widths of the perceptrons. standardise: their
+    inputs are scaled by what `calibrate` finds in the data, which ANI's are not. envelope: f,
     "smooth" is (1 - (r/cutoff)^2)^3, "cosine" that of ANI. E0s: reference energies, eV; an atom alone has what the
     biases make besides. seed: of the parameters. Raises InputError for values out of range.
 
     >>> ani(species=["C", "H", "O"], n_radial=8, layers=[32, 16])
-    <nbcore.Potential ani: H C O, 1 levels, cutoff 5.2 Å, 22467 parameters>
+    <nbcore.Potential ani: H C O, 1 levels, cutoff 5.2 Å, 23763 parameters>
     """
     options = dict(cutoff=cutoff, angular_cutoff=angular_cutoff, n_radial=n_radial, n_shifts=n_shifts,
                    n_angles=n_angles, eta_radial=eta_radial, eta_angular=eta_angular, zeta=zeta, start=start,
-                   layers=list(layers), envelope=envelope)  # fmt: skip
+                   layers=list(layers), standardise=standardise, envelope=envelope)  # fmt: skip
     return build("ani", ani_program, species, options, E0s, seed)

@@ -1,6 +1,7 @@
 """The scales of a new potential from data: gains of the mixings, units of energies and outputs, first readouts."""
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 LOOKED_AT = 10_000  # structures of a larger set, evenly spaced
 SAMPLE, MEASURED = 64, 16  # structures that readouts are fitted to, and that states are measured in, about
 ROUNDING = 1e-8  # below this part of what it stands beside, a size is what symmetry left over
+FLAT = 0.01  # of the channel that varies most: how little a channel varies at least, for the gate `affine`
 LEAST = 0.05  # of the largest part: what data at rest hardly show is not blown up beyond this
 
 
@@ -31,7 +33,8 @@ def calibrate(potential: "Potential | Heads", structures: Iterable) -> None:
 
     The energy scale becomes the RMS of the forces (without forces, the spread of the energies per atom, E0s removed).
     Covariant outputs get their offsets, a constant per element for l = 0, and their spreads (`fit_offsets`).
-    Gate by gate the gain of every mixing is chosen such that part l of its output has an RMS of 1/(l + 1) over a few
+    Gate by gate, scales and shifts of the gate `affine` standardise its input, per element and channel, and the gain of
+    every mixing is chosen such that part l of its output has an RMS of 1/(l + 1) over a few
     structures: one for scalars, less for fine angular detail. In crystals at rest symmetry forbids parts that appear as
     soon as atoms move: at least half of what a part has in slightly displaced copies counts as its size, and a part
     that is absent from these too takes the size of its neighbours.
@@ -91,7 +94,7 @@ def _binding(potential, structures):
 
 
 def _scale_states(potentials, structures):
-    """The gain of every mixing but those of outputs, gate by gate: each sees its inputs as they will be.
+    """The gain of every mixing but those of outputs, and the gates `affine`: each sees its inputs as they will be.
 
     potentials: heads of one network; what the first sees holds for all of them.
     """
@@ -102,18 +105,65 @@ def _scale_states(potentials, structures):
     slot_of = {gate["name"]: slot for slot, gate in enumerate(program["gates"])}
     found = {}  # a gate with the weights of another has its gain, too
     for slot, gate in enumerate(program["gates"]):
+        if gate["gate"] == "affine" and "weights" not in gate:
+            _standardise(potentials, gate, sets, slot_of[gate["inputs"][0]])
         if gate["gate"] != "mix" or gate["name"] in outputs:
             continue
         source = gate.get("weights", gate["name"])
         if source not in found:
-            at_rest, moved = (s._core.slot_rms(list(range(len(s)))) for s in sets)
-            sizes = [np.maximum(a, 0.5 * np.array(b)) for a, b in zip(at_rest, moved, strict=True)]
+            at_rest, moved = map(_rms, sets)
+            sizes = [np.maximum(a, 0.5 * b) for a, b in zip(at_rest, moved, strict=True)]
             inputs = [sizes[slot_of[name]].max(initial=0.0) for name in gate["inputs"] if name in slot_of]
             found[source] = _present(sizes[slot], max(inputs, default=0.0))
         for part, (l, _, _) in enumerate(potential._core.slots()[slot][2]):
             size = float(found[source][part])
             for one in potentials:
                 one.set_gain(gate["name"], part, 1 / (1 + l) / size if size > 0 else 1.0)
+
+
+def _rms(training_set):
+    """Of every slot the root mean square of its parts over all structures."""
+    sums = {}
+    for k in range(len(training_set)):
+        for slot, parts in enumerate(training_set._core.states(k)):
+            for part, x in enumerate(parts):
+                sums.setdefault((slot, part), []).append((float(x @ x), len(x)))
+    slots = training_set.potential._core.slots()
+    totals = {key: np.sum(found, axis=0) for key, found in sums.items()}
+    return [np.array([math.sqrt(totals[s, p][0] / max(totals[s, p][1], 1)) for p in range(len(parts))])
+            for s, (_, _, parts) in enumerate(slots)]  # fmt: skip
+
+
+def _standardise(potentials, gate, sets, source):
+    """Scales and shifts of a gate `affine`, from the state of slot `source`: mean 0 and deviation 1 of each channel.
+
+    A channel that varies less than a hundredth of the one of its part that varies most counts as varying so much; the
+    channels of an element that is not there stay as they are.
+    """
+    slices, species = potentials[0].parameter_slices, potentials[0].species
+    by_species = gate.get("share", "species") == "species"
+    for part, (l, _, channels) in enumerate(potentials[0]._core.slots()[source][2]):
+        rows, elements = [], []
+        for training_set in sets:
+            for k, s in enumerate(training_set.structures):
+                rows.append(training_set._core.states(k)[source][part].reshape(len(s.numbers), 2 * l + 1, channels))
+                elements += symbols(s.numbers)
+        rows, elements = np.concatenate(rows), np.array(elements)
+        number = str(part) if len(potentials[0]._core.slots()[source][2]) > 1 else ""
+        names = [f"{gate['name']}.{kind}{number}" for kind in ("scale", "shift")]
+        for k, element in enumerate(species if by_species else [None]):
+            own = rows[elements == element] if by_species else rows
+            shifted = names[1] in slices
+            mean = own.mean(axis=(0, 1)) if shifted and len(own) else np.zeros(channels)
+            deviation = np.sqrt(((own - mean) ** 2).mean(axis=(0, 1))) if len(own) else np.zeros(channels)
+            if deviation.max(initial=0.0) <= ROUNDING:
+                continue
+            scale = 1 / np.maximum(deviation, FLAT * deviation.max())
+            for one in potentials:
+                for name, value in zip(names, (scale - 1, -mean * scale), strict=True):
+                    if name in slices:
+                        where, shape = slices[name]
+                        one.parameters[where].reshape(shape)[k] = value
 
 
 def _present(sizes, of_inputs):

@@ -102,6 +102,15 @@ def embedding(rng):
     return Example(dict(gate="embedding", channels=channels(rng)), [], str(rng.choice(["o3", "so3"])))
 
 
+def affine(rng):
+    """Any real state; scales and shifts of all nodes or per species."""
+    parity = str(rng.choice(["o3", "so3"]))
+    spec = dict(gate="affine", share=str(rng.choice(["species", "all"])), shift=bool(rng.integers(2)))
+    parts = [(int(l), 0 if parity == "so3" else int(rng.choice([-1, 1])), int(rng.integers(1, 3)), channels(rng))
+             for l in rng.integers(0, 3, size=rng.integers(1, 5))]  # fmt: skip
+    return Example(spec, [parts], parity)
+
+
 def zeroth_order_dots(rng):
     parity, n = str(rng.choice(["o3", "so3"])), channels(rng)
     inputs = []
@@ -284,6 +293,7 @@ EXAMPLES = dict(
     first_order_relative=first_order_relative,
     gated=gated,
     mix=mix,
+    affine=affine,
     norm=norm,
     normalise=normalise,
     self_product=self_product,

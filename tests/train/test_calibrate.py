@@ -4,6 +4,7 @@ Whatever the data lack, a potential made from them must give finite numbers of t
 """
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from nbcore.data import Structure, Structures
 from nbcore.errors import InputError
 from nbcore.train.calibrate import calibrate
 from nbcore.train.displaced import displaced
+
+MOLECULES = Path(__file__).resolve().parents[2] / "examples" / "molecule" / "train.xyz"
 
 QUIET = dict(valid=0, max_epochs=4, threads=1, quiet=True)
 PRESETS = {
@@ -159,3 +162,26 @@ def test_outputs_whose_labels_vanish_or_follow_from_the_elements():
     assert all(1e-6 < spread < 1e3 for spread in potential.spreads.values())
     found = potential.compute(water.positions + 0.1, water.numbers).outputs
     assert np.allclose(found["polarizability"], 2 * np.eye(3), atol=0.3) and np.all(np.abs(found["dipole"]) < 1.0)
+
+
+def test_features_are_standardised():
+    """Behind a gate `affine` channels of an element have mean 0 and deviation 1, or less where they hardly vary."""
+    data = train.read(MOLECULES)[:10]
+    potential = nbcore.presets.ani(species=["C", "H", "O", "S"], n_radial=4, n_shifts=2, n_angles=3, layers=[4])
+    calibrate(potential, data)
+    names = [name for name, _, _ in potential._core.slots()]
+    seen = [*data, *displaced(potential, data)]
+    states = [train.TrainingSet(potential, seen)._core.states(k) for k in range(len(seen))]
+    elements = np.concatenate([s.numbers for s in seen])
+    for name in ("radial", "angular"):
+        before, after = (
+            np.concatenate([s[names.index(slot)][0].reshape(8, -1) for s in states])
+            for slot in (name, f"scaled_{name}")
+        )
+        for z in (1, 6, 8):
+            varies = before[elements == z].std(axis=0)
+            assert np.abs(after[elements == z].mean(axis=0)).max() < 1e-12
+            expected = np.minimum(1, varies / (0.01 * varies.max()))
+            assert np.abs(after[elements == z].std(axis=0) - expected).max() < 1e-12
+        where, shape = potential.parameter_slices[f"scaled_{name}.scale"]
+        assert np.array_equal(potential.parameters[where].reshape(shape)[3], np.zeros(shape[1]))  # no sulphur

@@ -129,6 +129,7 @@ VALUES = dict(
     filters=[1, 9], form=["narrow", "wide"], etas=[[0.0], [0.01, 0.1]], zetas=[[1], [2, 16]],
     envelope=["smooth", "cosine"], atom_layers=[0, 3], nearest=[0.1, 2.0], farthest=[0.0, 3.0], residual=[True, False],
     l_tensors=[1, 3], epsilon=[1e-3, 5.0],
+    standardise=[True, False],
 )  # fmt: skip
 
 

@@ -86,10 +86,18 @@ void bind_training(py::module_& m) {
            })
       .def("__len__", &TrainingSet::size)
       .def("average_neighbours", &TrainingSet::average_neighbours)
-      .def("slot_rms",
-           [](TrainingSet& self, const std::vector<std::int64_t>& batch) {
-             const Released nogil;
-             return self.slot_rms(batch);
+      .def("states",
+           [](TrainingSet& self, std::int64_t k) {
+             std::vector<std::vector<std::vector<double>>> states;
+             {
+               const Released nogil;
+               states = self.states(k);
+             }
+             std::vector<std::vector<Doubles>> arrays;
+             for (const auto& parts : states)
+               for (arrays.emplace_back(); const auto& part : parts)
+                 arrays.back().push_back(Doubles(py::ssize_t(part.size()), part.data()));
+             return arrays;
            })
       .def("n_sums",
            [](const TrainingSet& self, bool single_precision) { return self.n_sums(precision_of(single_precision)); })

@@ -413,38 +413,29 @@ template <class Real> void TrainingSet::run(std::span<const Partial> partials, s
   idle.push_back(std::move(memory));
 }
 
-std::vector<std::vector<double>> TrainingSet::slot_rms(std::span<const std::int64_t> batch) {
+std::vector<std::vector<std::vector<double>>> TrainingSet::states(std::int64_t k) {
   const Network& network = potential_->network();
-  const auto packed = potential_->packed<double>();
   Workspace<double> ws;
-  std::vector<std::vector<double>> sums, counts;
-  for (const auto& slot : network.slots())
-    sums.emplace_back(slot.parts.size(), 0.0), counts.emplace_back(slot.parts.size(), 0.0);
-  for (std::int64_t k : batch) {
-    check_interrupt();
-    // in one block, so that all states are there in the end
-    const Graph graph =
-        build_graph(structures_.at(k), species_[k], network, potential_->r_min(), std::numeric_limits<int>::max());
-    ClosedSweep<double>(network, graph, *packed, ws).forward();
-    for (std::size_t s = 0; s < sums.size(); ++s) {
-      const Layout<double>& layout = network.engine<double>().layouts[s];
-      const int n = graph.sets[network.slots()[s].set].n;
-      const double* x = ws.x[s].value.data();
-      for (int p = 0; p < layout.size(); ++p) {
-        const std::ptrdiff_t rows = std::ptrdiff_t(n) * layout[p].dim();
-        for (std::ptrdiff_t r = 0; r < rows; ++r)
-          for (int c = 0; c < layout[p].channels(); ++c) {
-            const double value = x[layout.offset(p, n) + r * layout.row(p) + layout.position(p, c)];
-            sums[s][p] += value * value;
-          }
-        counts[s][p] += double(rows) * layout[p].channels();
-      }
+  // in one block, so that all states are there in the end
+  const Graph graph =
+      build_graph(structures_.at(k), species_[k], network, potential_->r_min(), std::numeric_limits<int>::max());
+  ClosedSweep<double>(network, graph, *potential_->packed<double>(), ws).forward();
+  std::vector<std::vector<std::vector<double>>> states;
+  for (std::size_t slot = 0; slot < network.slots().size(); ++slot) {
+    const Layout<double>& layout = network.engine<double>().layouts[slot];
+    const NodeSet& nodes = graph.sets[network.slots()[slot].set];
+    states.emplace_back();
+    for (int p = 0; p < layout.size(); ++p) {
+      const int d = layout[p].dim(), channels = layout[p].channels();
+      std::vector<double>& part = states.back().emplace_back(std::size_t(nodes.n) * d * channels);
+      const double* x = ws.x[slot].value.data() + layout.offset(p, nodes.n);
+      for (std::ptrdiff_t i = 0; i < nodes.n; ++i)
+        for (std::ptrdiff_t m = 0; m < d; ++m)
+          for (int c = 0; c < channels; ++c)
+            part[(nodes.order[i] * d + m) * channels + c] = x[(i * d + m) * layout.row(p) + layout.position(p, c)];
     }
   }
-  for (std::size_t s = 0; s < sums.size(); ++s)
-    for (std::size_t p = 0; p < sums[s].size(); ++p)
-      sums[s][p] = counts[s][p] > 0 ? std::sqrt(sums[s][p] / counts[s][p]) : 0;
-  return sums;
+  return states;
 }
 
 }  // namespace nbcore

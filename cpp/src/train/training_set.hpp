@@ -50,8 +50,8 @@ class TrainingSet {
   /// dL/d(parameters), n_parameters numbers, overwritten, from the sum over all partials of a batch
   void gradient(const double* sum, Precision precision, double* gradient) const;
 
-  /// Root mean square of every part of every slot over the structures of a batch, [slot][part]
-  std::vector<std::vector<double>> slot_rms(std::span<const std::int64_t> batch);
+  /// The states of structure k, [slot][part][node][2l+1][channel], nodes in the order of the user
+  std::vector<std::vector<std::vector<double>>> states(std::int64_t k);
 
   std::size_t size() const { return graphs_.size(); }
   std::int64_t n_parameters() const { return potential_->network().n_parameters(); }
