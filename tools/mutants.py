@@ -35,6 +35,7 @@ SUMS = "cpp/src/network/gradient_sum.hpp"
 MUON, POLAR = "cpp/src/train/muon.cpp", "cpp/src/train/polar.cpp"
 ENERGIES = "tests/potential/test_potential.py tests/potential/test_schemes.py tests/train/test_loss_gradient.py"
 ZBL, KEPT_APART = "cpp/src/potential/repulsion.cpp", "tests/potential/test_repulsion.py"
+MIXED, OF_MIXED = "cpp/src/gates/mixed_sums.cpp", "tests/potential/test_mixed_sums.py"
 BATTERY = "tests/contracts tests/gates"
 MUTANTS = [
     # what a sweep writes, and where
@@ -49,6 +50,10 @@ MUTANTS = [
     Mutant(EDGES, "virial[a][c] += r[a * stride + e]", "virial[a][c] -= r[a * stride + e]", ENERGIES),
     Mutant(EDGES, "f[c * stride + e] + r[a", "f[c * stride + e] - r[a", "tests/potential"),
     Mutant(EDGES, "+= set.coefficient[a] * on_nodes[s]", "+= on_nodes[s]", ENERGIES),
+    # first levels with their mixes in one
+    Mutant(MIXED, "slope[k] += h_bar[k] * derivative;", "slope[k] += h_bar[k] * value;", OF_MIXED),
+    Mutant(MIXED, "std::int64_t(child) * sums.channels", "std::int64_t(0) * sums.channels", OF_MIXED),
+    Mutant(MIXED, "mix.parameters + p.first + p.step * species", "mix.parameters + p.first", OF_MIXED),
     # repulsion of cores
     Mutant(ZBL, "- 2 * slope / r + 2 * phi", "- slope / r + 2 * phi", KEPT_APART),
     Mutant(ZBL, "energies[order[parent]] += v.value / 2", "energies[order[child]] += v.value", KEPT_APART),

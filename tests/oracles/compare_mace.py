@@ -1,4 +1,4 @@
-"""nbcore's import of a MACE model beside what MACE computed:  python compare_mace.py FILE.model FRAMES.npz
+"""nbcore's import of a MACE model beside what MACE computed:  python compare_mace.py FILE.model FRAMES.npz [HEAD]
 
 FRAMES.npz is of `make_mace.py --frames`. Prints the largest differences, without and with splines of radial networks.
 """
@@ -9,9 +9,20 @@ import numpy as np
 
 import nbcore
 
+INPUTS = {"total_charge": -1, "total_spin": 2}  #: of make_mace.py, for models that ask
 
-def main(path, frames):
-    potential = nbcore.import_model(path)
+
+def imported(path, head):
+    try:
+        return nbcore.import_model(path, head)
+    except nbcore.errors.InputError as e:
+        if "--input" not in str(e):
+            raise
+        return nbcore.import_model(path, head, INPUTS)
+
+
+def main(path, frames, head=None):
+    potential = imported(path, head)
     with np.load(frames) as file:
         found = {name: file[name] for name in file.files}
     count = len({name.partition("/")[0] for name in found})
@@ -31,4 +42,4 @@ def main(path, frames):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    main(*sys.argv[1:4])

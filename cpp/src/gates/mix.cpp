@@ -131,6 +131,20 @@ struct Rule : GateRule {
     for (double n : counts) scales.push_back(1 / std::sqrt(complex ? 2 * n : n));
   }
 
+  std::optional<LinearMap> linear_map() const override {
+    if (complex || skip || by_species.size() != 1 || bias.part >= 0) return {};
+    LinearMap map;
+    for (std::size_t p = 0; p < output.size(); ++p) {
+      const Part& part = output[p];
+      if (part.l != int(p)) return {};
+      const Matrix& matrix = matrices[p][by_species[0]];
+      const std::int64_t size = matrix.channels * part.channels();
+      map.parts.push_back(
+          {matrix.first, by_species[0] ? size : 0, scales[p], part.parity, int(matrix.channels), part.channels()});
+    }
+    return map;
+  }
+
  private:
   /// Rows of the tied matrix, of all nodes and of each species; every input brings as many as it has channels
   std::array<std::int64_t, 2> tie(std::span<const std::span<const Part>> inputs, const Surroundings& around) {

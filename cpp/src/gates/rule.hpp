@@ -3,6 +3,7 @@
 // network sees to it. A network is rules first; kernels are made from them when somebody wants to compute.
 #pragma once
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -46,6 +47,29 @@ struct Surroundings {
 /// Which edges a gate runs over, if any: a gate that reads states of others begins a new level.
 enum class Reads { nodes, children, pairs };
 
+/// Sums over children that are known by their species z alone, per part of the output, l = 0, 1, ...: numbers of the
+/// gate's parameters behind  out[lm][c] = factor sum_j Y_lm sum_n h_n(r_j) R[n][c] E[z_j][c]
+struct SpeciesSums {
+  struct Part {
+    std::int64_t R;
+    double factor;
+    int parity;
+  };
+  std::vector<Part> parts;
+  std::int64_t E;
+  int n_radial, channels;
+};
+/// A state of one group of channels per part, l = 0, 1, ..., mixed by a matrix [K][N] per part, which is scale times
+/// parameters from `first` on, and `step` further for each species of the node (0: one for all)
+struct LinearMap {
+  struct Part {
+    std::int64_t first, step;
+    double scale;
+    int parity, K, N;
+  };
+  std::vector<Part> parts;
+};
+
 struct GateRule {
   const GateType* type = nullptr;
   std::vector<Part> output;
@@ -56,6 +80,9 @@ struct GateRule {
   std::int64_t terms = 0;                 // paths or products that kernels have tables of
 
   virtual ~GateRule() = default;
+  /// Where the gate is one of these, see mixed_sums.hpp
+  virtual std::optional<SpeciesSums> species_sums() const { return {}; }
+  virtual std::optional<LinearMap> linear_map() const { return {}; }
   std::int64_t n_parameters() const {
     std::int64_t n = 0;
     for (const ParameterInfo& p : parameters) n += p.size();

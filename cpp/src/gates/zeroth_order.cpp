@@ -73,6 +73,19 @@ struct Rule : GateRule {
     count_terms(std::int64_t(paths.size()));
     if (!all) radial_weights_of(H, paths);
   }
+  std::optional<SpeciesSums> species_sums() const override {
+    const int n = radials[0].width();
+    if (species.empty() || all || !radials[0].network() || n < fewest_tabled) return {};
+    SpeciesSums sums{{}, 0, n, species[0].channels()};
+    std::vector<Part> parts;
+    const std::vector<Path> paths = aggregation_paths(species, angular, 1, parts);
+    for (const Path& p : paths) {  // of scalars: one for each l, in order
+      if (p.l3 != int(sums.parts.size())) return {};
+      const double C = scale * so3::real_clebsch_gordan(0, p.l2, p.l3)[0];
+      sums.parts.push_back({weights[sums.parts.size()].first, C / std::sqrt(double(n)), parts[p.part3].parity});
+    }
+    return sums;
+  }
   int copies() const { return all ? radials[0].width() : 1; }
   std::span<const Part> state(const States& inputs) const { return inputs.empty() ? species : inputs[0]; }
 

@@ -275,10 +275,11 @@ template <> const Engine<float>& Network::engine<float>() const {
   return *float_.engine;
 }
 
-template <class Real> std::vector<RadialStandIns<Real>> Network::stand_ins(const double* parameters,
-                                                                           const Buffer<Real>& packed,
-                                                                           const std::vector<char>& species) const {
-  std::vector<RadialStandIns<Real>> all(relations_.size());
+template <class Real> StandIns<Real> Network::stand_ins(const double* parameters, const Buffer<Real>& packed,
+                                                        const std::vector<char>& species) const {
+  StandIns<Real> result;
+  auto& all = result.radials;
+  all.resize(relations_.size());
   for (std::size_t k = 0; k < all.size(); ++k) all[k].resize(relations_[k].radials.size());
   each_radial_network([&](const Slot& slot, int k, const RadialPlace& place) {
     const Radial& radial = slot.rule->radials[k];
@@ -309,12 +310,59 @@ template <class Real> std::vector<RadialStandIns<Real>> Network::stand_ins(const
         std::make_shared<const RadialSpline>(std::make_shared<const NetworkFunctions>(std::move(functions[0])));
     if (spline->usable()) of.spline = std::move(spline);
   });
-  return all;
+  return result;
 }
-template std::vector<RadialStandIns<double>> Network::stand_ins(const double*, const Buffer<double>&,
-                                                                const std::vector<char>&) const;
-template std::vector<RadialStandIns<float>> Network::stand_ins(const double*, const Buffer<float>&,
-                                                               const std::vector<char>&) const;
+template StandIns<double> Network::stand_ins(const double*, const Buffer<double>&, const std::vector<char>&) const;
+template StandIns<float> Network::stand_ins(const double*, const Buffer<float>&, const std::vector<char>&) const;
+
+std::vector<int> Network::chain_from(int slot) const {
+  const auto sums = slots_[slot].rule ? slots_[slot].rule->species_sums() : std::nullopt;
+  if (!sums || slots_[slot].set != atom_set) return {};
+  const auto continued = [&](int last) {  // the only reader of a slot, if it is a mix of the same level
+    int reader = -1;
+    for (std::size_t k = 0; k < slots_.size(); ++k)
+      for (int input : slots_[k].inputs)
+        if (input == last) reader = reader < 0 ? int(k) : int(slots_.size());
+    const bool alone = reader >= 0 && reader < int(slots_.size()) && !slots_[last].seeded && !slots_[last].persistent;
+    return alone && slots_[reader].level == slots_[last].level && slots_[reader].rule->linear_map() ? reader : -1;
+  };
+  std::vector<int> chain{slot};
+  for (int next = continued(slot); next >= 0; next = continued(next)) {
+    const LinearMap map = *slots_[next].rule->linear_map();
+    bool fits = !map.parts.empty() && map.parts.size() <= sums->parts.size();
+    for (std::size_t p = 0; fits && p < map.parts.size(); ++p) fits = map.parts[p].parity == sums->parts[p].parity;
+    if (!fits) break;
+    chain.push_back(next);
+  }
+  return chain.size() > 1 ? chain : std::vector<int>();
+}
+
+bool Network::has_mixed_sums() const {
+  for (std::size_t slot = 0; slot < slots_.size(); ++slot)
+    if (!chain_from(int(slot)).empty()) return true;
+  return false;
+}
+
+template <class Real>
+void Network::mix_sums(const double* parameters, const std::vector<char>& species, StandIns<Real>& to) const {
+  to.chains.assign(slots_.size(), {});
+  for (std::size_t slot = 0; slot < slots_.size(); ++slot) {
+    const std::vector<int> chain = chain_from(int(slot));
+    if (chain.empty()) continue;
+    const int set = slots_[slot].radials[0].set;
+    const auto& table = to.radials[level(slots_[slot].level).relation][set].table;
+    if (!table) continue;
+    MixedSumsChain numbers{*slots_[slot].rule->species_sums(), parameters + slots_[slot].parameters, {}};
+    for (std::size_t k = 1; k < chain.size(); ++k) {
+      const Slot& mix = slots_[chain[k]];
+      numbers.mixes.push_back({*mix.rule->linear_map(), parameters + mix.parameters, &mix.rule->gains});
+    }
+    const auto sums = std::make_shared<const MixedSums<Real>>(numbers, table, set, species);
+    for (int k : chain) to.chains[k] = {sums, k == chain.back()};
+  }
+}
+template void Network::mix_sums(const double*, const std::vector<char>&, StandIns<double>&) const;
+template void Network::mix_sums(const double*, const std::vector<char>&, StandIns<float>&) const;
 
 void Network::rescale(int slot, int part, double factor) {
   Slot& s = slots_.at(slot);

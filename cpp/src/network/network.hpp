@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "gates/gate.hpp"
+#include "gates/mixed_sums.hpp"
 #include "network/graph.hpp"
 
 namespace nbcore {
@@ -27,6 +28,18 @@ struct ParameterSlice {
 };
 
 template <class Real> struct Engine;
+
+/// What evaluations take in the place of gates: tables or splines for radial networks, and for chains of gates of a
+/// first level what does their work in one
+template <class Real> struct StandIns {
+  struct Chain {
+    std::shared_ptr<const MixedSums<Real>> sums;  // null: the gate is in no chain
+    bool last = false;                            // the gate that ends the chain: its output is written
+  };
+  std::vector<RadialStandIns<Real>> radials;  // [relation]
+  std::vector<Chain> chains;                  // [slot], or of size 0
+  const Chain* chain(int slot) const { return chains.empty() || !chains[slot].sums ? nullptr : &chains[slot]; }
+};
 
 class Network {
  public:
@@ -93,11 +106,15 @@ class Network {
   States inputs_of(const Slot& slot) const;
   /// Made by the first who asks; others wait
   template <class Real> const Engine<Real>& engine() const;
-  /// Tables and splines in the place of radial networks, per relation; none where the bounds are out of reach. packed:
+  /// Tables and splines in the place of radial networks; none where the bounds are out of reach. packed:
   /// the weights, from the same parameters. species: whether atoms of it are there; empty: all
-  template <class Real> std::vector<RadialStandIns<Real>> stand_ins(const double* parameters,
-                                                                    const Buffer<Real>& packed,
-                                                                    const std::vector<char>& species) const;
+  template <class Real> StandIns<Real> stand_ins(const double* parameters, const Buffer<Real>& packed,
+                                                 const std::vector<char>& species) const;
+  /// Are there sums over children of known species with mixes behind them, which MixedSums can do in one?
+  bool has_mixed_sums() const;
+  /// Adds these for atoms of some species, MixedSums::most_species at most
+  template <class Real>
+  void mix_sums(const double* parameters, const std::vector<char>& species, StandIns<Real>& to) const;
   /// Do radial networks see elements, so that stand-ins depend on the species?
   bool radials_see_elements() const {
     return std::any_of(relations_.begin(), relations_.end(), [](const Relation& r) {
@@ -124,6 +141,8 @@ class Network {
   int set_called(const std::string& name, const std::string& where) const;
   int slot_called(const std::string& name) const;
   int level_of(int set, int relation, int at_least);
+  /// The slots of sums of a first level, and of the mixes that alone read one another; empty where there are none
+  std::vector<int> chain_from(int slot) const;
   void add(Slot slot);
 
   std::vector<Set> sets_;

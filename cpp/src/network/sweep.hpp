@@ -39,9 +39,9 @@ enum class Workspaces { kept, lent };
 template <class Real> class Sweep {
  public:
   /// Without `system` the graph must be closed: states of all sets lie in one workspace, which is kept.
-  /// stand_ins: per relation, for radial networks; plain sweeps that want no adjoints of weights
+  /// stand_ins: for plain sweeps that want no adjoints of weights
   Sweep(const Network& network, const Graph& graph, const Buffer<Real>& packed, Pass pass, SystemStates<Real>* system,
-        Workspaces workspaces, const std::vector<RadialStandIns<Real>>* stand_ins = nullptr)
+        Workspaces workspaces, const StandIns<Real>* stand_ins = nullptr)
       : network_(network),
         engine_(network.engine<Real>()),
         graph_(graph),
@@ -86,8 +86,12 @@ template <class Real> class Sweep {
     ws.x.resize(n_slots()), ws.bar.resize(n_slots());
     for (int slot = 0; slot < n_slots(); ++slot) {
       if (slot_of(slot).level != level) continue;
+      const auto* chain = chain_of(slot, block_index, ws);
+      if (chain && !chain->last) continue;
       if (!outside(slot)) ws.x[slot].resize(engine_.layouts[slot].node_size() * block.n, tangent_);
-      kernels(slot).forward(tangent_, bind(slot, block_index, ws));
+      Block<Real>& view = bind(slot, block_index, ws);
+      if (chain) chain->sums->forward(view);
+      else kernels(slot).forward(tangent_, view);
     }
   }
   /// The gates of a level in reverse. `seed` is called when its adjoints have begun, to add to those of seeded slots.
@@ -104,8 +108,14 @@ template <class Real> class Sweep {
     if (want.edges && (!kept_ || highest(level))) edges.clear_adjoints(tangent_);
     for (int slot = n_slots() - 1; slot >= 0; --slot) {
       if (slot_of(slot).level != level) continue;
+      const auto* chain = chain_of(slot, block_index, ws);
+      if (chain && !chain->last) continue;
       if (!outside(slot) && !ws.written[slot]) write_zeros(slot, ws);
       Block<Real>& view = bind(slot, block_index, ws);
+      if (chain) {
+        chain->sums->adjoint(view);
+        continue;
+      }
       const std::vector<int>& inputs = slot_of(slot).inputs;
       for (std::size_t k = 0; k < inputs.size(); ++k) {
         const int input = inputs[k];
@@ -180,6 +190,11 @@ template <class Real> class Sweep {
       for (int i = 0; i < relation(level).blocks[block_index].n; ++i) f(e, i, std::ptrdiff_t(i) * e.layout->row(0));
     }
   }
+  /// The chain that does the work of a gate on these edges, if one does
+  const typename StandIns<Real>::Chain* chain_of(int slot, int block_index, Workspace<Real>& ws) const {
+    const auto* chain = stand_ins_ ? stand_ins_->chain(slot) : nullptr;
+    return chain && chain->sums->serves(bind(slot, block_index, ws)) ? chain : nullptr;
+  }
   int n_slots() const { return int(network_.slots().size()); }
   const Network::Slot& slot_of(int slot) const { return network_.slots()[slot]; }
   const GateKernels<Real>& kernels(int slot) const { return *engine_.steps[slot].kernels; }
@@ -200,7 +215,7 @@ template <class Real> class Sweep {
     ws.edges.resize(graph_.relations.size());
     Edges<Real>& e = ws.edges[relation];
     e.l_max = network_.relations()[relation].l_harmonics, e.radials = network_.relations()[relation].radials;
-    e.stand_ins = stand_ins_ ? &(*stand_ins_)[relation] : nullptr;
+    e.stand_ins = stand_ins_ ? &stand_ins_->radials[relation] : nullptr;
     e.resize(block.n_edges(), tangent_);
     std::copy(block.r.begin(), block.r.end(), e.r.value.data());
     if (e.see_elements()) {
@@ -294,7 +309,7 @@ template <class Real> class Sweep {
   const Buffer<Real>& packed_;
   bool tangent_, kept_;
   SystemStates<Real>* system_;
-  const std::vector<RadialStandIns<Real>>* stand_ins_;
+  const StandIns<Real>* stand_ins_;
 };
 
 }  // namespace nbcore

@@ -10,7 +10,7 @@ namespace nbcore {
 template <class Real> class ClosedSweep {
  public:
   ClosedSweep(const Network& network, const Graph& graph, const Buffer<Real>& packed, Workspace<Real>& ws,
-              const std::vector<RadialStandIns<Real>>* stand_ins = nullptr)
+              const StandIns<Real>* stand_ins = nullptr)
       : network_(network),
         graph_(graph),
         ws_(ws),

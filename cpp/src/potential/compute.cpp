@@ -22,7 +22,7 @@ void Potential::run(const Graph& graph, const EvaluationOptions& options, double
   }
   if (!space) space = std::make_unique<EvaluationSpace<Real>>();
   const std::vector<char> species = graph.species_of_parents(atom_set);
-  const auto radial = options.radial_splines ? stand_ins<Real>(species) : nullptr;
+  const auto radial = options.radial_splines ? stand_ins<Real>(species, graph.n_atoms()) : nullptr;
   const auto weights = packed<Real>(species);
   evaluate(*network_, graph, *weights, radial.get(), scale, options.threads, *space, to);
   const ShortLock lock(guard_);  // after an error its memory is not used again

@@ -35,8 +35,9 @@ template <class Real> struct DomainLevels::MemberOf : Member {
   }
   void begin(const PreparedStructure& given, const EvaluationOptions& how) override {
     prepared = &given, options = how;
-    scales = potential.scales(), weights = potential.packed<Real>(given.graph.species_of_parents(atom_set));
-    stand_ins = options.radial_splines ? potential.stand_ins<Real>(given.graph.species_of_parents(atom_set)) : nullptr;
+    const std::vector<char> species = given.graph.species_of_parents(atom_set);
+    scales = potential.scales(), weights = potential.packed<Real>(species);
+    stand_ins = options.radial_splines ? potential.stand_ins<Real>(species, given.graph.n_atoms()) : nullptr;
     to = potential.begin(given, options, *scales);
     levels.emplace(potential.network(), given.graph, *weights, stand_ins.get(), scales->scale, options.threads, space,
                    to);
@@ -66,7 +67,7 @@ template <class Real> struct DomainLevels::MemberOf : Member {
   EvaluationOptions options;
   std::shared_ptr<const Scales> scales;
   std::shared_ptr<const Buffer<Real>> weights;
-  std::shared_ptr<const std::vector<RadialStandIns<Real>>> stand_ins;
+  std::shared_ptr<const StandIns<Real>> stand_ins;
   EvaluationSpace<Real> space;
   Evaluation to;
   std::optional<Levels<Real>> levels;

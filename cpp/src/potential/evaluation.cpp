@@ -9,8 +9,8 @@ namespace nbcore {
 namespace {
 
 template <class Real> void evaluate_closed(const Network& network, const Graph& graph, const Buffer<Real>& packed,
-                                           const std::vector<RadialStandIns<Real>>* stand_ins, double scale,
-                                           Workspace<Real>& ws, Evaluation& to) {
+                                           const StandIns<Real>* stand_ins, double scale, Workspace<Real>& ws,
+                                           Evaluation& to) {
   ClosedSweep<Real> sweep(network, graph, packed, ws, stand_ins);
   sweep.forward();
   for (std::size_t k = 0; k < to.outputs.size(); ++k) {
@@ -34,7 +34,7 @@ template <class Real> void evaluate_closed(const Network& network, const Graph& 
 }  // namespace
 
 template <class Real> void evaluate(const Network& network, const Graph& graph, const Buffer<Real>& packed,
-                                    const std::vector<RadialStandIns<Real>>* stand_ins, double scale, int threads,
+                                    const StandIns<Real>* stand_ins, double scale, int threads,
                                     EvaluationSpace<Real>& space, Evaluation& to) {
   if (graph.closed) {
     if (space.workspaces.empty()) space.workspaces.push_back(std::make_unique<Workspace<Real>>());
@@ -48,9 +48,9 @@ template <class Real> void evaluate(const Network& network, const Graph& graph, 
   levels.finish();
 }
 
-template void evaluate(const Network&, const Graph&, const Buffer<double>&, const std::vector<RadialStandIns<double>>*,
-                       double, int, EvaluationSpace<double>&, Evaluation&);
-template void evaluate(const Network&, const Graph&, const Buffer<float>&, const std::vector<RadialStandIns<float>>*,
-                       double, int, EvaluationSpace<float>&, Evaluation&);
+template void evaluate(const Network&, const Graph&, const Buffer<double>&, const StandIns<double>*, double, int,
+                       EvaluationSpace<double>&, Evaluation&);
+template void evaluate(const Network&, const Graph&, const Buffer<float>&, const StandIns<float>*, double, int,
+                       EvaluationSpace<float>&, Evaluation&);
 
 }  // namespace nbcore

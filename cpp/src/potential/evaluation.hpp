@@ -29,14 +29,13 @@ struct Evaluation {
 };
 
 /// Adds to energies, forces and virials, and writes outputs; `to` has room for all atoms and nodes. Forces only where
-/// the network has an energy. The same bits for any number of threads. stand_ins: per relation, for radial networks,
-/// or null.
+/// the network has an energy. The same bits for any number of threads. stand_ins: or null
 ///
 /// The graph may be a part of a system, coloured then: energies and outputs are those of the blocks of depth 0, forces
 /// what they exert on all. With L levels, level k runs on the blocks up to depth L - k, which is what the levels above
 /// want to know.
 template <class Real> void evaluate(const Network& network, const Graph& graph, const Buffer<Real>& packed,
-                                    const std::vector<RadialStandIns<Real>>* stand_ins, double scale, int threads,
+                                    const StandIns<Real>* stand_ins, double scale, int threads,
                                     EvaluationSpace<Real>& space, Evaluation& to);
 
 }  // namespace nbcore

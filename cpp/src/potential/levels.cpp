@@ -9,8 +9,8 @@
 namespace nbcore {
 
 template <class Real> Levels<Real>::Levels(const Network& network, const Graph& graph, const Buffer<Real>& packed,
-                                           const std::vector<RadialStandIns<Real>>* stand_ins, double scale,
-                                           int threads, EvaluationSpace<Real>& space, Evaluation& to)
+                                           const StandIns<Real>* stand_ins, double scale, int threads,
+                                           EvaluationSpace<Real>& space, Evaluation& to)
     : network_(network),
       graph_(graph),
       scale_(scale),

@@ -16,9 +16,8 @@ template <class Real> class Levels {
  public:
   /// Adds to what is in `to`, see evaluate(), which has room for all atoms, ghosts included. Everything given must
   /// outlive the levels.
-  Levels(const Network& network, const Graph& graph, const Buffer<Real>& packed,
-         const std::vector<RadialStandIns<Real>>* stand_ins, double scale, int threads, EvaluationSpace<Real>& space,
-         Evaluation& to);
+  Levels(const Network& network, const Graph& graph, const Buffer<Real>& packed, const StandIns<Real>* stand_ins,
+         double scale, int threads, EvaluationSpace<Real>& space, Evaluation& to);
 
   int size() const { return network_.levels(); }
   void begin();

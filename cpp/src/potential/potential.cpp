@@ -143,6 +143,7 @@ Potential::Potential(const std::string& text, const ModelFile* file)
   cutoff_ = network_->cutoff();
   last_layer_ = LastLayer(*network_);
   network_->each_radial_network([&](auto&&...) { has_radial_networks_ = true; });
+  has_mixed_sums_ = network_->has_mixed_sums();
   if (file) read_parameters(*file);
   else parameters_.assign(network_->n_parameters(), 0.0);
   auto json = std::make_unique<Json>(Json{nlohmann::json::parse(text)});
@@ -362,6 +363,7 @@ std::shared_ptr<Potential> Potential::load(const std::string& path) {
 
 void Potential::forget_packed() const {
   double_.is_packed = float_.is_packed = false, double_.stand_ins.reset(), float_.stand_ins.reset();
+  double_.mixed.reset(), float_.mixed.reset();
   if (uncertainty_) uncertainty_.reset(), description_version_ = next_version();
   version_ = next_version();
 }
@@ -406,8 +408,9 @@ template std::shared_ptr<const Buffer<double>> Potential::packed(const std::vect
 template std::shared_ptr<const Buffer<float>> Potential::packed(const std::vector<char>&) const;
 
 template <class Real>
-std::shared_ptr<const std::vector<RadialStandIns<Real>>> Potential::stand_ins(const std::vector<char>& species) const {
+std::shared_ptr<const StandIns<Real>> Potential::stand_ins(const std::vector<char>& species, int n_atoms) const {
   constexpr std::size_t few_species = 6;
+  constexpr int fewest_atoms = 64;  // for which the matrices of mixed sums pay with the first evaluation
   if (!has_radial_networks_) return nullptr;
   const ShortLock lock(guard_);
   std::vector<char> wanted(species_.size(), 0);
@@ -422,15 +425,26 @@ std::shared_ptr<const std::vector<RadialStandIns<Real>>> Potential::stand_ins(co
   if (more && of.stand_ins && species_.size() <= few_species)  // those of before are not thrown away
     for (std::size_t k = 0; k < wanted.size(); ++k) wanted[k] |= of.stand_in_species[k];
   if (more) {
-    of.stand_ins = std::make_shared<const std::vector<RadialStandIns<Real>>>(
-        network_->stand_ins<Real>(parameters_.data(), *weights, wanted));
-    of.stand_in_species = wanted;
+    of.stand_ins =
+        std::make_shared<const StandIns<Real>>(network_->stand_ins<Real>(parameters_.data(), *weights, wanted));
+    of.stand_in_species = wanted, of.mixed.reset();
   }
-  return of.stand_ins;
+  // by the structure alone, whatever was evaluated before: the same bits
+  const auto there = std::count_if(species.begin(), species.end(), [](char c) { return c != 0; });
+  if (!has_mixed_sums_ || n_atoms < fewest_atoms || there > MixedSums<Real>::most_species) return of.stand_ins;
+  if (!of.mixed) of.mixed_species.assign(species_.size(), 0);
+  std::vector<char> both = of.mixed_species;
+  for (std::size_t k = 0; k < both.size(); ++k) both[k] |= species[k];
+  if (!of.mixed || both != of.mixed_species) {
+    if (std::count(both.begin(), both.end(), 1) > MixedSums<Real>::most_species) both = species;
+    auto mixed = std::make_shared<StandIns<Real>>(*of.stand_ins);
+    network_->mix_sums(parameters_.data(), both, *mixed);
+    of.mixed = std::move(mixed), of.mixed_species = both;
+  }
+  return of.mixed;
 }
-template std::shared_ptr<const std::vector<RadialStandIns<double>>> Potential::stand_ins(
-    const std::vector<char>&) const;
-template std::shared_ptr<const std::vector<RadialStandIns<float>>> Potential::stand_ins(const std::vector<char>&) const;
+template std::shared_ptr<const StandIns<double>> Potential::stand_ins(const std::vector<char>&, int) const;
+template std::shared_ptr<const StandIns<float>> Potential::stand_ins(const std::vector<char>&, int) const;
 
 std::vector<int> Potential::species_of(const std::vector<int>& numbers) const {
   std::vector<int> index(numbers.size());

@@ -135,10 +135,10 @@ class Potential {
   EvaluationOptions defaults() const;
   void set_precision(Precision precision);
   void set_radial_splines(bool on);
-  /// What evaluations take in the place of radial networks, per relation, made anew where parameters have changed; null
-  /// where there is no network
+  /// What evaluations take in the place of radial networks, and for n_atoms or more of few elements in the place of first
+  /// levels; made anew where parameters have changed; null where there is no network
   template <class Real>
-  std::shared_ptr<const std::vector<RadialStandIns<Real>>> stand_ins(const std::vector<char>& species = {}) const;
+  std::shared_ptr<const StandIns<Real>> stand_ins(const std::vector<char>& species, int n_atoms) const;
 
   /// Index of each atom's element; SpeciesError names the first that is not known.
   std::vector<int> species_of(const std::vector<int>& numbers) const;
@@ -168,8 +168,10 @@ class Potential {
     std::shared_ptr<Buffer<Real>> packed;
     bool is_packed = false;
     std::vector<char> packed_species;  // whose weights are there
-    std::shared_ptr<const std::vector<RadialStandIns<Real>>> stand_ins;
-    std::vector<char> stand_in_species;  // for which they were made, where that matters
+    std::shared_ptr<const StandIns<Real>> stand_ins;
+    std::vector<char> stand_in_species;           // for which they were made, where that matters
+    std::shared_ptr<const StandIns<Real>> mixed;  // the same with MixedSums for atoms of mixed_species
+    std::vector<char> mixed_species;
     std::vector<std::unique_ptr<EvaluationSpace<Real>>> idle;
   };
   template <class Real> Memory<Real>& memory() const {
@@ -201,7 +203,7 @@ class Potential {
   LastLayer last_layer_;
   std::vector<double> parameters_;
   std::atomic<int> views_ = 0;
-  bool has_radial_networks_ = false;
+  bool has_radial_networks_ = false, has_mixed_sums_ = false;
 
   mutable std::mutex guard_;                 // of all that follows, and of what pack() and compare_parameters() do
   std::unique_ptr<const Json> description_;  // without the scales

@@ -161,7 +161,7 @@ void bind_potential(py::module_& m) {
       .def("radial_networks",
            [](const Potential& self) {  // (gate, functions of the basis, widths, spline or None)
              const auto stand_ins = self.defaults().radial_splines
-                                        ? self.stand_ins<double>(std::vector<char>(self.species().size(), 0))
+                                        ? self.stand_ins<double>(std::vector<char>(self.species().size(), 0), 0)
                                         : nullptr;
              const Network& network = self.network();
              py::list out;
@@ -178,7 +178,7 @@ void bind_potential(py::module_& m) {
                  });
                };
                if (stand_ins) {
-                 const RadialStandIn<double>& of = (*stand_ins)[relation][place.set];
+                 const RadialStandIn<double>& of = stand_ins->radials[relation][place.set];
                  if (of.table) tell(worst(of.table->splines), true);
                  else if (of.spline) tell(*of.spline, false);
                }
