@@ -6,6 +6,8 @@ test      runs pytest (further arguments are passed on)
 sets      builds all kernel sets into build/sets, as a wheel has them, and runs pytest once with each that this
           processor can run (further arguments are passed on; without any, some five minutes of tests that see every
           kernel)
+warp      builds the kernel set whose lanes are threads, as on a GPU, emulated, into build/warp/site, beside a copy of
+          the package that is there (tests/interfaces/test_warp.py does)
 sanitize  builds with the address and undefined-behaviour sanitizers of GCC into build/sanitize and runs what reaches
           into the C++ there: the C driver, the gate battery, the fuzzer of model files (arguments go to pytest)
 clang     builds with clang and without OpenMP into build/clang and runs some of the tests there (arguments go to
@@ -28,6 +30,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -110,6 +113,16 @@ def sets(*arguments):
     for name in usable.stdout.decode().split():
         print(f"NBCORE_ISA={name}", flush=True)
         run("pytest", *(arguments or SEES_KERNELS), env={**environment, "NBCORE_ISA": name})
+
+
+def warp():
+    """Only the library: the bindings, which do not know kernels, are those of the package that is there."""
+    folder, ours = ROOT / "build" / "warp", ROOT / "nbcore"
+    plain = ours if (ours / "lib").is_dir() else Path(find_spec("nbcore").origin).parent
+    compile("warp", folder / "prefix", "-DNBCORE_PYTHON=OFF", "-DNBCORE_ISA_LIST=warp", "-DNBCORE_QUICK=ON")
+    site = folder / "site" / "nbcore"
+    shutil.copytree(plain, site, ignore=shutil.ignore_patterns("lib", "__pycache__"), dirs_exist_ok=True)
+    shutil.copytree(folder / "prefix" / "lib", site / "lib", dirs_exist_ok=True)
 
 
 def sanitize(*arguments):
@@ -237,7 +250,9 @@ def bench(*arguments):
     run(sys.executable, ROOT / "benchmarks" / "speed.py", *arguments)
 
 
-VERBS = dict(build=build, test=test, sets=sets, sanitize=sanitize, clang=clang, aarch64=aarch64, headers=headers)
+VERBS = dict(
+    build=build, test=test, sets=sets, warp=warp, sanitize=sanitize, clang=clang, aarch64=aarch64, headers=headers
+)
 VERBS |= dict(fuzz=fuzz, lint=lint, format=format, bench=bench)
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ ENERGIES = "tests/potential/test_potential.py tests/potential/test_schemes.py te
 ZBL, KEPT_APART = "cpp/src/potential/repulsion.cpp", "tests/potential/test_repulsion.py"
 MIXED, OF_MIXED = "cpp/src/gates/mixed_sums.cpp", "tests/potential/test_mixed_sums.py"
 BATTERY = "tests/contracts tests/gates"
+WARP = "-m slow tests/interfaces/test_warp.py"
 MUTANTS = [
     # what a sweep writes, and where
     Mutant(SWEEP, "ws.written[slot] = 0;", "ws.written[slot] = 1;", ENERGIES),
@@ -54,6 +55,15 @@ MUTANTS = [
     Mutant(MIXED, "slope[k] += h_bar[k] * derivative;", "slope[k] += h_bar[k] * value;", OF_MIXED),
     Mutant(MIXED, "std::int64_t(child) * sums.channels", "std::int64_t(0) * sums.channels", OF_MIXED),
     Mutant(MIXED, "mix.parameters + p.first + p.step * species", "mix.parameters + p.first", OF_MIXED),
+    # what lanes share, where they are threads: nobody else sees these
+    Mutant("cpp/src/ops/coupling.hpp", "forward<1>(Y, Y_row, M);\n    sync();", "forward<1>(Y, Y_row, M);", WARP),
+    Mutant("cpp/src/gates/gate.hpp", "n.forward(dual, b);\n      sync();", "n.forward(dual, b);", WARP),
+    Mutant(
+        "cpp/src/gates/mix.cpp",
+        "for_lanes(row, [&](std::ptrdiff_t k) { f(std::ptrdiff_t(i) * row + k, b0 + c * row + k); });",
+        "for (int k = 0; k < row; ++k) f(std::ptrdiff_t(i) * row + k, b0 + c * row + k);",
+        WARP,
+    ),
     # repulsion of cores
     Mutant(ZBL, "- 2 * slope / r + 2 * phi", "- slope / r + 2 * phi", KEPT_APART),
     Mutant(ZBL, "energies[order[parent]] += v.value / 2", "energies[order[child]] += v.value", KEPT_APART),

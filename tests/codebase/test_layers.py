@@ -38,6 +38,14 @@ def test_only_the_python_layer_knows_python():
             assert not re.search(r"#include <(pybind11|Python)", path.read_text()), path
 
 
+def test_gates_take_registers_by_their_functions():
+    """A register may be one number of a thread: a pointer to it would be that of another lane (base/warp.hpp)."""
+    for path in (SOURCES / "gates").iterdir():
+        assert not re.search(r"reinterpret_cast<[^>]*\b(V|Simd)\b", path.read_text()), (
+            f"{path}: load_register, registers"
+        )
+
+
 def test_files_stay_readable():
     suffixes = {".c", ".cpp", ".hpp", ".h", ".py", ".pyx"}
     folders = [ROOT / "cpp", ROOT / "nbcore", ROOT / "tests", ROOT / "examples", ROOT / "benchmarks", ROOT / "tools"]

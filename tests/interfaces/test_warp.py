@@ -1,11 +1,19 @@
-"""Lanes as threads (base/warp.hpp), emulated in random order: right kernels are right, planted faults are found."""
+"""Registers whose lanes are threads (base/warp.hpp), emulated in random order, without a GPU.
+
+Right kernels are right in every order, planted faults are found; and the kernel set `warp`, which is the text of all
+gates in this form, gives the numbers of the set that is installed.
+"""
 
 import os
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+import nbcore
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -47,3 +55,34 @@ def test_planted_faults_are_found(program):
         assert all(s[f"faulty_{name}"] != s[f"right_{name}"] for s in said), name
     assert {float(s["faulty_write"]) for s in said} == {3, 7}
     assert all("different ways" in s["divergence"] and "different ways" in s["mixture"] for s in said)
+
+
+def numbers(package, path, **environment):
+    """What tests/kernel_set_numbers.py writes with the nbcore in that folder."""
+    places = [str(package), str(TESTS), str(TESTS / "contracts")]
+    environment = {**os.environ, **environment, "PYTHONPATH": os.pathsep.join(places), "NBCORE_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, TESTS / "kernel_set_numbers.py", path], env=environment, check=True)
+    with np.load(path) as file:
+        return {tuple(key.split("|")): file[key] for key in file.files}
+
+
+@pytest.mark.slow
+def test_the_set_warp_gives_the_same_numbers(tmp_path):
+    """Every gate and preset, every sweep, both precisions, whatever the order of the lanes."""
+    if not shutil.which("cmake") or not shutil.which("ninja"):
+        pytest.skip("the set `warp` is built for this test: cmake and ninja are missing")
+    tools = TESTS.parent / "tools"
+    subprocess.run([sys.executable, tools / "dev.py", "warp"], check=True, cwd=TESTS.parent)
+    of_processor = numbers(Path(nbcore.__file__).resolve().parents[1], tmp_path / "processor.npz")
+    of_warp = numbers(TESTS.parent / "build" / "warp" / "site", tmp_path / "warp.npz")
+    assert of_processor.pop(("kernel set",)) != of_warp.pop(("kernel set",)) == "warp"
+    assert of_warp.keys() == of_processor.keys()
+    wrong = {}
+    for key, expected in of_processor.items():
+        got = of_warp[key]
+        assert got.shape == expected.shape, key
+        scale = max(1.0, np.abs(expected).max(initial=0))
+        difference = np.abs(got - expected).max(initial=0) / scale
+        if not difference < (1e-13 if key[2] == "float64" else 1e-5):  # NaN is none
+            wrong[key] = difference
+    assert not wrong

@@ -107,8 +107,8 @@ class Warp {
 };
 
 Warp& of_thread() {
-  thread_local Warp warp;
-  return warp;
+  thread_local const auto warp = std::make_unique<Warp>();
+  return *warp;
 }
 
 void Warp::entry() {

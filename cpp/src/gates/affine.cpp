@@ -89,8 +89,8 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   }
 
  private:
-  static V weights(const Block<Real>& b, std::ptrdiff_t at) { return *reinterpret_cast<const V*>(b.weights + at); }
-  static V& weights_bar(const Block<Real>& b, std::ptrdiff_t at) { return *reinterpret_cast<V*>(b.weights_bar + at); }
+  static V weights(const Block<Real>& b, std::ptrdiff_t at) { return load_register(b.weights + at); }
+  static V& weights_bar(const Block<Real>& b, std::ptrdiff_t at) { return registers(b.weights_bar + at)[0]; }
   /// a + c; a constant has no tangent
   template <class Lane> static Lane value_plus(Lane a, V c) {
     if constexpr (is_dual<Lane>) return {a.value + c, a.dot};

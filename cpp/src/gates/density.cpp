@@ -138,29 +138,15 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
       for (; q < end; ++q) children<1, harmonics, Lane>(*b.edges, q, A, A_T);
     });
   }
-  /// x[i] of lane k and x[k] of lane i change places
-  static void transpose_registers(Simd<Real>* x) {
-    if constexpr (lanes_are_threads) {
-      for (int step = 1; step < width<Real>; step *= 2)
-        for (int i = 0; i < width<Real>; ++i)
-          if (!(i & step)) {
-            const bool upper = lane() & step;
-            const Real other = of_lane(upper ? x[i] : x[i + step], lane() ^ step);
-            (upper ? x[i] : x[i + step]) = other;
-          }
-    } else {
-      so3::transpose(x);
-    }
-  }
   template <class Lane> static void transposed(Lane* x) {
     constexpr int w = width<Real>;
     if constexpr (is_dual<Lane>) {
       Simd<Real> value[w], dot[w];
       for (int k = 0; k < w; ++k) value[k] = x[k].value, dot[k] = x[k].dot;
-      transpose_registers(value), transpose_registers(dot);
+      so3::transpose(value), so3::transpose(dot);
       for (int k = 0; k < w; ++k) x[k] = {value[k], dot[k]};
     } else {
-      transpose_registers(x);
+      so3::transpose(x);
     }
   }
   /// Of `count` children from q on: B_bar[n] += Y[lm] A[lm][n], Y_bar[lm] += B[n] A_T[n][lm]

@@ -145,8 +145,8 @@ template <class Real> void MixedSums<Real>::functions(const TableEdges<Real>& t,
   for (int n = 0; n < row_; n += w) {
     Simd<Real> sum{};
   NB_UNROLL for (int k = 0; k < active; ++k)
-      sum += *reinterpret_cast<const Simd<Real>*>(C + std::ptrdiff_t(k) * row_ + n) * N[k];
-    *reinterpret_cast<Simd<Real>*>(h + n) = sum;
+      sum += load_register(C + std::ptrdiff_t(k) * row_ + n) * N[k];
+    store_register(h + n, sum);
   }
 }
 
@@ -157,10 +157,10 @@ void MixedSums<Real>::sum(const Edges<Real>& e, std::int64_t q, int n, const Rea
   for (int at = 0; at < row_; at += w) {
     Simd<Real> sum[count] = {};
     for (int k = 0; k < n; ++k) {
-      const Simd<Real> h_k = *reinterpret_cast<const Simd<Real>*>(h + std::ptrdiff_t(k) * row_ + at);
+      const Simd<Real> h_k = load_register(h + std::ptrdiff_t(k) * row_ + at);
       NB_UNROLL for (int j = 0; j < count; ++j) sum[j] += h_k * Y[std::ptrdiff_t(k) * e.Y_row + j];
     }
-    for (int j = 0; j < count; ++j) *reinterpret_cast<Simd<Real>*>(to[lm + j] + at) = sum[j];
+    for (int j = 0; j < count; ++j) store_register(to[lm + j] + at, sum[j]);
   }
 }
 
@@ -197,7 +197,7 @@ template <class Real> void MixedSums<Real>::forward(Block<Real>& b) const {
 template <class Real> template <int count>
 void MixedSums<Real>::children(Edges<Real>& e, std::int64_t q, Real** A, const Real* A_T, Real* h) const {
   using V = Simd<Real>;
-  const auto at = [](const Real* x) { return *reinterpret_cast<const V*>(x); };
+  const auto at = [](const Real* x) { return load_register(x); };
   TableEdges<Real>& t = e.tables[radial_];
   const Real* const Y = e.Y.value.data() + q * e.Y_row;
   V slope[count];
@@ -216,11 +216,12 @@ void MixedSums<Real>::children(Edges<Real>& e, std::int64_t q, Real** A, const R
         const V c = at(C + std::ptrdiff_t(j) * row_);
         value += c * N[j], derivative += c * dN[j];
       }
-      *reinterpret_cast<V*>(h + std::ptrdiff_t(k) * row_ + n) = value;
+      store_register(h + std::ptrdiff_t(k) * row_ + n, value);
       slope[k] += h_bar[k] * derivative;
     }
   }
-  NB_UNROLL for (int k = 0; k < count; ++k) *reinterpret_cast<V*>(t.slope.data() + (q + k) * w) = slope[k];
+  NB_UNROLL for (int k = 0; k < count; ++k) store_register(t.slope.data() + (q + k) * w, slope[k]);
+  sync();  // of h what all lanes wrote is read
   const int lm_row = padded<Real>(n_lm());
   for (int lm = 0; lm < lm_row; lm += w) {
     V sum[count];
@@ -230,8 +231,9 @@ void MixedSums<Real>::children(Edges<Real>& e, std::int64_t q, Real** A, const R
       NB_UNROLL for (int k = 0; k < count; ++k) sum[k] += a * h[std::ptrdiff_t(k) * row_ + n];
     }
     NB_UNROLL for (int k = 0; k < count; ++k)
-      *reinterpret_cast<V*>(e.Y_bar.value.data() + (q + k) * e.Y_row + lm) = sum[k];
+      store_register(e.Y_bar.value.data() + (q + k) * e.Y_row + lm, sum[k]);
   }
+  sync();
 }
 
 template <class Real> void MixedSums<Real>::adjoint(Block<Real>& b) const {
@@ -253,10 +255,10 @@ template <class Real> void MixedSums<Real>::adjoint(Block<Real>& b) const {
     for (int n = 0; n < row_; n += w)
       for (int lm = 0; lm < lm_row; lm += w) {
         Simd<Real> x[w] = {};
-        for (int k = 0; k < w && lm + k < n_lm(); ++k) x[k] = *reinterpret_cast<const Simd<Real>*>(A[lm + k] + n);
+        for (int k = 0; k < w && lm + k < n_lm(); ++k) x[k] = load_register(A[lm + k] + n);
         so3::transpose(x);
         for (int k = 0; k < w; ++k)
-          *reinterpret_cast<Simd<Real>*>(A_T + std::ptrdiff_t(n + k) * lm_row + lm) = x[k];
+          store_register(A_T + std::ptrdiff_t(n + k) * lm_row + lm, x[k]);
       }
     std::int64_t q = run.first;
     for (; q + at_once <= run.end; q += at_once) children<at_once>(*b.edges, q, A, A_T, h);

@@ -75,9 +75,8 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
       const Lane n = length<Lane>(x, d, row);
       if (weighted) {
         const std::ptrdiff_t at = weight_of[p] * std::ptrdiff_t(row) + at_n % row;
-        if constexpr (want.parameters)
-          add_gradient(*reinterpret_cast<Simd<Real>*>(b.weights_bar + at), bar, n - epsilon);
-        bar = product(*reinterpret_cast<const Simd<Real>*>(b.weights + at), bar);
+        if constexpr (want.parameters) add_gradient(registers(b.weights_bar + at)[0], bar, n - epsilon);
+        bar = product(load_register(b.weights + at), bar);
       }
       const Lane along = product(bar, reciprocal(n));
       for (int m = 0; m < d; ++m) {
@@ -96,8 +95,7 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
       Lane sum = load<Lane>(out, 0);
       if (weight_of[p] < 0) sum = sum + load<Lane>(x, 0);
       else
-        add_product(sum,
-                    *reinterpret_cast<const Simd<Real>*>(b.weights + weight_of[p] * std::ptrdiff_t(row) + at_n % row),
+        add_product(sum, load_register(b.weights + weight_of[p] * std::ptrdiff_t(row) + at_n % row),
                     length<Lane>(x, d, row) - epsilon);
       put(out, 0, sum);
     });

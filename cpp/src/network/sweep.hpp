@@ -90,7 +90,7 @@ template <class Real> class Sweep {
       if (chain && !chain->last) continue;
       if (!outside(slot)) ws.x[slot].resize(engine_.layouts[slot].node_size() * block.n, tangent_);
       Block<Real>& view = bind(slot, block_index, ws);
-      if (chain) chain->sums->forward(view);
+      if (chain) run_as_warp([&] { chain->sums->forward(view); });
       else kernels(slot).forward(tangent_, view);
     }
   }
@@ -113,7 +113,7 @@ template <class Real> class Sweep {
       if (!outside(slot) && !ws.written[slot]) write_zeros(slot, ws);
       Block<Real>& view = bind(slot, block_index, ws);
       if (chain) {
-        chain->sums->adjoint(view);
+        run_as_warp([&] { chain->sums->adjoint(view); });
         continue;
       }
       const std::vector<int>& inputs = slot_of(slot).inputs;

@@ -29,8 +29,16 @@ template <int step, int end, int w, class V> NB_INLINE void exchange_all(V* x) {
 
 /// x[i][k] and x[k][i] of a register's width of registers change places.
 template <class V> NB_INLINE void transpose(V* x) {
-  constexpr int w = int(sizeof(V) / sizeof(x[0][0]));
-  detail::exchange_all<1, w, w>(x);
+  if constexpr (std::is_arithmetic_v<V>) {  // lanes are threads
+    NB_UNROLL for (int step = 1; step < warp_size; step *= 2)
+      NB_UNROLL for (int i = 0; i < warp_size; ++i) if (!(i & step)) {
+        V &mine = lane() & step ? x[i] : x[i + step];
+        mine = of_lane(mine, lane() ^ step);
+      }
+  } else {
+    constexpr int w = int(sizeof(V) / sizeof(x[0][0]));
+    detail::exchange_all<1, w, w>(x);
+  }
 }
 
 /// to[lane * stride + i] = from[i][lane] for i < n and the first `filled` lanes. Where all rows lie alike on cache
