@@ -153,7 +153,7 @@ def sanitize(*arguments):
     options = ["-p", "no:cacheprovider", "--capture=sys", "-m", "not own_memory"]
     test_there(site, [*options, *(arguments or SANITIZED)], environment)
     if not arguments:
-        fuzz_with("fuzz_models.py", 0.5, "--driver", folder / "driver", "files")
+        fuzz_with("fuzz_models.py", 0.25, "--driver", folder / "driver", "files")
 
 
 def clang(*arguments):

@@ -222,10 +222,20 @@ template <class F> NB_INLINE void each_radial(int n_radial, F f) {
   rest.template operator()<4>(), rest.template operator()<2>(), rest.template operator()<1>();
 }
 
+#ifdef NBCORE_FEW_SIZES  // a build that is not for speed: the same texts, a few of their sizes
+constexpr bool few_sizes = true;
+#else
+constexpr bool few_sizes = false;
+#endif
+
 /// f.template operator()<2l3+1, 2l1+1>(), or with run-time sizes where nobody is in a hurry
 template <bool fixed, class F> NB_INLINE void with_sizes(int l3, int l1, F f) {
   if constexpr (!fixed) {
     f.template operator()<0, 0>();
+  } else if constexpr (few_sizes) {
+    if (l1 == 1 && l3 == 1) f.template operator()<3, 3>();
+    else if (l1 == 0 && l3 == 2) f.template operator()<5, 1>();
+    else f.template operator()<0, 0>();
   } else {
     const auto with_l3 = [&]<int d1>() {
       switch (l3) {
