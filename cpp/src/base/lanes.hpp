@@ -374,10 +374,7 @@ template <class Real, class F> NB_INLINE Simd<Real> of_each_lane(F f) {
 
 #ifdef NBCORE_WARP
 /// All lanes call it, and each gets the sum.
-template <Number Real> NB_INLINE Real lane_sum(Real x) {
-  for (int step = 1; step < warp_size; step *= 2) x += of_lane(x, lane() ^ step);
-  return x;
-}
+template <Number Real> NB_INLINE Real lane_sum(Real x) { return sum_of_lanes(x); }
 #endif
 template <class V> NB_INLINE RealOf<V> lane_sum(V x) {
   RealOf<V> sum = 0;

@@ -12,7 +12,6 @@
 #include <memory>
 #include <new>
 #include <random>
-#include <utility>
 
 #include "base/error.hpp"
 
@@ -54,14 +53,14 @@ class Warp {
     }
     Stop all = Stop::none;
     while (all != Stop::end && !error_) {
-      for (int k = warp_size - 1; k > 0; --k) std::swap(order_[k], order_[random_() % (k + 1)]);
-      for (int k : order_) {
+      const std::uint64_t bits = random_();
+      const int first = bits % warp_size, step = bits / warp_size % warp_size | 1;  // odd: all lanes have their turn
+      for (int turn = 0, k = first; turn < warp_size && !error_; ++turn, k = (k + step) % warp_size) {
         resume(k);
-        if (error_) break;
-        if (k != order_[0] && lanes_[k].stop != lanes_[order_[0]].stop)
+        if (!error_ && lanes_[k].stop != lanes_[first].stop)
           error_ = std::make_exception_ptr(NumericsError("lanes of a warp took different ways to a sync()"));
       }
-      all = lanes_[order_[0]].stop;
+      all = lanes_[first].stop;
     }
     running_ = false, current = 0;
     if (error_) std::rethrow_exception(error_);
@@ -72,14 +71,23 @@ class Warp {
     const int mine = current;
     if (!_setjmp(lanes_[mine].here)) _longjmp(scheduler_, 1);
   }
-  template <class Real> Real exchange(Real x, int source) {
+  /// The numbers of all lanes
+  template <class Real> const std::array<double, warp_size>& gather(Real x) {
     Lane& lane = lanes_[current];
     // the next exchange takes the other buffer: who is late still reads this one
     auto& buffer = buffers_[lane.turn];
     lane.turn = 1 - lane.turn;
     buffer[current] = double(x);
     wait(Stop::exchange);
-    return Real(buffer[source]);
+    return buffer;
+  }
+  template <class Real> Real sum(Real x) {
+    const auto& all = gather(x);
+    Real sums[warp_size];
+    for (int k = 0; k < warp_size; ++k) sums[k] = Real(all[k]);
+    for (int n = warp_size / 2; n > 0; n /= 2)
+      for (int k = 0; k < n; ++k) sums[k] = sums[2 * k] + sums[2 * k + 1];
+    return sums[0];
   }
 
  private:
@@ -92,11 +100,6 @@ class Warp {
   static void entry();
 
   std::array<Lane, warp_size> lanes_;
-  std::array<int, warp_size> order_ = [] {
-    std::array<int, warp_size> all{};
-    for (int k = 0; k < warp_size; ++k) all[k] = k;
-    return all;
-  }();
   std::mt19937_64 random_{seed()};
   jmp_buf scheduler_;
   std::array<std::array<double, warp_size>, 2> buffers_{};
@@ -125,8 +128,10 @@ void Warp::entry() {
 }  // namespace
 
 void barrier() { of_thread().wait(Stop::barrier); }
-double exchange(double x, int source) { return of_thread().exchange(x, source); }
-float exchange(float x, int source) { return of_thread().exchange(x, source); }
+double exchange(double x, int source) { return of_thread().gather(x)[source]; }
+float exchange(float x, int source) { return float(of_thread().gather(x)[source]); }
+double sum(double x) { return of_thread().sum(x); }
+float sum(float x) { return of_thread().sum(x); }
 void run(void (*f)(void*), void* argument) { of_thread().run(f, argument); }
 
 }  // namespace nbcore::warp

@@ -31,15 +31,18 @@ namespace warp {
 extern constinit thread_local int current;  // the lane that runs on this thread
 /// All lanes come here before any of them goes on.
 void barrier();
-/// x of another lane. All lanes call it.
+/// x of another lane, and the sum over all lanes, pairs first, then pairs of pairs. All lanes call it.
 double exchange(double x, int source);
 float exchange(float x, int source);
+double sum(double x);
+float sum(float x);
 void run(void (*f)(void*), void* argument);
 }  // namespace warp
 
 NB_INLINE int lane() { return warp::current; }
 NB_INLINE void sync() { warp::barrier(); }
 template <class Real> NB_INLINE Real of_lane(Real x, int source) { return warp::exchange(x, source); }
+template <class Real> NB_INLINE Real sum_of_lanes(Real x) { return warp::sum(x); }
 template <class F> void run_as_warp(F f) {
   warp::run([](void* g) { (*static_cast<F*>(g))(); }, &f);
 }
