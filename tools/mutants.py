@@ -101,6 +101,10 @@ MUTANTS = [
     Mutant("cpp/src/gates/mix.cpp", "b.weights_bar[k] += bar[at]", "b.weights_bar[k] = bar[at]", BATTERY),
     Mutant("cpp/src/gates/mix.cpp", "rule.tied ? rule.row_of[input] : k[kind]", "k[kind]", "tests/gates -k mix"),
     Mutant("cpp/src/gates/norm.cpp", "if (weighted && weight_of[p] < 0) return put", "if (false) return put", BATTERY),
+    Mutant(
+        "cpp/src/gates/invariants.cpp", "[terms[k].b], scaled, x[terms[k].a]", "[terms[k].b], scaled, along", BATTERY
+    ),
+    Mutant("cpp/src/gates/group_norm.cpp", "first + std::int64_t(g) * group + c", "first + c", "tests/gates"),
     Mutant("cpp/src/gates/triplet.cpp", "product(product(t.inside, sum),", "product(sum,", BATTERY),
     Mutant("cpp/src/gates/triplet.cpp", "subtract_product(c_bar, over,", "add_product(c_bar, over,", BATTERY),
     Mutant("cpp/src/gates/embedding.cpp", "written<Lane>(b.output.own_bar(0))", "b.output.own_bar(0).value", BATTERY),

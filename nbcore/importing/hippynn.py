@@ -17,12 +17,15 @@ CUSP = 1e-6  #: what stands under the root of lengths, where it is not said
 #: hyperparameters that are read; others must have these values
 KNOWN = {"possible_species", "n_features", "n_sensitivities", "dist_soft_min", "dist_soft_max", "dist_hard_max",
          "n_atom_layers", "n_interaction_layers", "resnet", "cusp_reg"}  # fmt: skip
+#: those of HIP-HOP-NN, and what they are where they are not said
+HOP = {"l_max": 3, "n_max": 4, "group_norm": True, "group_norm_eps": 1e-5}
 #: both types of sensitivities are the same function
+SETTLED_WEIGHTS = re.compile(r"_extra_state$|\.cmaps\.|\.pmaps\.")  #: no weights, or the same in all networks
 SETTLED = {"sensitivity_type": ("inverse", "linear"), "activation": ("softplus",)}
 
 
 def from_hippynn(parameters: Mapping, weights: Mapping[str, np.ndarray], unit: float = 1.0) -> "Potential":
-    """The potential of a Hipnn, HipnnVec or HipnnQuad of hippynn and its energy node.
+    """The potential of a Hipnn, HipnnVec, HipnnQuad or HipHopNNModule of hippynn and its energy node.
 
     parameters: the arguments of the network, `net.state_dict()` and that of the energy node HEnergy in `weights`, with
     the prefixes "net." and "head."; which of the networks it is they say. unit: of its energies, in eV; distances are
@@ -32,10 +35,11 @@ def from_hippynn(parameters: Mapping, weights: Mapping[str, np.ndarray], unit: f
     from nbcore.potential import Potential
     from nbcore.presets.hipnn import Tensors, hipnn_gates
 
+    hop = any(key.endswith(".mixing_weights") for key in weights)
     for key, value in parameters.items():
-        if key not in KNOWN and str(value).lower() not in SETTLED.get(key, ()):
+        if key not in (KNOWN | HOP.keys() if hop else KNOWN) and str(value).lower() not in SETTLED.get(key, ()):
             raise InputError(f"HIP-NN: {key} = {value!r}: nbcore does not know what this changes.")
-    left = {key: np.asarray(w, dtype=float) for key, w in weights.items() if not key.endswith("_extra_state")}
+    left = {key: np.asarray(w, dtype=float) for key, w in weights.items() if not SETTLED_WEIGHTS.search(key)}
     cusps = {float(dict(w)["cusp_reg"]) for key, w in weights.items() if key.endswith("_extra_state")}
     if len(cusps) > 1:
         raise InputError(f"HIP-NN: cusp_reg differs between layers: {cusps}.")
@@ -59,6 +63,9 @@ def from_hippynn(parameters: Mapping, weights: Mapping[str, np.ndarray], unit: f
     base_of = "net.blocks.0.0." + base
     l_max = 2 if f"{base_of}quadscales" in left else 1 if f"{base_of}vecscales" in left else 0
     tensors = Tensors(l_max, np.sqrt(cusp)) if l_max else None
+    if hop:
+        l_max, n_max, norm, norm_epsilon = ({**HOP, **parameters}[key] for key in HOP)
+        tensors = Tensors(l_max, contractions={"n_max": n_max}, group_norm=norm_epsilon if norm else None)
     radials, inner, widths = [], [], []
     for level in range(levels):
         layer = f"net.blocks.{level}.0.{base}".removesuffix(".")
@@ -69,24 +76,28 @@ def from_hippynn(parameters: Mapping, weights: Mapping[str, np.ndarray], unit: f
         widths.append(len(left.get(f"net.blocks.{level}.0.res_layer.bias", ())) if residual else inner[-1])
     program = hipnn_gates(radials, widths, inner, parameters["n_atom_layers"], residual, tensors)
     energies = take("head.layers.0.weight", (1, len(species))).ravel()[place]
+    preset, more = "hipnn", {}
+    if hop:
+        preset, more = "hiphop", {"l_tensors": l_max, "factors": n_max, "group_norm": bool(norm)}
+    elif tensors:
+        preset, more = "hipnn_ts", {"l_tensors": l_max, "epsilon": tensors.epsilon}
     potential = Potential({
-        "preset": "hipnn_ts" if l_max else "hipnn", "species": ordered, "cutoff": float(cutoff), "program": program,
+        "preset": preset, "species": ordered, "cutoff": float(cutoff), "program": program,
         "options": {"cutoff": float(cutoff), "channels": widths[-1], "levels": levels, "residual": residual,
-                    "atom_layers": parameters["n_atom_layers"], "n_radial": len(mu),
-                    **({"l_tensors": l_max, "epsilon": tensors.epsilon} if tensors else {})},
+                    "atom_layers": parameters["n_atom_layers"], "n_radial": len(mu), **more},
         "E0s": dict(zip(ordered, (unit * energies).tolist(), strict=True)),
     })  # fmt: skip
 
-    def put(gate, matrix, bias, scale=1.0):
-        (where, shape), (bias_where, bias_shape) = (
-            potential.parameter_slices[f"{gate}.{p}"] for p in ("W" if gate.startswith("tensors") else "W0e", "bias")
-        )
-        if matrix.shape != shape[1:] or bias.shape not in (bias_shape, bias_shape[1:]):
-            raise InputError(
-                f"HIP-NN: {gate}: expected {shape[1:]} and {bias_shape}, got {matrix.shape} and {bias.shape}."
-            )
-        potential.parameters[where] = scale * np.sqrt(shape[1]) * matrix.ravel()
-        potential.parameters[bias_where] = scale * bias.ravel()
+    def fill(name, values):
+        where, shape = potential.parameter_slices[name]
+        if values.shape not in (shape, shape[1:]):
+            raise InputError(f"HIP-NN: {name}: expected {shape}, got {values.shape}.")
+        potential.parameters[where] = values.ravel()
+
+    def put(gate, matrix, bias=None, scale=1.0):
+        fill(f"{gate}.W" + ("" if gate.startswith("tensors") else "0e"), scale * np.sqrt(len(matrix)) * matrix)
+        if bias is not None:
+            fill(f"{gate}.bias", scale * bias)
 
     given = 1 if residual else SOFTPLUS  # of what layers are given: without residuals the function itself
     before = None
@@ -98,6 +109,15 @@ def from_hippynn(parameters: Mapping, weights: Mapping[str, np.ndarray], unit: f
                 V = take(f"{theirs}{base}int_weights")  # (nu, out, in)
                 matrix = V.transpose(2, 0, 1)[place] if element else V.transpose(0, 2, 1)
                 matrix = matrix.reshape(-1, V.shape[1]) / (1 if element else given)
+                if hop:  # what is mixed with the state are invariants, [feature][invariant][feature] there
+                    put(f"tensors{name}", matrix)
+                    M = take(f"{theirs}{base}mixing_weights").transpose(1, 0, 2)
+                    matrix = M.reshape(-1, V.shape[1])
+                    for ours, norms, less in (("gain", "weight", 1), ("shift", "bias", 0)) if norm else ():
+                        fill(
+                            f"normed{name}.{ours}",
+                            take(f"{theirs}{base}group_norm.{norms}").reshape(M.shape[:2]) - less,
+                        )
                 own, bias = take(f"{theirs}{base}selfint.weight"), take(f"{theirs}{base}selfint.bias")
                 if element:
                     bias = bias + own.T[place]
@@ -108,9 +128,9 @@ def from_hippynn(parameters: Mapping, weights: Mapping[str, np.ndarray], unit: f
                     take(f"{theirs}{base}weight").T / given,
                     take(f"{theirs}{base}bias"),
                 )
-            if k == 0 and tensors:  # lengths are less by epsilon
+            if k == 0 and tensors and not hop:  # lengths are less by epsilon
                 t = np.stack([take(f"{theirs}{base}{scale}") for scale in ("vecscales", "quadscales")[:l_max]])
-                potential.parameters[potential.parameter_slices[f"pre{name}.t"][0]] = t.ravel()
+                fill(f"pre{name}.t", t)
                 put(f"tensors{name}", matrix, bias + tensors.epsilon * t.sum(0))
             else:
                 put(f"pre{name}", matrix, bias)

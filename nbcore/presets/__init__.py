@@ -13,6 +13,7 @@ from nbcore.presets.ani import ani
 from nbcore.presets.schnet import schnet
 from nbcore.presets.hipnn import hipnn
 from nbcore.presets.hipnn_ts import hipnn_ts
+from nbcore.presets.hiphop import hiphop
 from nbcore.presets.tree import tree
 from nbcore.presets.pqs import pqs_gates
 from nbcore.presets.registry import PRESETS
@@ -24,6 +25,7 @@ __all__ = [
     "ani",
     "behler_parrinello",
     "cormorant",
+    "hiphop",
     "hipnn",
     "hipnn_ts",
     "kondor",

@@ -43,10 +43,16 @@ def hipnn_program(species, cutoff, channels, levels, atom_layers, n_radial, near
 
 
 class Tensors(NamedTuple):
-    """What interactions make of directions: the sums over neighbours to l_max, times one V, and lengths of them."""
+    """What interactions make of directions: sums over neighbours to l_max, times one V, and lengths or contractions.
+
+    epsilon: of lengths. contractions: options of the gate `invariants`, whose group norm has an epsilon or is not
+    there. Without them there are lengths.
+    """
 
     l_max: int
-    epsilon: float
+    epsilon: float = 0.1
+    contractions: dict | None = None
+    group_norm: float | None = None
 
 
 def hipnn_gates(
@@ -68,7 +74,9 @@ def hipnn_gates(
             gates.append(dict(gate="zeroth_order", name=sums, inputs=[before], l_max=l_max, l_out=l_max, radial=radial,
                               radial_mode="all"))  # fmt: skip
         read = [sums] + [before] * (before is not None)
-        if tensors:
+        if tensors and tensors.contractions is not None:
+            read = [_contractions(gates, level, sums, widths[0], tensors), *read[1:]]
+        elif tensors:
             _lengths(gates, level, read, before, widths[0], tensors)
             read = None
         state = _layer(gates, f"{level}", read, before, widths, residual,
@@ -93,6 +101,21 @@ def _lengths(gates, level, inputs, before, width, tensors):
              tied=True, gain=tensor_norms(tensors.l_max)),
         dict(gate="norm", name=f"pre{level}", inputs=[f"tensors{level}"], epsilon=tensors.epsilon, weighted=True),
     ]  # fmt: skip
+
+
+def _contractions(gates, level, sums, width, tensors):
+    """The invariants P(I) of tensors I_l, normalised or not: the name of the gate that has them."""
+    gates += [
+        dict(gate="mix", name=f"tensors{level}", inputs=[sums], channels=width, l_max=tensors.l_max, tied=True,
+             gain=tensor_norms(tensors.l_max)),
+        dict(gate="invariants", name=f"invariants{level}", inputs=[f"tensors{level}"], l_max=min(tensors.l_max, 3),
+             **tensors.contractions),
+    ]  # fmt: skip
+    if tensors.group_norm is None:
+        return f"invariants{level}"
+    gates.append(dict(gate="group_norm", name=f"normed{level}", inputs=[f"invariants{level}"],
+                      epsilon=tensors.group_norm))  # fmt: skip
+    return f"normed{level}"
 
 
 def _layer(gates, name, inputs, before, widths, residual, same):

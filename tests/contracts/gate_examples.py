@@ -267,6 +267,26 @@ def norm(rng):
     return Example(spec, [parts], parity)
 
 
+INVARIANTS = ["", "i,i", "ij,ij", "i,ij,j", "ijk,ijk", ",i,i", "i,i,j,j", "i,ij,jk,k", "ij,ijk,abk,ab"]
+
+
+def invariants(rng):
+    parity, n = str(rng.choice(["o3", "so3"])), channels(rng)
+    ls = [0, *sorted(rng.choice([1, 2, 3], size=rng.integers(1, 4), replace=False).tolist())]
+    spec = dict(gate="invariants", l_max=int(rng.integers(0, 4)), n_max=int(rng.integers(1, 5)))
+    if rng.random() < 0.5:
+        able = [term for term in INVARIANTS if all(len(f) in ls for f in term.split(","))]
+        spec["terms"] = rng.choice(able, size=min(3, len(able)), replace=False).tolist()
+    return Example(spec, [[(k, natural(k, parity), n) for k in rng.permutation(ls).tolist()]], parity)
+
+
+def group_norm(rng):
+    """A large epsilon: differences of a norm of two or three channels are hopeless otherwise."""
+    parity = str(rng.choice(["o3", "so3"]))
+    part = (0, natural(0, parity), int(rng.integers(1, 4)), max(2, channels(rng)))
+    return Example(dict(gate="group_norm", epsilon=float(rng.choice([0.3, 1.0]))), [[part]], parity)
+
+
 def triplet(rng):
     form, n = str(rng.choice(["wide", "narrow", "ani"])), channels(rng)
     envelopes = (
@@ -292,6 +312,8 @@ EXAMPLES = dict(
     embedding=embedding,
     first_order_relative=first_order_relative,
     gated=gated,
+    group_norm=group_norm,
+    invariants=invariants,
     mix=mix,
     affine=affine,
     norm=norm,

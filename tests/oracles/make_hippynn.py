@@ -39,9 +39,21 @@ VARIANTS = {
     "tensors_plain": dict(
         n_features=5, n_sensitivities=4, n_atom_layers=0, n_interaction_layers=3, resnet=False, cusp_reg=1e-30
     ),
+    "hop": dict(n_features=4, n_sensitivities=5, n_atom_layers=1, n_interaction_layers=2, resnet=6),
+    "hop_widths": dict(n_features=[5, 3], n_sensitivities=4, n_atom_layers=0, resnet=True, l_max=3, n_max=3),
+    "hop_plain": dict(
+        n_features=4,
+        n_sensitivities=4,
+        n_atom_layers=1,
+        n_interaction_layers=2,
+        resnet=False,
+        l_max=2,
+        group_norm=False,
+    ),
 }
 #: the classes of those that are not "Hipnn"
-NETWORKS = {"vectors": "HipnnVec", "quadrupoles": "HipnnQuad", "tensors_plain": "HipnnQuad"}
+NETWORKS = {"vectors": "HipnnVec", "quadrupoles": "HipnnQuad", "tensors_plain": "HipnnQuad",
+            "hop": "HipHopNNModule", "hop_widths": "HipHopNNModule", "hop_plain": "HipHopNNModule"}  # fmt: skip
 
 
 def main(variants):
@@ -52,15 +64,18 @@ def main(variants):
     torch.set_num_threads(1)
     import hippynn
     from hippynn.layers.targets import HEnergy
-    from hippynn.networks import hipnn
+    from hippynn.networks import hiphop, hipnn
 
     for name in variants or VARIANTS:
         torch.manual_seed(len(name))
         arguments = COMMON | VARIANTS[name]
-        net = getattr(hipnn, NETWORKS.get(name, "Hipnn"))(**arguments).double()
+        network = NETWORKS.get(name, "Hipnn")
+        net = getattr(hiphop if network.startswith("HipHop") else hipnn, network)(**arguments).double()
         head = HEnergy(net.feature_sizes).double()
         with torch.no_grad():
             for key, parameter in [*net.named_parameters(), *head.named_parameters()]:
+                if "maps" in key:
+                    continue
                 small = 0.02 if key.endswith(("mu", "sigma")) else 0.2
                 parameter.mul_(1 + small * torch.randn_like(parameter))
                 if key.endswith("bias"):

@@ -23,7 +23,8 @@ def read(variant):
 
 
 def test_there_are_files():
-    assert VARIANTS == ["inner", "plain", "quadrupoles", "tensors_plain", "vectors", "widths"]
+    assert VARIANTS == ["hop", "hop_plain", "hop_widths", "inner", "plain", "quadrupoles", "tensors_plain", "vectors",
+                        "widths"]  # fmt: skip
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -115,6 +115,7 @@ SMALL = {
     "schnet": dict(channels=2, levels=1, filters=3, n_radial=3, hidden=2),
     "hipnn": dict(channels=2, levels=2, atom_layers=1, n_radial=3),
     "hipnn_ts": dict(channels=2, levels=2, atom_layers=1, n_radial=3, l_tensors=1),
+    "hiphop": dict(channels=2, levels=2, atom_layers=1, n_radial=3, l_tensors=2),
     "tree": dict(channels=2, l_harmonics=1, correlation=2, tree_channels=2, tree_levels=2),
 }
 VALUES = dict(
@@ -128,8 +129,9 @@ VALUES = dict(
     eta_radial=[0.1, 20.0], eta_angular=[0.1, 20.0], zeta=[1.0, 14.1], start=[0.0, 2.0], layers=[[], [4, 2]],
     filters=[1, 9], form=["narrow", "wide"], etas=[[0.0], [0.01, 0.1]], zetas=[[1], [2, 16]],
     envelope=["smooth", "cosine"], atom_layers=[0, 3], nearest=[0.1, 2.0], farthest=[0.0, 3.0], residual=[True, False],
-    l_tensors=[1, 3], epsilon=[1e-3, 5.0],
     standardise=[True, False],
+    l_tensors=[1, 3], epsilon=[1e-3, 5.0], factors=[1, 4], invariants=[[], ["", "i,i"], ["i"]],
+    group_norm=[True, False],
 )  # fmt: skip
 
 

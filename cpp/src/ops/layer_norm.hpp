@@ -13,10 +13,10 @@ namespace nbcore {
 
 /// The packed weights of a norm, three rows: ones for numbers, zeros where the row is filled up; gain; shift
 template <class Real> struct LayerNorm {
-  static constexpr double epsilon = 1e-5;
   using V = Simd<Real>;
   const Real* weights;
   int n, row;
+  double epsilon = 1e-5;
 
   V ones(int j) const { return load_register(weights + j); }
   V gain(int j) const { return ones(j) + load_register(weights + row + j); }
