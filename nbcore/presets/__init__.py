@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from nbcore.presets.nbody import SIZES, nbody  # in the order in which they are listed, the default first
 from nbcore.presets.kondor import kondor
+from nbcore.presets.ace import ace
 from nbcore.presets.cormorant import cormorant
 from nbcore.presets.nequip import nequip
 from nbcore.presets.mace import mace
@@ -22,6 +23,7 @@ from nbcore.presets.registry import PRESETS
 __all__ = [
     "PRESETS",
     "SIZES",
+    "ace",
     "ani",
     "behler_parrinello",
     "cormorant",

@@ -11,6 +11,7 @@ from nbcore.train.distillation import stretched
 from nbcore.train.fine_tune import FINE_TUNING, FineTune, fine_tune
 from nbcore.train.fit import Fit, fit
 from nbcore.train.heads import Heads, HeadsTrainingSet
+from nbcore.train.least_squares import LeastSquares, least_squares
 from nbcore.train.loss import Loss
 from nbcore.train.objective import loss_and_gradient, objective
 from nbcore.train.optimizers import SGD, Adam, Muon
@@ -20,8 +21,10 @@ from nbcore.train.training_set import TrainingSet
 from nbcore.train.uncertainty import add_uncertainty
 
 __all__ = [
-    "FINE_TUNING", "SGD", "Adam", "FineTune", "Fit", "Heads", "HeadsTrainingSet", "Loss", "Muon", "Settings",
+    "FINE_TUNING", "SGD", "Adam", "FineTune", "Fit", "Heads", "HeadsTrainingSet", "LeastSquares", "Loss", "Muon",
+    "Settings",
     "StageTwo", "TrainingSet",
-    "add_elements", "add_uncertainty", "calibrate", "fine_tune", "fit", "loss_and_gradient", "objective",
+    "add_elements", "add_uncertainty", "calibrate", "fine_tune", "fit", "least_squares",
+    "loss_and_gradient", "objective",
     "read", "start_from", "stretched",
 ]  # fmt: skip

@@ -134,6 +134,31 @@ def first_order_relative(rng):
     return Example(spec, [[(l, natural(l, parity), n) for l in ls]], parity)
 
 
+def cluster_basis(rng):
+    """Numbers of order one, several groups and nodes beyond a register; all that three factors of l = 3 can be."""
+    parity, (groups, n) = str(rng.choice(["o3", "so3"])), [(1, 3), (2, 2), (1, 9), (3, 1)][rng.integers(4)]
+    ls = sorted(rng.choice(4, size=rng.integers(2, 5), replace=False).tolist())
+    l_max, n_max = [
+        ([0, 3], [n, n]),
+        ([0, 3, 2], [9, 2, 1]),
+        ([0, 1, 1, 2], [1] * 4),
+        ([0, 1, 1, 1, 1], [2] + [1] * 4),
+    ][rng.integers(4)]
+    if len(l_max) > 3:
+        ls = [0, 1, 2]
+    state = [(l, natural(l, parity), groups, n) for l in ls]
+    return Example(dict(gate="cluster_basis", l_max=l_max, n_max=n_max), [state], parity)
+
+
+def finnis_sinclair(rng):
+    """Odd powers, and the shifted form of x itself: others have a corner at zero that differences find."""
+    parity, n = str(rng.choice(["o3", "so3"])), channels(rng)
+    form = str(rng.choice(["smooth", "shifted"]))
+    exponents = rng.choice([1.0, 3.0], n).tolist() if form == "smooth" else [1.0] * n
+    spec = dict(gate="finnis_sinclair", form=form, exponents=exponents)
+    return Example(spec, [[(0, natural(0, parity), n)]], parity)
+
+
 def self_product(rng):
     parity, n = str(rng.choice(["o3", "so3"])), channels(rng)
     ls = sorted(rng.choice(4, size=rng.integers(1, 5), replace=False).tolist())
@@ -308,8 +333,10 @@ def triplet(rng):
 
 EXAMPLES = dict(
     activation=activation,
+    cluster_basis=cluster_basis,
     density=density,
     embedding=embedding,
+    finnis_sinclair=finnis_sinclair,
     first_order_relative=first_order_relative,
     gated=gated,
     group_norm=group_norm,

@@ -130,24 +130,13 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
               a[k] = product(scale, load<Lane>(from, n));
           for (int k = 0; k < w; ++k) store(A, (lm + k) * row + n, a[k]);
           if constexpr (harmonics) {
-            transposed(a);
+            so3::transpose(a);
             for (int k = 0; k < w; ++k) store(A_T, (n + k) * lm_row + lm, a[k]);
           }
         }
       for (; q + 4 <= end; q += 4) children<4, harmonics, Lane>(*b.edges, q, A, A_T);
       for (; q < end; ++q) children<1, harmonics, Lane>(*b.edges, q, A, A_T);
     });
-  }
-  template <class Lane> static void transposed(Lane* x) {
-    constexpr int w = width<Real>;
-    if constexpr (is_dual<Lane>) {
-      Simd<Real> value[w], dot[w];
-      for (int k = 0; k < w; ++k) value[k] = x[k].value, dot[k] = x[k].dot;
-      so3::transpose(value), so3::transpose(dot);
-      for (int k = 0; k < w; ++k) x[k] = {value[k], dot[k]};
-    } else {
-      so3::transpose(x);
-    }
   }
   /// Of `count` children from q on: B_bar[n] += Y[lm] A[lm][n], Y_bar[lm] += B[n] A_T[n][lm]
   template <int count, bool harmonics, class Lane>

@@ -23,17 +23,19 @@ class LastLayer {
   bool reads(int set) const {
     return std::any_of(inputs_.begin(), inputs_.end(), [&](const Input& input) { return input.set == set; });
   }
-  /// After a level's forward on a block: to[node][size] += factor * features, nodes in the order of the user
-  template <class Real> void add_features(const Sweep<Real>& sweep, const Graph& graph, int level, int block_index,
-                                          Workspace<Real>& ws, double factor,
-                                          std::vector<std::vector<double>>& to) const {
+  /// After a level's forward on a block: to[node][size] += factor * features, or their tangents, nodes in the order of
+  /// the user
+  template <bool tangents = false, class Real>
+  void add_features(const Sweep<Real>& sweep, const Graph& graph, int level, int block_index, Workspace<Real>& ws,
+                    double factor, std::vector<std::vector<double>>& to) const {
     for (const Input& input : inputs_) {
       if (input.level != level) continue;
       const GraphBlock& block = sweep.relation(level).blocks[block_index];
       const std::int32_t* order = graph.sets[input.set].order.data() + block.first;
       const State<Real> state = sweep.state(input.slot, level, block_index, ws);
       const Layout<Real>& layout = *state.layout;
-      const Real* x = state.own(input.part).value;
+      const Planes<Real> own = state.own(input.part);
+      const Real* x = tangents ? own.dot : own.value;
       const double weight = factor * input.rule->gains[0] / std::sqrt(double(input.rule->parameters[0].shape[1]));
       int of_class = 0;
       for (int i = 0; i < block.n; ++i, x += layout.row(input.part)) {

@@ -134,4 +134,16 @@ template void add_edge_forces(const Relation&, const GraphBlock&, const Edges<fl
 template void add_edge_virials(const GraphBlock&, const Edges<double>&, bool, Mat3*);
 template void add_edge_virials(const GraphBlock&, const Edges<float>&, bool, Mat3*);
 
+void set_edge_tangents(const Graph& graph, const std::vector<Vec3>& v, const Mat3& S,
+                       std::vector<std::vector<std::vector<double>>>& r_dot) {
+  const std::vector<std::vector<Vec3>> tangents = node_tangents(graph, v);
+  r_dot.resize(graph.relations.size());
+  for (std::size_t k = 0; k < graph.relations.size(); ++k) {
+    const Relation& relation = graph.relations[k];
+    r_dot[k].resize(relation.blocks.size());
+    for (std::size_t b = 0; b < relation.blocks.size(); ++b)
+      edge_tangents(relation, relation.blocks[b], tangents, S, 1.0, r_dot[k][b]);
+  }
+}
+
 }  // namespace nbcore

@@ -31,5 +31,8 @@ std::vector<std::vector<Vec3>> node_tangents(const Graph& graph, const std::vect
 /// Tangents of the edge vectors of a block, weight (v_child - v_parent + S r), as [3][stride]
 void edge_tangents(const Relation& relation, const GraphBlock& block, const std::vector<std::vector<Vec3>>& v,
                    const Mat3& S, double weight, std::vector<double>& r_dot);
+/// The same of all edges, r_dot[relation][block], where atoms are at r + t v, v in the order of the user
+void set_edge_tangents(const Graph& graph, const std::vector<Vec3>& v, const Mat3& S,
+                       std::vector<std::vector<std::vector<double>>>& r_dot);
 
 }  // namespace nbcore

@@ -25,15 +25,7 @@ HessianProducts::HessianProducts(const Potential& potential, const Structure& s,
 }
 
 HessianProducts::Derivatives HessianProducts::along(const std::vector<Vec3>& v, const Mat3& S) {
-  const std::vector<std::vector<Vec3>> tangents = node_tangents(graph_, v);
-  auto& r_dot = sweep_.memory(0).r_dot;
-  r_dot.resize(graph_.relations.size());
-  for (std::size_t k = 0; k < graph_.relations.size(); ++k) {
-    const Relation& relation = graph_.relations[k];
-    r_dot[k].resize(relation.blocks.size());
-    for (std::size_t b = 0; b < relation.blocks.size(); ++b)
-      edge_tangents(relation, relation.blocks[b], tangents, S, 1.0, r_dot[k][b]);
-  }
+  set_edge_tangents(graph_, v, S, sweep_.memory(0).r_dot);
   sweep_.forward(Pass::tangent, network_.levels() - 1, nothing);
   sweep_.adjoint(of_edges, true, {}, nothing, nothing);  // the seeds are constant: no tangents of theirs
 

@@ -2,6 +2,7 @@
 #include "potential/domain_levels.hpp"
 
 #include "base/error.hpp"
+#include "potential/feature_derivatives.hpp"
 #include "potential/hessian_products.hpp"
 #include "python/structures.hpp"
 
@@ -101,6 +102,35 @@ void bind_levels(py::module_& m) {
             }
           }
           return py::make_tuple(forces, virials);
+        });
+
+  m.def("feature_derivatives",  // (K, features): of vectors (K, N, 3) and strains (K, 3, 3)
+        [](const Potential& potential, const Doubles& positions, const std::vector<int>& numbers, const Doubles& cell,
+           const std::array<bool, 3>& pbc, const Doubles& directions, const Doubles& strains, int threads,
+           std::shared_ptr<CompositionScheme> scheme, const py::dict& leaves) {
+          Structure s = structure_from(positions, numbers, cell, pbc);
+          s.scheme = std::move(scheme), s.leaves = leaves_from(leaves);
+          const std::size_t n = numbers.size(), count = std::size_t(strains.size()) / 9;
+          if (std::size_t(directions.size()) != 3 * n * count || std::size_t(strains.size()) != 9 * count)
+            throw ShapeError("vectors (K, N, 3) and strains (K, 3, 3) must be of the same number K");
+          const std::size_t width = potential.last_layer().size();
+          Doubles out({py::ssize_t(count), py::ssize_t(width)});
+          const double *v = directions.data(), *S = strains.data();
+          double* to = out.mutable_data();
+          {
+            const Released nogil;
+            FeatureDerivatives derivatives(potential, s, std::max(threads, 1));
+            std::vector<Vec3> along(n);
+            Mat3 strain;
+            for (std::size_t k = 0; k < count; ++k) {
+              for (std::size_t i = 0; i < n; ++i)
+                for (int c = 0; c < 3; ++c) along[i][c] = v[3 * (k * n + i) + c];
+              for (int c = 0; c < 9; ++c) strain[c / 3][c % 3] = S[9 * k + c];
+              const std::vector<double> row = derivatives.along(along, strain);
+              std::copy(row.begin(), row.end(), to + k * width);
+            }
+          }
+          return out;
         });
 }
 

@@ -41,6 +41,14 @@ template <class V> NB_INLINE void transpose(V* x) {
   }
 }
 
+template <class V> NB_INLINE void transpose(Dual<V>* x) {
+  constexpr int w = width<RealOf<V>>;
+  V value[w], dot[w];
+  for (int k = 0; k < w; ++k) value[k] = x[k].value, dot[k] = x[k].dot;
+  transpose(value), transpose(dot);
+  for (int k = 0; k < w; ++k) x[k] = {value[k], dot[k]};
+}
+
 /// to[lane * stride + i] = from[i][lane] for i < n and the first `filled` lanes. Where all rows lie alike on cache
 /// lines (stride a multiple of the width), all blocks but the first and the last fill whole lines: others cost twice.
 template <class Real>
