@@ -158,9 +158,9 @@ def worker():
     molecules = batch() * 64  # twenty steps an epoch
     settings = Settings(batch_size=16, max_epochs=10_000, precision="float64", optimizer="amsgrad", lr=1e-6)
     trainer = Trainer(TrainingSet(potential, molecules), None, settings, 1, ranks=ranks)
-    step = StepSums(trainer.train_set, np.arange(16), ranks)
-    zeros = step.nothing(len(trainer.sums.vector), "float64")
-    flat = np.zeros(zeros[0][0].shape[1] + zeros[1][0].shape[1])
+    step = StepSums(trainer.train_set, np.arange(16), ranks, "float64")
+    errors = step.nothing(len(trainer.sums.vector))
+    flat = np.zeros(step.rows[0].shape[1] + errors[0].shape[1])
     whole = np.empty_like(flat)
 
     def median(call, times):
@@ -176,7 +176,7 @@ def worker():
     found = {
         "parameters": len(potential.parameters),
         "step": median(trainer.step, 60),
-        "fixed": median(lambda: step.added(*zeros, 0), 100),
+        "fixed": median(lambda: step.added(errors, 0), 100),
         "allreduce": median(lambda: comm.Allreduce(flat, whole), 100),
     }
     if ranks.first:

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 import nbcore
-from nbcore.ranks import Alone, Ranks
+from nbcore.ranks import Alone
 from nbcore.train import Loss, Settings, TrainingSet
 from nbcore.train.partials import costs, cut, nodes, ranges
 from nbcore.train.plan import efficiency
@@ -38,13 +38,15 @@ ENOUGH = 0.9  # of weak scaling at 64 ranks
 class OneOf(Alone):
     """The first of so many ranks, whose messages take no time: what it is sent are zeros."""
 
-    kept = Ranks.kept
-
     def __init__(self, size):
-        self.size, self._memory = size, {}
+        super().__init__()
+        self.size = size
 
     def sent(self, to_each, counts):
-        return self.kept("received", sum(counts))
+        return np.split(self.kept("received", sum(counts)), np.cumsum(counts)[:-1])
+
+    def told(self, own, counts):
+        return np.zeros(sum(counts))
 
     def completed(self, rows):
         pass
@@ -128,12 +130,12 @@ def local_seconds(found, batch, ranks, most):
             return [cut(found.atoms[batch], found.cost[batch])]
 
     def shared():
-        return StepSums(Batch, batch, one)
+        return StepSums(Batch, batch, one, "float64")
 
     step = shared()
     one.rank = max(range(ranks), key=lambda rank: len(step.held[0][rank]))
-    zeros = (step := shared()).nothing(len(found.trainer.sums.vector), "float64")
-    return processor_seconds(shared) + processor_seconds(lambda: step.added(*zeros, 0))
+    errors = (step := shared()).nothing(len(found.trainer.sums.vector))
+    return processor_seconds(shared) + processor_seconds(lambda: step.added(errors, 0))
 
 
 def line(found, args, structures_of):

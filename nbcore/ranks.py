@@ -11,6 +11,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -35,6 +36,9 @@ class Alone:
     """One process, the first of one."""
 
     rank, size = 0, 1
+
+    def __init__(self):
+        self._memory: dict[str, np.ndarray] = {}
 
     @property
     def first(self) -> bool:
@@ -75,15 +79,22 @@ class Alone:
         """How a rank is called in messages."""
         return ""
 
+    def kept(self, name: str, n: int) -> np.ndarray:
+        """n numbers of memory of that name, the same at each call, with whatever was left in it: no fresh page in the
+        steady state."""
+        if name not in self._memory or len(self._memory[name]) < n:
+            self._memory[name] = np.zeros(n)
+        return self._memory[name][:n]
+
 
 class Ranks(Alone):
     """The ranks of an mpi4py communicator, of which this process is one: Ranks(MPI.COMM_WORLD)."""
 
     def __init__(self, comm: Any):
+        super().__init__()
         self.comm = comm.Dup()  # messages of the program that gave it stay its own
         self.rank, self.size = comm.Get_rank(), comm.Get_size()
         self.hosts = self.comm.allgather(socket.gethostname())
-        self._memory: dict[str, np.ndarray] = {}
 
     def where(self, rank: int) -> str:
         """Rank and host."""
@@ -170,22 +181,27 @@ class Ranks(Alone):
         share = sum(1 / users.count(core) for core in cores)
         return max(1, int(min(share, available_cores()) + 1e-9))
 
-    # ---- numbers, without an object or a fresh page of memory in the steady state ----
+    # ---- numbers, without an object in the steady state ----
 
-    def kept(self, name: str, n: int) -> np.ndarray:
-        """n numbers of memory of that name, the same at each call, with whatever was left in it."""
-        if name not in self._memory or len(self._memory[name]) < n:
-            self._memory[name] = np.zeros(n)
-        return self._memory[name][:n]
-
-    def sent(self, to_each: np.ndarray, counts: Sequence[int]) -> np.ndarray:
-        """What all ranks send to this one, rank after rank, in memory that is kept until the next call.
+    def sent(self, to_each: np.ndarray, counts: Sequence[int]) -> list[np.ndarray]:
+        """What each rank sends to this one, in memory that is kept until the next call; what is its own stays in place.
 
         to_each: (ranks, n), a row for each; counts: how many numbers each rank sends.
         """
-        received = self.kept("received", sum(counts))
-        self.comm.Alltoallv([to_each, [to_each.shape[1]] * self.size], [received, counts])
-        return received
+        sending, receiving = [to_each.shape[1]] * self.size, list(counts)
+        sending[self.rank] = receiving[self.rank] = 0
+        received = self.kept("received", sum(receiving))
+        starts = [n * to_each.shape[1] for n in range(self.size)]
+        self.comm.Alltoallv([to_each, (sending, starts)], [received, receiving])
+        parts = [received[first:last] for first, last in pairwise([0, *accumulate(receiving)])]
+        parts[self.rank] = to_each[self.rank]
+        return parts
+
+    def told(self, own: np.ndarray, counts: Sequence[int]) -> np.ndarray:
+        """The numbers of all ranks, one after another; counts: how many each has."""
+        told = np.empty(sum(counts))
+        self.comm.Allgatherv(own, [told, counts])
+        return told
 
     def completed(self, rows: np.ndarray) -> None:
         """(ranks, n) of which each rank has its row, in place: all rows."""

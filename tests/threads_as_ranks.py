@@ -35,15 +35,16 @@ class Communicator:
         receive[...] = np.array(self.allgather(receive[self.rank].copy()))
 
     def Allgatherv(self, send, receive):
-        assert send is None
         values, counts = receive
-        parts = self.allgather(np.split(values.copy(), np.cumsum(counts)[:-1])[self.rank])
+        own = np.split(values, np.cumsum(counts)[:-1])[self.rank] if send is None else send
+        parts = self.allgather(own.copy())
         assert [len(part) for part in parts] == counts
         values[:] = np.concatenate(parts)
 
     def Alltoallv(self, send, receive):
-        ends = np.cumsum(send[1])[:-1]
-        of_all = self.allgather(np.split(send[0].ravel().copy(), ends))
+        values, (counts, starts) = send
+        flat = values.ravel()
+        of_all = self.allgather([flat[start : start + n].copy() for n, start in zip(counts, starts, strict=True)])
         mine = [parts[self.rank] for parts in of_all]
         assert [part.size for part in mine] == receive[1]
         receive[0].ravel()[:] = np.concatenate(mine)

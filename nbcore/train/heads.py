@@ -274,25 +274,33 @@ class HeadsTrainingSet:
         return trees
 
     def sums(
-        self, batch: np.ndarray, loss: Loss, threads: int | None, precision: str, parts: list[list[list[Partial]]]
+        self,
+        batch: np.ndarray,
+        loss: Loss,
+        threads: int | None,
+        precision: str,
+        parts: list[list[list[Partial]]],
+        rows: list[np.ndarray] | None = None,
     ) -> tuple[BatchResult, list[np.ndarray]]:
         """See `TrainingSet.sums`."""
-        found, rows = [], []
-        for (name, own), groups in zip(self._sets.items(), parts, strict=True):
+        found, written = [], []
+        for k, (name, own) in enumerate(self._sets.items()):
             self.potential[name]  # its parameters are those of now
-            result, (of_head,) = own.sums(self._place[batch], loss, threads, precision, [groups])
+            to = None if rows is None else [rows[k]]
+            result, (of_head,) = own.sums(self._place[batch], loss, threads, precision, [parts[k]], to)
             found.append(result)
-            rows.append(of_head)
+            written.append(of_head)
         fields = {field: _joined(found, field) for field in BatchResult._fields[2:]}
-        return BatchResult(np.nan, None, **fields), rows
+        return BatchResult(np.nan, None, **fields), written
 
     def widths(self, precision: str) -> list[int]:
         """See `TrainingSet.widths`."""
         return [n for own in self._sets.values() for n in own.widths(precision)]
 
-    def gradient(self, totals: list[np.ndarray], precision: str) -> np.ndarray:
+    def gradient(self, totals: list[np.ndarray], precision: str, out: np.ndarray | None = None) -> np.ndarray:
         """See `TrainingSet.gradient`."""
-        gradient = np.zeros(len(self.potential.parameters))
+        gradient = np.empty(len(self.potential.parameters)) if out is None else out
+        gradient[:] = 0
         for (name, own), total in zip(self._sets.items(), totals, strict=True):
             if total is not None:
                 gradient[self.potential.places(name)] += own.gradient([total], precision)

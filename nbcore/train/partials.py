@@ -3,28 +3,23 @@
 A partial is some structures of the batch, whose gradients are added one after another. Partials are the leaves of a
 binary tree: sums of neighbours are added, 0 + 1, 2 + 3, ..., then the sums of these, and so on. Whoever computes some
 partials that follow each other, a rank or a thread, can add up the nodes of the tree that lie within them; the bits of
-the whole depend neither on their number nor on who has which.
+the whole depend neither on their number nor on who has which. Cutting and sharing out is done by the core
+(`cpp/src/train/partials.cpp`), since every rank does it for every step.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from nbcore import _core
 from nbcore.data.shard_set import Shards
 from nbcore.data.whole_sets import sizes
 
 if TYPE_CHECKING:
     from nbcore.data.structure import Structure
 
-ATOMS = (
-    30  # of a partial at least: a sum costs a pass or two over all parameters, about as much as an atom of a molecule
-)
-ATOMS_OF_BUFFER = 128  # of a partial of large structures, whose blocks threads share
-MOST_BUFFERS = 8
 ATOM, NEIGHBOUR = 12.0, 1.0  # cost, in edges
-LOOSE = 0.01  # of the work of a rank, by which shares may differ for the sake of whole nodes
 DENSITY = 0.05  # atoms per Angstrom^3, of what has no three periods
 
 
@@ -84,41 +79,7 @@ def cut(atoms: np.ndarray, cost: np.ndarray) -> Tree:
     >>> [partial.places.tolist() for partial in cut(np.full(5, 15), np.full(5, 390.0))]
     [[0, 2, 4], [1, 3]]
     """
-    n, total = len(atoms), int(np.sum(atoms))
-    count = min(n, 1 << max(0, (total // ATOMS).bit_length() - 1))
-    load, chosen = np.zeros(count), np.empty(n, dtype=int)
-    for row in np.split(np.argsort(-cost, kind="stable"), range(count, n, count)) if n else []:
-        least = np.argsort(load, kind="stable")[: len(row)]  # the largest that is left to whoever has least
-        chosen[row] = least
-        load[least] += cost[row]
-    order = _folded(load)
-    leaf = np.empty(count, dtype=int)
-    leaf[order] = np.arange(count)
-    load, chosen = load[order], leaf[chosen]
-    places = np.argsort(chosen, kind="stable")
-    starts = np.searchsorted(chosen[places], np.arange(count))
-    buffers = np.add.reduceat(atoms[places], starts) // ATOMS_OF_BUFFER if n else np.zeros(0, dtype=int)
-    buffers = np.clip(buffers, 1, MOST_BUFFERS)
-    # one structure more than two threads can share equally: they share its blocks
-    more = np.flatnonzero(load > 1.2 * np.min(load, initial=np.inf))
-    if len(more) % 2:
-        buffers[more[-1]] = max(2, buffers[more[-1]])
-    return Tree(places, starts, buffers, load)
-
-
-def _folded(load: np.ndarray) -> np.ndarray:
-    """(n,) the order of leaves with such loads in which neighbours, and the nodes above them, have about the same: at
-    each height the largest is the sibling of the smallest. What the leaves do not fill stands at the end."""
-    order, size = np.arange(len(load)), 1
-    while size < len(load):
-        whole = len(load) // size
-        groups, rest = order[: whole * size].reshape(whole, size), order[whole * size :]
-        by_size = np.argsort(-load[groups].sum(axis=1), kind="stable")
-        alone, by_size = (by_size[:1], by_size[1:]) if whole % 2 else (by_size[:0], by_size)
-        half = len(by_size) // 2
-        pairs = np.stack([by_size[:half], by_size[half:][::-1]], axis=1).ravel()
-        order, size = np.concatenate([groups[pairs].ravel(), groups[alone].ravel(), rest]), 2 * size
-    return order
+    return Tree(*_core.cut(atoms, cost))
 
 
 def ranges(trees: Sequence[Tree], ranks: int) -> list[list[tuple[int, int]]]:
@@ -128,23 +89,7 @@ def ranges(trees: Sequence[Tree], ranks: int) -> list[list[tuple[int, int]]]:
     >>> ranges([cut(np.full(16, 15), np.full(16, 390.0))], 2)
     [[(0, 4), (4, 8)]]
     """
-    sums = np.concatenate([[0.0], np.cumsum(np.concatenate([tree.cost for tree in trees]))])
-    starts = np.cumsum([0, *map(len, trees)])
-    n, aims = len(sums) - 1, sums[-1] * np.arange(1, ranks) / ranks
-    nearest = np.searchsorted((sums[:-1] + sums[1:]) / 2, aims)
-    loose = LOOSE * sums[-1] / ranks
-    lows, highs = np.searchsorted(sums, aims - loose), np.searchsorted(sums, aims + loose, side="right") - 1
-    ends = [0]
-    for near, low, high in zip(nearest.tolist(), lows.tolist(), highs.tolist(), strict=True):
-        if low <= high:
-            before = int(starts[np.searchsorted(starts[1:-1], high, side="right")])  # of the tree that has it
-            low, high = max(low, before) - before, high - before
-            zeros = max(0, (max(low - 1, 0) ^ high).bit_length() - 1)  # the number with most of them at its end
-            near = before + (0 if low == 0 else high >> zeros << zeros)
-        ends.append(max(near, ends[-1]))
-    ends.append(n)
-    own = [np.clip(np.subtract(ends, first), 0, len(tree)) for tree, first in zip(trees, starts[:-1], strict=True)]
-    return [list(pairwise(of_tree.tolist())) for of_tree in own]
+    return _core.ranges([tree.cost for tree in trees], ranks)
 
 
 def shares(trees: Sequence[Tree], ranks: int) -> np.ndarray:

@@ -110,10 +110,10 @@ def _seconds_everywhere(trainer):
 def _exchange_seconds(trainer):
     """What it takes to share out a batch and to add up its sums, on the slowest rank; the shortest of some."""
     batch, seconds = trainer.order[: trainer.settings.batch_size], []
-    zeros = StepSums(trainer.train_set, batch, trainer.ranks).nothing(1, trainer.settings.precision)
     for _ in range(5):
         start = time.perf_counter()
-        StepSums(trainer.train_set, batch, trainer.ranks).added(*zeros, 0)
+        how = StepSums(trainer.train_set, batch, trainer.ranks, trainer.settings.precision)
+        how.added(how.nothing(1), 0)
         seconds.append(max(trainer.ranks.gathered(time.perf_counter() - start)))
     return min(seconds)
 

@@ -3,6 +3,8 @@
 `nbcore.train.partials` says how a batch is cut and in which order sums are added.
 """
 
+from itertools import accumulate, pairwise
+
 import numpy as np
 
 from nbcore.train.partials import added, leaves, nodes, ranges, root
@@ -11,11 +13,13 @@ ERROR = -2  # the wish of a rank that has failed; others: 0 to go on, signals by
 
 
 class StepSums:
-    """Who computes what of a batch. parts: of each tree of the training set the groups of partials of this rank."""
+    """Who computes what of a batch. parts: of each tree of the training set the groups of partials of this rank.
 
-    def __init__(self, train_set, batch, ranks):
-        self.train_set, self.ranks = train_set, ranks
-        self.trees = train_set.trees(batch)
+    rows: of each tree (groups, n), where the sums of the groups are written; memory that the next batch uses again.
+    """
+
+    def __init__(self, train_set, batch, ranks, precision):
+        self.ranks, self.trees = ranks, train_set.trees(batch)
         self.held = [  # of each tree, of each rank: nodes
             [nodes(first, last, len(tree)) for first, last in of_tree]
             for tree, of_tree in zip(self.trees, ranges(self.trees, ranks.size), strict=True)
@@ -24,71 +28,89 @@ class StepSums:
             [[tree[k] for k in leaves(*node, len(tree))] for node in held[ranks.rank]]
             for tree, held in zip(self.trees, self.held, strict=True)
         ]
+        self._widths = train_set.widths(precision)
+        self._shares = [-(-width // ranks.size) for width in self._widths]  # of a vector, that a rank adds up
+        shapes = [(len(groups), n) for groups, n in zip(self.parts, self._widths, strict=True)]
+        ends = [0, *accumulate(groups * n for groups, n in shapes)]
+        memory = ranks.kept("rows", max(ends[-1], ranks.size * sum(self._shares)))
+        self.rows = [memory[ends[k] : ends[k + 1]].reshape(shape) for k, shape in enumerate(shapes)]
+        one = len(shapes) == 1 and shapes[0][0] == 1  # it lies as it is sent, with something behind its end
+        self._to_each = memory[: ranks.size * self._shares[0]].reshape(ranks.size, -1) if one else None
 
-    def nothing(self, n_errors, precision):
-        """(rows, errors) of a rank that has failed: zeros, so that others are not kept waiting."""
-        widths = self.train_set.widths(precision)
-        rows = [np.zeros((len(groups), n)) for groups, n in zip(self.parts, widths, strict=True)]
-        return rows, [np.zeros((len(groups), n_errors)) for groups in self.parts]
+    def nothing(self, n_errors):
+        """Zeros in all rows, and for the errors: of a rank that has failed, so that others are not kept waiting."""
+        for rows in self.rows:
+            rows[:] = 0
+        return [np.zeros((len(groups), n_errors)) for groups in self.parts]
 
-    def added(self, rows, errors, wish):
-        """(sum over each tree or None, sum of the errors, the wish of all): the same on all ranks.
+    def added(self, errors, wish):
+        """(sum of the rows over each tree or None, sum of the errors, the wish of all): the same on all ranks.
 
-        rows, errors: of each tree (groups, n) and (groups, k). A failure goes before signals, these before the time.
-        The sums of one rank are its rows; those of several stand in memory that the next exchange uses again.
+        errors: of each tree (groups, k). A failure goes before signals, these before the time. The sums stand in memory
+        that the next batch uses again.
         """
+        n_errors = errors[0].shape[1]
         if self.ranks.size == 1:
-            totals = [row[0] if len(row) else None for row in rows]
-            return totals, sum((error[0] for error in errors if len(error)), np.zeros(errors[0].shape[1])), wish
-        return self._exchanged(rows, errors, wish)
+            totals = [row[0] if len(row) else None for row in self.rows]
+            return totals, sum((error[0] for error in errors if len(error)), np.zeros(n_errors)), wish
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is told where the gradient is looked at
+            total_errors, wishes = self._told(errors, wish, n_errors)
+            return self._exchanged(), total_errors, _all_wish(wishes)
 
-    def _exchanged(self, rows, errors, wish):
-        """Each rank adds up a part of the vectors of all: it is sent that part of all rows, and all errors and wishes;
-        then all are sent all parts."""
-        ranks, n_errors = self.ranks, errors[0].shape[1]
-        widths = [row.shape[1] for row in rows]
-        parts = [max(1, -(-width // ranks.size)) for width in widths]
+    def _told(self, errors, wish, n_errors):
+        """The sum of the errors of all ranks, and their wishes."""
+        counts = [1 + n_errors * sum(len(held[rank]) for held in self.held) for rank in range(self.ranks.size)]
+        told = self.ranks.told(np.concatenate([*(error.ravel() for error in errors), [wish]]), counts)
+        found, wishes, place = [{} for _ in self.trees], [], 0
+        for rank in range(self.ranks.size):
+            for of_tree, held in zip(found, self.held, strict=True):
+                for node in held[rank]:
+                    of_tree[node] = told[place : place + n_errors]
+                    place += n_errors
+            wishes.append(int(told[place]))
+            place += 1
+        total = np.zeros(n_errors)
+        for tree, sums in zip(self.trees, found, strict=True):
+            if n := len(tree):
+                total += added(sums, root(n), n)
+        return total, wishes
+
+    def _exchanged(self):
+        """Each rank adds up a share of the vectors of all: it is sent that share of all rows; then all are sent all
+        shares."""
+        ranks, shares = self.ranks, self._shares
         counts = [
-            1 + sum(len(held[rank]) * (part + n_errors) for held, part in zip(self.held, parts, strict=True))
+            sum(len(held[rank]) * share for held, share in zip(self.held, shares, strict=True))
             for rank in range(ranks.size)
         ]
-        to_each = ranks.kept("to each", ranks.size * counts[ranks.rank]).reshape(ranks.size, -1)
-        column = 0
-        for tree, part in zip(rows, parts, strict=True):
-            for row in tree:
-                _cut_into(to_each[:, column : column + part], row)
-                column += part
-        to_each[:, column:-1] = np.concatenate(errors).ravel()
-        to_each[:, -1] = wish
-        received = ranks.sent(to_each, counts)
-
-        found, found_errors, wishes, place = [{} for _ in rows], [{} for _ in rows], [], 0
-
-        def next_of(width):
-            nonlocal place
-            place += width
-            return received[place - width : place]
-
-        for rank in range(ranks.size):
-            for sums, width in ((found, parts), (found_errors, [n_errors] * len(rows))):
-                for of_tree, held, n in zip(sums, self.held, width, strict=True):
-                    of_tree.update((node, next_of(n)) for node in held[rank])
-            wishes.append(int(next_of(1)[0]))
-
-        whole = ranks.kept("whole", ranks.size * sum(parts)).reshape(ranks.size, -1)
-        ends, total_errors = np.cumsum([0, *parts]), np.zeros(n_errors)
-        columns = [slice(*ends[k : k + 2]) for k in range(len(rows))]
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is told where the gradient is looked at
-            for tree, sums, of_tree, where in zip(self.trees, found, found_errors, columns, strict=True):
-                if n := len(tree):
-                    added(sums, root(n), n, out=whole[ranks.rank, where])
-                    total_errors += added(of_tree, root(n), n)
+        to_each = self._to_each if self._to_each is not None else self._cut(counts[ranks.rank])
+        found = [{} for _ in self.trees]
+        for rank, sent in enumerate(ranks.sent(to_each, counts)):
+            place = 0
+            for of_tree, held, share in zip(found, self.held, shares, strict=True):
+                for node in held[rank]:
+                    of_tree[node] = sent[place : place + share]
+                    place += share
+        whole = ranks.kept("whole", ranks.size * sum(shares)).reshape(ranks.size, -1)
+        columns = [slice(*ends) for ends in pairwise([0, *accumulate(shares)])]
+        for tree, sums, where in zip(self.trees, found, columns, strict=True):
+            if n := len(tree):
+                added(sums, root(n), n, out=whole[ranks.rank, where])
         ranks.completed(whole)
-        totals = [
+        return [
             whole[:, where].reshape(-1)[:width] if tree else None
-            for tree, where, width in zip(self.trees, columns, widths, strict=True)
+            for tree, where, width in zip(self.trees, columns, self._widths, strict=True)
         ]
-        return totals, total_errors, _all_wish(wishes)
+
+    def _cut(self, count):
+        """(ranks, count) the shares of all rows of this rank, one row for each rank."""
+        to_each = self.ranks.kept("to each", self.ranks.size * count).reshape(self.ranks.size, -1)
+        column = 0
+        for tree, share in zip(self.rows, self._shares, strict=True):
+            for row in tree:
+                _cut_into(to_each[:, column : column + share], row)
+                column += share
+        return to_each
 
 
 def _cut_into(parts, vector):

@@ -157,9 +157,10 @@ class Trainer:
 
     def _loss_and_gradient(self, batch, wish):
         """Gradient of a batch and its squares (`Norms.squares`), all finite; errors are added to `sums`."""
-        how, error = StepSums(self.train_set, batch, self.ranks), None
+        precision, error = self.settings.precision, None
+        how = StepSums(self.train_set, batch, self.ranks, precision)
         try:
-            result, rows = self.train_set.sums(batch, self.loss, self.threads, self.settings.precision, how.parts)
+            result, _ = self.train_set.sums(batch, self.loss, self.threads, precision, how.parts, how.rows)
             errors = self._errors_of_groups(batch, how.parts, result)
         except NumericsError as e:
             error = NumericsError(self._not_finite(batch))
@@ -171,11 +172,11 @@ class Trainer:
         if error is not None:
             if self.ranks.size == 1:
                 raise error
-            rows, errors = how.nothing(len(self.sums.vector), self.settings.precision)
-        totals, sums, self.stop = how.added(rows, errors, wish if error is None else ERROR)
+            errors = how.nothing(len(self.sums.vector))
+        totals, sums, self.stop = how.added(errors, wish if error is None else ERROR)
         if self.stop == ERROR:
             self.ranks.raise_first(error)
-        gradient = self.train_set.gradient(totals, self.settings.precision)
+        gradient = self.train_set.gradient(totals, precision, self.ranks.kept("gradient", len(self.parameters)))
         if self.frozen is not None:
             gradient[self.frozen] = 0
         squares = self.norms.squares(gradient)

@@ -152,28 +152,35 @@ class TrainingSet:
         return [cut(*(column[batch] for column in self._costs))]
 
     def sums(
-        self, batch: np.ndarray, loss: Loss, threads: int | None, precision: str, parts: list[list[list[Partial]]]
+        self,
+        batch: np.ndarray,
+        loss: Loss,
+        threads: int | None,
+        precision: str,
+        parts: list[list[list[Partial]]],
+        rows: list[np.ndarray] | None = None,
     ) -> tuple[BatchResult, list[np.ndarray]]:
         """(predictions, sums over groups of partials) for those partials of a batch that are given.
 
         parts: of each tree the groups [[Partial, ...], ...]. Predictions are those of the structures of all partials,
         one partial after another, without loss and gradient; sums (groups, n) of each tree add up to what `gradient`
-        takes, when those of the whole batch are added.
+        takes, when those of the whole batch are added. rows: where sums are written, of each tree.
         """
         groups = parts[0]
-        rows = np.empty((len(groups), self._core.n_sums(precision == "float32")))
-        return self._evaluate(batch, [p for group in groups for p in group], loss, threads, precision, groups, rows), [
-            rows
-        ]
+        own = np.empty((len(groups), *self.widths(precision))) if rows is None else rows[0]
+        some = [partial for group in groups for partial in group]
+        return self._evaluate(batch, some, loss, threads, precision, groups, own), [own]
 
     def widths(self, precision: str) -> list[int]:
         """How many numbers the sums of each tree have."""
         return [self._core.n_sums(precision == "float32")]
 
-    def gradient(self, totals: list[np.ndarray], precision: str) -> np.ndarray:
+    def gradient(self, totals: list[np.ndarray], precision: str, out: np.ndarray | None = None) -> np.ndarray:
         """The gradient by all parameters, (n_parameters,), from the sum over each tree, None of an empty one."""
-        gradient = np.zeros(len(self.potential.parameters))
-        if totals[0] is not None:
+        gradient = np.empty(len(self.potential.parameters)) if out is None else out
+        if totals[0] is None:
+            gradient[:] = 0
+        else:
             self._core.gradient(totals[0], precision == "float32", gradient)
         return gradient
 

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pair_model import molecules
 from threads_as_ranks import each_rank
@@ -104,6 +104,38 @@ def test_every_partial_of_every_tree_has_one_rank(batches, ranks):
         assert len(of_tree) == ranks
         assert [k for first, last in of_tree for k in range(first, last)] == list(range(len(tree)))
     assert shares(trees, ranks).sum() == pytest.approx(sum(map(sum, batches)))
+
+
+def by_numpy(atoms, cost):
+    """The partials of `cut`, thought out once more: rounds of structures, the largest to whoever has least; then leaves
+    are put beside each other height by height."""
+    count = 1
+    while count < len(atoms) and 2 * count * 30 <= sum(atoms):
+        count *= 2
+    count = min(count, len(atoms))
+    load, members = np.zeros(count), [[] for _ in range(count)]
+    falling = sorted(range(len(atoms)), key=lambda k: -cost[k])
+    for first in range(0, len(atoms), count):
+        least = np.argsort(load, kind="stable")
+        for k, partial in zip(falling[first : first + count], least, strict=False):
+            load[partial] += cost[k]
+            members[partial].append(k)
+    level, rest = [([partial], load[partial]) for partial in range(count)], []
+    while len(level) > 1:
+        level.sort(key=lambda node: -node[1])
+        if len(level) % 2:
+            rest = [level.pop(0), *rest]
+        pairs = zip(level[: len(level) // 2], reversed(level[len(level) // 2 :]), strict=True)
+        level = [(one[0] + other[0], one[1] + other[1]) for one, other in pairs]
+    order = [partial for leaves_of, _ in [*level, *rest] for partial in leaves_of]
+    return [sorted(members[partial]) for partial in order]
+
+
+@settings(max_examples=30)
+@given(st.lists(st.tuples(st.integers(1, 90), st.sampled_from([1.0, 20.0, 33.0])), min_size=1, max_size=90))
+def test_partials_are_those_of_numpy(drawn):
+    atoms, each = np.array(drawn).T
+    assert [list(p.places) for p in cut(atoms.astype(int), atoms * each)] == by_numpy(atoms.astype(int), atoms * each)
 
 
 def test_an_exchange_takes_no_memory_anew():

@@ -3,6 +3,7 @@
 
 #include "python/arguments.hpp"
 #include "python/structures.hpp"
+#include "train/partials.hpp"
 
 namespace py = pybind11;
 
@@ -71,6 +72,18 @@ void bind_training(py::module_& m) {
     std::vector<std::pair<std::string, std::string>> names;  // term, label
     for (const LossTerm& term : loss_terms()) names.emplace_back(term.name, term.label);
     return names;
+  });
+  using Integers = py::array_t<std::int64_t, py::array::c_style | py::array::forcecast>;
+  m.def("cut", [](const Integers& atoms, const Doubles& cost) {
+    const Partials p = cut({atoms.data(), std::size_t(atoms.size())}, {cost.data(), std::size_t(cost.size())});
+    const auto array = [](const std::vector<std::int64_t>& x) { return Integers(py::ssize_t(x.size()), x.data()); };
+    return py::make_tuple(array(p.places), array(p.starts), array(p.buffers),
+                          Doubles(py::ssize_t(p.cost.size()), p.cost.data()));
+  });
+  m.def("ranges", [](const std::vector<Doubles>& costs, int ranks) {
+    std::vector<std::span<const double>> trees;
+    for (const Doubles& cost : costs) trees.emplace_back(cost.data(), std::size_t(cost.size()));
+    return ranges(trees, ranks);
   });
   py::class_<TrainingSet>(m, "TrainingSet")
       .def(py::init([](std::shared_ptr<Potential> potential, const std::vector<py::dict>& items, int block) {
