@@ -4,7 +4,7 @@
     python benchmarks/scans.py --slurm        # as a job array, under a Slurm that runs here: examples/batch/array.sh
 
 Pool: `nbcore scan --jobs N` and all its trainings are killed with -9 when three settings are finished and others under
-way; the same command ends the scan. Slurm: the job array is cancelled with KILL at that moment, and submitted again.
+way; the same command ends the scan. Slurm: tasks that wait are cancelled, those that run are killed; submitted again.
 What was finished before must be untouched, every history has one row for each epoch, the table a row for each setting.
 """
 
@@ -21,17 +21,16 @@ from pathlib import Path
 from nbcore import scan
 
 ROOT = Path(__file__).resolve().parents[1]
-EPOCHS = 30
-CONFIG = f"""
+CONFIG = """
 name = "small"
 [data]
-train = "{ROOT}/examples/molecule/train.xyz"
+train = "{root}/examples/molecule/train.xyz"
 valid = 0.1
 [model]
 cutoff = 3.0
 channels = 4
 [training]
-max_epochs = {EPOCHS}
+max_epochs = {epochs}
 batch_size = 16
 checkpoint_minutes = 0.02
 [uncertainty]
@@ -69,14 +68,15 @@ def running(started):
 
 
 def kill(started, folder):
+    """Ends the scan with -9, and its trainings, which outlive it: they have sessions of their own."""
     if isinstance(started, str):
+        subprocess.run(["scancel", "--state=PENDING", started], check=True)  # no other task begins meanwhile
         subprocess.run(["scancel", "--signal=KILL", "--full", started], check=True)
-        subprocess.run(["scancel", started], check=True)
-        return
-    started.kill()
+    else:
+        started.kill()
     for path in Path("/proc").glob("[0-9]*/cwd"):
         try:
-            if path.resolve() == folder:
+            if path.resolve() == folder and b"nbcore" in path.with_name("cmdline").read_bytes():
                 os.kill(int(path.parent.name), signal.SIGKILL)
         except OSError:
             continue
@@ -85,11 +85,11 @@ def kill(started, folder):
 def main(args):
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch).resolve()
-        (folder / "train.toml").write_text(CONFIG)
+        (folder / "train.toml").write_text(CONFIG.format(root=ROOT, epochs=args.epochs))
         (folder / "scan.toml").write_text(SCAN)
         settings = [folder / s.folder for s in scan.load(folder / "scan.toml").settings]
         started = begin(folder, args)
-        while sum((s / scan.DONE).exists() for s in settings) < 3 or not under_way(settings):
+        while sum((s / scan.DONE).exists() for s in settings) < 3 or not under_way(settings, args.epochs):
             if not running(started):
                 sys.exit("the scan ended before it could be killed: give it more epochs")
             time.sleep(0.02)
@@ -97,7 +97,7 @@ def main(args):
         while running(started):
             time.sleep(0.1)
         done = {s: (s / "last.ckpt").stat().st_mtime_ns for s in settings if (s / scan.DONE).exists()}
-        broken = {s.name: rows(s) for s in under_way(settings)}
+        broken = {s.name: rows(s) for s in under_way(settings, args.epochs)}
         print(f"killed when {len(done)} of {len(settings)} were finished; under way: {broken}", flush=True)
         started = begin(folder, args)
         while running(started):
@@ -107,8 +107,8 @@ def main(args):
             subprocess.run(begin_table, cwd=folder, check=True, stdout=subprocess.DEVNULL)
         table = list(csv.DictReader((folder / "rates/table.csv").read_text().splitlines()))
         untouched = all((s / "last.ckpt").stat().st_mtime_ns == before for s, before in done.items())
-        whole = all(rows(s) == EPOCHS for s in settings)
-        print(f"table of {len(table)}; what was finished is untouched: {untouched}; {EPOCHS} epochs each: {whole}")
+        whole = all(rows(s) == args.epochs for s in settings)
+        print(f"table of {len(table)}; what was finished is untouched: {untouched}; {args.epochs} epochs each: {whole}")
         return int(len(table) != len(settings) or not untouched or not whole)
 
 
@@ -116,15 +116,16 @@ def rows(setting):
     return len((setting / "history.csv").read_text().splitlines()) - 1
 
 
-def under_way(settings):
+def under_way(settings, epochs):
     """Those with a checkpoint and an epoch in their history that are not finished."""
     begun = [s for s in settings if (s / "last.ckpt").exists() and not (s / scan.DONE).exists()]
-    return [s for s in begun if (s / "history.csv").exists() and 0 < rows(s) < EPOCHS]
+    return [s for s in begun if (s / "history.csv").exists() and 0 < rows(s) < epochs]
 
 
 def parsed(words=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time")
+    parser.add_argument("--epochs", type=int, default=30, help="of each training")
     parser.add_argument("--slurm", action="store_true", help="a job array instead of a pool")
     return parser.parse_args(words)
 
