@@ -8,7 +8,7 @@ from nbcore import _core
 from nbcore._threads import threads as number_of_threads
 from nbcore.errors import InputError
 from nbcore.identity import of_installation, of_potential, of_structures
-from nbcore.ranks import Alone, Ranks
+from nbcore.ranks import ranks_of
 from nbcore.result import Result, result_of
 from nbcore.scheme import scheme_of
 
@@ -61,17 +61,20 @@ def compute_one(potential, s, threads, max_bytes, uncertainty=False, virials=Fal
 
 def compute_all(potential, structures, threads, max_bytes, uncertainty, virials, comm) -> list[Result]:
     """The Results of many of them, in order; shared by the ranks of an mpi4py communicator, if there is one."""
-    ranks, structures = Alone() if comm is None else Ranks(comm), list(structures)
-    if ranks.size > 1:
-        same_work(ranks, potential, structures)
-    return ranks.gathered_lists(
-        lambda own: [compute_one(potential, s, threads, max_bytes, uncertainty, virials) for s in own], structures
-    )
+    with ranks_of(comm) as ranks:
+        structures = ranks.together(lambda: list(structures))
+        if ranks.size > 1:
+            same_work(ranks, potential, structures)
+        return ranks.gathered_lists(
+            lambda own: [compute_one(potential, s, threads, max_bytes, uncertainty, virials) for s in own], structures
+        )
 
 
 def same_work(ranks, potential, structures) -> None:
     """InputError on all ranks, with both values, where they do not compute the same structures in the same way."""
-    ranks.same(
-        {**of_installation(), "the potential": of_potential(potential), "the number of structures": len(structures)}
-        | {"the structures": of_structures(structures)}
-    )
+
+    def work():
+        numbers = {"the number of structures": len(structures), "the structures": of_structures(structures)}
+        return {**of_installation(), "the potential": of_potential(potential), **numbers}
+
+    ranks.same(ranks.together(work))

@@ -79,6 +79,9 @@ class Alone:
         """How a rank is called in messages."""
         return ""
 
+    def free(self) -> None:
+        """Gives back what a library of MPI has few of, after the last message; all ranks do."""
+
     def kept(self, name: str, n: int) -> np.ndarray:
         """n numbers of memory of that name, the same at each call, with whatever was left in it: no fresh page in the
         steady state."""
@@ -181,6 +184,10 @@ class Ranks(Alone):
         share = sum(1 / users.count(core) for core in cores)
         return max(1, int(min(share, available_cores()) + 1e-9))
 
+    def free(self):
+        """See Alone."""
+        self.comm.Free()
+
     # ---- numbers, without an object in the steady state ----
 
     def sent(self, to_each: np.ndarray, counts: Sequence[int]) -> list[np.ndarray]:
@@ -242,6 +249,21 @@ def of_all_ranks(error: Exception) -> Exception:
     """The error, marked as one that every rank raises."""
     error.of_all_ranks = True
     return error
+
+
+@contextlib.contextmanager
+def ranks_of(comm: Any) -> Iterator[Alone]:
+    """A block for the ranks of an mpi4py communicator, in which an error that not all of them raise together ends them
+    all; for one process alone, if there is none."""
+    ranks = Alone() if comm is None else Ranks(comm)
+    try:
+        with ranks.guard():
+            yield ranks
+    except Exception as e:
+        if getattr(e, "of_all_ranks", False):
+            ranks.free()
+        raise
+    ranks.free()
 
 
 def shared(cost: Sequence[float], ranks: int) -> list[tuple[int, int]]:

@@ -10,9 +10,14 @@ from nbcore.ranks import Ranks
 class Communicator:
     def __init__(self, rank, size, board, barrier):
         self.rank, self.size, self.board, self.barrier = rank, size, board, barrier
+        self.copies = 0
 
     def Dup(self):
+        self.copies += 1
         return self
+
+    def Free(self):
+        self.copies -= 1
 
     def Get_rank(self):
         return self.rank

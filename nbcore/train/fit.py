@@ -142,7 +142,9 @@ def fit(
     job.ranks, config = ranks, numbers.flat()
     if isinstance(potential, Heads):
         config |= {f"heads.{head}.weight": weight for head, weight in potential.weights.items()}
-    return run_through(potential, data, numbers, job, folder, restart, quiet, config, remarks)
+    result = run_through(potential, data, numbers, job, folder, restart, quiet, config, remarks)
+    ranks.free()
+    return result
 
 
 def data_of(potential, structures, valid, test, seed):

@@ -325,6 +325,24 @@ def test_ranks_of_another_installation_are_refused_by_fit(monkeypatch):
     assert all(isinstance(e, InputError) and "ranks differ in the release" in str(e) for e in each_rank(2, work))
 
 
+@pytest.mark.parametrize("wrong", [None, [3], [DATA[0], None]])
+def test_what_one_rank_cannot_compute_ends_the_call_on_all(wrong):
+    """Before the first message, too; and no call leaves a communicator behind, of which there are some two thousand."""
+
+    def work(ranks):
+        found = []
+        for structures in (list(DATA), [], list(DATA)[:1], wrong if ranks.rank == 1 else list(DATA)):
+            try:
+                found.append(network().compute_many(structures, 1, comm=ranks.comm))
+            except Exception as e:
+                found.append(e)
+        return found, ranks.comm.copies
+
+    for (*results, error), copies in each_rank(3, work):
+        assert [len(r) for r in results] == [len(DATA), 0, 1] and copies == 1
+        assert "rank 1 on" in str(error) and error.of_all_ranks
+
+
 def test_many_structures_are_computed_by_all_ranks():
     potential, structures = network(), list(DATA)
     alone = potential.compute_many(structures)
