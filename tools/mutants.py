@@ -105,6 +105,8 @@ MUTANTS = [
         "cpp/src/gates/invariants.cpp", "[terms[k].b], scaled, x[terms[k].a]", "[terms[k].b], scaled, along", BATTERY
     ),
     Mutant("cpp/src/gates/group_norm.cpp", "first + std::int64_t(g) * group + c", "first + c", "tests/gates"),
+    Mutant("cpp/src/gates/edge_network.cpp", "product(e, product(bar, slope))", "product(bar, slope)", BATTERY),
+    Mutant("cpp/src/gates/norm_activation.cpp", "if (unit) subtract_product", "if (false) subtract_product", BATTERY),
     Mutant("cpp/src/gates/triplet.cpp", "product(product(t.inside, sum),", "product(sum,", BATTERY),
     Mutant("cpp/src/gates/triplet.cpp", "subtract_product(c_bar, over,", "add_product(c_bar, over,", BATTERY),
     Mutant("cpp/src/gates/embedding.cpp", "written<Lane>(b.output.own_bar(0))", "b.output.own_bar(0).value", BATTERY),

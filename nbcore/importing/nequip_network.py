@@ -41,6 +41,9 @@ class Layer:
     state: dict[Key, int]  #: channels behind the gate
     gated: list[Key]  #: parts with l > 0, in the order of their gates
     factors: dict[str, float]  #: of silu and tanh in the gate
+    norm: dict | None = None  #: in the place of the gate: options of norm_activation; its function has no factor
+    biases: dict[Key, np.ndarray] = field(default_factory=dict)  #: of that, (channels,)
+    linear_end: bool = False  #: neither of them
 
 
 @dataclass
@@ -91,8 +94,10 @@ def _gates(network):
     radials = [{**network.radial, "layers": [m.shape[1] for m in layer.radial[:-1]]} for layer in network.layers]
     kinds = [None if layer.own is None else next(iter(layer.own.values())).shape[0] for layer in network.layers]
     connections = ["none" if n is None else "all" if n == 1 else "species" for n in kinds]
+    norms = [layer.norm for layer in network.layers]
+    gated = all(layer.norm is None and not layer.linear_end for layer in network.layers)
     return nequip_gates(network.embedding.shape[1], states, radials, connections, network.parity,
-                        network.l_harmonics, 1.0)  # fmt: skip
+                        network.l_harmonics, 1.0, None if gated else norms)  # fmt: skip
 
 
 class _Weights:
@@ -119,9 +124,16 @@ class _Weights:
             rows = self.radial(level, layer, list(state))
             self.mixes(level, layer, rows, state, factors)
             state = layer.state
-            odd, even = (layer.factors[name] / OURS[name] for name in ("tanh", "silu"))
-            factors = {key: odd if key == (0, -1) else even for key in state}
-        self.readout(factors[scalar])
+            if layer.norm is not None:
+                factors = dict.fromkeys(state, 1 / OURS[layer.norm["function"]])
+                for number, (l, parity) in enumerate(part[:2] for part in self.parts[f"psi{level}"]):
+                    self.set(f"psi{level}.b{number}", layer.biases[l, parity])
+            elif layer.linear_end:
+                factors = {}
+            else:
+                odd, even = (layer.factors[name] / OURS[name] for name in ("tanh", "silu"))
+                factors = {key: odd if key == (0, -1) else even for key in state}
+        self.readout(factors.get(scalar, 1.0))
         assert not np.isnan(self.parameters).any()
 
     def set(self, name, values):
@@ -185,7 +197,7 @@ class _Weights:
         for key in layer.gated:
             columns_of[key] = np.arange(at, at + layer.state[key])
             at += layer.state[key]
-        gates = np.concatenate([columns_of[key] for key in layer.state if key[0] > 0] or [[]])
+        gates = np.concatenate([columns_of[key] for key in layer.state if key in columns_of] or [[]])
         wanted = [("state", key, np.arange(layer.state[key])) for key in layer.state]
         if len(gates):
             wanted.append(("gates", scalar, gates.astype(int)))

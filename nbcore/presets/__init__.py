@@ -7,10 +7,12 @@ from nbcore.presets.nbody import SIZES, nbody  # in the order in which they are 
 from nbcore.presets.kondor import kondor
 from nbcore.presets.ace import ace
 from nbcore.presets.cormorant import cormorant
+from nbcore.presets.tfn import tfn
 from nbcore.presets.nequip import nequip
 from nbcore.presets.mace import mace
 from nbcore.presets.behler_parrinello import behler_parrinello
 from nbcore.presets.ani import ani
+from nbcore.presets.dtnn import dtnn
 from nbcore.presets.schnet import schnet
 from nbcore.presets.hipnn import hipnn
 from nbcore.presets.hipnn_ts import hipnn_ts
@@ -27,6 +29,7 @@ __all__ = [
     "ani",
     "behler_parrinello",
     "cormorant",
+    "dtnn",
     "hiphop",
     "hipnn",
     "hipnn_ts",
@@ -37,6 +40,7 @@ __all__ = [
     "pqs_gates",
     "program",
     "schnet",
+    "tfn",
     "tree",
 ]
 

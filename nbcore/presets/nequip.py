@@ -59,38 +59,47 @@ def nequip_program(species, cutoff, channels, levels, l_harmonics, l_states, n_r
 
 
 def nequip_gates(embedded: int, states: list[dict], radials: list[dict], self_connections: list[str], parity: str,
-                 l_harmonics: int, scale: float) -> list[dict]:  # fmt: skip
+                 l_harmonics: int, scale: float, norms: list[dict | None] | None = None,
+                 bias: str = "none") -> list[dict]:  # fmt: skip
     """The levels of NequIP as gates, "psi1", "psi2", ...
 
     embedded: channels of the embedded elements. states: of each level {(l, parity): channels}, parity 0 where it is not
     tracked; what no message reaches is left out. radials: of each level the option "radial". self_connections: of each
-    level "species", "all" or "none"; of the first one with the embedded element.
+    level "species", "all" or "none"; of the first one with the embedded element. norms: in the place of the gated
+    non-linearity options of the norm one, of each level, or None where there is none. bias: of the scalars of a state
+    before it is sent.
     """
-    gates, before = [], {(0, 0 if parity == "so3" else 1): embedded}
+    gates, before, own = [], {(0, 0 if parity == "so3" else 1): embedded}, "embedded"
     for level, (wanted, radial, connection) in enumerate(zip(states, radials, self_connections, strict=True), start=1):
         state = reached(before, wanted, l_harmonics, parity)
-        own = f"psi{level - 1}"
         messages = dict(gate="zeroth_order", name=f"sum{level}", l_max=l_harmonics, l_out=max(l for l, _ in state),
                         parities="natural" if natural(state) else "all", radial=radial, scale=scale)  # fmt: skip
         if level == 1:
             gates.append({**messages, "channels": embedded})
             if connection != "none":
-                own = "embedded"
                 gates.append(dict(gate="embedding", name=own, channels=embedded))
         else:
-            gates += [_mix(f"linear{level}", [own], before, parity), {**messages, "inputs": [f"linear{level}"]}]
+            biased = {} if bias == "none" else {"bias": bias}
+            gates += [
+                _mix(f"linear{level}", [own], before, parity) | biased,
+                {**messages, "inputs": [f"linear{level}"]},
+            ]
         inputs = [f"sum{level}"] + ([own] if connection != "none" else [])
         shares = {"shares": ["all", connection]} if connection != "none" else {}
         n_gates = sum(width for (l, _), width in state.items() if l > 0)
         gates.append(_mix(f"state{level}", inputs, state, parity) | shares)
-        if n_gates:
+        if norms is not None:
+            norm = norms[level - 1]
+            if norm is not None:
+                gates.append(dict(gate="norm_activation", name=f"psi{level}", inputs=[f"state{level}"], **norm))
+        elif n_gates:
             gates += [
                 _mix(f"gates{level}", inputs, {(0, 0 if parity == "so3" else 1): n_gates}, parity) | shares,
                 dict(gate="gated", name=f"psi{level}", inputs=[f"state{level}", f"gates{level}"]),
             ]
         else:
             gates.append(dict(gate="activation", name=f"psi{level}", inputs=[f"state{level}"]))
-        before = state
+        before, own = state, gates[-1]["name"]
     return gates
 
 

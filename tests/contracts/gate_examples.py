@@ -98,6 +98,16 @@ def zeroth_order(rng):
     return Example(spec, [parts], parity)
 
 
+def edge_network(rng):
+    parity, n = str(rng.choice(["o3", "so3"])), channels(rng)
+    spec = dict(gate="edge_network", channels=n, function=str(rng.choice(FUNCTIONS)), scale=0.4, radial=radial(rng))
+    for key in ("layers", "last_layer", "network", "function", "envelope_of"):
+        spec["radial"].pop(key, None)
+    part = (0, natural(0, parity), channels(rng))
+    spec["skip"] = bool(rng.random() < 0.5)
+    return Example(spec, [[part]] + [[(0, natural(0, parity), n)]] * spec["skip"], parity)
+
+
 def embedding(rng):
     return Example(dict(gate="embedding", channels=channels(rng)), [], str(rng.choice(["o3", "so3"])))
 
@@ -273,6 +283,15 @@ def gated(rng):
     return Example(dict(gate="gated", **functions), [state, gates], parity)
 
 
+def norm_activation(rng):
+    parity = str(rng.choice(["o3", "so3"]))
+    parts = [(int(k), 0 if parity == "so3" else int(rng.choice([-1, 1])), int(rng.integers(1, 3)), channels(rng))
+             for k in rng.integers(0, 4, size=rng.integers(1, 5))]  # fmt: skip
+    spec = dict(gate="norm_activation", function=str(rng.choice([*FUNCTIONS, "sigmoid"])))
+    spec |= dict(form=str(rng.choice(["times", "unit"])), scalars=str(rng.choice(["function", "norm"])))
+    return Example(spec | dict(epsilon=float(rng.choice([0.3, 1.0]))), [parts], parity)
+
+
 def normalise(rng):
     """Any state; the scalar, drawn from a normal distribution, stays far above -offset."""
     parity = str(rng.choice(["o3", "so3"]))
@@ -335,6 +354,7 @@ EXAMPLES = dict(
     activation=activation,
     cluster_basis=cluster_basis,
     density=density,
+    edge_network=edge_network,
     embedding=embedding,
     finnis_sinclair=finnis_sinclair,
     first_order_relative=first_order_relative,
@@ -344,6 +364,7 @@ EXAMPLES = dict(
     mix=mix,
     affine=affine,
     norm=norm,
+    norm_activation=norm_activation,
     normalise=normalise,
     self_product=self_product,
     tensor_product=tensor_product,

@@ -179,12 +179,13 @@ def test_tangents(case):
 
 def test_adjoint_of_parameters(case):
     """Outputs are polynomials in the weights, so that five points give their derivative exactly; not so of radial
-    networks."""
+    networks, and of gates that have weights within a function."""
     theta_dot = np.random.default_rng(5).standard_normal(case.run.n_parameters)
     theta_bar = case.adjoint()[2]
     assert theta_bar.shape == theta_dot.shape
-    has_network = "layers" in case.example.spec.get("radial", {})
-    along = derivative if has_network else lambda f: (five_point(f), 0.0)
+    spec = case.example.spec
+    bent = "layers" in spec.get("radial", {}) or spec["gate"] in ("edge_network", "norm_activation")
+    along = derivative if bent else lambda f: (five_point(f), 0.0)
     slope, error = along(lambda t: case.forward(theta=case.theta + t * theta_dot))
     assert np.all(error <= 1e-8 * max(1.0, np.abs(slope).max(initial=0))), "differences too coarse to say anything"
     terms = case.out_bar * slope

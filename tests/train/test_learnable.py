@@ -117,6 +117,8 @@ SMALL = {
     "hipnn": dict(channels=2, levels=2, atom_layers=1, n_radial=3),
     "hipnn_ts": dict(channels=2, levels=2, atom_layers=1, n_radial=3, l_tensors=1),
     "hiphop": dict(channels=2, levels=2, atom_layers=1, n_radial=3, l_tensors=2),
+    "dtnn": dict(channels=2, levels=2, width=3, n_radial=3, hidden=2),
+    "tfn": dict(channels=2, levels=2, l_harmonics=1, l_states=1, radial_layers=[3]),
     "tree": dict(channels=2, l_harmonics=1, correlation=2, tree_channels=2, tree_levels=2),
 }
 VALUES = dict(
@@ -134,7 +136,8 @@ VALUES = dict(
     envelope=["smooth", "cosine"], atom_layers=[0, 3], nearest=[0.1, 2.0], farthest=[0.0, 3.0], residual=[True, False],
     standardise=[True, False],
     l_tensors=[1, 3], epsilon=[1e-3, 5.0], factors=[1, 4], invariants=[[], ["", "i,i"], ["i"]],
-    group_norm=[True, False],
+    group_norm=[True, False], width=[1, 9], shared=[True, False],
+    nonlinearity=["times", "unit"],
 )  # fmt: skip
 
 

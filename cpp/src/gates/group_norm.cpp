@@ -81,8 +81,8 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   /// The channels of a group, zeros where its row is filled up
   template <class Lane> void copy(Planes<Real> from, Planes<Real> to) const {
     for (int c = 0; c < row; c += width<Real>) store(to, c, load<Lane>(from, c));
-    std::fill(to.value + group, to.value + row, Real(0));
-    if constexpr (is_dual<Lane>) std::fill(to.dot + group, to.dot + row, Real(0));
+    fill(to.value + group, row - group, 0);
+    if constexpr (is_dual<Lane>) fill(to.dot + group, row - group, 0);
   }
   /// f(first element of the group of a node, group)
   template <class F> void each_group(const Block<Real>& b, F f) const {

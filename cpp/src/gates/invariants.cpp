@@ -276,7 +276,7 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
 
  private:
   template <class Lane> Lane* take(Block<Real>& b) const {
-    return reinterpret_cast<Lane*>(b.scratch->take(std::size_t(n_slots) * sizeof(Lane) / sizeof(Real)));
+    return b.scratch->template take_registers<Lane>(std::size_t(n_slots));
   }
   /// All numbers of the list for one node and register of channels
   template <class Lane> void evaluate(const Block<Real>& b, int i, int c, Lane* x) const {
