@@ -100,7 +100,7 @@ MUTANTS = [
     Mutant("cpp/src/gates/mix.cpp", "if (p.by_species) p.W += sizes[0];", "if (p.by_species) p.W += 0;", BATTERY),
     Mutant("cpp/src/gates/mix.cpp", "b.weights_bar[k] += bar[at]", "b.weights_bar[k] = bar[at]", BATTERY),
     Mutant("cpp/src/gates/mix.cpp", "rule.tied ? rule.row_of[input] : k[kind]", "k[kind]", "tests/gates -k mix"),
-    Mutant("cpp/src/gates/norm.cpp", "if (weighted && weight_of[p] < 0) return put", "if (false) return put", BATTERY),
+    Mutant("cpp/src/gates/norm.cpp", "bar = product(load_register(b.weights + at), bar);", ";", BATTERY),
     Mutant(
         "cpp/src/gates/invariants.cpp", "[terms[k].b], scaled, x[terms[k].a]", "[terms[k].b], scaled, along", BATTERY
     ),
