@@ -222,5 +222,15 @@ _ALL = [
         bars={"any": {("300 K", "forces"): 12.0}},
         shipped=True,
     ),
+    Row(
+        "small_molecules",
+        "small molecules of H, C, O at 500 K (GFN2-xTB), 475 + 25 structures, up to three heavy atoms",
+        ("benchmarks/zoo/data/small.xyz.xz",),
+        {"larger": "benchmarks/zoo/data/larger.xyz.xz"},
+        RMSE_PER_ATOM,
+        valid=0.05,
+        settings=MOLECULE,
+        shipped=True,
+    ),
 ]
 ROWS = {row.name: row for row in _ALL}

@@ -3,12 +3,13 @@
     python benchmarks/zoo                                        every preset on the shipped molecule
     python benchmarks/zoo --row acac --data DATA --minutes 10    on a published set
     python benchmarks/zoo --presets schnet nbody --size small
+    python benchmarks/zoo --row small_molecules --test           trained on small molecules, tested on larger ones
 
 Each preset is trained on one core by `benchmarks/accuracy` with its recipe (recipes.py), for so many epochs as fit into
 the minutes of CPU time: the seconds of an epoch are those of a training of three. Errors are those on the validation
-data; no test set is looked at. The same command continues what was interrupted, and trains nothing twice. What came out
-is in the log (validations.jsonl and history/ in this folder, or --log), from which `python benchmarks/zoo/page.py`
-makes docs/zoo.md and its figures.
+data; with --test the models are evaluated on the tests of the row, once. The same command continues what was
+interrupted, and trains nothing twice. What came out is in the log (in this folder, or --log), from which
+`python benchmarks/zoo/page.py` makes docs/zoo.md and its figures.
 """
 
 import argparse
@@ -46,6 +47,7 @@ def parser():
     p.add_argument("--data", metavar="DATA", help="the folder of the published sets")
     p.add_argument("--minutes", type=float, default=10.0, help="of CPU time for each preset (10)")
     p.add_argument("--presets", nargs="+", choices=sorted(PRESETS), metavar="PRESET", help="some of them (all)")
+    p.add_argument("--test", action="store_true", help="evaluate the tests, too")
     p.add_argument("--size", default="medium", help="of the presets (medium)")
     p.add_argument("--runs", default="build/zoo", metavar="DIR", help="where the runs are (build/zoo)")
     p.add_argument("--log", default=str(HERE), metavar="DIR", help="another folder for the log")
@@ -55,17 +57,18 @@ def parser():
 def trained(preset, args) -> int:
     """Trains one preset within the budget; the exit code of the command."""
     print(f"\n--- {preset}", flush=True)
-    command = [sys.executable, str(ACCURACY), args.row, "--size", args.size, "--no-test"]
+    command = [sys.executable, str(ACCURACY), args.row, "--size", args.size]
     command += ["--data", args.data] if args.data else []
     for setting in settings_of(preset):
         command += ["--set", setting]
     probe = Path(args.runs) / "timed"
-    timed = [*command, "--set", f"training.max_epochs={PROBE}", "--runs", str(probe), "--log", str(probe)]
+    timed = [*command, "--no-test", "--set", f"training.max_epochs={PROBE}", "--runs", str(probe), "--log", str(probe)]
     done = subprocess.run([*timed, "--least", "0", "--note", preset], stdout=subprocess.DEVNULL, check=False)
     if done.returncode:
         return done.returncode
     epochs = max(LEAST, int(60 * args.minutes / seconds_per_epoch(probe, args, preset)))
     command += ["--set", f"training.max_epochs={epochs}", "--runs", args.runs, "--log", args.log, "--note", preset]
+    command += [] if args.test else ["--no-test"]
     return subprocess.run(command, check=False).returncode
 
 

@@ -14,15 +14,17 @@ from table import newest, table  # noqa: E402
 DOCS = HERE.parents[1] / "docs"
 INTRO = """# The presets beside each other
 
-Every preset on the same data with the same budget:
+Every preset on the same data with the same budget, on one core:
 
-    python benchmarks/zoo --row acac --data DATA --minutes 10
+    python benchmarks/zoo --row acac --data DATA --minutes 4
+    python benchmarks/zoo --row small_molecules --minutes 4 --test
 
-One core, float32, Muon and the schedule of `nbcore train`; so many epochs as fit into ten minutes of CPU time, with the
-recipes of `benchmarks/zoo/recipes.py` (cutoffs; everything else is what `nbcore init --preset` writes). Errors are RMSE
-on validation data cut from the training file, forces in meV/Å and energies in meV/atom; no test set was looked at.
-µs/atom is an evaluation of energy and forces on the structures of the row, one at a time, neighbour lists included.
-Sizes are `medium` where nothing is said. This page is made by `python benchmarks/zoo/page.py`."""
+float32, Muon and the schedule of `nbcore train`, for so many epochs as fit into the minutes of CPU time, with recipes
+(`benchmarks/zoo/recipes.py`: cutoffs; everything else is what `nbcore init --preset` writes). Errors are RMSE on
+validation data cut from the training file, forces in meV/Å and energies in meV/atom; "F larger" is that on molecules
+larger than all that were trained on. µs/atom is an evaluation of energy and forces on the structures of the row, one at
+a time, neighbour lists included. Sizes are `medium` where nothing is said. This page is made by
+`python benchmarks/zoo/page.py`."""
 
 
 def text(log, rows) -> str:
@@ -56,7 +58,8 @@ def figure(log, row):
 
 def main() -> int:
     """Writes the page and a figure for each row in the log."""
-    rows = list(dict.fromkeys(entry["row"] for entry in Log(HERE).entries(tested=False)))
+    entries = (*Log(HERE).entries(tested=False), *Log(HERE).entries())
+    rows = list(dict.fromkeys(entry["row"] for entry in entries))
     (DOCS / "zoo.md").write_text(text(HERE, rows))
     for row in rows:
         figure(HERE, row).savefig(DOCS / "figures" / f"zoo_{row}.png")

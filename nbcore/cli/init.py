@@ -117,13 +117,15 @@ def run(args) -> int:
 def _list_presets():
     from nbcore import presets
 
+    width = max(map(len, presets.PRESETS)) + 2
     for name, preset in presets.PRESETS.items():
-        console.out(console.block(preset.text, f"  {name:<10}", " " * 12))
+        console.out(console.block(preset.text, f"  {name:<{width}}", " " * (width + 2)))
     for name, preset in presets.PRESETS.items():
         if preset.sizes:
             console.out(f"\nsizes of {name}")
         for size, options in preset.sizes.items():
-            console.out(f"  {size:<10}" + "   ".join(f"{key} {value}" for key, value in options.items()))
+            texts = "   ".join(f"{key} {value}" for key, value in options.items())
+            console.out(console.block(texts, f"  {size:<10}", " " * 12))
     return 0
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
-from nbcore import cli, config
+from nbcore import cli, config, presets
 from nbcore.data import Structure, read_sets, write_extxyz
 
 
@@ -141,3 +141,6 @@ def test_presets(capsys):
     assert cli.main(["init", "--list-presets"]) == 0
     text = capsys.readouterr().out
     assert "nbody" in text and "kondor" in text and "cormorant" in text and "medium" in text
+    table = [line for line in text.partition("\nsizes of")[0].splitlines() if line[2] != " "]
+    texts = {line.index(presets.PRESETS[line.split()[0]].text[:20]) for line in table}
+    assert len(table) == len(presets.PRESETS) and len(texts) == 1, "a column of names, and one of texts"
