@@ -16,7 +16,9 @@ Factors = Annotated[int, Option("most tensors in an invariant", ge=1, le=4)]
 Invariants = Annotated[
     list[str], Option('invariants by their indices, ["", "i,i", "i,ij,j"]; []: those of l_tensors and factors')
 ]
-GroupNorm = Annotated[bool, Option("every invariant of an atom is normalised over the channels, as in HIP-HOP-NN")]
+GroupNorm = Annotated[
+    bool, Option("every invariant of an atom is normalised over the channels, as in HIP-HOP-NN: rough")
+]
 
 #: what `size` fills in
 SIZES = {
@@ -45,7 +47,7 @@ def hiphop(
     l_tensors: LTensors = 3,
     factors: Factors = 4,
     invariants: Invariants = (),
-    group_norm: GroupNorm = True,
+    group_norm: GroupNorm = False,
     atom_layers: AtomLayers = 3,
     n_radial: NRadial = 20,
     nearest: Nearest = 0.75,
@@ -59,16 +61,16 @@ def hiphop(
 
     As `hipnn`, but an interaction is made of invariants: with the traceless symmetric tensors T_l of the unit vector
     to j, I_l = sum_nu V_nu sum_j s_nu(r_ij) T_l(r_ij) z_j, the same V_nu for all l, and contractions P of I_0, I_1, ...
-    channel by channel, a_i = sum over P of M_P norm(P(I)) + W z_i + B, M_P mixing channels, norm the group norm of the
-    channels of an atom.
+    channel by channel, a_i = sum over P of M_P P(I) + W z_i + B, M_P mixing channels.
 
     species: elements, symbols or atomic numbers. cutoff: Angstrom. l_tensors: largest l. factors: the 13 contractions
     of HIP-HOP-NN have up to 3 and up to 4; smaller numbers leave some out. invariants: others, by their indices,
-    "i,ij,j" is v_i q_ij v_j. group_norm: False has none. Others as in `hipnn`. Raises InputError for
+    "i,ij,j" is v_i q_ij v_j. group_norm: True normalises each invariant of an atom over its
+    channels, as HIP-HOP-NN does; energies are much rougher then. Others as in `hipnn`. Raises InputError for
     values out of range.
 
     >>> hiphop(species=["C", "H", "O"], cutoff=5.0, channels=8, n_radial=10)
-    <nbcore.Potential hiphop: H C O, 2 levels, cutoff 5 Å, 4098 parameters>
+    <nbcore.Potential hiphop: H C O, 2 levels, cutoff 5 Å, 3682 parameters>
     """
     options = dict(cutoff=cutoff, channels=channels, levels=levels, l_tensors=l_tensors, factors=factors,
                    invariants=list(invariants), group_norm=group_norm, atom_layers=atom_layers, n_radial=n_radial,
