@@ -5,6 +5,7 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 
+from nbcore.errors import InputError
 from nbcore.options import Option
 from nbcore.potential import Potential
 from nbcore.presets.build import build
@@ -30,6 +31,13 @@ First = Annotated[
         choices=("residual", "species"),
     ),
 ]
+Interaction = Annotated[
+    str,
+    Option(
+        "plain: sums divided by `neighbours`; density: by a smooth count of them; nonlinear: so, and gated",
+        choices=("plain", "density", "nonlinear"),
+    ),
+]
 Hidden = Annotated[int, Option("width of the perceptron behind the last level", ge=1, le=4096)]
 
 #: what `size` fills in
@@ -41,16 +49,25 @@ SIZES = {
 
 
 def mace_program(species, cutoff, channels, levels, l_harmonics, l_states, correlation, n_radial, radial_layers, power,
-                 neighbours, first, hidden, parity) -> dict:  # fmt: skip
+                 neighbours, first, interaction, hidden, parity) -> dict:  # fmt: skip
     """The list of gates of `mace`, as data."""
+    if interaction == "nonlinear" and (first != "residual" or not len(radial_layers)):
+        raise InputError(
+            'interaction "nonlinear" adds the element to the state of the first level, and has radial networks: '
+            'expected first = "residual" and at least one of radial_layers'
+        )
     radial = {"basis": "bessel", "n": n_radial, "cutoff": float(cutoff), "envelope": "polynomial", "power": power}
-    radial |= {"layers": list(radial_layers)} if len(radial_layers) else {}
-    kinds = [first] + ["residual"] * (levels - 1)
+    network = {"network": "normalised", "envelope_of": "network"} if interaction == "nonlinear" else {}
+    count = radial | network | {"layers": [*radial_layers[:1], 1] if network else [1], "last_layer": "tanh_square"}
+    radial |= network | ({"layers": list(radial_layers)} if len(radial_layers) else {})
+    kinds = ["gated"] * levels if interaction == "nonlinear" else [first] + ["residual"] * (levels - 1)
+    counted = interaction != "plain"
     states = [l_states] * (levels - 1) + [0]
     rounds = [
-        Round(kind, radial, channels, l_out, correlation, 1 / neighbours)
+        Round(kind, radial, channels, l_out, correlation, 1.0 if counted else 1 / neighbours,
+              count=count if counted else None, weighted=False)
         for kind, l_out in zip(kinds, states, strict=True)
-    ]
+    ]  # fmt: skip
     return mace_gates(rounds, channels, l_harmonics, Perceptron([hidden] if hidden else []), parity)
 
 
@@ -68,6 +85,7 @@ class Round(NamedTuple):
     readout: bool = True  #: does it add to the energy?
     l_sent: int | None = None  #: largest l of the states that are sent; None: of those that there are
     count: dict | None = None  #: option `radial` of a count of neighbours; the sums are divided by one plus it
+    weighted: bool = True  #: of kind gated: the count has a weight
 
 
 class Perceptron(NamedTuple):
@@ -125,10 +143,11 @@ def _gated(level, r, before, channels, l_harmonics):
     """From the sums and what is sent to the factors of the products."""
     sent = before if level == 1 else f"up{level}"
     inputs = [f"N{level}", sent]
+    counted = f"weighted{level}" if r.weighted else f"count{level}"
     gates = [
         _count(level, r),
-        _mix(f"weighted{level}", [f"count{level}"], 1),
-        dict(gate="normalise", name=f"N{level}", inputs=[f"sum{level}", f"weighted{level}"]),
+        *([_mix(counted, [f"count{level}"], 1)] if r.weighted else []),
+        dict(gate="normalise", name=f"N{level}", inputs=[f"sum{level}", counted]),
         _mix(f"A{level}", inputs, channels),
     ]
     if l_harmonics == 0:
@@ -177,6 +196,7 @@ def mace(
     power: Power = 5,
     neighbours: Neighbours = 16.0,
     first: First = "residual",
+    interaction: Interaction = "plain",
     hidden: Hidden = 16,
     parity: Parity = "o3",
     E0s: dict | None = None,
@@ -192,7 +212,10 @@ def mace(
     species: elements, symbols or atomic numbers. cutoff: Angstrom. l_harmonics: angular detail of a neighbourhood.
     l_states: of what atoms tell each other. n_radial: Bessel functions. radial_layers: widths of the layers of the
     radial networks, whose last, linear layer is that of the paths. power: of the envelope. first: how the element of
-    an atom enters the first level. parity: "o3" or "so3". E0s: reference energies, eV. seed: of the parameters.
+    an atom enters the first level. interaction: "density" divides the sums by 1 + the sum over neighbours of
+    tanh(h(r)^2), h a linear function of the radial ones; "nonlinear" makes h and the radial networks see the elements,
+    with layer norms, and gates the sums and the states that are sent before the products. parity: "o3" or "so3". E0s:
+    reference energies, eV. seed: of the parameters.
     Raises InputError for values out of range.
 
     >>> mace(species=["C", "H", "O"], cutoff=5.0, channels=16, radial_layers=[32, 8])
@@ -200,5 +223,6 @@ def mace(
     """
     options = dict(cutoff=cutoff, channels=channels, levels=levels, l_harmonics=l_harmonics, l_states=l_states,
                    correlation=correlation, n_radial=n_radial, radial_layers=list(radial_layers), power=power,
-                   neighbours=neighbours, first=first, hidden=hidden, parity=parity)  # fmt: skip
+                   neighbours=neighbours, first=first, interaction=interaction, hidden=hidden,
+                   parity=parity)  # fmt: skip
     return build("mace", mace_program, species, options, E0s, seed)
