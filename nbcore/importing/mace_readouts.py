@@ -26,12 +26,14 @@ def readouts(model: Inert, where: str, n_levels: int, head: int, n_heads: int) -
     found = list(children(child(model, "readouts", where)).items())
     if len(found) not in (1, n_levels):
         refuse(where, f"it has {len(found)} readouts for {n_levels} levels")
+    interactions = children(child(model, "interactions", where)).values()
+    older = any(class_of(children(i).get("equivariant_nonlin")) == "Gate" for i in interactions if isinstance(i, Inert))
     return [None] * (n_levels - len(found)) + [
-        _readout(block, f"{where}: readouts.{name}", head, n_heads) for name, block in found
+        _readout(block, f"{where}: readouts.{name}", head, n_heads, older) for name, block in found
     ]
 
 
-def _readout(block, where, head, n_heads):
+def _readout(block, where, head, n_heads, older):
     kind = class_of(block)
     if kind == "LinearReadoutBlock":
         return Readout([], "silu", _scalars(child(block, "linear", where), where)[0][:, head], 0.0)
@@ -43,11 +45,12 @@ def _readout(block, where, head, n_heads):
     width = len(maps[-1][0])
     masked = n_heads > 1 and attributes(block).get("num_heads", 1) > 1
     own = slice(head * (width // n_heads), (head + 1) * (width // n_heads)) if masked else slice(0, width)
-    layers, before = [], None
-    for matrix, bias in maps[:-1]:
-        matrix = matrix[:, own] if before is None else matrix[own, own] * before
-        layers.append((matrix, None if bias is None else bias[own]))
-        before = factor
+    layers, before, rows = [], 1.0, slice(None)
+    for k, (matrix, bias) in enumerate(maps[:-1], start=2):
+        # units of other heads are masked behind every hidden layer; by programs before 0.3.16 behind the last one
+        columns = slice(None) if older and k < len(maps) else own
+        layers.append((matrix[rows, columns] * before, None if bias is None else bias[columns]))
+        before, rows = factor, columns
     matrix, bias = maps[-1]
     last, bias = matrix[own, head] * factor, 0.0 if bias is None else float(bias[head])
     if function is None:  # linear maps behind each other are one

@@ -19,7 +19,20 @@ from nbcore.importing.torch_file import TorchFile, children
 from nbcore.new_elements import add_elements
 
 ORACLES = Path(__file__).parents[1] / "oracles"
-VARIANTS = ["plain", "states", "single", "so3", "heads", "edges", "density", "soft", "nonlinear", "charged", "cutoff"]
+VARIANTS = [
+    "plain",
+    "states",
+    "single",
+    "so3",
+    "heads",
+    "edges",
+    "density",
+    "soft",
+    "nonlinear",
+    "gate",
+    "charged",
+    "cutoff",
+]
 INPUTS = {"total_charge": -1, "total_spin": 2}  #: of the variant "charged"
 
 
@@ -45,7 +58,7 @@ def compare(potential, structure, expected, forces=1e-10):
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_energies_forces_and_stresses(variant):
     path = ORACLES / f"mace_{variant}.model"
-    heads = ["first", "second"] if variant in ("heads", "nonlinear") else [None]
+    heads = ["first", "second"] if variant in ("heads", "nonlinear", "gate") else [None]
     expected = results(variant)
     for head in heads:
         potential = import_model(path, head, INPUTS if variant == "charged" else None)

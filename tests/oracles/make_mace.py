@@ -9,6 +9,9 @@ Made with mace-torch 0.3.16 (MIT licence), e3nn 0.4.4 (MIT) and torch 2.13.0 on 
 The tests need none of it. mace_VARIANT.model is the file as torch.save writes it, its records compressed; the results
 stand in mace_VARIANT.npz: for each structure energy, forces and, of crystals, stress.
 
+mace_gate is "nonlinear" of mace-torch 0.3.14, whose interactions have gates of e3nn, and whose readouts mask the units
+of other heads behind the last hidden layer alone.
+
     peer/bin/python tests/oracles/make_mace.py --frames 200 FILE.model FRAMES.npz
     python tests/oracles/compare_mace.py FILE.model FRAMES.npz
 
