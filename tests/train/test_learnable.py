@@ -137,7 +137,7 @@ VALUES = dict(
     standardise=[True, False],
     l_tensors=[1, 3], epsilon=[1e-3, 5.0], factors=[1, 4], invariants=[[], ["", "i,i"], ["i"]],
     group_norm=[True, False], width=[1, 9], shared=[True, False],
-    nonlinearity=["times", "unit"],
+    nonlinearity=["times", "unit"], interaction=["plain", "density", "nonlinear"],
 )  # fmt: skip
 
 
