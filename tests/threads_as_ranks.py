@@ -19,6 +19,9 @@ class Communicator:
     def Free(self):
         self.copies -= 1
 
+    def Abort(self, code):
+        self.barrier.abort()
+
     def Get_rank(self):
         return self.rank
 
