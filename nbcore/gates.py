@@ -81,6 +81,16 @@ class GateRun:
         return [(*part, bool(is_complex)) for *part, is_complex in self._core.output]
 
     @property
+    def on_edges(self) -> tuple[list[bool], bool]:
+        """Whether each input, and the output, is a state of the edges, in their order, and not of the nodes.
+
+        >>> GateRun({"gate": "norm"}, [[(1, -1, 2)]]).on_edges
+        ([False], False)
+        """
+        inputs, output = self._core.on_edges
+        return list(inputs), output
+
+    @property
     def parameters(self) -> dict:
         """name -> shape of the parameters, in the order of the flat vector."""
         return {name: tuple(shape) for name, shape in self._core.parameters}

@@ -137,6 +137,8 @@ def _weights(potential):
                     if of == wanted and (share == "species") == by_node
                     for key in channels[state][part]
                 ]
+        if gate["gate"] == "edge_embedding" and name.endswith(".W"):
+            by_node, keys[1] = True, [(element,) for element in species]
         if gate["gate"] == "affine":
             by_node = gate.get("share", "species") == "species"
             keys[1] = channels[gate["inputs"][0]][int(re.search(r"\d*$", name)[0] or 0)]

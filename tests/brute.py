@@ -59,8 +59,32 @@ def radial_functions(radial, r):
             B = r ** (radial.get("first", 1.0) - n)
         case "damped_power":
             B = (rc / r) ** (n + 1.0) * (1 - np.exp(-((r / radial.get("r_min", 0.8)) ** 8)))
+        case "cheb_pow":
+            u = 1 - 2 * (1 - r / rc) ** radial["decay"]
+            B = np.array([(1 - np.polynomial.chebyshev.chebval(u, np.eye(radial["n"] + 1)[k + 1])) / 2 for k in n])
+        case "sbessel":  # Gram and Schmidt's, of neighbouring pairs without a slope at the cutoff, exact by quadrature
+            x, w = np.polynomial.legendre.leggauss(200)
+            x, w = (x + 1) / 2 * rc, w / 2 * rc
+            a = np.concatenate([x, np.atleast_1d(r)])
+            f = [
+                (-1) ** k
+                * ((k + 2) * np.sin((k + 1) * np.pi * a / rc) + (k + 1) * np.sin((k + 2) * np.pi * a / rc))
+                / a
+                for k in n
+            ]
+            for k in n:
+                for j in range(k):
+                    f[k] = f[k] - np.sum(w * x**2 * f[k][:200] * f[j][:200]) * f[j]
+                f[k] = f[k] / np.sqrt(np.sum(w * x**2 * f[k][:200] ** 2))
+            B = np.array(f)[:, 200:].reshape(len(n), *np.shape(r))
+        case "windows":
+            start, d = (n - radial["span"]) * rc / radial["n"], (radial["span"] + 1) * rc / radial["n"]
+            B = (1 - np.cos(2 * np.pi * (r - start) / d)) ** 2 / 4 * ((np.real(r) > start) & (np.real(r) < start + d))
         case "solid":
             B = (r / rc) ** (2.0 * n)
+    if width := radial.get("inner_width"):
+        x = np.clip((np.real(r) - radial["inner"]) / width + 1, 0, 1)
+        B = B * (x**3 * (10 - 15 * x + 6 * x**2))
     return B * envelope(radial, r)
 
 

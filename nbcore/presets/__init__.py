@@ -6,6 +6,7 @@ import numpy as np
 from nbcore.presets.nbody import SIZES, nbody  # in the order in which they are listed, the default first
 from nbcore.presets.kondor import kondor
 from nbcore.presets.ace import ace
+from nbcore.presets.allegro import allegro
 from nbcore.presets.cormorant import cormorant
 from nbcore.presets.tfn import tfn
 from nbcore.presets.nequip import nequip
@@ -26,6 +27,7 @@ __all__ = [
     "PRESETS",
     "SIZES",
     "ace",
+    "allegro",
     "ani",
     "behler_parrinello",
     "cormorant",

@@ -238,6 +238,9 @@ def mix(rng):
         states, spec["skip"] = [*states, like], True
     if spec["algebra"] == "real":
         spec["bias"] = str(rng.choice(["none", "all", "species"]))
+        groups = int(rng.choice([1, 2, 3]))
+        if not spec.get("skip") and all(width % groups == 0 for width in widths):
+            spec["groups"] = groups
     return Example(spec | dict(gain=rng.uniform(0.5, 2, len(kept)).tolist()), states, parity)
 
 
@@ -350,12 +353,46 @@ def triplet(rng):
     return Example(spec, [], str(rng.choice(["o3", "so3"])))
 
 
+def edge_weights(rng, parity, l_max):
+    """Scalars of edges, a group of channels for each l."""
+    return [(0, natural(0, parity), l_max + 1, channels(rng))]
+
+
+def edge_tensors(rng):
+    parity, l_max = str(rng.choice(["o3", "so3"])), int(rng.integers(0, 6))
+    return Example(dict(gate="edge_tensors", l_max=l_max), [edge_weights(rng, parity, l_max)], parity)
+
+
+def environment(rng):
+    parity, l_max = str(rng.choice(["o3", "so3"])), int(rng.integers(0, 6))
+    return Example(dict(gate="environment", l_max=l_max, scale=0.3), [edge_weights(rng, parity, l_max)], parity)
+
+
+def edge_embedding(rng):
+    return Example(dict(gate="edge_embedding", channels=channels(rng), radial=radial(rng)), [],
+                   str(rng.choice(["o3", "so3"])))  # fmt: skip
+
+
+def edge_product(rng):
+    parity, n = str(rng.choice(["o3", "so3"])), channels(rng)
+    states = []
+    for _ in range(2):
+        kinds = {(int(l), natural(int(l), parity) * (1 if rng.random() < 0.7 else -1)) for l in rng.integers(0, 4, 3)}
+        states.append([(l, p, n) for l, p in sorted(kinds)])
+    spec = dict(gate="edge_product", l_max=int(rng.integers(3, 5)), weights=str(rng.choice(["channels", "paths"])))
+    return Example(spec, states, parity)
+
+
 EXAMPLES = dict(
     activation=activation,
     cluster_basis=cluster_basis,
     density=density,
     edge_network=edge_network,
+    edge_embedding=edge_embedding,
+    edge_product=edge_product,
+    edge_tensors=edge_tensors,
     embedding=embedding,
+    environment=environment,
     finnis_sinclair=finnis_sinclair,
     first_order_relative=first_order_relative,
     gated=gated,

@@ -44,6 +44,12 @@ class Case:
     def n(self):
         return len(self.edges[0])
 
+    @property
+    def rows(self):
+        """How many nodes, or edges, each input and the output has."""
+        inputs, output = self.run.on_edges
+        return [len(self.r) if on else self.n for on in inputs], len(self.r) if output else self.n
+
     def forward(self, t=0.0, r=None, inputs=None, theta=None):
         """The plain output at the point moved by t tangents, or at other arguments."""
         self.run.set_graph(*self.edges, self.r + t * self.r_dot if r is None else r, self.partner)
@@ -68,10 +74,13 @@ def make_case(name, seed, dtype="float64"):
     species, parent, child, r = graph(rng)
     partner = rng.permutation(child) if gates.available()[name]["pairs"] else np.zeros(0, dtype=int)
 
-    def states():
-        return [rng.standard_normal(size(parts, len(species))) for parts in example.inputs]
+    inputs_on_edges, output_on_edges = run.on_edges
 
-    n_out = size(run.output, len(species))
+    def states():
+        return [rng.standard_normal(size(parts, len(parent) if on else len(species)))
+                for parts, on in zip(example.inputs, inputs_on_edges, strict=True)]  # fmt: skip
+
+    n_out = size(run.output, len(parent) if output_on_edges else len(species))
     return Case(
         run, example, (species, parent, child), partner, r, states(), rng.standard_normal(run.n_parameters),
         0.3 * rng.standard_normal(r.shape), states(), rng.standard_normal(n_out), rng.standard_normal(n_out),
@@ -116,14 +125,15 @@ def rotate(state, parts, n, R, inversion):
 
 def test_covariance(case):
     """Gate(D psi, R r) = D gate(psi, r), for improper rotations too where parity is tracked."""
-    out = case.forward()
+    out, (n_in, n_out) = case.forward(), case.rows
     for k, R in enumerate(rotations()):
         inversion = case.example.parity == "o3" and k % 2 == 1
         inputs = [
-            rotate(x, parts, case.n, R, inversion) for x, parts in zip(case.inputs, case.example.inputs, strict=True)
+            rotate(x, parts, n, R, inversion)
+            for x, parts, n in zip(case.inputs, case.example.inputs, n_in, strict=True)
         ]
         got = case.forward(r=case.r @ (-R if inversion else R).T, inputs=inputs)
-        expected = rotate(out, case.run.output, case.n, R, inversion)
+        expected = rotate(out, case.run.output, n_out, R, inversion)
         close(got, expected, 1e-12)
 
 
@@ -133,30 +143,38 @@ def test_order_of_edges_and_nodes(case):
     out = case.forward()
     species, parent, child = (np.array(a) for a in case.edges)
     order = rng.permutation(len(parent))
-    pairs = case.partner.size > 0
+    pairs, (on_edges, output_on_edges) = case.partner.size > 0, case.run.on_edges
+
+    def reordered(state, parts, on, order):
+        return flat([a[order] for a in split(state, parts, len(case.r))]) if on else state
+
     case.run.set_graph(species, parent[order], child[order], case.r[order], case.partner[order] if pairs else ())
-    close(case.run.forward(case.theta, case.inputs), out, 1e-13)
+    inputs = [reordered(x, p, on, order) for x, p, on in zip(case.inputs, case.example.inputs, on_edges, strict=True)]
+    close(case.run.forward(case.theta, inputs), reordered(out, case.run.output, output_on_edges, order), 1e-13)
 
     new = np.lexsort((rng.random(case.n), species))  # new[k]: the node that now has number k
     number = np.argsort(new)
 
-    def renumber(state, parts):
-        return flat([a[new] for a in split(state, parts, case.n)])
+    def renumber(state, parts, on):
+        return state if on else flat([a[new] for a in split(state, parts, case.n)])
 
     case.run.set_graph(species, number[parent], number[child], case.r, number[case.partner] if pairs else ())
-    got = case.run.forward(case.theta, [renumber(x, p) for x, p in zip(case.inputs, case.example.inputs, strict=True)])
-    close(got, renumber(out, case.run.output), 1e-13)
+    inputs = [renumber(x, p, on) for x, p, on in zip(case.inputs, case.example.inputs, on_edges, strict=True)]
+    close(case.run.forward(case.theta, inputs), renumber(out, case.run.output, output_on_edges), 1e-13)
 
 
 def test_nodes_do_not_hear_strangers(case):
     """A node without edges, and one whom nobody knows: change its state, and no other node notices."""
-    out = split(case.forward(), case.run.output, case.n)
+    (on_edges, output_on_edges), (n_in, n_out) = case.run.on_edges, case.rows
+    out = split(case.forward(), case.run.output, n_out)
     inputs = [x.copy() for x in case.inputs]
-    for x, parts in zip(inputs, case.example.inputs, strict=True):
-        for a in split(x, parts, case.n):
-            a[1] += 1.0
-    for a, b in zip(split(case.forward(inputs=inputs), case.run.output, case.n), out, strict=True):
-        assert np.array_equal(np.delete(a, 1, 0), np.delete(b, 1, 0))
+    for x, parts, on, n in zip(inputs, case.example.inputs, on_edges, n_in, strict=True):
+        for a in split(x, parts, n):
+            if not on:
+                a[1] += 1.0
+    strangers = [] if output_on_edges else [1]
+    for a, b in zip(split(case.forward(inputs=inputs), case.run.output, n_out), out, strict=True):
+        assert np.array_equal(np.delete(a, strangers, 0), np.delete(b, strangers, 0))
 
 
 def test_adjoint_of_the_tangent(case):
@@ -259,9 +277,10 @@ def test_nodes_within_larger_arrays(case):
 def test_no_edges_and_no_nodes(case):
     """Nodes that are all alone, and no nodes at all: finite numbers of the right shape."""
     case.run.set_graph(case.edges[0], [], [], np.zeros((0, 3)))
-    out = case.run.forward(case.theta, case.inputs)
-    inputs, r, theta = case.run.adjoint(case.out_bar)
-    assert out.shape == case.out_bar.shape and r.size == 0
+    on_edges, output_on_edges = case.run.on_edges
+    out = case.run.forward(case.theta, [x[:0] if on else x for x, on in zip(case.inputs, on_edges, strict=True)])
+    inputs, r, theta = case.run.adjoint(case.out_bar[: 0 if output_on_edges else None])
+    assert out.shape == case.out_bar[: 0 if output_on_edges else None].shape and r.size == 0
     assert all(np.all(np.isfinite(x)) for x in [out, theta, *inputs])
     case.run.set_graph([], [], [], np.zeros((0, 3)))
     assert case.run.forward(case.theta, [np.zeros(0) for _ in case.inputs]).size == 0

@@ -20,6 +20,10 @@ BASES = [
     {"basis": "damped_power", "n": 5, "r_min": 1.2},
     {"basis": "inverse_power", "n": 4, "first": 3},
     {"basis": "inverse_power", "n": 3, "first": -1},
+    {"basis": "cheb_pow", "n": 5, "decay": 2.5},
+    {"basis": "sbessel", "n": 6},
+    {"basis": "windows", "n": 7, "span": 3},
+    {"basis": "bessel", "n": 3, "inner": 1.8, "inner_width": 0.9},
 ]
 ENVELOPES = [
     {"envelope": "polynomial", "power": 6},
@@ -77,6 +81,7 @@ def test_way_to_the_cutoff(radial):
     B = np.abs(functions(radial, CUTOFF - delta)).max(axis=1)
     if radial["basis"] == "bessel" and "frequencies" not in radial:  # sin(n pi r/cutoff) has one more zero
         order += 1
+    order += {"cheb_pow": 2.5, "sbessel": 3, "windows": 4}.get(radial["basis"], 0)  # their own ends
     if radial["basis"] == "inverse_gaussian" and B.max() == 0:
         return
     assert abs(np.log2(B[0] / B[1]) - order) < 0.02

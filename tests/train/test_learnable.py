@@ -107,6 +107,7 @@ def test_atoms_without_neighbours_are_remarked_on(capsys):
 SMALL = {
     "nbody": dict(channels=2, l_harmonics=1, correlation=2),
     "kondor": dict(channels=2, l_states=1),
+    "allegro": dict(channels=2, scalars=3, products=1, l_harmonics=1, n_radial=3, hidden=2),
     "ace": dict(l_max=[0, 1], n_max=[2, 1]),
     "cormorant": dict(channels=2, levels=2, l_harmonics=1, l_states=1),
     "nequip": dict(channels=2, levels=2, l_harmonics=1, l_states=1, radial_layers=[3]),
@@ -122,7 +123,9 @@ SMALL = {
     "tree": dict(channels=2, l_harmonics=1, correlation=2, tree_channels=2, tree_levels=2),
 }
 VALUES = dict(
-    l_max=[[0], [0, 2], [1, 1, 1]], n_max=[[1], [3, 1], [2, 1, 1]], radial=["bessel", "chebyshev"], decay=[0.0, 4.0],
+    products=[1, 3], scalars=[1, 5], span=[0, 2], coupling=["channels", "paths"],
+    l_max=[[0], [0, 2], [1, 1, 1]], n_max=[[1], [3, 1], [2, 1, 1]], decay=[0.0, 4.0],
+    radial=["bessel", "chebyshev", "windows"],
     embedding=["linear", "finnis_sinclair", "shifted"], exponents=[[1.0], [1.0, 0.5]],
     channels=[1, 9], levels=[1, 3], l_harmonics=[0, 2, 4], l_states=[0, 3], correlation=[1, 3, 4], n_radial=[1, 4],
     radial_layers=[[], [4, 3]], parity=["o3", "so3"], algebra=["real", "complex"], labels=[None, "mol"],

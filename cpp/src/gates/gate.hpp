@@ -19,6 +19,9 @@
 // The lanes of a register may be threads of their own (base/warp.hpp): what is written in registers and read number by
 // number wants a sync() in between, what is written number by number is written by for_lanes, fill, copy or add_scalar.
 //
+// A gate may work on edges: its states may belong to the edges of a block's nodes, in the order of the block, instead of
+// to the nodes (rule.hpp). Nobody but the gates of the same level and block ever sees them.
+//
 // A tangent sweep follows a plain one: the values of all states and of their adjoints are there already, a gate need not
 // write them (`put`); what it adds to the values of an input's adjoint is thrown away.
 #pragma once
@@ -92,6 +95,8 @@ struct GateType {
   std::string name, summary;
   const OptionTable& options;
   Reads reads;
+  bool output_on_edges;
+  unsigned inputs_on_edges;
   std::unique_ptr<GateRule> (*rule)(const OptionValues&, const States&, const Surroundings&);
   template <class Real> using MakeKernels = std::unique_ptr<GateKernels<Real>> (*)(const GateRule&, const States&,
                                                                                    std::span<const RadialPlace>);
@@ -123,6 +128,8 @@ template <class Real> Layout<Real> layout_of(std::span<const Part> parts) {
         gate_summary,                                                                                                \
         options,                                                                                                     \
         Rule::reads,                                                                                                 \
+        Rule::output_on_edges,                                                                                       \
+        Rule::inputs_on_edges,                                                                                       \
         [](const OptionValues& o, const States& in, const Surroundings& a) {                                         \
           return std::unique_ptr<GateRule>(new Rule(o, in, a));                                                      \
         },                                                                                                           \

@@ -31,6 +31,7 @@ const OptionTable options = {
     whole("l_max", max_l_network, 0, max_l_network, "input parts above are dropped"),
     choice("parities", {"all", "natural"}, "natural: with o3, input parts of parity -(-1)^l are dropped"),
     texts("parts", "what to keep, 0e, 1o and so on (0, 1 with so3); all where none is named"),
+    whole("groups", 1, 1, 64, "the channels of each output part stand in so many groups, one per l of harmonics, say"),
     choice("algebra", {"real", "complex"}, "complex: complex channels and weights, pairs of re and im"),
     reals("gain", "constant factor of each output part, 1 where none is given"),
     choice("share", {"all", "species"}, "one matrix for all nodes, or one per species of the node"),
@@ -89,6 +90,7 @@ struct Rule : GateRule {
                        [&](const auto& f) { return type_name(f.first.first, f.first.second) == name; }))
         throw InputError(message("no input has a part ", name));
     const std::vector<double>& widths = o.numbers("widths");
+    const int groups = o.whole("groups");
     if (tied && !widths.empty()) throw InputError("widths goes with matrices that are not tied");
     std::array<std::int64_t, 2> rows{};  // of the one matrix
     if (tied) rows = tie(std::span(inputs).first(n_mixed), around);
@@ -96,7 +98,9 @@ struct Rule : GateRule {
       throw InputError(message("widths needs one number per output part, ", fan_in.size(), ", got ", widths.size()));
     for (const auto& [type, n] : incoming) {
       const int channels = widths.empty() ? o.whole("channels") : int(widths[output.size()]);
-      output.push_back({type.first, type.second, complex ? 2 : 1, channels, complex});
+      if (channels % groups || (complex && groups > 1))
+        throw InputError(message("groups: real channels in equal numbers, got ", groups, " groups of ", channels));
+      output.push_back({type.first, type.second, complex ? 2 : groups, channels / groups, complex});
       matrices.resize(output.size());
       if (tied && output.size() > 1) {
         matrices.back() = matrices.front();
@@ -250,8 +254,12 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
     const Layout<Real> one({rule.output[bias.part]});
     for (int c = 0; c < bias.classes; ++c) {
       const std::int64_t channels = one[0].channels();
-      for (std::int64_t k = 0; k < channels; ++k) this->packing.weight(bias.first + c * channels + k, 1, bias.part);
-      this->packing.fill_to(b0 + (c + 1) * one.row(0));
+      std::ptrdiff_t at = b0 + c * one.row(0);
+      for (std::int64_t k = 0; k < channels; ++k) {
+        this->packing.fill_to(at + one.position(0, int(k)));
+        this->packing.weight(bias.first + c * channels + k, 1, bias.part);
+      }
+      this->packing.fill_to(at + one.row(0));
     }
   }
 
@@ -361,7 +369,7 @@ template <class Real> class Kernels : public KernelsOf<Kernels<Real>, Real> {
   void pack(const Product& p, const Layout<Real>& from, const Rule& rule, int c) {
     const Layout<Real> to({rule.output[p.out]});
     const std::vector<Place> rows = places(from, p.part, rule.complex), columns = places(to, 0, rule.complex);
-    const std::int64_t channels = rule.output[p.out].group;
+    const std::int64_t channels = rule.output[p.out].algebraic_channels();
     const Rule::Matrix& matrix = rule.matrices[p.out][p.by_species];
     const std::int64_t first = matrix.first + c * matrix.channels * channels * (rule.complex ? 2 : 1);
     const double scale = rule.scales[p.out];

@@ -9,7 +9,8 @@ namespace nbcore {
 namespace {
 // in the order of the enumerations
 const std::vector<std::string> bases = {"bessel",        "chebyshev",    "gaussian", "inverse_gaussian",
-                                        "inverse_power", "damped_power", "solid",    "chebyshev_unscaled"},
+                                        "inverse_power", "damped_power", "solid",    "chebyshev_unscaled",
+                                        "cheb_pow",      "sbessel",      "windows"},
                                envelopes = {"polynomial", "cosine", "smooth", "none", "xplor", "tanh"},
                                transforms = {"none", "agnesi", "soft"}, last_layers = {"silu", "linear", "tanh_square"},
                                networks = {"plain", "biased", "normalised"}, places = {"basis", "network"};
@@ -23,9 +24,12 @@ const OptionTable radial_options = {
     choice("basis", bases, "the set of functions"),
     whole("n", 8, 1, max_radial, "number of functions, n_radial of presets"),
     real("cutoff", 5.0, 0, 1e6, "where they end, Angstrom", true),
-    real("decay", 0.0, 0, 50, "of chebyshev: how much better short distances are resolved"),
+    real("decay", 0.0, 0, 50, "of chebyshev: how much better short distances are resolved; the power of cheb_pow"),
     real("r_min", 0.8, 0, 1e6, "of inverse_gaussian and damped_power: the shortest distance, Angstrom", true),
     whole("first", 1, -10, 10, "of inverse_power: exponent of the first function"),
+    whole("span", 0, 0, max_radial, "of windows: how many others each overlaps on one side"),
+    real("inner", 0.0, 0, 1e6, "functions are as they are from here on, Angstrom"),
+    real("inner_width", 0.0, 0, 1e6, "above 0: below `inner` they fall to zero over this length, Angstrom"),
     choice("envelope", envelopes, "what takes them to zero at the cutoff"),
     whole("power", 6, 2, 50, "of the polynomial envelope"),
     real("on", 4.5, 0, 1e6, "of the envelope xplor: where it begins to fall, Angstrom", true),
@@ -57,6 +61,8 @@ Radial radial_from(const Options& given) {
   Radial r;
   r.basis = named<Basis>(bases, o.text("basis")), r.envelope = named<Envelope>(envelopes, o.text("envelope"));
   r.n = o.whole("n"), r.cutoff = o.real("cutoff"), r.decay = o.real("decay"), r.r_min = o.real("r_min");
+  if (r.basis == Basis::windows) r.span = o.whole("span");
+  r.inner = o.real("inner"), r.inner_width = o.real("inner_width");
   r.first = o.whole("first"), r.power = o.whole("power"), r.smoothness = o.whole("smoothness");
   if (r.envelope == Envelope::xplor) r.on = o.real("on");
   const std::vector<double>& frequencies = o.numbers("frequencies");

@@ -44,8 +44,9 @@ struct Surroundings {
   int natural(int l) const { return !o3 ? 0 : l % 2 ? -1 : 1; }
 };
 
-/// Which edges a gate runs over, if any: a gate that reads states of others begins a new level.
-enum class Reads { nodes, children, pairs };
+/// Which edges a gate runs over, if any: a gate that reads states of others begins a new level. `edges` is a gate that
+/// reads those of its own nodes: their geometry, and states that belong to edges, within a level.
+enum class Reads { nodes, children, pairs, edges };
 
 /// Sums over children that are known by their species z alone, per part of the output, l = 0, 1, ...: numbers of the
 /// gate's parameters behind  out[lm][c] = factor sum_j Y_lm sum_n h_n(r_j) R[n][c] E[z_j][c]
@@ -78,6 +79,11 @@ struct GateRule {
   int l_harmonics = 0;                    // largest l of the harmonics of the edges
   std::vector<Radial> radials;            // functions of the edges' lengths, as the kernels number them
   std::int64_t terms = 0;                 // paths or products that kernels have tables of
+
+  // Of gates that read `edges`: which of its states belong to edges, not to nodes; the inputs as bits. A gate of nodes
+  // has no need of this: with states of edges as inputs, it runs on edges as if these were its nodes.
+  static constexpr bool output_on_edges = false;
+  static constexpr unsigned inputs_on_edges = 0;
 
   virtual ~GateRule() = default;
   /// Where the gate is one of these, see mixed_sums.hpp

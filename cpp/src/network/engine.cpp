@@ -22,8 +22,9 @@ void Engine<Real>::pack(const double* parameters, Buffer<Real>& packed, const Pa
   for (std::size_t k = 0; k < steps.size(); ++k) {
     const Network::Slot& slot = network_.slots()[k];
     if (!slot.rule) continue;
-    const PackedClasses& which = slot.set == atom_set ? of_atoms : PackedClasses();
-    if (slot.set != atom_set && !of_atoms.common) continue;  // they are there
+    const bool by_element = slot.set == atom_set && !slot.on_edges;
+    const PackedClasses& which = by_element ? of_atoms : PackedClasses();
+    if (!by_element && !of_atoms.common) continue;  // they are there
     const double* of_gate = parameters + slot.parameters;
     steps[k].kernels->packing.pack(of_gate, slot.rule->gains, packed.data() + steps[k].weights, which);
     steps[k].kernels->copies.pack(of_gate, slot.rule->gains, packed.data() + n_weights + steps[k].copies, which);

@@ -120,7 +120,9 @@ std::vector<int> Network::read_by_parents(int level) const {
   std::vector<int> found;
   for (int k = 0; k < int(slots_.size()); ++k)
     if (level > 0 && slots_[k].level == level && std::any_of(slots_.begin(), slots_.end(), [&](const Slot& s) {
-          return s.rule && s.rule->type->reads != Reads::nodes && std::count(s.inputs.begin(), s.inputs.end(), k) > 0;
+          const bool of_children =
+              s.rule && (s.rule->type->reads == Reads::children || s.rule->type->reads == Reads::pairs);
+          return of_children && std::count(s.inputs.begin(), s.inputs.end(), k) > 0;
         }))
       found.push_back(k);
   return found;
@@ -167,26 +169,40 @@ void Network::read_gate(const Options& spec, bool o3) {
     if (slot.inputs.back() < 0) refuse("its input \"", input, "\" is not the name of an earlier gate");
   }
   const int children = sets_[slot.set].children;
-  const Surroundings around{sets_[slot.set].n_species, children == slot.set, sets_[children].n_species, o3};
+  const GateType& type = gate_type(spec);
+  const Reads reads = type.reads;
+  slot.on_edges =
+      type.output_on_edges || (reads == Reads::nodes && !slot.inputs.empty() && slots_[slot.inputs[0]].on_edges);
+  const bool on_edges = slot.on_edges && reads == Reads::nodes;  // all edges are alike
+  const Surroundings around{on_edges ? 1 : sets_[slot.set].n_species, children == slot.set, sets_[children].n_species,
+                            o3};
   slot.rule = make_rule(spec, inputs_of(slot), around);
-  const Reads reads = slot.rule->type->reads;
   if (reads == Reads::pairs && slot.set == atom_set)
     refuse("the energy would jump where a neighbour passes the cutoff; pairs of children are for sets of a ",
            "composition scheme");
   if ((n_terms_ += slot.rule->terms) > most_terms_in_all)
     refuse("the gates of the program have more than ", most_terms_in_all, " paths or products in all");
   int at_least = 1;
-  for (int input : slot.inputs) {
-    const int expected = reads == Reads::nodes ? slot.set : children;
+  for (std::size_t k = 0; k < slot.inputs.size(); ++k) {
+    const int input = slot.inputs[k];
+    const bool own = reads == Reads::nodes || reads == Reads::edges;
+    const bool of_edges = reads == Reads::edges ? type.inputs_on_edges >> k & 1 : on_edges;
+    if (slots_[input].on_edges != of_edges)
+      refuse("its input ", slots_[input].name, " is a state of ", slots_[input].on_edges ? "edges" : "nodes",
+             ", expected is one of ", of_edges ? "edges" : "nodes");
+    const int expected = own ? slot.set : children;
     if (slots_[input].set != expected)
       refuse("its input ", slots_[input].name, " is a state of \"", sets_[slots_[input].set].name,
              "\", expected is one of \"", sets_[expected].name, "\"");
-    at_least = std::max(at_least, slots_[input].level + (reads == Reads::nodes ? 0 : 1));
+    at_least = std::max(at_least, slots_[input].level + (own ? 0 : 1));
   }
-  const int number = reads == Reads::nodes   ? -1
-                     : reads == Reads::pairs ? relation(RelationKind::pairs, slot.set)
-                                             : relation(edges_of(slot.set), slot.set);
+  const int number = reads == Reads::nodes && !on_edges ? -1
+                     : reads == Reads::pairs            ? relation(RelationKind::pairs, slot.set)
+                                                        : relation(edges_of(slot.set), slot.set);
   slot.level = level_of(slot.set, number, at_least);
+  for (int input : slot.inputs)
+    if (slots_[input].on_edges && slots_[input].level != slot.level)
+      refuse("its input ", slots_[input].name, " is a state of edges of an earlier level, which is not kept");
   if (number >= 0) {
     relations_[number].l_harmonics = std::max(relations_[number].l_harmonics, slot.rule->l_harmonics);
     slot.radials = add_radials(*slot.rule, relations_[number].radials);
@@ -213,7 +229,7 @@ void Network::check_relations() const {
   for (const Relation& relation : relations_)
     for (const RadialSet& set : relation.radials) {
       const Radial &r = set.radial, &first = relation.radials[0].radial;
-      if (relation.kind == RelationKind::neighbours && r.envelope == Envelope::none && !r.length())
+      if (relation.kind == RelationKind::neighbours && r.envelope == Envelope::none && !r.length() && !r.ends())
         throw InputError("radial: a basis of neighbours needs an envelope, or the energy jumps at the cutoff");
       if ((r.basis == Basis::solid) != (first.basis == Basis::solid) ||
           (r.basis == Basis::solid && r.cutoff != first.cutoff))
@@ -228,6 +244,7 @@ void Network::read_readout(const Options& program) {
     if (found < 0 || !slots_[found].rule)
       throw InputError(message("readout: \"", name, "\" is not the name of a gate"));
     const std::vector<Part>& p = slots_[found].parts;
+    if (slots_[found].on_edges) throw InputError(message("readout: \"", name, "\" is a state of edges, not of nodes"));
     if (p.size() != 1 || p[0].l != 0 || p[0].parity < 0 || p[0].channels() != 1)
       throw InputError(message("readout: \"", name, "\" must be one scalar of even parity per node"));
     readout_.push_back(found), slots_[found].seeded = true;
@@ -244,6 +261,7 @@ void Network::read_outputs(const Options& program) {
     if (found < 0) refuse("\"", from, "\" is not the name of a gate");
     Slot& slot = slots_[found];
     if (per != "structure" && per != "atom") refuse("per must be \"structure\" or \"atom\", got \"", per, "\"");
+    if (slot.on_edges) refuse("\"", from, "\" is a state of edges, not of nodes");
     if (per == "atom" && slot.set != atom_set) refuse("\"", from, "\" is no state of the atoms");
     int width = 0;
     for (const Part& p : slot.parts) {

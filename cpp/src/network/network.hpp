@@ -73,6 +73,7 @@ class Network {
     std::vector<RadialPlace> radials;  // of the rule's functions among those of its relation
     std::int64_t parameters = 0;       // first of its parameters in the flat vector
     bool persistent = false;           // read by a later level
+    bool on_edges = false;             // a state of the edges of its set's nodes, known within its level alone
     bool seeded = false;               // a readout or of an output, so that its adjoint begins with a seed
   };
   const std::vector<Set>& sets() const { return sets_; }
@@ -127,6 +128,10 @@ class Network {
     for (const Slot& slot : slots_)
       for (std::size_t k = 0; k < slot.radials.size(); ++k)
         if (slot.rule->radials[k].network()) f(slot, int(k), slot.radials[k]);
+  }
+  /// Has it states of edges, of which there are many?
+  bool works_on_edges() const {
+    return std::any_of(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.on_edges; });
   }
   /// Multiplies a part of a slot by a constant (gates with a gain).
   void rescale(int slot, int part, double factor);

@@ -34,10 +34,10 @@ template <class Real> SingleGate<Real>::SingleGate(const Options& spec, std::vec
 
 template <class Real> States SingleGate<Real>::states() const { return {inputs_.begin(), inputs_.end()}; }
 
-template <class Real> typename SingleGate<Real>::Rows SingleGate<Real>::rows(bool output) const {
-  const int n = block_->n;
-  if (!embedded_) return {n, 0, n, 0};
-  return output ? Rows{n + 5, 1, n + 6, 4} : Rows{n + 4, 3, n + 7, 2};
+template <class Real> typename SingleGate<Real>::Rows SingleGate<Real>::rows(int state) const {
+  const int n = n_own(state);
+  if (!embedded_ || on_edges(state)) return {n, 0, n, 0};
+  return state < 0 ? Rows{n + 5, 1, n + 6, 4} : Rows{n + 4, 3, n + 7, 2};
 }
 
 template <class Real> void SingleGate<Real>::set_graph(const std::vector<int>& species, const std::vector<int>& parent,
@@ -68,7 +68,7 @@ template <class Real> void SingleGate<Real>::set_graph(const std::vector<int>& s
   for (int p : parent) ++block_->edge_first[p + 1];
   std::partial_sum(block_->edge_first.begin(), block_->edge_first.end(), block_->edge_first.begin());
   for (auto* list : {&child_, &child_bar_, &partner_, &partner_bar_}) list->clear();
-  const Rows at = rows(false);
+  const Rows at = embedded_ ? Rows{n + 4, 3, n + 7, 2} : Rows{n, 0, n, 0};
   for (auto e : edge_order_) {
     child_.push_back(at.node + child[e]), child_bar_.push_back(at.bar_node + child[e]);
     block_->child_species.push_back(species[child[e]]);
@@ -88,16 +88,33 @@ template <class Real> void SingleGate<Real>::set_graph(const std::vector<int>& s
   dual ? edges_forward<true>(edges_) : edges_forward<false>(edges_);
 }
 
-template <class Real> std::size_t SingleGate<Real>::n_numbers(const Layout<Real>& layout) const {
+template <class Real> std::size_t SingleGate<Real>::n_numbers(int state) const {
   std::size_t n = 0;
-  for (const Part& p : layout.parts()) n += std::size_t(block_->n) * p.dim() * p.channels();
+  for (const Part& p : layout(state).parts()) n += std::size_t(n_own(state)) * p.dim() * p.channels();
   return n;
 }
 
+template <class Real> template <class F> void SingleGate<Real>::each_number(int state, int rows, int node, F f) const {
+  const Layout<Real>& layout = this->layout(state);
+  std::size_t first = 0;  // of a part
+  for (int p = 0; p < layout.size(); ++p) {
+    const int dim = layout[p].dim(), channels = layout[p].channels();
+    for (int own = 0; own < n_own(state); ++own) {
+      const std::size_t of_caller = on_edges(state) ? std::size_t(edge_order_[own]) : own;
+      for (int m = 0; m < dim; ++m)
+        for (int c = 0; c < channels; ++c)
+          f(first + (of_caller * dim + m) * channels + c,
+            layout.offset(p, rows) + (std::ptrdiff_t(node + own) * dim + m) * layout.row(p) + layout.position(p, c));
+    }
+    first += std::size_t(n_own(state)) * dim * channels;
+  }
+}
+
 /// `to` gets `rows` nodes, those from `node` on `from`; all others are NaN, which nobody may read.
-template <class Real> void SingleGate<Real>::fill(const char* what, const Layout<Real>& layout, const PlainArray& from,
-                                                  int rows, int node, PlaneBuffer<Real>& to, bool dual) const {
-  const std::size_t expected = n_numbers(layout);
+template <class Real> void SingleGate<Real>::fill(const char* what, int state, const PlainArray& from, int rows,
+                                                  int node, PlaneBuffer<Real>& to, bool dual) const {
+  const Layout<Real>& layout = this->layout(state);
+  const std::size_t expected = n_numbers(state);
   if (from.value.size() != expected || (dual && from.dot.size() != expected))
     throw InputError(message(what, ": ", expected, " numbers expected, got ", from.value.size(),
                              dual ? message(" and ", from.dot.size(), " tangents") : ""));
@@ -105,41 +122,38 @@ template <class Real> void SingleGate<Real>::fill(const char* what, const Layout
   const Real nan = std::numeric_limits<Real>::quiet_NaN();
   std::fill_n(to.value.data(), to.value.size(), nan);
   if (dual) std::fill_n(to.dot.data(), to.dot.size(), nan);
-  std::size_t k = 0;
   for (int p = 0; p < layout.size(); ++p) {
     const std::ptrdiff_t size = std::ptrdiff_t(layout[p].dim()) * layout.row(p);
     const std::ptrdiff_t own = layout.offset(p, rows) + node * size;
-    std::fill_n(to.value.data() + own, block_->n * size, Real(0));
-    if (dual) std::fill_n(to.dot.data() + own, block_->n * size, Real(0));
-    for (std::ptrdiff_t row = 0; row < std::ptrdiff_t(block_->n) * layout[p].dim(); ++row)
-      for (int c = 0; c < layout[p].channels(); ++c, ++k) {
-        const std::ptrdiff_t at = own + row * layout.row(p) + layout.position(p, c);
-        to.value[at] = Real(from.value[k]);
-        if (dual) to.dot[at] = Real(from.dot[k]);
-      }
+    std::fill_n(to.value.data() + own, n_own(state) * size, Real(0));
+    if (dual) std::fill_n(to.dot.data() + own, n_own(state) * size, Real(0));
   }
+  each_number(state, rows, node, [&](std::size_t k, std::ptrdiff_t at) {
+    to.value[at] = Real(from.value[k]);
+    if (dual) to.dot[at] = Real(from.dot[k]);
+  });
 }
 
 /// The nodes from `node` on; NumericsError where others were written to
-template <class Real> PlainArray SingleGate<Real>::read(const char* what, const Layout<Real>& layout,
-                                                        PlaneBuffer<Real>& from, int rows, int node, bool dual) const {
+template <class Real> PlainArray SingleGate<Real>::read(const char* what, int state, PlaneBuffer<Real>& from, int rows,
+                                                        int node, bool dual) const {
+  const Layout<Real>& layout = this->layout(state);
   PlainArray out;
   const auto is_stranger = [](Real x) { return x == Real(stranger); };
   for (int p = 0; p < layout.size(); ++p) {
     const std::ptrdiff_t size = std::ptrdiff_t(layout[p].dim()) * layout.row(p), first = layout.offset(p, rows),
-                         own = first + node * size, behind = own + block_->n * size;
+                         own = first + node * size, behind = own + n_own(state) * size;
     for (const Buffer<Real>* plane : {&from.value, &from.dot})
       if ((plane == &from.value || dual) &&
           !(std::all_of(plane->data() + first, plane->data() + own, is_stranger) &&
             std::all_of(plane->data() + behind, plane->data() + first + rows * size, is_stranger)))
         throw NumericsError(message("the gate wrote to rows of ", what, " that are not its own"));
-    for (std::ptrdiff_t row = 0; row < std::ptrdiff_t(block_->n) * layout[p].dim(); ++row)
-      for (int c = 0; c < layout[p].channels(); ++c) {
-        const std::ptrdiff_t at = own + row * layout.row(p) + layout.position(p, c);
-        out.value.push_back(double(from.value[at]));
-        if (dual) out.dot.push_back(double(from.dot[at]));
-      }
   }
+  out.value.resize(n_numbers(state)), out.dot.resize(dual ? n_numbers(state) : 0);
+  each_number(state, rows, node, [&](std::size_t k, std::ptrdiff_t at) {
+    out.value[k] = double(from.value[at]);
+    if (dual) out.dot[k] = double(from.dot[at]);
+  });
   return out;
 }
 
@@ -150,10 +164,12 @@ template <class Real> Block<Real> SingleGate<Real>::bind() {
   b.child_species = block_->child_species.data();
   b.partner = pairs_ ? partner_.data() : nullptr, b.partner_bar = pairs_ ? partner_bar_.data() : nullptr;
   b.edges = &edges_;
-  const Rows in = rows(false), out = rows(true);
-  for (std::size_t k = 0; k < x_.size(); ++k)
+  const Rows out = rows(-1);
+  for (int k = 0; k < int(x_.size()); ++k) {
+    const Rows in = rows(k);
     b.inputs.push_back(
         {&input_layouts_[k], x_[k].planes(), bar_[k].planes(), in.x, in.bar, in.node, in.bar_node, fresh_});
+  }
   b.output = {&output_layout_, out_.planes(), out_bar_.planes(), out.x, out.bar, out.node, out.bar_node};
   b.weights = weights_.data(), b.copies = weights_.data() + padded<Real>(kernels_->packing.size());
   b.weights_bar = weights_bar_.data();
@@ -165,9 +181,9 @@ template <class Real> Block<Real> SingleGate<Real>::bind() {
 /// Adjoints of the inputs are zero, or, where the gate overwrites them and blocks would leave that to it, NaN.
 template <class Real> void SingleGate<Real>::begin_adjoints(bool dual) {
   fresh_ = embedded_ && kernels_->overwrites;
-  const Rows at = rows(false);
   const Real own = fresh_ ? std::numeric_limits<Real>::quiet_NaN() : Real(0);
-  for (std::size_t k = 0; k < bar_.size(); ++k) {
+  for (int k = 0; k < int(bar_.size()); ++k) {
+    const Rows at = rows(k);
     const Layout<Real>& layout = input_layouts_[k];
     bar_[k].resize(layout.node_size() * at.bar, dual);
     for (Buffer<Real>* plane : {&bar_[k].value, &bar_[k].dot}) {
@@ -175,7 +191,7 @@ template <class Real> void SingleGate<Real>::begin_adjoints(bool dual) {
       std::fill_n(plane->data(), layout.node_size() * at.bar, Real(stranger));
       for (int p = 0; p < layout.size(); ++p) {
         const std::ptrdiff_t size = std::ptrdiff_t(layout[p].dim()) * layout.row(p);
-        std::fill_n(plane->data() + layout.offset(p, at.bar) + at.bar_node * size, block_->n * size, own);
+        std::fill_n(plane->data() + layout.offset(p, at.bar) + at.bar_node * size, n_own(k) * size, own);
       }
     }
   }
@@ -195,9 +211,8 @@ template <class Real> PlainArray SingleGate<Real>::forward(const std::vector<dou
   weights_.resize(copies + kernels_->copies.size());
   kernels_->packing.pack(parameters.data(), rule_->gains, weights_.data());
   kernels_->copies.pack(parameters.data(), rule_->gains, weights_.data() + copies);
-  const Rows in = rows(false), out = rows(true);
-  for (std::size_t k = 0; k < x_.size(); ++k)
-    fill("an input", input_layouts_[k], inputs[k], in.x, in.node, x_[k], dual);
+  const Rows out = rows(-1);
+  for (int k = 0; k < int(x_.size()); ++k) fill("an input", k, inputs[k], rows(k).x, rows(k).node, x_[k], dual);
   begin_adjoints(dual);
   out_.resize(output_layout_.node_size() * out.x, dual);
   std::fill_n(out_.value.data(), out_.value.size(), Real(stranger));
@@ -205,7 +220,7 @@ template <class Real> PlainArray SingleGate<Real>::forward(const std::vector<dou
   Block<Real> b = bind();
   kernels_->forward(false, b);
   if (dual) scratch_.reset(), kernels_->forward(true, b);
-  PlainArray result = read("the output", output_layout_, out_, out.x, out.node, dual);
+  PlainArray result = read("the output", -1, out_, out.x, out.node, dual);
   forward_ = true, forward_dual_ = dual;
   return result;
 }
@@ -222,8 +237,8 @@ template <class Real> void SingleGate<Real>::require(Want want, bool dual, bool 
 template <class Real>
 typename SingleGate<Real>::Adjoints SingleGate<Real>::adjoint(const PlainArray& output_bar, Want want, bool dual) {
   require(want, dual, false);
-  const Rows out = rows(true);
-  fill("the adjoint of the output", output_layout_, output_bar, out.bar, out.bar_node, out_bar_, dual);
+  const Rows out = rows(-1);
+  fill("the adjoint of the output", -1, output_bar, out.bar, out.bar_node, out_bar_, dual);
   Adjoints a = adjoint_sweep(want, false);
   if (dual) {
     const Adjoints tangent = adjoint_sweep(want, true);
@@ -245,9 +260,8 @@ template <class Real> typename SingleGate<Real>::Adjoints SingleGate<Real>::adjo
   }
   kernels_->adjoint(dual, want, b);
   Adjoints a;
-  const Rows in = rows(false);
-  for (std::size_t k = 0; k < bar_.size(); ++k)
-    a.inputs.push_back(read("the adjoint of an input", input_layouts_[k], bar_[k], in.bar, in.bar_node, dual));
+  for (int k = 0; k < int(bar_.size()); ++k)
+    a.inputs.push_back(read("the adjoint of an input", k, bar_[k], rows(k).bar, rows(k).bar_node, dual));
   if (want.edges) {
     dual ? edges_adjoint<true>(edges_) : edges_adjoint<false>(edges_);
     a.r.value.resize(3 * edge_order_.size()), a.r.dot.resize(dual ? 3 * edge_order_.size() : 0);

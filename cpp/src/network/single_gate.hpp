@@ -25,6 +25,9 @@ template <class Real> class SingleGate {
   SingleGate(const Options& spec, std::vector<std::vector<Part>> inputs, int n_species, bool o3, bool embedded);
 
   const GateRule& rule() const { return *rule_; }
+  int n_inputs() const { return int(inputs_.size()); }
+  /// Belongs input k, or the output (-1), to edges, in the order of the caller?
+  bool on_edges(int k) const { return k < 0 ? rule_->type->output_on_edges : rule_->type->inputs_on_edges >> k & 1; }
 
   /// species [node] ascending; edges as (parent, child), or (parent, child, partner) for a gate of pairs; r [edge][3]
   void set_graph(const std::vector<int>& species, const std::vector<int>& parent, const std::vector<int>& child,
@@ -50,14 +53,17 @@ template <class Real> class SingleGate {
   struct Rows {
     int x, node, bar, bar_node;
   };
-  Rows rows(bool output) const;
+  Rows rows(int state) const;  // an input, or -1, the output
   Adjoints adjoint_sweep(Want want, bool dual);
-  void fill(const char* what, const Layout<Real>& layout, const PlainArray& from, int rows, int node,
-            PlaneBuffer<Real>& to, bool dual) const;
-  PlainArray read(const char* what, const Layout<Real>& layout, PlaneBuffer<Real>& from, int rows, int node,
-                  bool dual) const;
+  void fill(const char* what, int state, const PlainArray& from, int rows, int node, PlaneBuffer<Real>& to,
+            bool dual) const;
+  PlainArray read(const char* what, int state, PlaneBuffer<Real>& from, int rows, int node, bool dual) const;
   void begin_adjoints(bool dual);
-  std::size_t n_numbers(const Layout<Real>& layout) const;
+  const Layout<Real>& layout(int state) const { return state < 0 ? output_layout_ : input_layouts_[state]; }
+  int n_own(int state) const { return on_edges(state) ? int(edge_order_.size()) : block_->n; }
+  std::size_t n_numbers(int state) const;
+  /// f(number in the caller's array, place) for every number of a state
+  template <class F> void each_number(int state, int rows, int node, F f) const;
   Block<Real> bind();
   void require(Want want, bool dual, bool after_adjoint) const;
 

@@ -4,6 +4,7 @@
 // kept, and in what they read and seed in between.
 #pragma once
 #include <algorithm>
+#include <array>
 
 #include "base/subnormals.hpp"
 #include "network/graph.hpp"
@@ -21,8 +22,9 @@ template <class Real> struct Workspace {
   std::vector<Edges<Real>> edges;         // per relation
   std::vector<char> written;              // per slot: something stands in bar
   Scratch<Real> scratch;
-  Buffer<Real> unused;  // where a tangent sweep's values of adjoints go
-  Block<Real> view;     // of the gate that runs
+  Buffer<Real> unused;           // where a tangent sweep's values of adjoints go
+  std::array<int, 2> all_edges;  // of gates of nodes that run on edges: one class of them
+  Block<Real> view;              // of the gate that runs
 };
 
 /// Persistent slots of a system of several blocks.
@@ -88,7 +90,7 @@ template <class Real> class Sweep {
       if (slot_of(slot).level != level) continue;
       const auto* chain = chain_of(slot, block_index, ws);
       if (chain && !chain->last) continue;
-      if (!outside(slot)) ws.x[slot].resize(engine_.layouts[slot].node_size() * block.n, tangent_);
+      if (!outside(slot)) ws.x[slot].resize(engine_.layouts[slot].node_size() * rows(slot, block), tangent_);
       Block<Real>& view = bind(slot, block_index, ws);
       if (chain) run_as_warp([&] { chain->sums->forward(view); });
       else kernels(slot).forward(tangent_, view);
@@ -138,7 +140,7 @@ template <class Real> class Sweep {
     s.layout = &engine_.layouts[slot];
     if (!outside(slot)) {
       s.x = ws.x[slot].planes(), s.bar = ws.bar[slot].planes();
-      s.rows = s.bar_rows = system_ ? block.n : n;
+      s.rows = s.bar_rows = system_ || slot_of(slot).on_edges ? rows(slot, block) : n;
       return s;
     }
     s.x = system_->x[slot].planes(), s.rows = n, s.node = block.first;
@@ -236,7 +238,7 @@ template <class Real> class Sweep {
     for (int slot = 0; slot < n_slots(); ++slot) {
       if (slot_of(slot).level != level) continue;
       if (!outside(slot)) {
-        ws.bar[slot].resize(engine_.layouts[slot].node_size() * block.n, tangent_);
+        ws.bar[slot].resize(engine_.layouts[slot].node_size() * rows(slot, block), tangent_);
         ws.written[slot] = 0;
         if (slot_of(slot).seeded) write_zeros(slot, ws);
       }
@@ -262,6 +264,8 @@ template <class Real> class Sweep {
     clear(ws.bar[slot]);
     ws.written[slot] = 1;
   }
+  /// Nodes or edges of a block
+  int rows(int slot, const GraphBlock& block) const { return slot_of(slot).on_edges ? int(block.n_edges()) : block.n; }
   bool outside(int slot) const { return system_ && network_.slots()[slot].persistent; }
   /// Adjoints of children are written to the block's halo; those of its own nodes go straight to the system, unless
   /// they are children, too.
@@ -287,6 +291,10 @@ template <class Real> class Sweep {
     b.partner = r.pairs() ? block.partner.data() : nullptr;
     b.partner_bar = r.pairs() && halo ? block.partner_halo.data() : b.partner;
     b.edges = &ws.edges[network_.level(level).relation];
+    if (slot_of(slot).on_edges && slot_of(slot).rule->type->reads == Reads::nodes) {
+      ws.all_edges = {0, int(block.n_edges())};
+      b.n = ws.all_edges[1], b.species_first = ws.all_edges.data(), b.n_species = 1;
+    }
     for (int input : slot_of(slot).inputs) b.inputs.push_back(state(input, level, block_index, ws));
     b.output = state(slot, level, block_index, ws);
     b.weights = packed_.data() + engine_.steps[slot].weights;

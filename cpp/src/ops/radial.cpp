@@ -11,6 +11,13 @@ void Radial::check() const {
     throw InputError(message("r_min must lie between 0 and the cutoff, ", cutoff, ", got ", r_min));
   if (basis == Basis::damped_power && n > 7)
     throw InputError(message("the basis damped_power has at most 7 functions, got n = ", n));
+  if (basis == Basis::windows && span >= n)
+    throw InputError(message("span must be below the number of functions, n = ", n, ", got ", span));
+  if (basis == Basis::cheb_pow && decay < 1)
+    throw InputError(message("the basis cheb_pow has a decay of at least 1, got ", decay));
+  if (inner_width > 0 && !(inner > inner_width && inner < cutoff))
+    throw InputError(message("inner must lie between inner_width, ", inner_width, ", and the cutoff, got ", inner));
+  if (inner > 0 && !(inner_width > 0)) throw InputError("inner needs inner_width beside it, above 0");
   const bool given = frequencies[0] != 0;
   for (int k = 0; k < max_radial; ++k)
     if (given && !(k < n ? frequencies[k] > 0 && frequencies[k] <= 1e4 : frequencies[k] == 0))

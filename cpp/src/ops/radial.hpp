@@ -9,6 +9,12 @@
 //                     or `centres` and `widths`, those of 1/r
 //   inverse_power     r^(first-n), first = 1: with the harmonics of the direction, terms |r|^-s r of eq. (10), s = n
 //   damped_power      (rc/r)^(n+1) (1 - exp(-(r/r_min)^8)): multipoles far apart, bounded where they are close
+//   cheb_pow          (1 - T_(n+1)(u)) / 2, u = 1 - 2 (1 - r/rc)^decay, zero at the cutoff, where for decay > 2 slope and
+//                     curvature are, too (ACE)
+//   sbessel           orthonormal combinations of sin(k pi r/rc) / r, k = 1 ... N + 1, with neither value nor slope nor
+//                     curvature at the cutoff (E. Kocer, J. K. Mason, H. Erturk, AIP Adv. 10 (2020) 015021; ACE)
+//   windows           (1 - cos(2 pi (r - a_n)/d))^2 / 4 within a window of the width d = (span + 1) rc/N that begins at
+//                     a_n = (n - span) rc/N: smooth, and zero from the cutoff on (Allegro)
 //   solid             (r/rc)^(2n), with harmonics (r/rc)^l Y_lm instead of Y_lm: moments about a centre, smooth there
 //
 // With `smoothness` s, function n is divided by (n+1)^s: rapidly varying functions get small weights from the start.
@@ -20,6 +26,9 @@
 //   smooth            (1 - x^2)^3, C2
 //   tanh              tanh(1 - x)^3, C2, not one at r = 0
 //   xplor             1 up to r = on, then (1 - x^2)^2 (1 + 2 x^2 - 3 a) / (1 - a)^3, a = (on/rc)^2; C1 at both ends
+// All are one below `inner`; with inner_width d above 0 they fall from there to zero at inner - d, with the polynomial
+// x^3 (10 - 15 x + 6 x^2): where the cores of atoms begin.
+//
 //   none              for the fixed children of a composition scheme; cutoff is then a unit of length
 //
 // Of a basis that sees elements the functions are those of a transformed distance x(r), the envelope stays that of r;
@@ -52,7 +61,10 @@ enum class Basis {
   inverse_power,
   damped_power,
   solid,
-  chebyshev_unscaled
+  chebyshev_unscaled,
+  cheb_pow,
+  sbessel,
+  windows
 };
 enum class Envelope { polynomial, cosine, smooth, none, xplor, tanh };
 enum class Transform { none, agnesi, soft };
@@ -66,9 +78,11 @@ struct Radial {
   Basis basis{};
   int n = 0;
   double cutoff = 0;
-  double decay = 0;  // chebyshev
-  double r_min = 0;  // inverse_gaussian, damped_power
-  int first = 0;     // inverse_power: exponent of function 0
+  double decay = 0;                   // chebyshev
+  double r_min = 0;                   // inverse_gaussian, damped_power
+  int first = 0;                      // inverse_power: exponent of function 0
+  int span = 0;                       // windows: how many others a window overlaps, on one side
+  double inner = 0, inner_width = 0;  // functions vanish below inner - inner_width, where that is above 0
   Envelope envelope{};
   int power = 0;                                 // polynomial
   double on = 0;                                 // xplor
@@ -88,6 +102,10 @@ struct Radial {
   double a = 0, q = 0, p = 0, steepness = 0;  // agnesi; soft
   std::vector<double> radii;                  // by element, where the distance is transformed
 
+  /// Do its functions end smoothly at the cutoff by themselves?
+  bool ends() const {
+    return basis == Basis::sbessel || basis == Basis::windows || (basis == Basis::cheb_pow && decay > 2);
+  }
   bool transformed() const { return transform != Transform::none; }
   bool sees_elements() const { return transformed() || normalised; }
   /// r0 of children of element `child` of parents of element `parent`
@@ -188,6 +206,24 @@ template <class T> NB_INLINE Slope<T> envelope(const Radial& s, T r) {
   }
 }
 
+/// From 0 to 1 between inner - inner_width and inner
+template <class T> NB_INLINE Slope<T> inner_switch(const Radial& s, T r) {
+  const double d = 1 / s.inner_width;
+  const T x = r * d + (1 - s.inner * d);
+  const auto chosen = [&](T f, double above) {
+    const auto low = value_of(x) < 0.0, high = value_of(x) > 1.0;
+    if constexpr (is_dual<T>) {
+      const auto zero = f.value * 0.0;
+      return T{low ? zero : high ? zero + above : f.value, low ? zero : high ? zero : f.dot};
+    } else {
+      const T zero = f * 0.0;
+      return low ? zero : high ? zero + above : f;
+    }
+  };
+  const T x2 = x * x, e = 1.0 - x;
+  return {chosen(x2 * x * (x2 * 6.0 + (x * -15.0 + 10.0)), 1), chosen(x2 * e * e * (30 * d), 0)};
+}
+
 /// x and dx/dr of a transformed distance. r0: of the pairs
 template <class T> Slope<T> transformed(const Radial& s, T r, PlainOf<T> r0) {
   if (s.transform == Transform::agnesi) {
@@ -240,6 +276,60 @@ template <class T> void basis_functions(const Radial& s, T r, T* B, T* dB) {
       for (int n = 2; n < s.n; ++n) {
         B[n] = u * B[n - 1] * 2.0 - B[n - 2];
         dB[n] = (u * dB[n - 1] + du * B[n - 1]) * 2.0 - dB[n - 2];
+      }
+      break;
+    }
+    case Basis::cheb_pow: {
+      const T y = 1.0 - r * c;  // negative beyond the cutoff, where an envelope or the gate sees to it
+      const auto inside = value_of(y) > 1e-12;
+      T positive = y;
+      if constexpr (is_dual<T>) positive = T{inside ? y.value : y.value * 0.0 + 1e-12, inside ? y.dot : y.dot * 0.0};
+      else positive = inside ? y : y * 0.0 + 1e-12;
+      const T power = exponential(logarithm(positive) * s.decay), u = power * -2.0 + 1.0,
+              du = power * reciprocal(positive) * (2 * s.decay * c);
+      T before = zero + 1.0, d_before = zero, now = u, d_now = du;
+      for (int n = 0; n < s.n; ++n) {
+        B[n] = (1.0 - now) * 0.5, dB[n] = d_now * -0.5;
+        const T next = u * now * 2.0 - before, d_next = (u * d_now + du * now) * 2.0 - d_before;
+        before = now, d_before = d_now, now = next, d_now = d_next;
+      }
+      break;
+    }
+    case Basis::sbessel: {
+      const double k = M_PI * c, scale = std::sqrt(2.0) * M_PI * c * std::sqrt(c);
+      const T inverse = reciprocal(r);
+      double d = 1;
+      T sinc, d_sinc;
+      const auto next_sinc = [&](int m) {  // sin(m k r) / (m k r)
+        const auto [sn, cn] = sine_and_cosine(r * (m * k));
+        sinc = sn * inverse * (1 / (m * k)), d_sinc = (cn - sinc) * inverse;
+      };
+      next_sinc(1);
+      for (int n = 0; n < s.n; ++n) {
+        const T before = sinc, d_before = d_sinc;
+        next_sinc(n + 2);
+        const double a = n + 1, b = n + 2, f = (n % 2 ? -scale : scale) * a * b / std::sqrt(a * a + b * b);
+        B[n] = (before + sinc) * f, dB[n] = (d_before + d_sinc) * f;
+        if (n > 0) {
+          const double e = double(n) * n * (n + 2) * (n + 2) / (4 * std::pow(n + 1.0, 4) + 1), g = std::sqrt(e / d);
+          d = 1 - e / d;
+          B[n] = (B[n] + B[n - 1] * g) * (1 / std::sqrt(d)), dB[n] = (dB[n] + dB[n - 1] * g) * (1 / std::sqrt(d));
+        }
+      }
+      break;
+    }
+    case Basis::windows: {
+      const double k = 2 * M_PI * s.n / (s.span + 1);
+      for (int n = 0; n < s.n; ++n) {
+        const T x = (r * c - double(n - s.span) / s.n) * k;  // 0 to 2 pi within the window
+        const auto [sn, cn] = sine_and_cosine(x);
+        const T f = 1.0 - cn;
+        const auto within = [&](T y) {
+          const auto in = (value_of(x) > 0.0) & (value_of(x) < 2 * M_PI);
+          if constexpr (is_dual<T>) return T{in ? y.value : y.value * 0.0, in ? y.dot : y.dot * 0.0};
+          else return in ? y : y * 0.0;
+        };
+        B[n] = within(f * f * 0.25), dB[n] = within(f * sn * (0.5 * k * c));
       }
       break;
     }
@@ -313,7 +403,11 @@ template <class T> void radial_functions(const Radial& s, T r, T* B, T* dB, Plai
   } else {
     basis_functions(s, r, B, dB);
   }
-  const Slope<T> e = envelope(s, r);
+  Slope<T> e = envelope(s, r);
+  if (s.inner_width > 0) {
+    const Slope<T> from = inner_switch(s, r);
+    e = {e.f * from.f, e.df * from.f + e.f * from.df};
+  }
   for (int n = 0; n < s.n; ++n) {
     double prior = 1;
     for (int k = 0; k < s.smoothness; ++k) prior /= n + 1;

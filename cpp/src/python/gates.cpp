@@ -42,6 +42,12 @@ template <class Real> void bind_single(py::module_& m, const char* name) {
                                  out.push_back({p.l, p.parity, p.groups, p.group, p.complex});
                                return out;
                              })
+      .def_property_readonly("on_edges",
+                             [](const G& self) {
+                               std::vector<bool> all;
+                               for (int k = 0; k < self.n_inputs(); ++k) all.push_back(self.on_edges(k));
+                               return std::pair(all, self.on_edges(-1));
+                             })
       .def_property_readonly("parameters",
                              [](const G& self) {
                                py::list out;

@@ -423,16 +423,19 @@ std::vector<std::vector<std::vector<double>>> TrainingSet::states(std::int64_t k
   std::vector<std::vector<std::vector<double>>> states;
   for (std::size_t slot = 0; slot < network.slots().size(); ++slot) {
     const Layout<double>& layout = network.engine<double>().layouts[slot];
-    const NodeSet& nodes = graph.sets[network.slots()[slot].set];
+    const Network::Slot& of = network.slots()[slot];
+    const NodeSet& nodes = graph.sets[of.set];
+    const int n = of.on_edges ? int(graph.relations[network.level(of.level).relation].blocks[0].n_edges()) : nodes.n;
     states.emplace_back();
     for (int p = 0; p < layout.size(); ++p) {
       const int d = layout[p].dim(), channels = layout[p].channels();
-      std::vector<double>& part = states.back().emplace_back(std::size_t(nodes.n) * d * channels);
-      const double* x = ws.x[slot].value.data() + layout.offset(p, nodes.n);
-      for (std::ptrdiff_t i = 0; i < nodes.n; ++i)
+      std::vector<double>& part = states.back().emplace_back(std::size_t(n) * d * channels);
+      const double* x = ws.x[slot].value.data() + layout.offset(p, n);
+      for (std::ptrdiff_t i = 0; i < n; ++i)
         for (std::ptrdiff_t m = 0; m < d; ++m)
           for (int c = 0; c < channels; ++c)
-            part[(nodes.order[i] * d + m) * channels + c] = x[(i * d + m) * layout.row(p) + layout.position(p, c)];
+            part[((of.on_edges ? i : nodes.order[i]) * d + m) * channels + c] =
+                x[(i * d + m) * layout.row(p) + layout.position(p, c)];
     }
   }
   return states;
