@@ -78,7 +78,7 @@ def allegro_gates(radial: dict, widths: Widths, products: int, l_max: int, parit
             dict(gate="environment", name=f"environment{k}", inputs=[f"weights{k}"], l_max=l_max,
                  scale=float(neighbours) ** -0.5),
             dict(gate="edge_product", name=f"V{k}", inputs=[f"V{k - 1}", f"environment{k}"], l_max=l_max, parts=parts,
-                 weights=coupling),
+                 coupling=coupling),
         ]  # fmt: skip
         last = _perceptron(gates, f"latent{k}", [*states, f"V{k}"], widths.latent)
         gates.append(_mix(f"x{k}", last, widths.scalars))

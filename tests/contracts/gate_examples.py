@@ -379,7 +379,7 @@ def edge_product(rng):
     for _ in range(2):
         kinds = {(int(l), natural(int(l), parity) * (1 if rng.random() < 0.7 else -1)) for l in rng.integers(0, 4, 3)}
         states.append([(l, p, n) for l, p in sorted(kinds)])
-    spec = dict(gate="edge_product", l_max=int(rng.integers(3, 5)), weights=str(rng.choice(["channels", "paths"])))
+    spec = dict(gate="edge_product", l_max=int(rng.integers(3, 5)), coupling=str(rng.choice(["channels", "paths"])))
     return Example(spec, states, parity)
 
 

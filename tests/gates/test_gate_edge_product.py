@@ -15,7 +15,7 @@ V, A = [(0, 1, 3), (1, -1, 3), (1, 1, 3)], [(0, 1, 3), (1, -1, 3), (2, 1, 3)]
 def test_against_numpy(weights):
     rng = np.random.default_rng(0)
     parent = [1, 0, 1, 1, 1, 1, 1]  # blocks of four edges, and what is left
-    run = GateRun(dict(gate="edge_product", l_max=2, weights=weights), [V, A])
+    run = GateRun(dict(gate="edge_product", l_max=2, coupling=weights), [V, A])
     assert run.on_edges == ([True, False], True)
     assert [p[:2] for p in run.output] == [(0, -1), (0, 1), (1, -1), (1, 1), (2, -1), (2, 1)]
     run.set_graph([0] * 2, parent, [0] * 7, rng.standard_normal((7, 3)))

@@ -21,7 +21,7 @@ const OptionTable options = {
     whole("l_max", 2, 0, max_l_network, "largest l of the output"),
     choice("parities", {"all", "natural"}, "natural: with o3, output parts of parity -(-1)^l are left out"),
     texts("parts", "what to keep of the output, 0e, 1o and so on (0, 1 with so3); all where none is named"),
-    choice("weights", {"channels", "paths"}, "per path and channel, or one per path"),
+    choice("coupling", {"channels", "paths"}, "weights per path and channel, or one per path"),
 };
 
 struct Path {
@@ -37,7 +37,7 @@ struct Rule : GateRule {
   std::vector<Path> paths;  // by output part, then V, then A
 
   Rule(const OptionValues& o, const States& inputs, const Surroundings& around)
-      : per_channel(o.is("weights", "channels")) {
+      : per_channel(o.is("coupling", "channels")) {
     if (inputs.size() != 2) throw InputError("it takes two inputs, a state of edges and one of their nodes");
     channels = inputs[0][0].channels();
     for (const std::span<const Part>& state : inputs)
