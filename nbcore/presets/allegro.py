@@ -100,7 +100,7 @@ def tensors(l_max: int, parity: str, odd: bool, products: int) -> list[list[str]
     """Names of the parts of the tensors V0, V1, ...: what products can make, and what can become a scalar in the end.
 
     >>> tensors(1, "o3", True, 3)
-    [['0e', '1o'], ['0e', '1e', '1o'], ['0e', '1o'], ['0e']]
+    [['0e', '1o'], ['0e', '1o', '1e'], ['0e', '1o'], ['0e']]
     """
     if parity == "so3":
         kinds = [(l, 0) for l in range(l_max + 1)]
