@@ -83,7 +83,8 @@ def radial_functions(radial, r):
         case "solid":
             B = (r / rc) ** (2.0 * n)
     if width := radial.get("inner_width"):
-        x = np.clip((np.real(r) - radial["inner"]) / width + 1, 0, 1)
+        x = (r - radial["inner"]) / width + 1
+        x = np.where(np.real(x) < 0, 0, np.where(np.real(x) > 1, 1, x))
         B = B * (x**3 * (10 - 15 * x + 6 * x**2))
     return B * envelope(radial, r)
 
