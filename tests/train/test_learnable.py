@@ -124,8 +124,8 @@ SMALL = {
 }
 VALUES = dict(
     products=[1, 3], scalars=[1, 5], span=[0, 2], coupling=["channels", "paths"],
-    l_max=[[0], [0, 2], [1, 1, 1]], n_max=[[1], [3, 1], [2, 1, 1]], decay=[0.0, 4.0],
-    radial=["bessel", "chebyshev", "windows"],
+    l_max=[[0, 2], [1], [1, 1]], n_max=[[3, 1], [1], [2, 2]], decay=[0.0, 4.0],
+    radial=["bessel", "windows", "chebyshev"],
     embedding=["linear", "finnis_sinclair", "shifted"], exponents=[[1.0], [1.0, 0.5]],
     channels=[1, 9], levels=[1, 3], l_harmonics=[0, 2, 4], l_states=[0, 3], correlation=[1, 3, 4], n_radial=[1, 4],
     radial_layers=[[], [4, 3]], parity=["o3", "so3"], algebra=["real", "complex"], labels=[None, "mol"],
