@@ -36,31 +36,73 @@ def from_nequip(arguments: Mapping, weights: Mapping[str, np.ndarray]) -> Potent
     return potential(_Reader(arguments, weights).network())
 
 
-class _Reader:
-    def __init__(self, arguments, weights):
-        self.arguments = {"num_layers": 4, "l_max": 1, "parity": True, "num_features": 32, **arguments}
+class Reader:
+    """Arrays by the names of models of nequip's family, and what they have in common."""
+
+    program = "NequIP"
+    arguments: dict
+    order: list[int]  #: of their elements, by atomic number
+
+    def read_weights(self, weights):
         self.weights, self.used = {}, set()
         for name, array in weights.items():
             self.weights[name.removeprefix("model.").removeprefix("func.")] = np.asarray(array, dtype=float)
+
+    def get(self, name, shape=None):
+        if name not in self.weights:
+            raise InputError(f"{self.program}: there are no weights {name!r}")
+        self.used.add(name)
+        array = self.weights[name]
+        if shape is not None and array.shape != shape:
+            raise InputError(f"{self.program}: {name} has the shape {array.shape}, expected {shape}")
+        return array
+
+    def order_of_species(self):
+        """The species by atomic number, as nbcore has them."""
+        order = list(self.arguments["type_names"])
+        species = sorted(order, key=lambda name: atomic_numbers([name])[0])
+        self.order = [order.index(name) for name in species]
+        return species
+
+    def neighbours(self):
+        number = self.arguments.get("avg_num_neighbors")
+        if isinstance(number, Mapping):
+            raise InputError(f"{self.program}: avg_num_neighbors per element: nbcore knows one number for all")
+        return float(number)
+
+    def perceptron(self, name, width=None):
+        """Matrices with silu between them; NequIP divides by the root of the fan-in, and multiplies by sqrt 2 behind a
+        function."""
+        numbers = sorted(int(found[1]) for key in self.weights
+                         if (found := re.fullmatch(rf"{re.escape(name)}\.mlp\.(\d+)\.weight", key)))  # fmt: skip
+        if not numbers:
+            raise InputError(f"{self.program}: there are no weights {name}.mlp")
+        found = [self.get(f"{name}.mlp.{k}.weight") for k in numbers]
+        width = width or found[-1].shape[1]
+        if found[-1].shape[1] != width or any(a.shape[1] != b.shape[0] for a, b in zip(found, found[1:], strict=False)):
+            raise InputError(f"{self.program}: {name}: the shapes of its layers do not fit, {[m.shape for m in found]}")
+        return [m * math.sqrt((2 if k else 1) / m.shape[0]) for k, m in enumerate(found)]
+
+    def per_type(self, name, default):
+        array = self.weights.get(name)
+        self.used.add(name)
+        if array is None or array.size == 0:
+            return np.full(len(self.order), default)
+        return np.broadcast_to(array.ravel(), (len(self.order),))[self.order]
+
+
+class _Reader(Reader):
+    def __init__(self, arguments, weights):
+        self.arguments = {"num_layers": 4, "l_max": 1, "parity": True, "num_features": 32, **arguments}
+        self.read_weights(weights)
         self.l_max, self.parity = int(self.arguments["l_max"]), bool(self.arguments["parity"])
         features = self.arguments["num_features"]
         self.features = list(features) if isinstance(features, (list, tuple)) else [features] * (self.l_max + 1)
         if len(self.features) != self.l_max + 1:
             raise InputError(f"NequIP: num_features needs {self.l_max + 1} numbers, got {len(self.features)}")
 
-    def get(self, name, shape=None):
-        if name not in self.weights:
-            raise InputError(f"NequIP: there are no weights {name!r}")
-        self.used.add(name)
-        array = self.weights[name]
-        if shape is not None and array.shape != shape:
-            raise InputError(f"NequIP: {name} has the shape {array.shape}, expected {shape}")
-        return array
-
     def network(self):
-        order = list(self.arguments["type_names"])
-        species = sorted(order, key=lambda name: atomic_numbers([name])[0])
-        self.order = [order.index(name) for name in species]  # nbcore's elements stand by atomic number
+        species = self.order_of_species()
         cutoff, n = float(self.arguments["r_max"]), int(self.arguments.get("num_bessels", 8))
         embedding = self.get("type_embed.embed_module.weight")[self.order]
         frequencies = self.get("bessel_encode.bessel_weights").ravel()
@@ -123,31 +165,6 @@ class _Reader:
             factors={"silu": THEIRS["silu"], "tanh": THEIRS["tanh"]},
         )  # fmt: skip
         return found, joined(scalars) + gated
-
-    def neighbours(self):
-        number = self.arguments.get("avg_num_neighbors")
-        if isinstance(number, Mapping):
-            raise InputError("NequIP: avg_num_neighbors per element: nbcore knows one number for all")
-        return float(number)
-
-    def perceptron(self, name, width):
-        """Matrices with silu between them; NequIP divides by the root of the fan-in, and multiplies by sqrt 2 behind a
-        function."""
-        numbers = sorted(int(found[1]) for key in self.weights
-                         if (found := re.fullmatch(rf"{re.escape(name)}\.mlp\.(\d+)\.weight", key)))  # fmt: skip
-        if not numbers:
-            raise InputError(f"NequIP: there are no weights {name}.mlp")
-        found = [self.get(f"{name}.mlp.{k}.weight") for k in numbers]
-        if found[-1].shape[1] != width or any(a.shape[1] != b.shape[0] for a, b in zip(found, found[1:], strict=False)):
-            raise InputError(f"NequIP: {name}: the shapes of its layers do not fit, {[m.shape for m in found]}")
-        return [m * math.sqrt((2 if k else 1) / m.shape[0]) for k, m in enumerate(found)]
-
-    def per_type(self, name, default):
-        array = self.weights.get(name)
-        self.used.add(name)
-        if array is None or array.size == 0:
-            return np.full(len(self.order), default)
-        return np.broadcast_to(array.ravel(), (len(self.order),))[self.order]
 
 
 def joined(parts):
