@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nbcore.potential import Potential
 
 REGULARISATION = 1e-6  # of C_z, times the mean of its diagonal
+LARGEST = 2**26  # numbers of the matrices of all elements, 0.5 GB, which are diagonalised and stand in the model file
 FEWEST = 10  # atoms of an element on which a factor of its own stands; else that of all atoms
 
 
@@ -71,9 +72,20 @@ def add_uncertainty(model: "Potential | Committee", train: Iterable, calibration
 def last_layer(potential: "Potential", structures: Iterable, threads: int | None = None):
     """(W, largest): W_z with W_z^T W_z = (C_z + regularisation)^-1, (elements, K, K); and the largest leverage each.
 
-    Elements by atomic number. Raises InputError where an element has no atoms, or no features other than zero.
+    Elements by atomic number. Raises InputError where an element has no atoms, or no features other than zero, and
+    where the matrices would take more than 0.5 GB.
     """
-    elements = atomic_numbers(potential.species)
+    elements, n_features = atomic_numbers(potential.species), potential._core.n_features
+    there = np.unique(np.concatenate([np.asarray(s.numbers) for s in structures]))
+    if absent := [symbol for symbol, z in zip(potential.species, elements, strict=True) if z not in there]:
+        which = " ".join(absent[:3]) + f" and {len(absent) - 3} more" * (len(absent) > 3)
+        verb = "has" if len(absent) == 1 else "have"
+        raise InputError(f"uncertainty: {which} {verb} no atoms in the training data, so that errors cannot be known")
+    if (size := len(elements) * n_features**2) > LARGEST:
+        raise InputError(
+            f"uncertainty: {n_features} weights in the last layer want a matrix for each of {len(elements)} elements: "
+            f"{8e-9 * size:.1f} GB, more than {8e-9 * LARGEST:.1f}; a committee needs no such matrices"
+        )
 
     def features():  # twice, as those of a large set would not fit into memory
         for s in structures:
@@ -81,14 +93,14 @@ def last_layer(potential: "Potential", structures: Iterable, threads: int | None
             f = potential.features(s.positions, s.numbers, s.cell, s.pbc, threads, scheme, leaves)
             yield from ((k, f[np.asarray(s.numbers) == z]) for k, z in enumerate(elements))
 
-    sums, counts = np.zeros((len(elements), *2 * [potential._core.n_features])), np.zeros(len(elements))
+    sums, counts = np.zeros((len(elements), n_features, n_features)), np.zeros(len(elements))
     for k, f in features():
         sums[k] += f.T @ f
         counts[k] += len(f)
     whitening = []
     for symbol, total, count in zip(potential.species, sums, counts, strict=True):
         if not total.any():
-            what = "no features other than zero" if count else "no atoms in the training data"
+            what = "no features other than zero"
             raise InputError(f"uncertainty: {symbol} has {what}, so that nothing can be known of its errors")
         values, vectors = np.linalg.eigh(total / count)
         values = np.maximum(values, 0) + REGULARISATION * values.mean()

@@ -96,6 +96,19 @@ def test_data_that_do_not_do(structures, words):
         train.add_uncertainty(make(), structures)
 
 
+def test_many_elements_and_wide_last_layers_are_refused_before_memory_is_taken(monkeypatch):
+    """Weights per element of 89 elements would need matrices of 86 GB: said, whatever is missing besides."""
+    many = nbcore.presets.ace(species=["H", "C", "N", "O", "F", "S"], cutoff=3.0, l_max=[0], n_max=[2])
+    with pytest.raises(InputError, match="N O F and 1 more have no atoms in the training data"):
+        train.add_uncertainty(many, TRAIN)
+    wide = nbcore.presets.ace(species=["H", "C"], cutoff=3.0, l_max=[0, 1], n_max=[4, 2])
+    monkeypatch.setattr("nbcore.train.uncertainty.LARGEST", 1000)
+    with pytest.raises(
+        InputError, match=r"weights in the last layer want a matrix for each of 2 elements: .* a committee"
+    ):
+        train.add_uncertainty(wide, TRAIN)
+
+
 def test_members_that_are_the_same():
     with pytest.raises(InputError, match="zero for some atoms"):
         train.add_uncertainty(nbcore.Committee([make(1), make(1)]), TRAIN, VALID)
