@@ -9,6 +9,7 @@ RECIPES = {
     "mace": SEEN,
     "nequip": SEEN,
     "tfn": SEEN,
+    "allegro": SEEN,
     "cormorant": SEEN,
     "kondor": SEEN,
     "ace": SEEN,
