@@ -391,7 +391,7 @@ def _keys(part):
 
 def _key_lines(part, names):
     comments = {f.name: _comment(f) for f in msgspec.structs.fields(part) if f.name in names}
-    optional = {"virial_key": "", "isolated_atoms": [], "element_weights": {}}
+    optional = {"virial_key": "", "isolated_atoms": [], "element_weights": {}, "hierarchicality_weight": 0.0}
     lines = []
     for name in names:
         value = getattr(part, name)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nbcore import _core, golden
+from nbcore import _core, golden, hierarchy
 from nbcore._threads import threads as number_of_threads
 from nbcore.arguments import by_element, check_max_bytes, check_names, check_structure, gain_place, real
 from nbcore.description import frozen, to_json
@@ -156,6 +156,7 @@ class Potential:
         self._core.scale = real("scale", value)
 
     repulsion = property(radii_of, set_radii)
+    hierarchicality = hierarchy.hierarchicality
 
     @property
     def precision(self) -> str:
@@ -267,9 +268,8 @@ class Potential:
         CompositionScheme, for networks that work on one. leaves: {name: per-atom array}, for networks that read leaf
         states beside the elements: charges (N,), dipoles or an external field (N, 3), see `nbcore.leaves`.
         max_bytes: memory that the evaluation may take; larger systems are evaluated in parts, see `bytes_per_atom`.
-        uncertainty: how large errors are expected to be, too, from the features of the last layer, for a potential that
-        knows (`nbcore.train.add_uncertainty`; InputError for others).
-        virials: those of the atoms, too, whose sum is the virial, (N, 3, 3) eV, see docs/conventions.md.
+        uncertainty: how large errors are expected to be, for a potential that knows (`nbcore.train.add_uncertainty`;
+        InputError for others). virials: those of the atoms, too, (N, 3, 3) eV, see docs/conventions.md.
 
         Raises InputError (shapes, NaN, singular cell), SpeciesError (unknown element), NumericsError (atoms on top of
         each other), TypeError (not numbers).

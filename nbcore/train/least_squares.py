@@ -96,6 +96,8 @@ def _weights_of(loss) -> dict:
         weights[term], kind, _ = loss.of_term(term)
         if weights[term] and kind != "l2":
             raise InputError(f'least_squares: the loss of {term} is "{kind}", and squares are "l2"')
+    if loss.hierarchicality_weight:
+        raise InputError("least_squares: hierarchicality_weight is not zero, and hierarchicality is no sum of squares")
     return weights
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from nbcore import _core
 from nbcore.errors import InputError
+from nbcore.hierarchy import check_levels
 from nbcore.options import Option, check
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 Weight = float | list[float]
 PAIR = dict(shortest=2, longest=2)  # of a weight that is a list
 KINDS = tuple(_core.loss_kinds())
-TERMS = dict(_core.loss_terms())  # term: the label that it compares with
+TERMS = {term: label for term, label in _core.loss_terms() if label}  # term: the label that it compares with
+REGULARISERS = tuple(term for term, label in _core.loss_terms() if not label)
 
 
 @dataclass
@@ -28,6 +30,9 @@ class Loss:
     the mean over the components of forces (3) and stresses (9). "norm": the length of the vector, which is the same in
     every frame of coordinates. huber_delta: a number, or {term or output: number}. Units: eV/atom, eV/Angstrom,
     eV/Angstrom^3.
+
+    hierarchicality_weight w_H, of networks with energies by level alone, adds w_H/N sum_i r_i of
+    `Potential.hierarchicality`, which is small where each level's energy is a small correction to the one before.
 
     A weight may be a list [first, last]: it moves from one to the other over a training, geometrically (`at`).
 
@@ -49,6 +54,9 @@ class Loss:
     ] = 1.0
     forces_weight: Annotated[Weight, Option("on components", ge=0, **PAIR)] = 100.0
     stress_weight: Annotated[Weight, Option("eV/Angstrom^3; used where there are labels", ge=0, **PAIR)] = 1.0
+    hierarchicality_weight: Annotated[
+        Weight, Option("on energies of levels that do not fall: HIP-NN's, about 0.01; 0: none", ge=0, **PAIR)
+    ] = 0.0
     element_weights: Annotated[dict[str, float], Option("on forces, beside forces_weight: { H = 0.5 }", ge=0)] = field(
         default_factory=dict
     )
@@ -67,7 +75,7 @@ class Loss:
 
     @property
     def _moving(self):
-        every = {f"{term}_weight": getattr(self, f"{term}_weight") for term in TERMS}
+        every = {f"{term}_weight": getattr(self, f"{term}_weight") for term in (*TERMS, *REGULARISERS)}
         return {key: weight for key, weight in every.items() if isinstance(weight, (list, tuple))}
 
     @property
@@ -87,16 +95,17 @@ class Loss:
         return replace(self, **now)
 
     def of_term(self, name: str) -> tuple[float, str, float]:
-        """(weight, kind, huber_delta) of a term ("energy", "forces", "stress") or of an output."""
+        """(weight, kind, huber_delta) of a term ("energy", "forces", "stress", "hierarchicality") or of an output."""
         if f"{name}_weight" in self._moving:
             raise InputError(f"loss: {name}_weight moves: Loss.at(fraction) is the loss of one moment of the training")
-        weight = getattr(self, f"{name}_weight") if name in TERMS else self.output_weights.get(name, 1.0)
+        own = name in TERMS or name in REGULARISERS
+        weight = getattr(self, f"{name}_weight") if own else self.output_weights.get(name, 1.0)
         kind = self.kind.get(name, "l2") if isinstance(self.kind, Mapping) else self.kind
         delta = self.huber_delta.get(name, 0.01) if isinstance(self.huber_delta, Mapping) else self.huber_delta
         return weight, kind, delta
 
     def weights(self, potential: "Potential") -> dict[str, float]:
-        """{"energy": 1.0, "forces": 100.0, ...}: the weight of everything that a potential can be asked for."""
+        """{"energy": 1.0, "forces": 100.0, ...}: the weight of everything that is compared with labels."""
         names = [*(TERMS if potential.has_energy else ()), *potential.outputs]
         weights = {name: self.of_term(name)[0] for name in names}
         if "forces" in weights and all(self.element_weights.get(symbol, 1.0) == 0 for symbol in potential.species):
@@ -104,7 +113,9 @@ class Loss:
         return weights
 
     def check_names(self, potential: "Potential") -> None:
-        """InputError for a table by term, output or element that names one which the potential has not."""
+        """InputError for what the potential has not: a term, output or element of a table, energies by level."""
+        if self.hierarchicality_weight:
+            check_levels(potential, "loss: hierarchicality_weight")
         tables = {"kind": self.kind, "huber_delta": self.huber_delta}
         known = {key: [*TERMS, *potential.outputs] for key in tables} | {"element_weights": potential.species}
         for key, table in (tables | {"element_weights": self.element_weights}).items():

@@ -22,7 +22,7 @@ from nbcore.data.whole_sets import sample, sizes
 from nbcore.errors import Error, InputError, NumericsError
 from nbcore.leaves import leaf_types, leaves_of
 from nbcore.scheme import core_scheme
-from nbcore.train.loss import TERMS, Loss
+from nbcore.train.loss import REGULARISERS, TERMS, Loss
 from nbcore.train.partials import Partial, Tree, costs, cut
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class TrainingSet:
             "energy": s.energy,
             "forces": s.forces,
             "stress": s.stress if s.stress is not None and volume(cell) else None,
-            "weights": [s.weight_of(label) for label in TERM_LABELS] if s.label_weights else [s.weight] * len(TERMS),
+            "weights": [*(s.weight_of(label) for label in TERM_LABELS), *(s.weight for _ in REGULARISERS)],
             "output_weights": [s.weight_of(name) for name, _ in outputs],
             "scheme": core_scheme(self.potential, s) if self._parts else None,
             "leaves": leaves_of(self.potential, getattr(s, "leaves", {}), len(s.numbers)) if self._leaves else {},
@@ -189,7 +189,7 @@ class TrainingSet:
         single = check_precision(precision) == "float32"
         loss.check_names(self.potential)
         spreads = self.potential.spreads
-        terms = [loss.of_term(name) for name in TERMS]
+        terms = [loss.of_term(name) for name in (*TERMS, *REGULARISERS)]
         output_terms = [(loss.of_term(name), spreads.get(name, 1.0)) for name in self.potential.outputs]
         elements = [loss.element_weights.get(symbol, 1.0) for symbol in self.potential.species]
         arguments = terms, output_terms, elements, single, number_of_threads(threads)

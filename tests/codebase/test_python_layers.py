@@ -13,7 +13,8 @@ LAYERS = {
     "mathematics": "so3 gates",
     "structures": "outputs scheme scheme_arrays leaves",
     "potential": "potential hessian model_file evaluator network golden radial_networks result prepared saving "
-                 "committee parameter_groups new_elements elasticity repulsion certificate",
+                 "committee parameter_groups new_elements elasticity repulsion certificate "
+                 "hierarchy",
     "presets": "presets",
     "importing": "importing",
     "data": "data",

@@ -156,8 +156,12 @@ template <class Real> class Sweep {
   }
   /// Adjoints of these contributions += seed, in tangent sweeps their tangents += seed
   void seed_energies(int level, int block_index, Workspace<Real>& ws, double seed) const {
-    each_readout(level, block_index, ws, [&](const State<Real>& e, int, std::ptrdiff_t at) {
-      (tangent_ ? e.own_bar(0).dot : e.own_bar(0).value)[at] += Real(seed);
+    seed_energies_by_node(level, block_index, ws, [&](int) { return seed; });
+  }
+  /// The same with seed(node of the block)
+  template <class F> void seed_energies_by_node(int level, int block_index, Workspace<Real>& ws, F seed) const {
+    each_readout(level, block_index, ws, [&](const State<Real>& e, int i, std::ptrdiff_t at) {
+      (tangent_ ? e.own_bar(0).dot : e.own_bar(0).value)[at] += Real(seed(i));
     });
   }
   /// After the adjoint of a level on all blocks: the adjoint of child k's states, summed over the blocks that wrote to

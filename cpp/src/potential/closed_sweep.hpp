@@ -19,10 +19,10 @@ template <class Real> class ClosedSweep {
   void forward();
   /// The state of a slot after forward
   State<Real> state(int slot) const { return sweep_.state(slot, network_.slots()[slot].level, 0, ws_); }
-  /// f(set, node, its contribution to the energy without scale)
+  /// f(level, node, its contribution to the energy without scale)
   template <class F> void read_energies(F f) const {
     for (int level = 1; level <= network_.levels(); ++level)
-      sweep_.read_energies(level, 0, ws_, [&](int i, Real e) { f(network_.level(level).set, i, e); });
+      sweep_.read_energies(level, 0, ws_, [&](int i, Real e) { f(level, i, e); });
   }
   /// Derivatives of the energies of nodes by the weights of the readouts, added to [set][node][feature]
   void add_features(const LastLayer& last_layer, double factor, std::vector<std::vector<double>>& to) const;

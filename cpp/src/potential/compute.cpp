@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "base/threads.hpp"
+#include "potential/hierarchy.hpp"
 #include "potential/parts.hpp"
 #include "potential/potential.hpp"
 
@@ -68,6 +69,10 @@ Evaluation Potential::begin(std::span<const int> species, std::size_t n_ghosts, 
   e.outputs.resize(network_->outputs().size());
   if (scales.repulsion.any()) e.repulsion = &scales.repulsion;
   if (options.features || options.uncertainty) e.last_layer = &last_layer_, e.features.resize(network_->sets().size());
+  if (options.hierarchicality) {
+    e.levels = levels_of_energy(*network_), e.of_levels.assign(e.levels.size(), std::vector<double>(n, 0.0));
+    if (e.levels.empty()) throw InputError("hierarchicality: this potential has no energies by level");
+  }
   return e;
 }
 
@@ -188,6 +193,12 @@ Result Potential::result(const Structure& s, const std::vector<int>& species, bo
     result.uncertainty = known->of(e.features[atom_set], species);
   }
   if (options.features) result.features = std::move(e.features[atom_set]);
+  if (options.hierarchicality) {
+    std::vector<std::vector<double>> levels(1);
+    for (const int z : species) levels[0].push_back(scales.E0s[z]);
+    for (std::vector<double>& level : e.of_levels) level.resize(species.size()), levels.push_back(std::move(level));
+    result.hierarchicality = hierarchicality(levels, nullptr);
+  }
   std::vector<std::vector<double>> values = std::move(e.outputs);
   for (double e : result.energies) result.energy += e;
   if (!std::isfinite(result.energy))

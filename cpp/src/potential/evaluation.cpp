@@ -21,7 +21,10 @@ template <class Real> void evaluate_closed(const Network& network, const Graph& 
   if (network.readout().empty()) return;
   std::vector<std::vector<double>> on_nodes;
   for (const NodeSet& set : graph.sets) on_nodes.emplace_back(set.n, 0.0);
-  sweep.read_energies([&](int set, int i, Real e) { on_nodes[set][i] += scale * double(e); });
+  sweep.read_energies([&](int level, int i, Real e) {
+    on_nodes[network.level(level).set][i] += scale * double(e);
+    if (double* of_atoms = to.of_level(level)) of_atoms[graph.sets[atom_set].order[i]] = scale * double(e);
+  });
   for (std::size_t set = 0; set < graph.sets.size(); ++set)
     share_among_atoms(graph, int(set), on_nodes[set], to.energies);
   if (to.last_layer) sweep.add_features(*to.last_layer, scale, to.features);

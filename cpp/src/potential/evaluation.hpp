@@ -4,6 +4,8 @@
 // A graph of one block runs from the first to the last gate in one workspace (closed_sweep.hpp), others level by level
 // over blocks (levels.hpp).
 #pragma once
+#include <algorithm>
+
 #include "base/vec3.hpp"
 #include "network/last_layer.hpp"
 #include "potential/repulsion.hpp"
@@ -21,11 +23,19 @@ struct Evaluation {
   std::vector<double> energies;  // of atoms, times scale
   std::vector<Vec3> forces;
   Mat3 virial{};
-  std::vector<Mat3> virials;                  // of atoms, see add_edge_virials; empty: not wanted
-  std::vector<std::vector<double>> outputs;   // [output][node][width]
-  const Repulsion* repulsion = nullptr;       // null: there is none
-  const LastLayer* last_layer = nullptr;      // null: no features are wanted
-  std::vector<std::vector<double>> features;  // [set][node][feature], zero in the beginning
+  std::vector<Mat3> virials;                   // of atoms, see add_edge_virials; empty: not wanted
+  std::vector<std::vector<double>> outputs;    // [output][node][width]
+  const Repulsion* repulsion = nullptr;        // null: there is none
+  const LastLayer* last_layer = nullptr;       // null: no features are wanted
+  std::vector<std::vector<double>> features;   // [set][node][feature], zero in the beginning
+  std::vector<int> levels;                     // with a readout, whose energies are wanted by themselves
+  std::vector<std::vector<double>> of_levels;  // of each [atom], times scale
+
+  /// Where the energies of a level belong; null: not wanted
+  double* of_level(int level) {
+    const auto found = std::find(levels.begin(), levels.end(), level);
+    return found == levels.end() ? nullptr : of_levels[found - levels.begin()].data();
+  }
 };
 
 /// Adds to energies, forces and virials, and writes outputs; `to` has room for all atoms and nodes. Forces only where

@@ -92,7 +92,11 @@ template <class Real> void Levels<Real>::adjoint(int level, int b, Workspace<Rea
   sweep_.adjoint(level, b, Want{true, false}, nullptr, ws, [&] {
     if (block.depth > 0) return;
     double* energies = energies_[relation.parents].data() + block.first;
-    sweep_.read_energies(level, b, ws, [&](int i, Real e) { energies[i] += scale_ * double(e); });
+    double* const of_atoms = to_.of_level(level);
+    sweep_.read_energies(level, b, ws, [&](int i, Real e) {
+      energies[i] += scale_ * double(e);
+      if (of_atoms) of_atoms[graph_.sets[atom_set].order[block.first + i]] = scale_ * double(e);
+    });
     if (to_.last_layer) to_.last_layer->add_features(sweep_, graph_, level, b, ws, scale_, to_.features);
     sweep_.seed_energies(level, b, ws, -scale_);
   });

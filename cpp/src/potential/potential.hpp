@@ -26,6 +26,7 @@ struct Result {
   std::vector<Mat3> virials;                 // eV, per atom, where they were asked for; see add_edge_virials
   std::vector<std::vector<double>> outputs;  // [output] components, or [atom][components]; empty: it has none
   std::vector<double> features;              // [atom][feature] of the last layer, where they were asked for
+  std::vector<double> hierarchicality;       // per atom, where it was asked for; see hierarchy.hpp
   std::optional<Uncertainty> uncertainty;    // where it was asked for
 };
 
@@ -35,13 +36,14 @@ enum class Precision { float64, float32 };
 struct EvaluationOptions {
   int threads = 1;
   Precision precision = Precision::float64;
-  bool radial_splines = true;  // in the place of radial networks, see RadialSpline
-  double max_bytes = 0;        // that it may take; larger systems are evaluated in parts, see parts.hpp. 0: no bound
-  VerletList* kept = nullptr;  // neighbours from a list that the caller keeps from call to call; the same bits
-  double skin = 0;             // of this list, Angstrom
-  bool virials = false;        // of atoms, too
-  bool features = false;       // of the last layer, too
-  bool uncertainty = false;    // InputError where the potential knows none
+  bool radial_splines = true;    // in the place of radial networks, see RadialSpline
+  double max_bytes = 0;          // that it may take; larger systems are evaluated in parts, see parts.hpp. 0: no bound
+  VerletList* kept = nullptr;    // neighbours from a list that the caller keeps from call to call; the same bits
+  double skin = 0;               // of this list, Angstrom
+  bool virials = false;          // of atoms, too
+  bool features = false;         // of the last layer, too
+  bool hierarchicality = false;  // InputError where there are no energies by level
+  bool uncertainty = false;      // InputError where the potential knows none
 };
 
 /// What stands beside the network. Replaced as a whole: an evaluation keeps those it began with.

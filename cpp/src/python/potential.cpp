@@ -4,6 +4,7 @@
 #include "base/build_info.hpp"
 #include "base/error.hpp"
 #include "potential/committee.hpp"
+#include "potential/hierarchy.hpp"
 #include "python/structures.hpp"
 
 namespace py = pybind11;
@@ -217,6 +218,23 @@ void bind_potential(py::module_& m) {
           py::arg("scheme") = py::none(), py::arg("leaves") = py::dict(), py::arg("max_bytes") = 0.0,
           py::arg("golden") = false, py::arg("uncertainty") = false, py::arg("features") = false,
           py::arg("virials") = false)
+      .def("hierarchicality",
+           [](const Potential& self, const Doubles& positions, const std::vector<int>& numbers, const Doubles& cell,
+              const std::array<bool, 3>& pbc, int threads, std::shared_ptr<CompositionScheme> scheme,
+              const py::dict& leaves, double max_bytes) {
+             Structure s = structure_from(positions, numbers, cell, pbc);
+             s.scheme = std::move(scheme), s.leaves = leaves_from(leaves);
+             EvaluationOptions options = wanting(self.defaults(), threads, false, false);
+             options.max_bytes = max_bytes, options.hierarchicality = true;
+             Result r;
+             {
+               const Released nogil;
+               r = self.compute(s, options);
+             }
+             return numbers_of(r.hierarchicality);
+           })
+      .def_property_readonly("has_energies_by_level",
+                             [](const Potential& self) { return !levels_of_energy(self.network()).empty(); })
       .def_property_readonly("n_features", [](const Potential& self) { return self.last_layer().size(); })
       .def_property_readonly("uncertainty",
                              [](const Potential& self) -> py::object {  // whitening [species][feature][feature]

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/error.hpp"
+#include "potential/hierarchy.hpp"
 
 namespace nbcore {
 
@@ -53,8 +54,17 @@ void add_stress(const Loss&, Rho rho, double w, const Labels& labels, const Pred
     for (int c = 0; c < 3; ++c) s.S[a][c] = -0.5 * (slope[a][c] + slope[c][a]) / labels.volume;
 }
 
-constexpr LossTerm terms[] = {
-    {"energy", "energy", add_energy}, {"forces", "forces", add_forces}, {"stress", "stress", add_stress}};
+void add_hierarchicality(const Loss&, Rho, double w, const Labels&, const Predicted& predicted, LossSeeds& s) {
+  w /= double(predicted.forces.size());
+  for (const double r : hierarchicality(predicted.levels, &s.levels)) s.loss += w * r;
+  for (std::vector<double>& level : s.levels)
+    for (double& slope : level) slope *= w;
+}
+
+constexpr LossTerm terms[] = {{"energy", "energy", add_energy},
+                              {"forces", "forces", add_forces},
+                              {"stress", "stress", add_stress},
+                              {"hierarchicality", "", add_hierarchicality}};
 
 }  // namespace
 
@@ -81,6 +91,12 @@ double Rho::of(double w, const double* x, int n, double* slope) const {
   for (int k = 0; k < n; ++k) length = std::hypot(length, x[k]);
   for (int k = 0; k < n; ++k) slope[k] = length > 0 ? w * kind->slope(length, delta) * (x[k] / length) : 0;
   return w * kind->rho(length, delta);
+}
+
+bool asks_for_levels(const Loss& loss) {
+  for (std::size_t k = 0; k < loss.terms.size(); ++k)
+    if (terms[k].add == add_hierarchicality && loss.terms[k].weight != 0) return true;
+  return false;
 }
 
 LossSeeds loss_of(const Loss& loss, const Labels& labels, const Predicted& predicted) {

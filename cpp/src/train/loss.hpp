@@ -2,13 +2,14 @@
 //
 //   L_s = w_E rho_E((E - E*)/N) + w_F/N sum_i f_i rho_F(F_i - F_i*) + w_S rho_S(stress - stress*)
 //         + w_y rho_y((y - y*)/(N sigma))  or  w_y/N sum_i rho_y((y_i - y_i*)/sigma),   stress = -W/V
+//         + w_H/N sum_i r_i                                           r: potential/hierarchy.hpp
 //
 // for outputs y of c components, of the structure or of its atoms; sigma is the spread of their labels. Each weight w is
 // that of the term times that of the structure, f_i a factor of the element of atom i. A rho of several components is the
 // mean of what it is of each, or, where it is `whole`, what it is of the length of the vector that they make.
 //
 // The functions rho stand in one table, loss_kinds, and the terms in another, loss_terms: a new one is an entry there.
-// Labels that are missing contribute nothing.
+// Labels that are missing contribute nothing. The last term compares with no label and has no rho.
 #pragma once
 #include <optional>
 #include <span>
@@ -64,11 +65,12 @@ struct Labels {
   std::vector<double> output_weights;        // [output]
 };
 
-/// Loss and its derivatives a = dL/dE, v = dL/dF, S = dL/dW (symmetrised).
+/// Loss and its derivatives a = dL/dE, v = dL/dF, S = dL/dW (symmetrised), and by the energies of levels.
 struct LossSeeds {
   double loss = 0, a = 0;
   std::vector<Vec3> v;
   Mat3 S{};
+  std::vector<std::vector<double>> levels;  // [n - 1][atom]; empty: zeros
 };
 
 /// What a network says of a structure
@@ -77,15 +79,19 @@ struct Predicted {
   const std::vector<Vec3>& forces;  // eV/Angstrom
   const Mat3& virial;               // eV
   const std::vector<int>& species;  // of the atoms
+  /// [n][atom] eV, n = 0 that of elements; empty where no term asks for them
+  const std::vector<std::vector<double>>& levels;
 };
 
 /// A term of the loss: its name, the label that it compares with, and what it adds to loss and seeds, weighted by w.
 struct LossTerm {
   const char* name;
-  const char* label;
+  const char* label;  // empty: none
   void (*add)(const Loss& loss, Rho rho, double w, const Labels& labels, const Predicted& predicted, LossSeeds& seeds);
 };
 std::span<const LossTerm> loss_terms();
+/// Does a term with a weight look at the energies of levels?
+bool asks_for_levels(const Loss& loss);
 
 LossSeeds loss_of(const Loss& loss, const Labels& labels, const Predicted& predicted);
 

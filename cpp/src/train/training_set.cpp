@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/threads.hpp"
 #include "potential/closed_sweep.hpp"
+#include "train/level_energies.hpp"
 #include "train/pairwise.hpp"
 
 namespace nbcore {
@@ -92,6 +93,8 @@ template <class Real> class TrainingSet::Group {
   /// weight: of a structure in the loss; sums: of the gradient
   void run(const Loss& loss, double weight, std::span<GradientSum<Real>> sums, BatchResult& out) {
     const double scale = scales_.scale;
+    for (const Item& item : members_)
+      if (asks_for_levels(loss)) levels_.add(network_, set_.species_[item.structure], scales_.E0s);
     const bool has_energy = set_.potential_->has_energy();
     const auto nothing = [](const Place&) {};
     const auto read = [&](const Place& place) { read_block(place); };
@@ -108,6 +111,7 @@ template <class Real> class TrainingSet::Group {
     sweep_.forward(Pass::tangent, network_.levels() - 1, nothing);
     sweep_.adjoint(Want{false, true}, true, sums, nothing, [&](const auto& place) {
       seed_energy(place, weight * scale * seeds_[place.member].a), seed_outputs(place, true, weight);
+      levels_.seed(place, graph(place.member).sets[atom_set], weight * scale, seeds_[place.member].levels);
     });
   }
 
@@ -130,6 +134,7 @@ template <class Real> class TrainingSet::Group {
     double energy = 0;
     place.sweep.read_energies(place.level, place.block, place.ws, [&](int, double e) { energy += e; });
     energies_[place.member][place.level - 1][place.block] = energy;
+    levels_.read(place, graph(place.member).sets[atom_set], scales_.scale);
     for (std::size_t o = 0; o < network_.outputs().size(); ++o) {
       const Network::Output& output = network_.outputs()[o];
       const Network::Slot& slot = network_.slots()[output.slot];
@@ -175,8 +180,8 @@ template <class Real> class TrainingSet::Group {
       scales_.repulsion.add(graph(m), energies, out.forces[place], out.virials[place], no_virials);
       for (const double e : energies) out.energies[place] += e;
     }
-    seeds_[m] =
-        loss_of(loss, set_.labels_[k], {out.energies[place], out.forces[place], out.virials[place], set_.species_[k]});
+    seeds_[m] = loss_of(loss, set_.labels_[k],
+                        {out.energies[place], out.forces[place], out.virials[place], set_.species_[k], levels_.of(m)});
     out.losses[place] = seeds_[m].loss + of_outputs;
     edge_tangents(m, weight);
   }
@@ -238,7 +243,8 @@ template <class Real> class TrainingSet::Group {
   const Network& network_;
   std::span<const Item> members_;
   BatchSweep<Real> sweep_;
-  std::vector<std::vector<std::vector<double>>> energies_;      // [member][level - 1][block], without scale
+  std::vector<std::vector<std::vector<double>>> energies_;  // [member][level - 1][block], without scale
+  LevelEnergies levels_;
   std::vector<std::vector<std::vector<double>>> values_;        // [member][output][node][width]
   std::vector<LossSeeds> seeds_;                                // [member]
   std::vector<std::vector<std::vector<double>>> output_seeds_;  // [member][output][node][width]
