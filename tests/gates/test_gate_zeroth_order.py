@@ -279,7 +279,7 @@ def test_scaling_law(paper):
         (
             {"radial": {"basis": "sinc"}},
             [[(0, 1, 4)]],
-            'basis must be "bessel", "chebyshev", .* or "chebyshev_unscaled", got "sinc"',
+            'basis must be "bessel", "chebyshev", .* or "windows", got "sinc"',
         ),
         ({}, [[(0, 1, 4)], [(0, 1, 4)]], "takes one input, the state of the children, or none: their species"),
         ({"channels": 0}, [], "channels must be a whole number from 1 to 4096, got 0"),
