@@ -78,14 +78,18 @@ class PairTrainingSet:
     def widths(self, precision):
         return [len(self.potential.parameters)]
 
-    def sums(self, batch, loss, threads, precision, parts):
+    def sums(self, batch, loss, threads, precision, parts, rows=None):
         (groups,) = parts
         indices = [batch[place] for group in groups for partial in group for place in partial.places]
-        rows = [sum_of([self.gradient_of(batch[p.places], loss) for p in group]) / len(batch) for group in groups]
-        return self.predict(indices, loss=loss), [np.array(rows)]
+        found = [sum_of([self.gradient_of(batch[p.places], loss) for p in group]) / len(batch) for group in groups]
+        if rows is not None:
+            rows[0][:] = found
+        return self.predict(indices, loss=loss), [np.array(found)]
 
-    def gradient(self, totals, precision):
-        return totals[0].copy()
+    def gradient(self, totals, precision, out=None):
+        gradient = np.empty_like(totals[0]) if out is None else out
+        gradient[:] = totals[0]
+        return gradient
 
     def gradient_of(self, indices, loss):
         """Of the sum of the losses."""
