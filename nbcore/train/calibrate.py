@@ -142,14 +142,12 @@ def _standardise(potentials, gate, sets, source):
     """
     slices, species = potentials[0].parameter_slices, potentials[0].species
     by_species = gate.get("share", "species") == "species"
-    for part, (l, _, channels) in enumerate(potentials[0]._core.slots()[source][2]):
-        rows, elements = [], []
-        for training_set in sets:
-            for k, s in enumerate(training_set.structures):
-                rows.append(training_set._core.states(k)[source][part].reshape(len(s.numbers), 2 * l + 1, channels))
-                elements += symbols(s.numbers)
-        rows, elements = np.concatenate(rows), np.array(elements)
-        number = str(part) if len(potentials[0]._core.slots()[source][2]) > 1 else ""
+    states = [t._core.states(k)[source] for t in sets for k in range(len(t))]  # [structure][part]
+    elements = np.array([symbol for t in sets for s in t.structures for symbol in symbols(s.numbers)])
+    parts = potentials[0]._core.slots()[source][2]
+    for part, (l, _, channels) in enumerate(parts):
+        rows = np.concatenate([of[part].reshape(-1, 2 * l + 1, channels) for of in states])
+        number = str(part) if len(parts) > 1 else ""
         names = [f"{gate['name']}.{kind}{number}" for kind in ("scale", "shift")]
         for k, element in enumerate(species if by_species else [None]):
             own = rows[elements == element] if by_species else rows
