@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nbcore.errors import InputError
+from nbcore.importing.peer_weights import PeerWeights
 from nbcore.species import atomic_numbers, symbols
 
 if TYPE_CHECKING:
@@ -34,13 +35,8 @@ def from_deepchem(
     from nbcore.potential import Potential
     from nbcore.presets.dtnn import dtnn_gates
 
-    left = {key: np.asarray(value, dtype=float) for key, value in weights.items()}
-
-    def take(name):
-        try:
-            return left.pop(name)
-        except KeyError:
-            raise InputError(f"DTNN: there are no weights {name}.") from None
+    left = PeerWeights("DTNN", weights)
+    take = left.take
 
     if np.any(take("linear.bias") != 0):
         raise InputError(
@@ -92,6 +88,5 @@ def from_deepchem(
         put_layer(f"hidden{k + 1}", W / (TANH if k else 1), take(f"gather.b_list.{k}"))
     factor = unit * float(take("linear.weight").item())
     put_layer("energy", layers[-1] / (TANH if hidden else 1), take(f"gather.b_list.{len(hidden)}"), scale=factor)
-    if left:
-        raise InputError(f"DTNN: weights {', '.join(left)}: nbcore does not know what they do.")
+    left.finish()
     return potential

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nbcore.errors import InputError
+from nbcore.importing.peer_weights import PeerWeights
 from nbcore.species import atomic_numbers, symbols
 
 if TYPE_CHECKING:
@@ -39,20 +40,12 @@ def from_hippynn(parameters: Mapping, weights: Mapping[str, np.ndarray], unit: f
     for key, value in parameters.items():
         if key not in (KNOWN | HOP.keys() if hop else KNOWN) and str(value).lower() not in SETTLED.get(key, ()):
             raise InputError(f"HIP-NN: {key} = {value!r}: nbcore does not know what this changes.")
-    left = {key: np.asarray(w, dtype=float) for key, w in weights.items() if not SETTLED_WEIGHTS.search(key)}
+    left = PeerWeights("HIP-NN", {key: w for key, w in weights.items() if not SETTLED_WEIGHTS.search(key)})
+    take = left.take
     cusps = {float(dict(w)["cusp_reg"]) for key, w in weights.items() if key.endswith("_extra_state")}
     if len(cusps) > 1:
         raise InputError(f"HIP-NN: cusp_reg differs between layers: {cusps}.")
     cusp = cusps.pop() if cusps else float(parameters.get("cusp_reg", CUSP))
-
-    def take(name, shape=None):
-        try:
-            found = left.pop(name)
-        except KeyError:
-            raise InputError(f"HIP-NN: there are no weights {name}.") from None
-        if shape is not None and found.shape != shape:
-            raise InputError(f"HIP-NN: {name}: expected {shape}, got {found.shape}.")
-        return found
 
     species = [int(z) for z in parameters["possible_species"] if z != 0]
     ordered = symbols(sorted(species))

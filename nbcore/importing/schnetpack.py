@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nbcore.errors import InputError
+from nbcore.importing.peer_weights import PeerWeights
 from nbcore.species import atomic_numbers, symbols
 
 if TYPE_CHECKING:
@@ -25,13 +26,8 @@ def from_schnetpack(species: list, cutoff: float, weights: Mapping[str, np.ndarr
     from nbcore.potential import Potential
     from nbcore.presets.schnet import schnet_gates
 
-    left = {key: np.asarray(value, dtype=float) for key, value in weights.items()}
-
-    def take(name):
-        try:
-            return left.pop(name)
-        except KeyError:
-            raise InputError(f"SchNet: there are no weights {name}.") from None
+    left = PeerWeights("SchNet", weights)
+    take = left.take
 
     numbers = sorted(atomic_numbers(list(species)))
     offsets, widths = take(f"{RBF}offsets"), take(f"{RBF}widths")
@@ -84,6 +80,5 @@ def from_schnetpack(species: list, cutoff: float, weights: Mapping[str, np.ndarr
         put_layer(f"x{name}", f"{theirs}.f2out.1", before=SSP)
     put_layer("hidden", "out.0")
     put_layer("energy", "out.1", before=SSP, scale=unit)
-    if left:
-        raise InputError(f"SchNet: weights {', '.join(left)}: nbcore does not know what they do.")
+    left.finish()
     return potential
